@@ -1,0 +1,5 @@
+// Gradients that are only read.
+
+@group(0) @binding(2) var<storage, read> grad: array<Word>;
+
+fn leave_grad(at: u32, old: Word, mask: Mask) {}

@@ -1,0 +1,24 @@
+// A word of four elements: what one load moves where the views allow it. `lanes1.wgsl` is the same for one element.
+
+alias Word = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Mask = vec4<bool>;
+const LANES: u32 = 4u;
+
+// The elements of a word.
+fn elements(word: u32) -> Bits {
+    return Bits(word * LANES) + Bits(0u, 1u, 2u, 3u);
+}
+
+fn sum(x: Word) -> f32 {
+    return (x.x + x.y) + (x.z + x.w);
+}
+
+fn largest(x: Bits) -> u32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// The first lane for which it is true, or LANES.
+fn first_lane(mask: Mask) -> u32 {
+    return select(select(select(select(4u, 3u, mask.w), 2u, mask.z), 1u, mask.y), 0u, mask.x);
+}

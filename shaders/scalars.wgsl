@@ -1,0 +1,21 @@
+// What `tick` makes of a configuration for one step, and `update` applies. `Scalars` in clock.rs.
+
+struct Scalars {
+    do_step: u32,       // 1 to apply the step, 0 to skip it
+    scale: f32,         // times the gradient: the sign and the clip coefficient
+    l2: f32,            // coupled weight decay
+    m_rate: f32,        // see `average` in update.wgsl
+    v_rate: f32,
+    m_from_target: u32,
+    v_from_target: u32,
+    m_coef: f32,        // lr / (1 - beta1^t)
+    v_coef: f32,        // 1 / sqrt(1 - beta2^t)
+    eps: f32,
+    decay: f32,         // lr * decoupled weight decay
+    limit: f32,         // clip by value
+}
+
+// One group's, at an offset that a uniform binding may have.
+struct Slot {
+    @size(256) scalars: Scalars,
+}

@@ -1,0 +1,308 @@
+//! From a plan to dispatches: the small buffers, the moments, the bind groups.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable, bytes_of, cast_slice};
+use wgpu::{
+    BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, BufferBinding, BufferDescriptor,
+    BufferSize, BufferUsages, ComputePipeline, Device,
+    util::{BufferInitDescriptor, DeviceExt},
+};
+
+use crate::adam::{Adam, Dispatch, LaunchState, Shared};
+use crate::clock::{Scalars, Settings};
+use crate::cpu::{NOT_FINITE, NOT_SQUARABLE};
+use crate::kernels::{Grad, Kernel, UNIFORM_STRIDE};
+use crate::plan::{self, Launch, Limits, Piece, Span, Window};
+use crate::report::{ClockHead, GroupClock, NONE};
+use crate::{Clip, Error, Group, Options};
+
+/// `Launch` in `launch.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub(crate) struct LaunchUniform {
+    pub begin: u32,
+    pub end: u32,
+    pub words: u32,
+    pub param_word: u32,
+    pub grad_word: u32,
+    pub blocks: u32,
+    pub partial: u32,
+    pub workgroups: u32,
+    pub bad_bits: u32,
+    pub pad: [u32; 3],
+}
+
+/// `Control` in `tick.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub(crate) struct Control {
+    pub groups: u32,
+    pub partials: u32,
+    pub guard: u32,
+    pub clip: u32,
+    pub max_norm: f32,
+    pub limit: f32,
+    pub nan: u32,
+    pub pad: u32,
+}
+
+/// A list of spans behind the last one's end: it begins after every element.
+const SENTINEL: Span = Span { begin: NONE, end: NONE, group: NONE };
+
+fn limits(device: &Device) -> Limits {
+    let limits = device.limits();
+    Limits {
+        // Elements are counted in u32.
+        binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 32),
+        align: limits.min_storage_buffer_offset_alignment.into(),
+        workgroups: limits.max_compute_workgroups_per_dimension.into(),
+    }
+}
+
+/// A launch may bind one buffer twice, but not overlapping windows of it.
+fn check_distance(launch: &Launch, names: &[String], limits: &Limits) -> Result<(), Error> {
+    let ends = |window: &Window| (window.offset, window.offset + window.bytes);
+    let ((param_begin, param_end), (grad_begin, grad_end)) = (ends(&launch.param), ends(&launch.grad));
+    if launch.param.buffer != launch.grad.buffer || param_end <= grad_begin || grad_end <= param_begin {
+        return Ok(());
+    }
+    let tensor = names[launch.segments[0].tensor].clone();
+    Err(Error::TooClose { tensor, align: limits.align, param_begin, param_end, grad_begin, grad_end })
+}
+
+/// Bytes of the small buffers.
+struct Sizes {
+    settings: u64,
+    clock: u64,
+    slots: u64,
+    partials: u64,
+}
+
+/// What is needed while an `Adam` is made.
+pub(crate) struct Builder<'a> {
+    device: &'a Device,
+    limits: Limits,
+    shared: Shared,
+    buffers: &'a [Buffer],
+    sizes: Sizes,
+    partials: u64,
+}
+
+impl<'a> Builder<'a> {
+    /// Plans the launches and checks that the device can run them.
+    pub fn new(
+        device: &'a Device,
+        groups: &[Group],
+        options: Options,
+        pieces: &[Piece],
+        buffers: &'a [Buffer],
+    ) -> Result<Self, Error> {
+        let limits = limits(device);
+        let launches = plan::plan(pieces, &limits)?;
+        let tensors = || groups.iter().flat_map(|g| &g.tensors);
+        let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
+        let mut first_partials = Vec::new();
+        let mut partials = 0;
+        for launch in &launches {
+            check_distance(launch, &names, &limits)?;
+            first_partials.push(partials as u32);
+            partials += if options.reads_norm() { launch.norm_workgroups() } else { 0 };
+        }
+        let shared = Shared {
+            names,
+            lens: tensors().map(|t| t.param.len).collect(),
+            launches,
+            partials: first_partials,
+            configs: groups.iter().map(|g| g.config).collect(),
+            group_lens: groups.iter().map(|g| g.tensors.len()).collect(),
+            options,
+        };
+        let count = groups.len() as u64;
+        let sizes = Sizes {
+            settings: size_of::<Settings>() as u64 * count,
+            clock: size_of::<ClockHead>() as u64 + size_of::<GroupClock>() as u64 * count,
+            slots: UNIFORM_STRIDE * count,
+            partials: 16 * partials.max(1),
+        };
+        let builder = Self { device, limits, shared, buffers, sizes, partials };
+        builder.check()?;
+        Ok(builder)
+    }
+
+    fn update_kernel(&self, launch: &Launch) -> Kernel {
+        let options = &self.shared.options;
+        let grad = match launch.param.buffer == launch.grad.buffer {
+            _ if options.zero_grad => Grad::Zero,
+            true => Grad::Shared,
+            false => Grad::Read,
+        };
+        Kernel::Update {
+            lanes: launch.lanes,
+            spans: launch.update_spans().len() > 1,
+            grad,
+            clip_value: matches!(options.clip, Clip::Value(_)),
+        }
+    }
+
+    fn norm_kernel(launch: &Launch) -> Kernel {
+        Kernel::Norm { lanes: launch.lanes, spans: launch.norm_spans().len() > 1 }
+    }
+
+    /// The limits that the plan does not already keep.
+    fn check(&self) -> Result<(), Error> {
+        let (limits, sizes) = (self.device.limits(), &self.sizes);
+        let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
+        let storage = self.shared.launches.iter().map(|l| self.update_kernel(l)).chain([Kernel::Tick]);
+        let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
+        let largest = sizes.settings.max(sizes.clock).max(sizes.slots).max(sizes.partials);
+        for (limit, given, need) in [
+            ("max_compute_invocations_per_workgroup", invocations.into(), plan::WORKGROUP),
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage.into(),
+                storage.into(),
+            ),
+            ("max_storage_buffer_binding_size", self.limits.binding, largest),
+        ] {
+            if given < need {
+                return Err(Error::Limit { limit, given, need });
+            }
+        }
+        Ok(())
+    }
+
+    pub fn build(self) -> Result<Adam, Error> {
+        let (shared, sizes, options) = (&self.shared, &self.sizes, &self.shared.options);
+        let settings: Vec<Settings> = shared.configs.iter().map(Settings::new).collect();
+        let head = ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let settings = self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&settings));
+        let mut clock = bytes_of(&head).to_vec();
+        clock.resize(sizes.clock as usize, 0);
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+        let clock = self.filled("clock", usage, &clock);
+        let slots = self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM, sizes.slots);
+        let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
+        let control = Control {
+            groups: shared.configs.len() as u32,
+            partials: self.partials as u32,
+            guard: options.guard.into(),
+            clip: matches!(options.clip, Clip::GlobalNorm(_)).into(),
+            max_norm: if let Clip::GlobalNorm(max_norm) = options.clip { max_norm as f32 } else { 0.0 },
+            limit: if let Clip::Value(limit) = options.clip { limit as f32 } else { 0.0 },
+            nan: f32::NAN.to_bits(),
+            pad: 0,
+        };
+        let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control));
+        let uniforms = self.launch_uniforms();
+        let state: Vec<LaunchState> = shared.launches.iter().map(|launch| self.moments(launch)).collect();
+
+        let mut built = HashMap::new();
+        let mut dispatch = |kernel: Kernel, workgroups, bindings: &[(u32, BindingResource)]| {
+            let (pipeline, layout): &(ComputePipeline, BindGroupLayout) =
+                built.entry(kernel).or_insert_with(|| kernel.build(self.device));
+            let entries: Vec<BindGroupEntry> = bindings
+                .iter()
+                .map(|(binding, resource)| BindGroupEntry { binding: *binding, resource: resource.clone() })
+                .collect();
+            let label = Some(kernel.entry_point());
+            let bind_group = self.device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
+            Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: plan::dimensions(workgroups, &self.limits) }
+        };
+        let mut dispatches = Vec::new();
+        let uniform = |i: usize| part(&uniforms, UNIFORM_STRIDE * i as u64, size_of::<LaunchUniform>() as u64);
+        let whole = |window: &Window| part(&self.buffers[window.buffer], window.offset, window.bytes);
+        if options.reads_norm() {
+            for (i, launch) in shared.launches.iter().enumerate() {
+                let table = self.table("norm spans", launch, launch.norm_spans());
+                let mut bindings = vec![(0, uniform(i)), (2, whole(&launch.grad)), (3, partials.as_entire_binding())];
+                bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
+                dispatches.push(dispatch(Self::norm_kernel(launch), launch.norm_workgroups(), &bindings));
+            }
+        }
+        let bindings = [&control, &settings, &partials, &clock, &slots];
+        let bindings: Vec<_> = (0..).zip(bindings.map(|buffer| buffer.as_entire_binding())).collect();
+        dispatches.push(dispatch(Kernel::Tick, 1, &bindings));
+        for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
+            let spans = launch.update_spans();
+            let group = spans[0].group;
+            let table = self.table("update spans", launch, spans);
+            let mut bindings = vec![
+                (0, uniform(i)),
+                (1, whole(&launch.param)),
+                (2, whole(&launch.grad)),
+                (3, state.m.as_entire_binding()),
+                (4, state.v.as_entire_binding()),
+            ];
+            match &table {
+                Some(table) => bindings.extend([(6, slots.as_entire_binding()), (7, table.as_entire_binding())]),
+                None => {
+                    bindings.push((5, part(&slots, UNIFORM_STRIDE * u64::from(group), size_of::<Scalars>() as u64)))
+                }
+            }
+            dispatches.push(dispatch(self.update_kernel(launch), launch.update_workgroups(), &bindings));
+        }
+        let launches = shared.launches.len();
+        log::debug!("{} tensors in {launches} launches, {} dispatches a step", shared.names.len(), dispatches.len());
+        Ok(Adam { dispatches, state, settings, clock, shared: Arc::new(self.shared) })
+    }
+
+    /// The uniforms of all launches, one behind the other.
+    fn launch_uniforms(&self) -> Buffer {
+        let shared = &self.shared;
+        let mut bytes = vec![0; shared.launches.len() * UNIFORM_STRIDE as usize];
+        // With clipping by global norm a large gradient is scaled down before it is squared.
+        let scaled = matches!(shared.options.clip, Clip::GlobalNorm(_) | Clip::Value(_));
+        for ((launch, &partial), to) in
+            shared.launches.iter().zip(&shared.partials).zip(bytes.chunks_exact_mut(UNIFORM_STRIDE as usize))
+        {
+            let uniform = LaunchUniform {
+                begin: launch.segments.first().map_or(0, |s| s.begin),
+                end: launch.segments.last().map_or(0, |s| s.end),
+                words: launch.words,
+                param_word: launch.param_word,
+                grad_word: launch.grad_word,
+                blocks: u64::from(launch.words).div_ceil(plan::TABLE_WORDS) as u32,
+                partial,
+                workgroups: launch.norm_workgroups() as u32,
+                bad_bits: if scaled { NOT_FINITE } else { NOT_SQUARABLE },
+                pad: [0; 3],
+            };
+            to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));
+        }
+        self.filled("launches", BufferUsages::UNIFORM, &bytes)
+    }
+
+    /// The table of a launch's spans, if there are several.
+    fn table(&self, label: &str, launch: &Launch, mut spans: Vec<Span>) -> Option<Buffer> {
+        if spans.len() == 1 {
+            return None;
+        }
+        spans.push(SENTINEL);
+        let table = plan::table(&spans, launch.words, launch.lanes);
+        Some(self.filled(label, BufferUsages::STORAGE, cast_slice(&table)))
+    }
+
+    /// wgpu's buffers begin as zeros.
+    fn moments(&self, launch: &Launch) -> LaunchState {
+        let bytes = u64::from(launch.words) * u64::from(launch.lanes) * 4;
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        LaunchState { m: self.empty("m", usage, bytes), v: self.empty("v", usage, bytes) }
+    }
+
+    fn empty(&self, label: &str, usage: BufferUsages, size: u64) -> Buffer {
+        let label = format!("wgpu-adam {label}");
+        let descriptor = BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false };
+        self.device.create_buffer(&descriptor)
+    }
+
+    fn filled(&self, label: &str, usage: BufferUsages, contents: &[u8]) -> Buffer {
+        let label = format!("wgpu-adam {label}");
+        self.device.create_buffer_init(&BufferInitDescriptor { label: Some(&label), contents, usage })
+    }
+}
+
+fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
+    BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
+}

@@ -1,0 +1,135 @@
+//! What the user asks for: plain structs with `Default`, and the checks that they make sense.
+
+use crate::Error;
+
+/// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
+///
+/// The update, in code order, for each element with gradient `grad` (after clipping):
+///
+/// ```text
+/// g     = -grad if maximize else grad
+/// g     = g + weight_decay*param                  (Decay::L2 only)
+/// m     = beta1*m + (1 - beta1)*g
+/// v     = beta2*v + (1 - beta2)*g*g
+/// m_hat = m / (1 - beta1^t)
+/// v_hat = v / (1 - beta2^t)
+/// param = param - lr*m_hat / (sqrt(v_hat) + eps) - lr*weight_decay*param   (last term: Decay::Decoupled only)
+/// ```
+///
+/// Defaults are those of `torch.optim.Adam`: `lr` 1e-3, `beta1` 0.9, `beta2` 0.999, `eps` 1e-8, no decay.
+/// Frameworks differ in `eps` (burn: 1e-5) and in the decay of their AdamW (PyTorch: 1e-2, optax: 1e-4).
+/// As in PyTorch and optax, and unlike Algorithm 1 of the AdamW paper, the decoupled decay is multiplied by `lr`.
+///
+/// Sources: Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", Algorithm 1 (arXiv:1412.6980);
+/// Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", Algorithm 2 (arXiv:1711.05101).
+///
+/// ```
+/// use wgpu_adam::{Config, Decay};
+/// let adamw = Config { lr: 3e-4, decay: Decay::Decoupled(0.01), ..Config::default() };
+/// assert_eq!(adamw.beta2, 0.999);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    /// Learning rate α, the step's size: finite and not negative. Each step moves a parameter by at most about `lr`.
+    pub lr: f64,
+    /// Decay rate of the first moment `m`, in `[0, 1)`.
+    pub beta1: f64,
+    /// Decay rate of the second moment `v`, in `[0, 1)`.
+    pub beta2: f64,
+    /// Added to `sqrt(v_hat)`, outside the root: finite and not negative.
+    pub eps: f64,
+    /// Weight decay: none, coupled, or decoupled.
+    pub decay: Decay,
+    /// Climb instead of descend: the gradient's sign is turned before anything else.
+    pub maximize: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: Decay::None, maximize: false }
+    }
+}
+
+/// Weight decay, and where it enters the update.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Decay {
+    /// No decay.
+    #[default]
+    None,
+    /// Coupled: `weight_decay*param` is added to the gradient and goes through both moments (PyTorch's `Adam(weight_decay=…)`).
+    L2(f64),
+    /// Decoupled: `lr*weight_decay*param` is taken from the parameter beside the step (AdamW).
+    Decoupled(f64),
+}
+
+/// What holds for all groups of one optimizer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Gradient clipping, before the moments.
+    pub clip: Clip,
+    /// The finite guard: a step in which any gradient is NaN or infinite, or would overflow when squared, is skipped
+    /// whole. `param`, `m`, `v` and `t` stay as they were; the [`Report`](crate::Report) counts the skip and names the tensor.
+    pub guard: bool,
+    /// Set the gradients to zero in the same pass over memory. They are zeroed in a skipped step too, so that a NaN does
+    /// not live on in buffers that the caller accumulates into.
+    pub zero_grad: bool,
+}
+
+/// Gradient clipping.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Clip {
+    /// No clipping.
+    #[default]
+    None,
+    /// Scale all gradients of all groups by `min(1, max_norm / (norm + 1e-6))`, where `norm` is the 2-norm of all of
+    /// them together. This is PyTorch's `clip_grad_norm_`; optax's `clip_by_global_norm` has no 1e-6.
+    /// The norm itself neither overflows nor underflows, whatever the gradients' magnitude.
+    GlobalNorm(f64),
+    /// Clamp each gradient to `[-limit, limit]`.
+    Value(f64),
+}
+
+impl Config {
+    /// Checks every value, in the order of the fields; `group` is only for the message.
+    pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
+        rate(group, "lr", self.lr)?;
+        for (field, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            // A beta that rounds to 1 in f32 would make `1 - beta` meaningless on the GPU.
+            if !(0.0..1.0).contains(&beta) {
+                return Err(Error::Config { group, field, given: beta, need: "in [0, 1)" });
+            }
+        }
+        rate(group, "eps", self.eps)?;
+        match self.decay {
+            Decay::None => Ok(()),
+            Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => rate(group, "weight_decay", weight_decay),
+        }
+    }
+}
+
+/// A value that must be finite in f32 and not negative.
+pub(crate) fn rate(group: usize, field: &'static str, given: f64) -> Result<(), Error> {
+    if given >= 0.0 && (given as f32).is_finite() {
+        Ok(())
+    } else {
+        Err(Error::Config { group, field, given, need: "finite and not negative" })
+    }
+}
+
+impl Options {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        match self.clip {
+            Clip::None => Ok(()),
+            Clip::GlobalNorm(limit) | Clip::Value(limit) if limit > 0.0 && (limit as f32).is_finite() => Ok(()),
+            Clip::GlobalNorm(given) => {
+                Err(Error::Option { field: "clip (global norm)", given, need: "finite and above 0" })
+            }
+            Clip::Value(given) => Err(Error::Option { field: "clip (value)", given, need: "finite and above 0" }),
+        }
+    }
+
+    /// Whether a step begins with a pass over all gradients.
+    pub(crate) fn reads_norm(&self) -> bool {
+        self.guard || matches!(self.clip, Clip::GlobalNorm(_))
+    }
+}

@@ -1,0 +1,205 @@
+//! The CPU twin: the same configuration, the same order of operations, the same bits.
+//!
+//! It serves where there is no adapter, and as the reference in tests. Its files have the names of the shaders, and each
+//! function has the name, the arguments and the order of the WGSL beside which it stands. It runs on all threads of
+//! rayon's pool, and the result does not depend on their number.
+//!
+//! ```
+//! use wgpu_adam::{Config, Options, cpu};
+//! let group = cpu::Group { config: Config { lr: 0.1, ..Config::default() }, tensors: vec![cpu::Tensor::new("w", 2)] };
+//! let mut adam = cpu::Adam::new(&[group], Options::default())?;
+//! let mut w = [1.0, -2.0];
+//! for _ in 0..200 {
+//!     let mut grad = w.map(|w| 2.0 * w); // of w*w
+//!     adam.step(&mut [cpu::Slot { param: &mut w, grad: &mut grad }])?;
+//! }
+//! assert!(w.iter().all(|w| w.abs() < 1e-2));
+//! # Ok::<(), wgpu_adam::Error>(())
+//! ```
+
+mod norm;
+mod tick;
+mod update;
+
+use std::collections::HashSet;
+
+use crate::clock::{Clock, Settings};
+use crate::plan::{self, Launch, Limits, Piece, Place};
+use crate::report::{ClockHead, GroupClock, NONE};
+use crate::state::{Moments, State};
+use crate::{Config, Error, Options, Report};
+
+pub(crate) use norm::Partial;
+pub(crate) use norm::{NOT_FINITE, NOT_SQUARABLE};
+
+/// A named tensor of the twin: its values are handed over at each step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// A name that no other tensor of the optimizer has.
+    pub name: String,
+    /// Elements.
+    pub len: usize,
+}
+
+impl Tensor {
+    /// A tensor of that name and length.
+    pub fn new(name: impl Into<String>, len: usize) -> Self {
+        Self { name: name.into(), len }
+    }
+}
+
+/// Tensors that share one configuration.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Which Adam, and how fast.
+    pub config: Config,
+    /// The tensors.
+    pub tensors: Vec<Tensor>,
+}
+
+/// One tensor's values for one step.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    /// Changed in place.
+    pub param: &'a mut [f32],
+    /// Read, and zeroed by option.
+    pub grad: &'a mut [f32],
+}
+
+/// Adam on slices: the twin of [`crate::Adam`].
+#[derive(Clone, Debug)]
+pub struct Adam {
+    names: Vec<String>,
+    /// The group of each tensor.
+    groups: Vec<usize>,
+    moments: Vec<Moments>,
+    settings: Vec<Settings>,
+    clocks: Vec<GroupClock>,
+    head: ClockHead,
+    options: Options,
+    /// In which order the norm is summed.
+    launches: Vec<Launch>,
+}
+
+impl Adam {
+    /// The twin of an optimizer on the GPU whose tensors are all in buffers of their own.
+    ///
+    /// # Errors
+    /// What can be wrong with a configuration, a name or a length; see [`Error`].
+    pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
+        options.validate()?;
+        let mut names = HashSet::new();
+        let mut pieces = Vec::new();
+        for (i, group) in groups.iter().enumerate() {
+            group.config.validate(i)?;
+            for tensor in &group.tensors {
+                if !names.insert(&tensor.name) {
+                    return Err(Error::DuplicateName { tensor: tensor.name.clone() });
+                }
+                if tensor.len == 0 {
+                    return Err(Error::EmptyView { tensor: tensor.name.clone(), view: "param" });
+                }
+                let number = pieces.len();
+                let place = |buffer| Place { buffer, offset: 0, size: 4 * tensor.len as u64 };
+                let (param, grad) = (place(2 * number), place(2 * number + 1));
+                pieces.push(Piece { tensor: number, group: i as u32, param, grad, len: tensor.len as u64 });
+            }
+        }
+        if pieces.is_empty() {
+            return Err(Error::NoTensors);
+        }
+        // WebGPU's default limits.
+        let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
+        Ok(Self::like(groups, options, &plan::plan(&pieces, &limits)?))
+    }
+
+    /// A twin that sums the norm in the order of these launches. All else must have been checked.
+    pub(crate) fn like(groups: &[Group], options: Options, launches: &[Launch]) -> Self {
+        let tensors = || groups.iter().enumerate().flat_map(|(i, g)| g.tensors.iter().map(move |t| (i, t)));
+        let moments =
+            tensors().map(|(_, t)| Moments { name: t.name.clone(), m: vec![0.0; t.len], v: vec![0.0; t.len] });
+        Self {
+            names: tensors().map(|(_, t)| t.name.clone()).collect(),
+            groups: tensors().map(|(i, _)| i).collect(),
+            moments: moments.collect(),
+            settings: groups.iter().map(|g| Settings::new(&g.config)).collect(),
+            clocks: vec![GroupClock::default(); groups.len()],
+            head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
+            options,
+            launches: launches.to_vec(),
+        }
+    }
+
+    /// One step, on all tensors in the order of the groups.
+    ///
+    /// # Errors
+    /// [`Error::Slots`] or [`Error::SlotLength`]; then nothing was changed.
+    pub fn step(&mut self, slots: &mut [Slot]) -> Result<Report, Error> {
+        self.check(slots)?;
+        let partials = if self.options.reads_norm() {
+            norm::norm(&self.launches, slots, norm::bad_bits(&self.options))
+        } else {
+            Vec::new()
+        };
+        let scalars = tick::tick(&self.options, &partials, &self.settings, &mut self.clocks, &mut self.head);
+        update::update(&self.options, &self.groups, &scalars, slots, &mut self.moments);
+        Ok(self.report())
+    }
+
+    fn check(&self, slots: &[Slot]) -> Result<(), Error> {
+        if slots.len() != self.names.len() {
+            return Err(Error::Slots { given: slots.len(), need: self.names.len() });
+        }
+        for (slot, moments) in slots.iter().zip(&self.moments) {
+            for (view, given) in [("param", slot.param.len()), ("grad", slot.grad.len())] {
+                let need = moments.m.len();
+                if given != need {
+                    return Err(Error::SlotLength { tensor: moments.name.clone(), view, given, need });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last step did.
+    pub fn report(&self) -> Report {
+        let bad = (self.head.bad_partial != NONE).then(|| self.tensor_at(self.head.bad_partial, self.head.bad_element));
+        Report::new(&self.head, &self.clocks, self.options.reads_norm(), bad.flatten())
+    }
+
+    fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
+        let mut first = 0;
+        let launch = self.launches.iter().find(|launch| {
+            first += launch.norm_workgroups();
+            u64::from(partial) < first
+        })?;
+        let segment = launch.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;
+        Some(self.names[segment.tensor].clone())
+    }
+
+    /// Sets a group's learning rate, from the next step on.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
+    pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
+        let groups = self.settings.len();
+        crate::config::rate(group, "lr", lr)?;
+        let settings = self.settings.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?;
+        settings.lr = lr as f32;
+        Ok(())
+    }
+
+    /// Sets the clock of all groups to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
+    pub fn set_t(&mut self, t: u32) {
+        self.head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
+            let Clock { power1, power2, .. } = Clock::at(t, settings);
+            *clock = GroupClock { power1, power2, t, lr: 0.0 };
+        }
+    }
+
+    /// The moments of every tensor, in the order of the groups.
+    pub fn state(&self) -> State {
+        State { t: self.head.applied.into(), tensors: self.moments.clone() }
+    }
+}

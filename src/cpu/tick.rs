@@ -1,0 +1,83 @@
+//! The clock: finish the norm, decide on the step, make each group's scalars. Twin of `tick.wgsl`; the arithmetic of
+//! powers and scalars is in `clock.rs`.
+
+use super::Partial;
+use super::norm::{DOWN, UP, reduce};
+use crate::clock::{Clock, Scalars, Settings};
+use crate::plan::WORKGROUP;
+use crate::report::{ClockHead, GroupClock, NONE};
+use crate::{Clip, Options};
+
+/// Advances the clocks, unless the step is skipped, and makes each group's scalars.
+pub(super) fn tick(
+    options: &Options,
+    partials: &[Partial],
+    settings: &[Settings],
+    clocks: &mut [GroupClock],
+    head: &mut ClockHead,
+) -> Vec<Scalars> {
+    let skip = decide(options, partials, head);
+    let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { 0.0 };
+    let groups = settings.iter().zip(clocks).map(|(settings, group)| {
+        if skip {
+            return Scalars::default();
+        }
+        let mut clock = Clock { t: group.t, power1: group.power1, power2: group.power2 };
+        clock.advance(settings);
+        *group = GroupClock { power1: clock.power1, power2: clock.power2, t: clock.t, lr: settings.lr };
+        Scalars::new(settings, &clock, head.clip_coef, limit)
+    });
+    groups.collect()
+}
+
+/// The partials that each invocation finishes, in ascending order; then the tree.
+fn finish_partials(partials: &[Partial]) -> Partial {
+    let invocation = |index: usize| {
+        let mut mine = Partial { small: 0.0, middle: 0.0, big: 0.0, first_bad: NONE };
+        for (i, partial) in partials.iter().enumerate().skip(index).step_by(WORKGROUP as usize) {
+            mine.small += partial.small;
+            mine.middle += partial.middle;
+            mine.big += partial.big;
+            if partial.first_bad != NONE {
+                mine.first_bad = mine.first_bad.min(i as u32);
+            }
+        }
+        mine
+    };
+    reduce(std::array::from_fn(invocation))
+}
+
+/// From the scale that neither overflowed nor lost what counts.
+fn global_norm(total: &Partial) -> f32 {
+    if total.middle < 8.673617e-19 {
+        return total.small.sqrt() * DOWN;
+    }
+    if total.middle > 8.507059e37 {
+        return total.big.sqrt() * UP;
+    }
+    total.middle.sqrt()
+}
+
+/// What holds for all groups: the norm, the clip coefficient, whether to skip.
+fn decide(options: &Options, partials: &[Partial], head: &mut ClockHead) -> bool {
+    let mut skip = false;
+    head.clip_coef = 1.0;
+    if !partials.is_empty() {
+        let total = finish_partials(partials);
+        let finite = total.big.is_finite();
+        head.grad_norm = if finite { global_norm(&total) } else { total.big };
+        if let Clip::GlobalNorm(max_norm) = options.clip {
+            let coef = max_norm as f32 / (head.grad_norm + 1e-6);
+            head.clip_coef = if finite { coef.min(1.0) } else { f32::NAN };
+        }
+        if options.guard && total.first_bad != NONE {
+            skip = true;
+            head.bad_partial = total.first_bad;
+            head.bad_element = partials[total.first_bad as usize].first_bad;
+        }
+    }
+    head.last_skipped = skip.into();
+    head.skipped += u32::from(skip);
+    head.applied += u32::from(!skip && head.applied != u32::MAX);
+    skip
+}

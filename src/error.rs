@@ -1,0 +1,71 @@
+//! Everything that can go wrong, in one enum, sorted by who can act on it: the caller, the device, the data.
+
+use wgpu::BufferUsages;
+
+/// What went wrong. Every message names the tensor or the field, what was given and what was needed.
+///
+/// An error from a constructor or a setter means that nothing was changed and nothing was recorded.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are what the messages say they are")]
+pub enum Error {
+    // --- the caller's configuration ---
+    /// A value in a [`Config`](crate::Config) is out of its range.
+    #[error("group {group}: {field} is {given}, but must be {need}")]
+    Config { group: usize, field: &'static str, given: f64, need: &'static str },
+    /// A value in [`Options`](crate::Options) is out of its range.
+    #[error("option {field} is {given}, but must be {need}")]
+    Option { field: &'static str, given: f64, need: &'static str },
+    /// A group that does not exist was named.
+    #[error("group {group} does not exist: there are {groups}, counted from 0")]
+    NoSuchGroup { group: usize, groups: usize },
+
+    // --- the caller's tensors ---
+    /// There is nothing to optimize.
+    #[error("no tensors were given: at least one group must have at least one tensor")]
+    NoTensors,
+    /// Two tensors have one name.
+    #[error("tensor `{tensor}`: the name is used twice, but names must be unique over all groups")]
+    DuplicateName { tensor: String },
+    /// A view of no elements.
+    #[error("tensor `{tensor}`: its {view} view has length 0, but must have at least one element")]
+    EmptyView { tensor: String, view: &'static str },
+    /// `param` and `grad` differ in length.
+    #[error("tensor `{tensor}`: param has {param} elements and grad has {grad}, but they must have the same number")]
+    LengthsDiffer { tensor: String, param: u64, grad: u64 },
+    /// A view that does not begin on an element.
+    #[error("tensor `{tensor}`: its {view} view begins at byte {offset}, but must begin at a multiple of {need}")]
+    Unaligned { tensor: String, view: &'static str, offset: u64, need: u64 },
+    /// A view that reaches past the end of its buffer.
+    #[error("tensor `{tensor}`: its {view} view needs bytes {offset}..{end}, but its buffer has {size} bytes")]
+    OutOfBounds { tensor: String, view: &'static str, offset: u64, end: u64, size: u64 },
+    /// A buffer made without a usage that the kernels need.
+    #[error("tensor `{tensor}`: the buffer of its {view} view was made with {given:?}, but needs {missing:?} as well")]
+    MissingUsage { tensor: String, view: &'static str, given: BufferUsages, missing: BufferUsages },
+    /// Two views that share bytes.
+    #[error("tensor `{tensor}`: its {view} view shares bytes with the {other_view} view of tensor `{other}`")]
+    Overlap { tensor: String, view: &'static str, other: String, other_view: &'static str },
+    /// A param and a grad that one dispatch would have to bind to overlapping windows of one buffer.
+    #[error(
+        "tensor `{tensor}`: its param and grad are in one buffer and too close: apart from each other by whole blocks \
+         of {align} bytes they can be bound together, but param's blocks are bytes {param_begin}..{param_end} and \
+         grad's are {grad_begin}..{grad_end}"
+    )]
+    TooClose { tensor: String, align: u64, param_begin: u64, param_end: u64, grad_begin: u64, grad_end: u64 },
+
+    // --- the device ---
+    /// The device's limits do not allow this.
+    #[error("the device's limit {limit} is {given}, but {need} is needed")]
+    Limit { limit: &'static str, given: u64, need: u64 },
+    /// A buffer could not be mapped for reading (the device was lost, for example).
+    #[error("reading back {what} failed: {reason}")]
+    Readback { what: &'static str, reason: String },
+
+    // --- the data, on the CPU ---
+    /// The CPU twin was called with another number of slots than it has tensors.
+    #[error("{given} slots were given, but there are {need} tensors")]
+    Slots { given: usize, need: usize },
+    /// A slice that does not fit its tensor.
+    #[error("tensor `{tensor}`: the {view} slice has {given} elements, but the tensor has {need}")]
+    SlotLength { tensor: String, view: &'static str, given: usize, need: usize },
+}

@@ -1,0 +1,236 @@
+//! Pipelines: WGSL from the files in `shaders/` under a short generated head, a pipeline for each combination in use.
+
+use wgpu::{
+    BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType, ComputePipeline,
+    ComputePipelineDescriptor, Device, PipelineCompilationOptions, PipelineLayoutDescriptor, ShaderModuleDescriptor,
+    ShaderSource, ShaderStages,
+};
+
+use crate::plan::{TABLE_WORDS, WORKGROUP};
+
+/// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
+pub(crate) const UNIFORM_STRIDE: u64 = 256;
+
+/// What becomes of the gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Grad {
+    /// They are read.
+    Read,
+    /// They are read, and lie in the buffer of the params, so that both are bound read-write.
+    Shared,
+    /// They are read and zeroed.
+    Zero,
+}
+
+/// Which kernel, and what is compiled into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kernel {
+    Norm { lanes: u32, spans: bool },
+    Tick,
+    Update { lanes: u32, spans: bool, grad: Grad, clip_value: bool },
+}
+
+/// What is bound where. A binding that an entry point does not use is not in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Uniform,
+    Read,
+    Write,
+}
+
+impl Kernel {
+    /// Every combination that can be built.
+    #[cfg(test)]
+    pub fn all() -> Vec<Kernel> {
+        let mut all = vec![Kernel::Tick];
+        let either = [false, true];
+        for (lanes, spans) in [1, 4].into_iter().flat_map(|lanes| either.map(|spans| (lanes, spans))) {
+            all.push(Kernel::Norm { lanes, spans });
+            for grad in [Grad::Read, Grad::Shared, Grad::Zero] {
+                all.extend(either.map(|clip_value| Kernel::Update { lanes, spans, grad, clip_value }));
+            }
+        }
+        all
+    }
+
+    pub fn entry_point(self) -> &'static str {
+        match self {
+            Kernel::Norm { spans: false, .. } => "norm",
+            Kernel::Norm { spans: true, .. } => "norm_spans",
+            Kernel::Tick => "tick",
+            Kernel::Update { spans: false, .. } => "update",
+            Kernel::Update { spans: true, .. } => "update_spans",
+        }
+    }
+
+    /// The whole module.
+    pub fn wgsl(self) -> String {
+        let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\nconst TABLE_WORDS: u32 = {TABLE_WORDS}u;\n");
+        let lanes = |lanes| match lanes {
+            4 => include_str!("../shaders/lanes4.wgsl"),
+            _ => include_str!("../shaders/lanes1.wgsl"),
+        };
+        let (launch, scalars) = (include_str!("../shaders/launch.wgsl"), include_str!("../shaders/scalars.wgsl"));
+        let partial = include_str!("../shaders/partial.wgsl");
+        let parts = match self {
+            Kernel::Norm { lanes: n, .. } => vec![lanes(n), launch, partial, include_str!("../shaders/norm.wgsl")],
+            Kernel::Tick => vec![partial, scalars, include_str!("../shaders/tick.wgsl")],
+            Kernel::Update { lanes: n, grad, clip_value, .. } => {
+                head += &format!("const CLIP_VALUE: bool = {clip_value};\n");
+                let grad = match grad {
+                    Grad::Read => include_str!("../shaders/grad_read.wgsl"),
+                    Grad::Shared => include_str!("../shaders/grad_shared.wgsl"),
+                    Grad::Zero => include_str!("../shaders/grad_zero.wgsl"),
+                };
+                vec![lanes(n), launch, scalars, grad, include_str!("../shaders/update.wgsl")]
+            }
+        };
+        parts.iter().fold(head, |all, part| all + "\n" + part)
+    }
+
+    fn bindings(self) -> Vec<(u32, Bound)> {
+        use Bound::{Read, Uniform, Write};
+        let mut bindings = match self {
+            Kernel::Norm { .. } => vec![(0, Uniform), (2, Read), (3, Write)],
+            Kernel::Tick => vec![(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)],
+            Kernel::Update { grad, spans, .. } => {
+                let grad = if grad == Grad::Read { Read } else { Write };
+                let scalars = if spans { (6, Read) } else { (5, Uniform) };
+                vec![(0, Uniform), (1, Write), (2, grad), (3, Write), (4, Write), scalars]
+            }
+        };
+        if let Kernel::Norm { spans: true, .. } | Kernel::Update { spans: true, .. } = self {
+            bindings.push((7, Read));
+        }
+        bindings
+    }
+
+    /// Storage buffers that it binds, against the device's limit.
+    pub fn storage_buffers(self) -> u32 {
+        self.bindings().iter().filter(|(_, bound)| *bound != Bound::Uniform).count() as u32
+    }
+
+    pub fn build(self, device: &Device) -> (ComputePipeline, BindGroupLayout) {
+        let label = format!("wgpu-adam {}", self.entry_point());
+        let module = device.create_shader_module(ShaderModuleDescriptor {
+            label: Some(&label),
+            source: ShaderSource::Wgsl(self.wgsl().into()),
+        });
+        let entries = self.bindings().into_iter().map(|(binding, bound)| BindGroupLayoutEntry {
+            binding,
+            visibility: ShaderStages::COMPUTE,
+            ty: BindingType::Buffer {
+                ty: match bound {
+                    Bound::Uniform => BufferBindingType::Uniform,
+                    Bound::Read => BufferBindingType::Storage { read_only: true },
+                    Bound::Write => BufferBindingType::Storage { read_only: false },
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        });
+        let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &entries.collect::<Vec<_>>(),
+        });
+        let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&device.create_pipeline_layout(&PipelineLayoutDescriptor {
+                label: Some(&label),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            })),
+            module: &module,
+            entry_point: Some(self.entry_point()),
+            compilation_options: PipelineCompilationOptions {
+                // Every workgroup variable is written before it is read.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        (pipeline, layout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+    use naga::{Module, TypeInner};
+
+    use super::*;
+    use crate::bind::{Control, LaunchUniform};
+    use crate::clock::{Scalars, Settings};
+    use crate::cpu::Partial;
+    use crate::report::{ClockHead, GroupClock};
+
+    fn parsed(kernel: Kernel) -> Module {
+        naga::front::wgsl::parse_str(&kernel.wgsl()).unwrap_or_else(|e| panic!("{kernel:?}: {e}"))
+    }
+
+    /// No capability: what every WebGPU device must have.
+    #[test]
+    fn every_kernel_is_valid_without_any_feature() {
+        for kernel in Kernel::all() {
+            let module = parsed(kernel);
+            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+            validator.validate(&module).unwrap_or_else(|e| panic!("{kernel:?}: {e:?}"));
+            let entry = module.entry_points.iter().find(|e| e.name == kernel.entry_point());
+            assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(WORKGROUP as u32), "{kernel:?}");
+        }
+    }
+
+    #[test]
+    fn seven_storage_buffers_are_enough() {
+        assert_eq!(Kernel::all().into_iter().map(Kernel::storage_buffers).max(), Some(6));
+    }
+
+    /// Name and offset of each member of a WGSL struct, and the size that Rust must give it.
+    fn layout(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
+        let mut types = module.types.iter().filter(|(_, t)| t.name.as_deref() == Some(name));
+        let Some((_, ty)) = types.next() else { panic!("no struct {name}") };
+        let TypeInner::Struct { members, span } = &ty.inner else { panic!("{name} is no struct") };
+        let members = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset as usize));
+        (members.collect(), *span as usize)
+    }
+
+    macro_rules! same_layout {
+        ($kernel:expr, $rust:ty as $wgsl:literal { $($field:ident),* }) => {{
+            let (members, size) = layout(&parsed($kernel), $wgsl);
+            let rust = [$((stringify!($field).to_owned(), offset_of!($rust, $field))),*];
+            let padded = |name: &str| name.starts_with("pad");
+            let members: Vec<_> = members.into_iter().filter(|(name, _)| !padded(name) && (name != "groups" || $wgsl != "Clock")).collect();
+            let rust: Vec<_> = rust.into_iter().filter(|(name, _)| !padded(name)).collect();
+            if $wgsl == "Clock" {
+                assert_eq!(members, rust, "Clock");
+                assert_eq!(layout(&parsed($kernel), "Clock").0.last(), Some(&("groups".to_owned(), size_of::<$rust>())));
+            } else {
+                assert_eq!((members, size), (rust, size_of::<$rust>()), $wgsl);
+            }
+        }};
+    }
+
+    #[test]
+    fn structs_are_laid_out_as_in_wgsl() {
+        let update = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
+        same_layout!(update, LaunchUniform as "Launch" {
+            begin, end, words, param_word, grad_word, blocks, partial, workgroups, bad_bits
+        });
+        same_layout!(update, Scalars as "Scalars" {
+            do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, v_coef, eps, decay, limit
+        });
+        same_layout!(Kernel::Tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
+        same_layout!(Kernel::Tick, Settings as "Settings" {
+            beta1, beta2, lr, eps, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target
+        });
+        same_layout!(Kernel::Tick, Partial as "Partial" { small, middle, big, first_bad });
+        same_layout!(Kernel::Tick, GroupClock as "GroupClock" { power1, power2, t, lr });
+        same_layout!(Kernel::Tick, ClockHead as "Clock" {
+            applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
+        });
+        assert_eq!(layout(&parsed(Kernel::Tick), "Slot").1 as u64, UNIFORM_STRIDE);
+    }
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod adam;
+mod bind;
+mod clock;
+mod config;
+pub mod cpu;
+mod error;
+mod kernels;
+mod plan;
+mod readback;
+mod report;
+mod state;
+mod tensor;
+
+pub use adam::Adam;
+pub use config::{Clip, Config, Decay, Options};
+pub use error::Error;
+pub use report::{GroupReport, Report};
+pub use state::{Moments, State};
+pub use tensor::{Format, Group, Tensor, View};

@@ -1,0 +1,77 @@
+//! The one asynchronous readback: native and browser alike, and without blocking.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use futures_intrusive::channel::shared::oneshot_channel;
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, PollType, Queue};
+
+use crate::Error;
+
+/// A range of a buffer, in bytes: multiples of 4, and the buffer has usage `COPY_SRC`.
+pub(crate) struct Source<'a> {
+    pub buffer: &'a Buffer,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// Submits a copy of all sources now; the future resolves to their bytes, one after the other, when the device is there.
+pub(crate) fn read(
+    device: &Device,
+    queue: &Queue,
+    what: &'static str,
+    sources: &[Source],
+) -> impl Future<Output = Result<Vec<u8>, Error>> + use<> {
+    let staging = device.create_buffer(&BufferDescriptor {
+        label: Some("wgpu-adam readback"),
+        size: sources.iter().map(|s| s.bytes).sum::<u64>().max(4),
+        usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam readback") });
+    let mut to = 0;
+    for source in sources {
+        encoder.copy_buffer_to_buffer(source.buffer, source.offset, &staging, to, source.bytes);
+        to += source.bytes;
+    }
+    queue.submit([encoder.finish()]);
+    let device = device.clone();
+    async move {
+        map(&device, &staging).await.map_err(|reason| Error::Readback { what, reason })?;
+        let bytes = staging.slice(..to).get_mapped_range();
+        let bytes = bytes.map_err(|e| Error::Readback { what, reason: e.to_string() })?.to_vec();
+        staging.unmap();
+        Ok(bytes)
+    }
+}
+
+/// Maps a buffer for reading. On native somebody must poll the device for the callback to run, so each poll of this
+/// future does (it looks and does not wait) and asks to be polled again. In a browser the event loop runs the callback,
+/// and polling again at once would only keep it from that.
+async fn map(device: &Device, buffer: &Buffer) -> Result<(), String> {
+    let (sender, receiver) = oneshot_channel();
+    buffer.map_async(MapMode::Read, .., move |result| {
+        // The receiver is gone only where the future was dropped; then nobody wants to know.
+        let _ = sender.send(result);
+    });
+    let mut mapped = pin!(receiver.receive());
+    poll_fn(|context| {
+        if cfg!(not(target_arch = "wasm32"))
+            && let Err(error) = device.poll(PollType::Poll)
+        {
+            return Poll::Ready(Err(error.to_string()));
+        }
+        match mapped.as_mut().poll(context) {
+            Poll::Ready(Some(result)) => Poll::Ready(result.map_err(|e| e.to_string())),
+            Poll::Ready(None) => Poll::Ready(Err("the callback was dropped".to_owned())),
+            Poll::Pending => {
+                if cfg!(not(target_arch = "wasm32")) {
+                    context.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,75 @@
+//! What a step did, as the clock on the device has it.
+
+use bytemuck::{Pod, Zeroable};
+
+/// What the last step did, and the counts since the start; read back only when asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Steps applied, the last one included.
+    pub t: u64,
+    /// Steps skipped by the finite guard.
+    pub skipped: u64,
+    /// Whether the last step was skipped.
+    pub last_skipped: bool,
+    /// In the latest skipped step, the tensor with the first bad element: NaN, infinite, or too large to be squared
+    /// (first by where the tensors lie in their buffers). `None` where no step was ever skipped.
+    pub bad_tensor: Option<String>,
+    /// The 2-norm of all gradients of the last step together, before clipping. `None` where the step does not need it:
+    /// without clipping by global norm and without the guard.
+    pub grad_norm: Option<f32>,
+    /// What the gradients of the last step were scaled by: 1 where nothing was clipped by norm.
+    pub clip_coef: f32,
+    /// For each group, the learning rate of the last step that was applied (0 before the first) and its own count.
+    pub groups: Vec<GroupReport>,
+}
+
+/// A group's part of a [`Report`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupReport {
+    /// Steps applied to this group.
+    pub t: u64,
+    /// Learning rate of the last of them.
+    pub lr: f32,
+}
+
+/// The first part of `Clock` in `tick.wgsl`; a `GroupClock` for each group follows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub(crate) struct ClockHead {
+    pub applied: u32,
+    pub skipped: u32,
+    pub last_skipped: u32,
+    pub bad_partial: u32,
+    pub bad_element: u32,
+    pub grad_norm: f32,
+    pub clip_coef: f32,
+    pub pad: u32,
+}
+
+/// `GroupClock` in `tick.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub(crate) struct GroupClock {
+    pub power1: u64,
+    pub power2: u64,
+    pub t: u32,
+    pub lr: f32,
+}
+
+/// Where no element is bad.
+pub(crate) const NONE: u32 = u32::MAX;
+
+impl Report {
+    /// `bad_tensor` says which tensor has an element of the launch that wrote a partial.
+    pub(crate) fn new(head: &ClockHead, groups: &[GroupClock], norm: bool, bad_tensor: Option<String>) -> Self {
+        Self {
+            t: head.applied.into(),
+            skipped: head.skipped.into(),
+            last_skipped: head.last_skipped != 0,
+            bad_tensor,
+            grad_norm: norm.then_some(head.grad_norm),
+            clip_coef: head.clip_coef,
+            groups: groups.iter().map(|g| GroupReport { t: g.t.into(), lr: g.lr }).collect(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the user hands over: views of their own buffers, tensors, groups; and the checks that these can be used.
+
+use std::collections::{HashMap, HashSet};
+
+use wgpu::{Buffer, BufferUsages};
+
+use crate::plan::{Piece, Place};
+use crate::{Config, Error};
+
+/// How the elements of a [`View`] are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// 32-bit IEEE floats.
+    #[default]
+    F32,
+}
+
+impl Format {
+    /// Bytes an element.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Format::F32 => 4,
+        }
+    }
+}
+
+/// A range of one of the caller's buffers. Cloning it clones wgpu's handle, not the data.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The buffer, with usage `STORAGE`.
+    pub buffer: Buffer,
+    /// Where the range begins, in bytes: a multiple of the element's size.
+    pub offset: u64,
+    /// Length in elements.
+    pub len: u64,
+    /// How the elements are stored.
+    pub format: Format,
+}
+
+impl View {
+    /// All of `buffer`, as 32-bit floats. (A buffer's size is a multiple of 4, or wgpu refuses to bind it.)
+    pub fn f32(buffer: &Buffer) -> Self {
+        Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / 4, format: Format::F32 }
+    }
+
+    /// `len` elements of this view, from its element `first` on.
+    #[must_use]
+    pub fn range(mut self, first: u64, len: u64) -> Self {
+        self.offset = self.offset.saturating_add(first.saturating_mul(self.format.bytes()));
+        self.len = len;
+        self
+    }
+}
+
+/// A named parameter tensor: where its values are and where the caller's backward pass leaves their gradients.
+/// Its shape does not matter to Adam, only its number of elements.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// A name that no other tensor of the optimizer has: in reports, errors and saved states.
+    pub name: String,
+    /// The values that the step changes.
+    pub param: View,
+    /// The gradients that the step reads (and zeroes, by option); as long as `param`.
+    pub grad: View,
+}
+
+impl Tensor {
+    /// A tensor of that name, with those views.
+    pub fn new(name: impl Into<String>, param: View, grad: View) -> Self {
+        Self { name: name.into(), param, grad }
+    }
+}
+
+/// Tensors that share one configuration.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Which Adam, and how fast.
+    pub config: Config,
+    /// The tensors, in any order; neighbours in the same buffers share a launch whatever the order here.
+    pub tensors: Vec<Tensor>,
+}
+
+/// Checks all views of all groups and says where they are, each buffer by its place in the returned list.
+#[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
+pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Piece>, Vec<Buffer>), Error> {
+    let mut pieces = Vec::new();
+    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut numbers = HashMap::new();
+    let mut names = HashSet::new();
+    for (group, tensor) in groups.iter().enumerate().flat_map(|(i, g)| g.tensors.iter().map(move |t| (i, t))) {
+        if !names.insert(tensor.name.as_str()) {
+            return Err(Error::DuplicateName { tensor: tensor.name.clone() });
+        }
+        let mut located = |view: &View, which| {
+            check_view(&tensor.name, which, view)?;
+            let buffer = *numbers.entry(view.buffer.clone()).or_insert_with(|| {
+                buffers.push(view.buffer.clone());
+                buffers.len() - 1
+            });
+            Ok(Place { buffer, offset: view.offset, size: view.buffer.size() })
+        };
+        let param = located(&tensor.param, "param")?;
+        let grad = located(&tensor.grad, "grad")?;
+        if tensor.param.len != tensor.grad.len {
+            let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
+            return Err(Error::LengthsDiffer { tensor, param, grad });
+        }
+        pieces.push(Piece { tensor: pieces.len(), group: group as u32, param, grad, len: tensor.param.len });
+    }
+    if pieces.is_empty() {
+        return Err(Error::NoTensors);
+    }
+    check_overlap(groups, &pieces)?;
+    Ok((pieces, buffers))
+}
+
+fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
+    let named = || tensor.to_owned();
+    let element = view.format.bytes();
+    if view.len == 0 {
+        return Err(Error::EmptyView { tensor: named(), view: which });
+    }
+    if !view.offset.is_multiple_of(element) {
+        return Err(Error::Unaligned { tensor: named(), view: which, offset: view.offset, need: element });
+    }
+    let end = view.len.saturating_mul(element).saturating_add(view.offset);
+    if end > view.buffer.size() {
+        let (offset, size) = (view.offset, view.buffer.size());
+        return Err(Error::OutOfBounds { tensor: named(), view: which, offset, end, size });
+    }
+    let given = view.buffer.usage();
+    let missing = BufferUsages::STORAGE - given;
+    if !missing.is_empty() {
+        return Err(Error::MissingUsage { tensor: named(), view: which, given, missing });
+    }
+    Ok(())
+}
+
+/// No two views, of whatever tensors, may share a byte: two invocations would write it, or one would read what
+/// another writes.
+fn check_overlap(groups: &[Group], pieces: &[Piece]) -> Result<(), Error> {
+    let names: Vec<&str> = groups.iter().flat_map(|g| &g.tensors).map(|t| t.name.as_str()).collect();
+    let mut views: Vec<_> = pieces
+        .iter()
+        .flat_map(|p| [(p.param, p.len, p.tensor, "param"), (p.grad, p.len, p.tensor, "grad")])
+        .map(|(place, len, tensor, which)| (place.buffer, place.offset, place.offset + 4 * len, tensor, which))
+        .collect();
+    views.sort_unstable();
+    for pair in views.windows(2) {
+        let [(buffer, _, end, first, first_view), (next_buffer, begin, _, second, second_view)] = pair else {
+            continue;
+        };
+        if buffer == next_buffer && begin < end {
+            let (tensor, view) = (names[*second].to_owned(), *second_view);
+            return Err(Error::Overlap { tensor, view, other: names[*first].to_owned(), other_view: first_view });
+        }
+    }
+    Ok(())
+}

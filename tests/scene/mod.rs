@@ -1,0 +1,254 @@
+//! A layout of tensors in buffers that is run on the GPU and on the twin side by side.
+//!
+//! A GPU test that finds no adapter fails: it is never passed over in silence.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, Limits, Queue};
+use wgpu_adam::{Adam, Config, Group, Options, Report, State, Tensor, View, cpu};
+
+pub struct Gpu {
+    pub device: Device,
+    pub queue: Queue,
+    pub software: bool,
+}
+
+impl Gpu {
+    /// The default limits of WebGPU and no feature.
+    pub fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    pub fn with(required_limits: Limits) -> Self {
+        let _ = env_logger::builder().is_test(true).try_init();
+        let instance = Instance::default();
+        let adapter = pollster::block_on(instance.request_adapter(&Default::default()))
+            .expect("no adapter: these tests need one (a software one will do)");
+        let descriptor = DeviceDescriptor { required_limits, ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("no device");
+        Self { device, queue, software: adapter.get_info().device_type == DeviceType::Cpu }
+    }
+
+    pub fn buffer(&self, values: &[f32]) -> Buffer {
+        self.device.create_buffer_init(&BufferInitDescriptor {
+            label: None,
+            contents: bytemuck::cast_slice(values),
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+        })
+    }
+
+    pub fn write(&self, buffer: &Buffer, values: &[f32]) {
+        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
+    }
+
+    pub fn read(&self, buffer: &Buffer) -> Vec<f32> {
+        let size = buffer.size();
+        let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
+        let staging =
+            self.device.create_buffer(&BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
+        self.queue.submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
+        self.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range().unwrap())
+    }
+
+    pub fn step(&self, adam: &Adam) {
+        self.steps(adam, 1);
+    }
+
+    /// So many steps in one submission.
+    pub fn steps(&self, adam: &Adam, steps: usize) {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        for _ in 0..steps {
+            adam.step(&mut encoder);
+        }
+        self.queue.submit([encoder.finish()]);
+    }
+
+    pub fn report(&self, adam: &Adam) -> Report {
+        pollster::block_on(adam.report(&self.device, &self.queue)).unwrap()
+    }
+
+    pub fn state(&self, adam: &Adam) -> State {
+        pollster::block_on(adam.state(&self.device, &self.queue)).unwrap()
+    }
+}
+
+/// Where one tensor lies: elements `param..param + len` of a param buffer, and so on.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub group: usize,
+    pub buffers: (usize, usize),
+    pub param: usize,
+    pub grad: usize,
+    pub len: usize,
+}
+
+/// Buffers (their lengths in elements), tensors in them, configurations.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub params: Vec<usize>,
+    pub grads: Vec<usize>,
+    pub spots: Vec<Spot>,
+    pub configs: Vec<Config>,
+    pub options: Options,
+}
+
+impl Scene {
+    /// Each tensor in buffers of its own, the groups in turn.
+    pub fn scattered(lens: &[usize], configs: &[Config], options: Options) -> Self {
+        let spot = |(i, &len)| Spot { group: i % configs.len(), buffers: (i, i), param: 0, grad: 0, len };
+        Self {
+            params: lens.to_vec(),
+            grads: lens.to_vec(),
+            spots: lens.iter().enumerate().map(spot).collect(),
+            configs: configs.to_vec(),
+            options,
+        }
+    }
+
+    /// All tensors one behind the other in one buffer of params and one of grads, each padded to a multiple of `align`.
+    pub fn arena(lens: &[usize], align: usize, configs: &[Config], options: Options) -> Self {
+        let mut at = 0;
+        let mut spots = Vec::new();
+        for (i, &len) in lens.iter().enumerate() {
+            spots.push(Spot { group: i % configs.len(), buffers: (0, 0), param: at, grad: at, len });
+            at = (at + len).next_multiple_of(align);
+        }
+        let end = spots.last().map_or(0, |s: &Spot| s.param + s.len);
+        Self { params: vec![end], grads: vec![end], spots, configs: configs.to_vec(), options }
+    }
+
+    /// The order in which the library has the tensors: group by group.
+    pub fn order(&self) -> Vec<&Spot> {
+        (0..self.configs.len()).flat_map(|g| self.spots.iter().filter(move |s| s.group == g)).collect()
+    }
+
+    pub fn start(&self, gpu: &Gpu) -> Run {
+        let fill = |sizes: &[usize], seed: u64| -> Vec<Vec<f32>> {
+            sizes
+                .iter()
+                .enumerate()
+                .map(|(i, &len)| (0..len).map(|e| normal(seed, i as u64, e as u64)).collect())
+                .collect()
+        };
+        let params = fill(&self.params, 1);
+        let grads = fill(&self.grads, 2);
+        let buffers = |values: &[Vec<f32>]| values.iter().map(|v| gpu.buffer(v)).collect::<Vec<_>>();
+        let (param_buffers, grad_buffers) = (buffers(&params), buffers(&grads));
+        let groups = self.configs.iter().enumerate().map(|(g, config)| Group {
+            config: *config,
+            tensors: (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
+                .map(|(i, s)| {
+                    let view = |buffer: &Buffer, at: usize| View::f32(buffer).range(at as u64, s.len as u64);
+                    let (param, grad) = (&param_buffers[s.buffers.0], &grad_buffers[s.buffers.1]);
+                    Tensor::new(format!("tensor{i}"), view(param, s.param), view(grad, s.grad))
+                })
+                .collect(),
+        });
+        let adam = Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), self.options).unwrap();
+        let twin = adam.twin();
+        Run { scene: self.clone(), adam, twin, params, grads, param_buffers, grad_buffers, steps: 0 }
+    }
+}
+
+/// A scene in motion: the buffers on the GPU, and their images that the twin moves.
+pub struct Run {
+    pub scene: Scene,
+    pub adam: Adam,
+    pub twin: cpu::Adam,
+    pub params: Vec<Vec<f32>>,
+    pub grads: Vec<Vec<f32>>,
+    pub param_buffers: Vec<Buffer>,
+    pub grad_buffers: Vec<Buffer>,
+    pub steps: u64,
+}
+
+impl Run {
+    /// New gradients on both sides: nine orders of magnitude over the elements, a tenth of them zero.
+    pub fn fresh_grads(&mut self) {
+        self.steps += 1;
+        for (i, grads) in self.grads.iter_mut().enumerate() {
+            for (e, grad) in grads.iter_mut().enumerate() {
+                let scale = 10f32.powi((mix(e as u64) % 10) as i32 - 7);
+                let zero = mix(e as u64 ^ self.steps << 32) % 10 == 0;
+                *grad = if zero { 0.0 } else { scale * normal(2 + self.steps, i as u64, e as u64) };
+            }
+        }
+    }
+
+    pub fn upload_grads(&self, gpu: &Gpu) {
+        for (buffer, grads) in self.grad_buffers.iter().zip(&self.grads) {
+            gpu.write(buffer, grads);
+        }
+    }
+
+    /// One step on both sides with fresh gradients.
+    pub fn step(&mut self, gpu: &Gpu) {
+        self.fresh_grads();
+        self.upload_grads(gpu);
+        gpu.step(&self.adam);
+        self.twin_step();
+    }
+
+    /// The twin's step, on the images.
+    pub fn twin_step(&mut self) -> Report {
+        let order: Vec<Spot> = self.scene.order().into_iter().cloned().collect();
+        let copy = |from: &[Vec<f32>], buffer: usize, at: usize, len: usize| from[buffer][at..at + len].to_vec();
+        let mut values: Vec<_> = order
+            .iter()
+            .map(|s| (copy(&self.params, s.buffers.0, s.param, s.len), copy(&self.grads, s.buffers.1, s.grad, s.len)))
+            .collect();
+        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot { param, grad }).collect();
+        let report = self.twin.step(&mut slots).unwrap();
+        for (s, (param, grad)) in order.iter().zip(&values) {
+            self.params[s.buffers.0][s.param..s.param + s.len].copy_from_slice(param);
+            self.grads[s.buffers.1][s.grad..s.grad + s.len].copy_from_slice(grad);
+        }
+        report
+    }
+
+    /// Every bit of every buffer (what lies beside the views included) and of the moments, and the report.
+    pub fn assert_same_bits(&self, gpu: &Gpu) {
+        for (what, buffers, images) in
+            [("params", &self.param_buffers, &self.params), ("grads", &self.grad_buffers, &self.grads)]
+        {
+            for (i, (buffer, image)) in buffers.iter().zip(images).enumerate() {
+                assert_same(&gpu.read(buffer), image, &format!("{what} buffer {i}"));
+            }
+        }
+        let (got, want) = (gpu.state(&self.adam), self.twin.state());
+        assert_eq!(got.t, want.t);
+        for (got, want) in got.tensors.iter().zip(&want.tensors) {
+            assert_eq!(got.name, want.name);
+            assert_same(&got.m, &want.m, &format!("m of {}", got.name));
+            assert_same(&got.v, &want.v, &format!("v of {}", got.name));
+        }
+        assert_eq!(format!("{:?}", gpu.report(&self.adam)), format!("{:?}", self.twin.report()));
+    }
+}
+
+pub fn assert_same(got: &[f32], want: &[f32], what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let differ: Vec<usize> = (0..got.len()).filter(|&i| got[i].to_bits() != want[i].to_bits()).collect();
+    if let Some(&i) = differ.first() {
+        panic!("{what}: {} of {} differ, first [{i}]: {:e} for {:e}", differ.len(), got.len(), got[i], want[i]);
+    }
+}
+
+/// SplitMix64's finish.
+pub fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// About normal, from three numbers: the sum of four uniform ones.
+pub fn normal(seed: u64, stream: u64, index: u64) -> f32 {
+    let bits = mix(mix(mix(seed) ^ stream) ^ index);
+    let uniform = |k: u32| ((bits >> (16 * k)) & 0xffff) as f32 / 65536.0 - 0.5;
+    (uniform(0) + uniform(1) + uniform(2) + uniform(3)) * 1.732
+}
