@@ -2,4 +2,4 @@
 
 @group(0) @binding(2) var<storage, read> grad: array<Word>;
 
-fn leave_grad(at: u32, old: Word, mask: Mask) {}
+fn leave_grad(at: u32, mask: Mask) {}

@@ -1,28 +1,29 @@
-// One launch: which elements it owns, and where its spans are listed if they are several. `Launch` in kernels.rs.
+// One launch, and what each of its workgroups owns. `Launch` in bind.rs, `Piece` in plan.rs.
+// Words and elements are counted from the beginning of the param window.
 
 struct Launch {
-    begin: u32,         // elements begin..end of the launch, counted from its first word
+    word: u32,          // the first word, where all elements are of one span
+    begin: u32,         // the span: elements begin..end
     end: u32,
-    words: u32,
-    param_word: u32,    // words before the first one in the param window
-    grad_word: u32,     // and in the grad window
-    blocks: u32,        // entries in the table before the spans
-    partial: u32,       // where the norm's partials of this launch begin
-    workgroups: u32,    // the norm's workgroups
+    grad_shift: u32,    // what to add to a word to get that of the grad window
+    update_pieces: u32, // entries in the table of the update kernel
+    norm_pieces: u32,   // and of the norm kernel, which leaves a partial for each
+    partial: u32,       // where its partials begin
     bad_bits: u32,      // magnitudes from here on are bad: all bits of an f32 but the sign
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
+}
+
+// What a workgroup owns: those elements of begin..end that are in its words, of which `word` is the first.
+struct Piece {
+    word: u32,
+    begin: u32,
+    end: u32,
+    group: u32,
 }
 
 @group(0) @binding(0) var<uniform> launch: Launch;
 
-// For each block of TABLE_WORDS words the first span that ends after the block's first element; then begin, end and
-// group of each span; then a span that begins after everything.
-@group(0) @binding(7) var<storage, read> table: array<u32>;
-
-fn first_span(word: u32) -> u32 {
-    return launch.blocks + 3u * table[word / TABLE_WORDS];
+fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+    return workgroup.y * workgroups.x + workgroup.x;
 }
 
 fn inside(word: u32, begin: u32, end: u32) -> Mask {

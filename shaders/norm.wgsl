@@ -4,40 +4,33 @@
 @group(0) @binding(2) var<storage, read> grad: array<Word>;
 @group(0) @binding(3) var<storage, read_write> partials: array<Partial>;
 
-// What one invocation has seen.
-var<private> small: Word;
-var<private> middle: Word;
-var<private> big: Word;
-var<private> worst: Bits;
-
-fn take(g: Word) {
-    small += (UP * g) * (UP * g);
-    middle += g * g;
-    big += (DOWN * g) * (DOWN * g);
-    worst = max(worst, magnitude(g));
+// The gradients of one word, zero where it has none.
+fn gradients(own: Piece, word: u32) -> Word {
+    if word * LANES >= own.end {
+        return Word(0.0);
+    }
+    let g = grad[word + launch.grad_shift];
+    if EDGES {
+        return select(Word(0.0), g, inside(word, own.begin, own.end));
+    }
+    return g;
 }
 
 fn magnitude(g: Word) -> Bits {
     return bitcast<Bits>(g) & Bits(0x7fffffffu);
 }
 
-// The gradients of one word, zero where it has none.
-fn gradients(word: u32) -> Word {
-    if word >= launch.words {
-        return Word(0.0);
-    }
-    return select(Word(0.0), grad[launch.grad_word + word], inside(word, launch.begin, launch.end));
-}
-
-fn gradients_spans(word: u32) -> Word {
-    var g = Word(0.0);
-    if word < launch.words {
-        let begin = word * LANES;
-        for (var span = first_span(word); table[span] < begin + LANES; span += 3u) {
-            g = select(g, grad[launch.grad_word + word], inside(word, table[span], table[span + 1u]));
-        }
-    }
-    return g;
+// In this order. (A compiler may turn it round: a balanced tree of products was seen to be, this chain not.)
+fn squares(a: Word, b: Word, c: Word, d: Word, e: Word, f: Word, g: Word, h: Word) -> Word {
+    var sum = a * a;
+    sum += b * b;
+    sum += c * c;
+    sum += d * d;
+    sum += e * e;
+    sum += f * f;
+    sum += g * g;
+    sum += h * h;
+    return sum;
 }
 
 fn bad_element(word: u32, g: Word) -> u32 {
@@ -45,53 +38,38 @@ fn bad_element(word: u32, g: Word) -> u32 {
     return select(NONE, word * LANES + lane, lane < LANES);
 }
 
-fn finish(workgroup: u32, index: u32, first_bad: u32) {
-    reduce(index, Partial(sum(small), sum(middle), sum(big), first_bad));
-    if index == 0u && workgroup < launch.workgroups {
-        partials[launch.partial + workgroup] = tree[0];
-    }
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn norm(
-    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let workgroup = id.y * workgroups.x + id.x;
-    let word = workgroup * (8u * WORKGROUP) + index;
-    take(gradients(word));
-    take(gradients(word + WORKGROUP));
-    take(gradients(word + 2u * WORKGROUP));
-    take(gradients(word + 3u * WORKGROUP));
-    take(gradients(word + 4u * WORKGROUP));
-    take(gradients(word + 5u * WORKGROUP));
-    take(gradients(word + 6u * WORKGROUP));
-    take(gradients(word + 7u * WORKGROUP));
+    let at = number(workgroup, workgroups);
+    let own = piece(at, 8u * WORKGROUP, launch.norm_pieces);
+    let word = own.word + index;
+    let a = gradients(own, word);
+    let b = gradients(own, word + WORKGROUP);
+    let c = gradients(own, word + 2u * WORKGROUP);
+    let d = gradients(own, word + 3u * WORKGROUP);
+    let e = gradients(own, word + 4u * WORKGROUP);
+    let f = gradients(own, word + 5u * WORKGROUP);
+    let g = gradients(own, word + 6u * WORKGROUP);
+    let h = gradients(own, word + 7u * WORKGROUP);
+    let small = squares(UP * a, UP * b, UP * c, UP * d, UP * e, UP * f, UP * g, UP * h);
+    let middle = squares(a, b, c, d, e, f, g, h);
+    let big = squares(DOWN * a, DOWN * b, DOWN * c, DOWN * d, DOWN * e, DOWN * f, DOWN * g, DOWN * h);
+    let worst = max(
+        max(max(magnitude(a), magnitude(b)), max(magnitude(c), magnitude(d))),
+        max(max(magnitude(e), magnitude(f)), max(magnitude(g), magnitude(h))),
+    );
     var first_bad = NONE;
     if largest(worst) >= launch.bad_bits {
         for (var k = 0u; k < 8u; k++) {
-            let w = word + k * WORKGROUP;
-            first_bad = min(first_bad, bad_element(w, gradients(w)));
+            first_bad = min(first_bad, bad_element(word + k * WORKGROUP, gradients(own, word + k * WORKGROUP)));
         }
     }
-    finish(workgroup, index, first_bad);
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn norm_spans(
-    @builtin(workgroup_id) id: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) index: u32,
-) {
-    let workgroup = id.y * workgroups.x + id.x;
-    let word = workgroup * (8u * WORKGROUP) + index;
-    var first_bad = NONE;
-    for (var k = 0u; k < 8u; k++) {
-        let w = word + k * WORKGROUP;
-        let g = gradients_spans(w);
-        take(g);
-        first_bad = min(first_bad, bad_element(w, g));
+    reduce(index, Partial(sum(small), sum(middle), sum(big), first_bad));
+    if index == 0u && at < launch.norm_pieces {
+        partials[launch.partial + at] = tree[0];
     }
-    finish(workgroup, index, first_bad);
 }

@@ -14,20 +14,29 @@ const NONE: u32 = 0xffffffffu;
 const UP: f32 = 1208925819614629174706176.0;        // 2^80
 const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
 
-// A fixed tree: the order of the additions, and so every bit, depends on nothing but the place of the terms.
 var<workgroup> tree: array<Partial, WORKGROUP>;
 
+fn add(a: Partial, b: Partial) -> Partial {
+    return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_bad, b.first_bad));
+}
+
+// A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
+// depends on nothing but the place of the terms. The result is in tree[0], for invocation 0.
 fn reduce(index: u32, mine: Partial) {
     tree[index] = mine;
     workgroupBarrier();
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-        if index < half {
-            let other = tree[index + half];
-            tree[index].small += other.small;
-            tree[index].middle += other.middle;
-            tree[index].big += other.big;
-            tree[index].first_bad = min(tree[index].first_bad, other.first_bad);
+    var total = mine;
+    if index < 16u {
+        for (var i = index + 16u; i < WORKGROUP; i += 16u) {
+            total = add(total, tree[i]);
         }
-        workgroupBarrier();
+        tree[index] = total;
+    }
+    workgroupBarrier();
+    if index == 0u {
+        for (var i = 1u; i < 16u; i++) {
+            total = add(total, tree[i]);
+        }
+        tree[0] = total;
     }
 }

@@ -12,9 +12,9 @@ use wgpu::{
 
 use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::clock::{Scalars, Settings};
-use crate::cpu::{NOT_FINITE, NOT_SQUARABLE};
-use crate::kernels::{Grad, Kernel, UNIFORM_STRIDE};
-use crate::plan::{self, Launch, Limits, Piece, Span, Window};
+use crate::cpu::bad_bits;
+use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
+use crate::plan::{self, Launch, Limits, NORM_WORDS, Placed, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::{Clip, Error, Group, Options};
 
@@ -22,16 +22,14 @@ use crate::{Clip, Error, Group, Options};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub(crate) struct LaunchUniform {
+    pub word: u32,
     pub begin: u32,
     pub end: u32,
-    pub words: u32,
-    pub param_word: u32,
-    pub grad_word: u32,
-    pub blocks: u32,
+    pub grad_shift: u32,
+    pub update_pieces: u32,
+    pub norm_pieces: u32,
     pub partial: u32,
-    pub workgroups: u32,
     pub bad_bits: u32,
-    pub pad: [u32; 3],
 }
 
 /// `Control` in `tick.wgsl`.
@@ -47,9 +45,6 @@ pub(crate) struct Control {
     pub nan: u32,
     pub pad: u32,
 }
-
-/// A list of spans behind the last one's end: it begins after every element.
-const SENTINEL: Span = Span { begin: NONE, end: NONE, group: NONE };
 
 fn limits(device: &Device) -> Limits {
     let limits = device.limits();
@@ -96,11 +91,11 @@ impl<'a> Builder<'a> {
         device: &'a Device,
         groups: &[Group],
         options: Options,
-        pieces: &[Piece],
+        placed: &[Placed],
         buffers: &'a [Buffer],
     ) -> Result<Self, Error> {
         let limits = limits(device);
-        let launches = plan::plan(pieces, &limits)?;
+        let launches = plan::plan(placed, &limits)?;
         let tensors = || groups.iter().flat_map(|g| &g.tensors);
         let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
         let mut first_partials = Vec::new();
@@ -108,7 +103,9 @@ impl<'a> Builder<'a> {
         for launch in &launches {
             check_distance(launch, &names, &limits)?;
             first_partials.push(partials as u32);
-            partials += if options.reads_norm() { launch.norm_workgroups() } else { 0 };
+            if options.reads_norm() {
+                partials += launch.workgroups(&launch.norm_spans(), NORM_WORDS);
+            }
         }
         let shared = Shared {
             names,
@@ -138,16 +135,16 @@ impl<'a> Builder<'a> {
             true => Grad::Shared,
             false => Grad::Read,
         };
+        let largest_square = 2f64.powi(63);
         Kernel::Update {
-            lanes: launch.lanes,
-            spans: launch.update_spans().len() > 1,
+            shape: shape(launch, &launch.update_spans()),
             grad,
             clip_value: matches!(options.clip, Clip::Value(_)),
+            squarable: match options.clip {
+                Clip::None => !options.guard,
+                Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
+            },
         }
-    }
-
-    fn norm_kernel(launch: &Launch) -> Kernel {
-        Kernel::Norm { lanes: launch.lanes, spans: launch.norm_spans().len() > 1 }
     }
 
     /// The limits that the plan does not already keep.
@@ -215,10 +212,12 @@ impl<'a> Builder<'a> {
         let whole = |window: &Window| part(&self.buffers[window.buffer], window.offset, window.bytes);
         if options.reads_norm() {
             for (i, launch) in shared.launches.iter().enumerate() {
-                let table = self.table("norm spans", launch, launch.norm_spans());
+                let spans = launch.norm_spans();
+                let table = self.table("norm pieces", launch, &spans, NORM_WORDS);
                 let mut bindings = vec![(0, uniform(i)), (2, whole(&launch.grad)), (3, partials.as_entire_binding())];
                 bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
-                dispatches.push(dispatch(Self::norm_kernel(launch), launch.norm_workgroups(), &bindings));
+                let kernel = Kernel::Norm(shape(launch, &spans));
+                dispatches.push(dispatch(kernel, launch.workgroups(&spans, NORM_WORDS), &bindings));
             }
         }
         let bindings = [&control, &settings, &partials, &clock, &slots];
@@ -226,8 +225,7 @@ impl<'a> Builder<'a> {
         dispatches.push(dispatch(Kernel::Tick, 1, &bindings));
         for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
             let spans = launch.update_spans();
-            let group = spans[0].group;
-            let table = self.table("update spans", launch, spans);
+            let table = self.table("update pieces", launch, &spans, UPDATE_WORDS);
             let mut bindings = vec![
                 (0, uniform(i)),
                 (1, whole(&launch.param)),
@@ -236,12 +234,12 @@ impl<'a> Builder<'a> {
                 (4, state.v.as_entire_binding()),
             ];
             match &table {
-                Some(table) => bindings.extend([(6, slots.as_entire_binding()), (7, table.as_entire_binding())]),
-                None => {
-                    bindings.push((5, part(&slots, UNIFORM_STRIDE * u64::from(group), size_of::<Scalars>() as u64)))
-                }
+                Some(table) => bindings.extend([(5, slots.as_entire_binding()), (7, table.as_entire_binding())]),
+                None => bindings
+                    .push((5, part(&slots, UNIFORM_STRIDE * u64::from(spans[0].group), size_of::<Scalars>() as u64))),
             }
-            dispatches.push(dispatch(self.update_kernel(launch), launch.update_workgroups(), &bindings));
+            let workgroups = launch.workgroups(&spans, UPDATE_WORDS);
+            dispatches.push(dispatch(self.update_kernel(launch), workgroups, &bindings));
         }
         let launches = shared.launches.len();
         log::debug!("{} tensors in {launches} launches, {} dispatches a step", shared.names.len(), dispatches.len());
@@ -252,36 +250,28 @@ impl<'a> Builder<'a> {
     fn launch_uniforms(&self) -> Buffer {
         let shared = &self.shared;
         let mut bytes = vec![0; shared.launches.len() * UNIFORM_STRIDE as usize];
-        // With clipping by global norm a large gradient is scaled down before it is squared.
-        let scaled = matches!(shared.options.clip, Clip::GlobalNorm(_) | Clip::Value(_));
         for ((launch, &partial), to) in
             shared.launches.iter().zip(&shared.partials).zip(bytes.chunks_exact_mut(UNIFORM_STRIDE as usize))
         {
+            let begin = launch.segments.first().map_or(0, |s| s.begin);
             let uniform = LaunchUniform {
-                begin: launch.segments.first().map_or(0, |s| s.begin),
+                word: begin / launch.lanes,
+                begin,
                 end: launch.segments.last().map_or(0, |s| s.end),
-                words: launch.words,
-                param_word: launch.param_word,
-                grad_word: launch.grad_word,
-                blocks: u64::from(launch.words).div_ceil(plan::TABLE_WORDS) as u32,
+                grad_shift: launch.grad_shift,
+                update_pieces: launch.workgroups(&launch.update_spans(), UPDATE_WORDS) as u32,
+                norm_pieces: launch.workgroups(&launch.norm_spans(), NORM_WORDS) as u32,
                 partial,
-                workgroups: launch.norm_workgroups() as u32,
-                bad_bits: if scaled { NOT_FINITE } else { NOT_SQUARABLE },
-                pad: [0; 3],
+                bad_bits: bad_bits(&shared.options),
             };
             to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));
         }
         self.filled("launches", BufferUsages::UNIFORM, &bytes)
     }
 
-    /// The table of a launch's spans, if there are several.
-    fn table(&self, label: &str, launch: &Launch, mut spans: Vec<Span>) -> Option<Buffer> {
-        if spans.len() == 1 {
-            return None;
-        }
-        spans.push(SENTINEL);
-        let table = plan::table(&spans, launch.words, launch.lanes);
-        Some(self.filled(label, BufferUsages::STORAGE, cast_slice(&table)))
+    /// What each workgroup owns, where there are several spans.
+    fn table(&self, label: &str, launch: &Launch, spans: &[Span], words: u64) -> Option<Buffer> {
+        (spans.len() > 1).then(|| self.filled(label, BufferUsages::STORAGE, cast_slice(&launch.pieces(spans, words))))
     }
 
     /// wgpu's buffers begin as zeros.
@@ -305,4 +295,9 @@ impl<'a> Builder<'a> {
 
 fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
     BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
+}
+
+fn shape(launch: &Launch, spans: &[Span]) -> Shape {
+    let (table, edges, shifted) = (spans.len() > 1, launch.edges(spans), launch.grad_shift != 0);
+    Shape { lanes: launch.lanes, table, edges, shifted }
 }

@@ -6,7 +6,7 @@ use wgpu::{
     ShaderSource, ShaderStages,
 };
 
-use crate::plan::{TABLE_WORDS, WORKGROUP};
+use crate::plan::WORKGROUP;
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -25,9 +25,28 @@ pub(crate) enum Grad {
 /// Which kernel, and what is compiled into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
-    Norm { lanes: u32, spans: bool },
+    Norm(Shape),
     Tick,
-    Update { lanes: u32, spans: bool, grad: Grad, clip_value: bool },
+    Update {
+        shape: Shape,
+        grad: Grad,
+        clip_value: bool,
+        /// A gradient whose square overflows may come.
+        squarable: bool,
+    },
+}
+
+/// How the elements of a launch lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    /// Elements a word: 4 or 1.
+    pub lanes: u32,
+    /// There are several spans, and a table says what each workgroup owns.
+    pub table: bool,
+    /// Some span begins or ends within a word.
+    pub edges: bool,
+    /// The grad window's words are not the param window's.
+    pub shifted: bool,
 }
 
 /// What is bound where. A binding that an entry point does not use is not in its list.
@@ -42,12 +61,23 @@ impl Kernel {
     /// Every combination that can be built.
     #[cfg(test)]
     pub fn all() -> Vec<Kernel> {
+        let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
+        let shapes = (0..16).map(|bits| Shape {
+            lanes: if bit(bits, 0) { 4 } else { 1 },
+            table: bit(bits, 1),
+            edges: bit(bits, 2),
+            shifted: bit(bits, 3),
+        });
         let mut all = vec![Kernel::Tick];
-        let either = [false, true];
-        for (lanes, spans) in [1, 4].into_iter().flat_map(|lanes| either.map(|spans| (lanes, spans))) {
-            all.push(Kernel::Norm { lanes, spans });
+        for shape in shapes.filter(|shape| shape.lanes > 1 || !shape.edges) {
+            all.push(Kernel::Norm(shape));
             for grad in [Grad::Read, Grad::Shared, Grad::Zero] {
-                all.extend(either.map(|clip_value| Kernel::Update { lanes, spans, grad, clip_value }));
+                all.extend((0..4).map(|bits| Kernel::Update {
+                    shape,
+                    grad,
+                    clip_value: bit(bits, 0),
+                    squarable: bit(bits, 1),
+                }));
             }
         }
         all
@@ -55,51 +85,75 @@ impl Kernel {
 
     pub fn entry_point(self) -> &'static str {
         match self {
-            Kernel::Norm { spans: false, .. } => "norm",
-            Kernel::Norm { spans: true, .. } => "norm_spans",
+            Kernel::Norm(_) => "norm",
             Kernel::Tick => "tick",
-            Kernel::Update { spans: false, .. } => "update",
-            Kernel::Update { spans: true, .. } => "update_spans",
+            Kernel::Update { .. } => "update",
         }
     }
 
     /// The whole module.
     pub fn wgsl(self) -> String {
-        let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\nconst TABLE_WORDS: u32 = {TABLE_WORDS}u;\n");
-        let lanes = |lanes| match lanes {
-            4 => include_str!("../shaders/lanes4.wgsl"),
-            _ => include_str!("../shaders/lanes1.wgsl"),
-        };
-        let (launch, scalars) = (include_str!("../shaders/launch.wgsl"), include_str!("../shaders/scalars.wgsl"));
-        let partial = include_str!("../shaders/partial.wgsl");
-        let parts = match self {
-            Kernel::Norm { lanes: n, .. } => vec![lanes(n), launch, partial, include_str!("../shaders/norm.wgsl")],
-            Kernel::Tick => vec![partial, scalars, include_str!("../shaders/tick.wgsl")],
-            Kernel::Update { lanes: n, grad, clip_value, .. } => {
-                head += &format!("const CLIP_VALUE: bool = {clip_value};\n");
-                let grad = match grad {
-                    Grad::Read => include_str!("../shaders/grad_read.wgsl"),
-                    Grad::Shared => include_str!("../shaders/grad_shared.wgsl"),
-                    Grad::Zero => include_str!("../shaders/grad_zero.wgsl"),
-                };
-                vec![lanes(n), launch, scalars, grad, include_str!("../shaders/update.wgsl")]
+        let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\n");
+        let mut parts = Vec::new();
+        if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self {
+            let Shape { lanes, table, edges, shifted } = shape;
+            for (name, value) in [("EDGES", edges), ("SHIFTED", shifted)] {
+                head += &format!("const {name}: bool = {value};\n");
             }
-        };
-        parts.iter().fold(head, |all, part| all + "\n" + part)
+            parts.push(if lanes == 4 {
+                include_str!("../shaders/lanes4.wgsl")
+            } else {
+                include_str!("../shaders/lanes1.wgsl")
+            });
+            parts.push(include_str!("../shaders/launch.wgsl"));
+            let (one, many) = (include_str!("../shaders/one_span.wgsl"), include_str!("../shaders/many_spans.wgsl"));
+            parts.push(if table { many } else { one });
+        }
+        match self {
+            Kernel::Norm(_) => {
+                parts.extend([include_str!("../shaders/partial.wgsl"), include_str!("../shaders/norm.wgsl")]);
+            }
+            Kernel::Tick => parts.extend([
+                include_str!("../shaders/partial.wgsl"),
+                include_str!("../shaders/scalars.wgsl"),
+                include_str!("../shaders/tick.wgsl"),
+            ]),
+            Kernel::Update { shape, grad, clip_value, squarable } => {
+                for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
+                    head += &format!("const {name}: bool = {value};\n");
+                }
+                parts.push(match (grad, shape.edges) {
+                    (Grad::Read, _) => include_str!("../shaders/grad_read.wgsl"),
+                    (Grad::Shared, _) => include_str!("../shaders/grad_shared.wgsl"),
+                    (Grad::Zero, false) => include_str!("../shaders/grad_zero.wgsl"),
+                    (Grad::Zero, true) => include_str!("../shaders/grad_zero_edges.wgsl"),
+                });
+                let (whole, edges) =
+                    (include_str!("../shaders/store.wgsl"), include_str!("../shaders/store_edges.wgsl"));
+                parts.push(if shape.edges { edges } else { whole });
+                let (one, many) =
+                    (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
+                parts.push(if shape.table { many } else { one });
+                parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/update.wgsl")]);
+            }
+        }
+        parts.into_iter().fold(head, |all, part| all + "\n" + part)
     }
 
     fn bindings(self) -> Vec<(u32, Bound)> {
         use Bound::{Read, Uniform, Write};
         let mut bindings = match self {
-            Kernel::Norm { .. } => vec![(0, Uniform), (2, Read), (3, Write)],
+            Kernel::Norm(_) => vec![(0, Uniform), (2, Read), (3, Write)],
             Kernel::Tick => vec![(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)],
-            Kernel::Update { grad, spans, .. } => {
+            Kernel::Update { grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
-                let scalars = if spans { (6, Read) } else { (5, Uniform) };
+                let scalars = if shape.table { (5, Read) } else { (5, Uniform) };
                 vec![(0, Uniform), (1, Write), (2, grad), (3, Write), (4, Write), scalars]
             }
         };
-        if let Kernel::Norm { spans: true, .. } | Kernel::Update { spans: true, .. } = self {
+        if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self
+            && shape.table
+        {
             bindings.push((7, Read));
         }
         bindings
@@ -165,6 +219,7 @@ mod tests {
     use crate::bind::{Control, LaunchUniform};
     use crate::clock::{Scalars, Settings};
     use crate::cpu::Partial;
+    use crate::plan::Piece;
     use crate::report::{ClockHead, GroupClock};
 
     fn parsed(kernel: Kernel) -> Module {
@@ -217,8 +272,9 @@ mod tests {
     fn structs_are_laid_out_as_in_wgsl() {
         let update = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
         same_layout!(update, LaunchUniform as "Launch" {
-            begin, end, words, param_word, grad_word, blocks, partial, workgroups, bad_bits
+            word, begin, end, grad_shift, update_pieces, norm_pieces, partial, bad_bits
         });
+        same_layout!(update, Piece as "Piece" { word, begin, end, group });
         same_layout!(update, Scalars as "Scalars" {
             do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, v_coef, eps, decay, limit
         });

@@ -12,8 +12,6 @@ pub(crate) const WORKGROUP: u64 = 256;
 pub(crate) const UPDATE_WORDS: u64 = 2;
 /// Words that one invocation of the norm kernel reads.
 pub(crate) const NORM_WORDS: u64 = 8;
-/// Words for which a launch of many segments remembers where to begin looking.
-pub(crate) const TABLE_WORDS: u64 = 64;
 /// The widest gap between two tensors that is bridged: what aligning each tensor to 256 bytes leaves at most.
 const MAX_GAP: u64 = 64;
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
@@ -24,7 +22,7 @@ const ELEMENT: u64 = 4;
 
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct Placed {
     pub tensor: usize,
     pub group: u32,
     pub param: Place,
@@ -79,33 +77,12 @@ pub(crate) struct Launch {
     pub grad: Window,
     /// Elements a word: 4 or 1.
     pub lanes: u32,
-    /// Words before the launch's first word in the param window, and in the grad window.
-    pub param_word: u32,
-    pub grad_word: u32,
-    /// Words, partly used ones included.
+    /// What to add (modulo 2^32) to a word of the param window to get that of the grad window.
+    pub grad_shift: u32,
+    /// Words of the param window up to the last one that is used.
     pub words: u32,
     /// In ascending order, at least one. Elements between them are not touched.
     pub segments: Vec<Segment>,
-}
-
-impl Launch {
-    /// The segments as the update kernel needs them: neighbours of one group are one.
-    pub fn update_spans(&self) -> Vec<Span> {
-        spans(&self.segments, |a, b| a.group == b.group)
-    }
-
-    /// The segments as the norm kernel needs them: neighbours are one, whatever the group.
-    pub fn norm_spans(&self) -> Vec<Span> {
-        spans(&self.segments, |_, _| true)
-    }
-
-    /// Workgroups of the update and of the norm kernel.
-    pub fn update_workgroups(&self) -> u64 {
-        u64::from(self.words).div_ceil(WORKGROUP * UPDATE_WORDS)
-    }
-    pub fn norm_workgroups(&self) -> u64 {
-        u64::from(self.words).div_ceil(WORKGROUP * NORM_WORDS)
-    }
 }
 
 /// Elements `begin..end` of a launch, all of one group.
@@ -116,32 +93,61 @@ pub(crate) struct Span {
     pub group: u32,
 }
 
-fn spans(segments: &[Segment], joins: impl Fn(&Span, &Segment) -> bool) -> Vec<Span> {
-    let mut spans: Vec<Span> = Vec::new();
-    for segment in segments {
-        match spans.last_mut() {
-            Some(last) if last.end == segment.begin && joins(last, segment) => last.end = segment.end,
-            _ => spans.push(Span { begin: segment.begin, end: segment.end, group: segment.group }),
-        }
-    }
-    spans
+/// What one workgroup owns: those elements of `begin..end` that are in its words, of which `word` is the first. The layout
+/// is `Piece` in `launch.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Piece {
+    pub word: u32,
+    pub begin: u32,
+    pub end: u32,
+    pub group: u32,
 }
 
-/// What a kernel reads to find its spans: for each block of `TABLE_WORDS` words the first span that ends after the
-/// block's first element, then `begin, end, group` of each span.
-pub(crate) fn table(spans: &[Span], words: u32, lanes: u32) -> Vec<u32> {
-    let mut at = 0;
-    let blocks = u64::from(words).div_ceil(TABLE_WORDS);
-    let mut table = Vec::with_capacity(blocks as usize + 3 * spans.len());
-    for block in 0..blocks {
-        let element = block * TABLE_WORDS * u64::from(lanes);
-        while at < spans.len() && u64::from(spans[at].end) <= element {
-            at += 1;
-        }
-        table.push(at as u32);
+impl Launch {
+    /// The spans of the update kernel: neighbours of one group are one.
+    pub fn update_spans(&self) -> Vec<Span> {
+        self.spans(|a, b| a.group == b.group)
     }
-    table.extend(spans.iter().flat_map(|s| [s.begin, s.end, s.group]));
-    table
+
+    /// The spans of the norm kernel: neighbours are one, whatever the group.
+    pub fn norm_spans(&self) -> Vec<Span> {
+        self.spans(|_, _| true)
+    }
+
+    fn spans(&self, joins: impl Fn(&Span, &Segment) -> bool) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        for segment in &self.segments {
+            match spans.last_mut() {
+                Some(last) if last.end == segment.begin && joins(last, segment) => last.end = segment.end,
+                _ => spans.push(Span { begin: segment.begin, end: segment.end, group: segment.group }),
+            }
+        }
+        spans
+    }
+
+    /// Each span cut into what a workgroup owns, at so many words an invocation.
+    pub fn pieces(&self, spans: &[Span], words: u64) -> Vec<Piece> {
+        let pieces = spans.iter().flat_map(|span| {
+            let Span { begin, end, group } = *span;
+            self.words_of(span).step_by((WORKGROUP * words) as usize).map(move |word| Piece { word, begin, end, group })
+        });
+        pieces.collect()
+    }
+
+    /// How many that are.
+    pub fn workgroups(&self, spans: &[Span], words: u64) -> u64 {
+        spans.iter().map(|span| (self.words_of(span).len() as u64).div_ceil(WORKGROUP * words)).sum()
+    }
+
+    fn words_of(&self, span: &Span) -> std::ops::Range<u32> {
+        span.begin / self.lanes..span.end.div_ceil(self.lanes)
+    }
+
+    /// Whether a span begins or ends within a word.
+    pub fn edges(&self, spans: &[Span]) -> bool {
+        spans.iter().any(|s| !s.begin.is_multiple_of(self.lanes) || !s.end.is_multiple_of(self.lanes))
+    }
 }
 
 /// The dispatch's dimensions for that many workgroups; the product may be larger, and the kernel returns early there.
@@ -150,49 +156,50 @@ pub(crate) fn dimensions(workgroups: u64, limits: &Limits) -> [u32; 3] {
     [workgroups.div_ceil(rows) as u32, rows as u32, 1]
 }
 
-/// Plans all launches. The pieces must not overlap.
-pub(crate) fn plan(pieces: &[Piece], limits: &Limits) -> Result<Vec<Launch>, Error> {
+/// Plans all launches. The tensors must not overlap.
+pub(crate) fn plan(placeds: &[Placed], limits: &Limits) -> Result<Vec<Launch>, Error> {
     // Two blocks: one that the views' offsets may waste, one to make progress in.
     if limits.binding < 2 * limits.align {
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
-    Ok(merge(pieces).iter().flat_map(|run| cut(run, limits)).collect())
+    Ok(merge(placeds).iter().flat_map(|run| cut(run, limits)).collect())
 }
 
 /// Neighbours: the same two buffers, the same distance between param and grad, and next to each other in both.
-fn merge(pieces: &[Piece]) -> Vec<Vec<Piece>> {
-    let mut sorted = pieces.to_vec();
-    let shift = |p: &Piece| p.grad.offset as i64 - p.param.offset as i64;
+fn merge(placeds: &[Placed]) -> Vec<Vec<Placed>> {
+    let mut sorted = placeds.to_vec();
+    let shift = |p: &Placed| p.grad.offset as i64 - p.param.offset as i64;
     sorted.sort_by_key(|p| (p.param.buffer, p.grad.buffer, shift(p), p.param.offset));
-    let mut runs: Vec<Vec<Piece>> = Vec::new();
-    for piece in sorted {
-        let joins = |last: &Piece| {
+    let mut runs: Vec<Vec<Placed>> = Vec::new();
+    for placed in sorted {
+        let joins = |last: &Placed| {
             // Where param and grad share a buffer, what lies between two params may be a grad.
-            let gap = if piece.param.buffer == piece.grad.buffer { 0 } else { MAX_GAP * ELEMENT };
-            let same = |a: &Piece, b: &Piece| {
+            let gap = if placed.param.buffer == placed.grad.buffer { 0 } else { MAX_GAP * ELEMENT };
+            let same = |a: &Placed, b: &Placed| {
                 (a.param.buffer, a.grad.buffer, shift(a)) == (b.param.buffer, b.grad.buffer, shift(b))
             };
-            same(last, &piece) && piece.param.offset - (last.param.offset + last.len * ELEMENT) <= gap
+            same(last, &placed) && placed.param.offset - (last.param.offset + last.len * ELEMENT) <= gap
         };
         match runs.last_mut() {
-            Some(run) if run.last().is_some_and(joins) => run.push(piece),
-            _ => runs.push(vec![piece]),
+            Some(run) if run.last().is_some_and(joins) => run.push(placed),
+            _ => runs.push(vec![placed]),
         }
     }
     runs
 }
 
 /// Cuts a run so that each part fits in the bindings and in one dispatch. Positions here are elements of the param buffer.
-fn cut(run: &[Piece], limits: &Limits) -> Vec<Launch> {
+fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Vec::new() };
     let shift = (first.grad.offset as i64 - first.param.offset as i64) / ELEMENT as i64;
     let grad = |position: u64| (position as i64 + shift) as u64;
     let align = limits.align.max(16) / ELEMENT;
     let window = limits.binding / ELEMENT / align * align;
     let wide = shift % 4 == 0;
-    let lanes = if wide { 4 } else { 1 };
-    let dispatch = (limits.workgroups * limits.workgroups).saturating_mul(WORKGROUP * UPDATE_WORDS * lanes);
+    // Each part of a tensor begins a workgroup: half of the workgroups for those, half for the words.
+    let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
+    let dispatch = workgroups.saturating_mul(WORKGROUP * UPDATE_WORDS);
 
     let mut launches = Vec::new();
     let (mut begin, all) = (first.param.offset / ELEMENT, last.param.offset / ELEMENT + last.len);
@@ -200,12 +207,15 @@ fn cut(run: &[Piece], limits: &Limits) -> Vec<Launch> {
         let by_param = begin / align * align + window;
         let by_grad = begin + (window - grad(begin) % align);
         let by_dispatch = (begin / align * align).saturating_add(dispatch);
+        let behind = run.partition_point(|placed| placed.param.offset / ELEMENT + placed.len <= begin);
+        let by_tensors = run.get(behind + workgroups as usize).map_or(all, |placed| placed.param.offset / ELEMENT);
         let mut end = all.min(by_param).min(by_grad).min(by_dispatch);
         if end < all {
             // The next part begins on a block of the param buffer: its words are then aligned as this one's.
             // That is past `begin`, since a window holds two blocks.
             end = end / align * align;
         }
+        end = end.min(by_tensors);
         // The last word must be inside both buffers to be loaded whole.
         let whole = (first.param.size / 16 * 4).min(((first.grad.size / 16 * 4) as i64 - shift).max(0) as u64);
         if !wide {
@@ -226,24 +236,23 @@ fn cut(run: &[Piece], limits: &Limits) -> Vec<Launch> {
 }
 
 /// The launch for elements `begin..end` of the param buffer.
-fn launch(run: &[Piece], begin: u64, end: u64, lanes: u64, shift: i64, align: u64) -> Launch {
-    let origin = begin / lanes * lanes;
-    let words = (end - origin).div_ceil(lanes);
-    let window = |buffer: usize, origin: u64| {
-        let first = origin / align * align;
-        let bytes = (origin + words * lanes - first) * ELEMENT;
-        (Window { buffer, offset: first * ELEMENT, bytes }, ((origin - first) / lanes) as u32)
+fn launch(run: &[Placed], begin: u64, end: u64, lanes: u64, shift: i64, align: u64) -> Launch {
+    let last = end.next_multiple_of(lanes);
+    let window = |buffer: usize, begin: u64, last: u64| {
+        let first = begin / align * align;
+        (first, Window { buffer, offset: first * ELEMENT, bytes: (last - first) * ELEMENT })
     };
-    let (param, param_word) = window(run[0].param.buffer, origin);
-    let (grad, grad_word) = window(run[0].grad.buffer, (origin as i64 + shift) as u64);
-    let segments = run.iter().filter_map(|piece| {
-        let start = piece.param.offset / ELEMENT;
-        let (from, to) = (start.max(begin), (start + piece.len).min(end));
+    let shifted = |position: u64| (position as i64 + shift) as u64;
+    let (origin, param) = window(run[0].param.buffer, begin / lanes * lanes, last);
+    let (grad_origin, grad) = window(run[0].grad.buffer, shifted(begin / lanes * lanes), shifted(last));
+    let segments = run.iter().filter_map(|placed| {
+        let start = placed.param.offset / ELEMENT;
+        let (from, to) = (start.max(begin), (start + placed.len).min(end));
         (from < to).then(|| Segment {
             begin: (from - origin) as u32,
             end: (to - origin) as u32,
-            group: piece.group,
-            tensor: piece.tensor,
+            group: placed.group,
+            tensor: placed.tensor,
             first: from - start,
         })
     });
@@ -251,9 +260,8 @@ fn launch(run: &[Piece], begin: u64, end: u64, lanes: u64, shift: i64, align: u6
         param,
         grad,
         lanes: lanes as u32,
-        param_word,
-        grad_word,
-        words: words as u32,
+        grad_shift: ((shift + origin as i64 - grad_origin as i64) / lanes as i64) as u32,
+        words: ((last - origin) / lanes) as u32,
         segments: segments.collect(),
     }
 }

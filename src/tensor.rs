@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use wgpu::{Buffer, BufferUsages};
 
-use crate::plan::{Piece, Place};
+use crate::plan::{Place, Placed};
 use crate::{Config, Error};
 
 /// How the elements of a [`View`] are stored.
@@ -83,8 +83,8 @@ pub struct Group {
 
 /// Checks all views of all groups and says where they are, each buffer by its place in the returned list.
 #[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
-pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Piece>, Vec<Buffer>), Error> {
-    let mut pieces = Vec::new();
+pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Placed>, Vec<Buffer>), Error> {
+    let mut placed = Vec::new();
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut numbers = HashMap::new();
     let mut names = HashSet::new();
@@ -106,13 +106,13 @@ pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Piece>, Vec<Buffer>), Error
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
-        pieces.push(Piece { tensor: pieces.len(), group: group as u32, param, grad, len: tensor.param.len });
+        placed.push(Placed { tensor: placed.len(), group: group as u32, param, grad, len: tensor.param.len });
     }
-    if pieces.is_empty() {
+    if placed.is_empty() {
         return Err(Error::NoTensors);
     }
-    check_overlap(groups, &pieces)?;
-    Ok((pieces, buffers))
+    check_overlap(groups, &placed)?;
+    Ok((placed, buffers))
 }
 
 fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
@@ -139,9 +139,9 @@ fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Erro
 
 /// No two views, of whatever tensors, may share a byte: two invocations would write it, or one would read what
 /// another writes.
-fn check_overlap(groups: &[Group], pieces: &[Piece]) -> Result<(), Error> {
+fn check_overlap(groups: &[Group], placed: &[Placed]) -> Result<(), Error> {
     let names: Vec<&str> = groups.iter().flat_map(|g| &g.tensors).map(|t| t.name.as_str()).collect();
-    let mut views: Vec<_> = pieces
+    let mut views: Vec<_> = placed
         .iter()
         .flat_map(|p| [(p.param, p.len, p.tensor, "param"), (p.grad, p.len, p.tensor, "grad")])
         .map(|(place, len, tensor, which)| (place.buffer, place.offset, place.offset + 4 * len, tensor, which))

@@ -24,13 +24,14 @@ mod update;
 use std::collections::HashSet;
 
 use crate::clock::{Clock, Settings};
-use crate::plan::{self, Launch, Limits, Piece, Place};
+use crate::plan::{self, Launch, Limits, Place, Placed};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::state::{Moments, State};
 use crate::{Config, Error, Options, Report};
 
+#[cfg(test)]
 pub(crate) use norm::Partial;
-pub(crate) use norm::{NOT_FINITE, NOT_SQUARABLE};
+pub(crate) use norm::bad_bits;
 
 /// A named tensor of the twin: its values are handed over at each step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Adam {
     pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
         options.validate()?;
         let mut names = HashSet::new();
-        let mut pieces = Vec::new();
+        let mut placed = Vec::new();
         for (i, group) in groups.iter().enumerate() {
             group.config.validate(i)?;
             for tensor in &group.tensors {
@@ -99,18 +100,18 @@ impl Adam {
                 if tensor.len == 0 {
                     return Err(Error::EmptyView { tensor: tensor.name.clone(), view: "param" });
                 }
-                let number = pieces.len();
+                let number = placed.len();
                 let place = |buffer| Place { buffer, offset: 0, size: 4 * tensor.len as u64 };
                 let (param, grad) = (place(2 * number), place(2 * number + 1));
-                pieces.push(Piece { tensor: number, group: i as u32, param, grad, len: tensor.len as u64 });
+                placed.push(Placed { tensor: number, group: i as u32, param, grad, len: tensor.len as u64 });
             }
         }
-        if pieces.is_empty() {
+        if placed.is_empty() {
             return Err(Error::NoTensors);
         }
         // WebGPU's default limits.
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        Ok(Self::like(groups, options, &plan::plan(&pieces, &limits)?))
+        Ok(Self::like(groups, options, &plan::plan(&placed, &limits)?))
     }
 
     /// A twin that sums the norm in the order of these launches. All else must have been checked.
@@ -170,7 +171,7 @@ impl Adam {
     fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
         let mut first = 0;
         let launch = self.launches.iter().find(|launch| {
-            first += launch.norm_workgroups();
+            first += launch.workgroups(&launch.norm_spans(), plan::NORM_WORDS);
             u64::from(partial) < first
         })?;
         let segment = launch.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;

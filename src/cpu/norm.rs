@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Slot;
-use crate::plan::{Launch, NORM_WORDS, WORKGROUP};
+use crate::plan::{Launch, NORM_WORDS, Piece, WORKGROUP};
 use crate::report::NONE;
 use crate::{Clip, Options};
 
@@ -38,37 +38,39 @@ const INVOCATIONS: usize = WORKGROUP as usize;
 
 /// All partials, launch by launch.
 pub(super) fn norm(launches: &[Launch], slots: &[Slot], bad_bits: u32) -> Vec<Partial> {
-    let blocks: Vec<_> =
-        launches.iter().flat_map(|launch| (0..launch.norm_workgroups()).map(move |i| (launch, i))).collect();
-    blocks.into_par_iter().map(|(launch, i)| block(launch, i as usize, slots, bad_bits)).collect()
+    let pieces = launches.iter().flat_map(|launch| {
+        launch.pieces(&launch.norm_spans(), NORM_WORDS).into_iter().map(move |piece| (launch, piece))
+    });
+    let pieces: Vec<_> = pieces.collect();
+    pieces.into_par_iter().map(|(launch, piece)| workgroup(launch, &piece, slots, bad_bits)).collect()
 }
 
 /// One workgroup's partial.
-fn block(launch: &Launch, index: usize, slots: &[Slot], bad_bits: u32) -> Partial {
+fn workgroup(launch: &Launch, own: &Piece, slots: &[Slot], bad_bits: u32) -> Partial {
     let elements = INVOCATIONS * NORM_WORDS as usize * launch.lanes as usize;
-    let (begin, end) = (index * elements, (index + 1) * elements);
-    let overlaps = launch.segments.partition_point(|s| s.end as usize <= begin);
+    let origin = (own.word * launch.lanes) as usize;
+    let (begin, end) = (origin.max(own.begin as usize), (origin + elements).min(own.end as usize));
+    let behind = launch.segments.partition_point(|s| s.end as usize <= begin);
     let mut gathered = Vec::new();
     let mut grads: &[f32] = &[];
-    for segment in launch.segments[overlaps..].iter().take_while(|s| (s.begin as usize) < end) {
+    for segment in launch.segments[behind..].iter().take_while(|s| (s.begin as usize) < end) {
         let (from, to) = (begin.max(segment.begin as usize), end.min(segment.end as usize));
         let first = segment.first as usize + from - segment.begin as usize;
         let part = &slots[segment.tensor].grad[first..first + (to - from)];
         if part.len() == elements {
             grads = part;
         } else {
-            // Zeros where the block has no elements.
+            // Zeros where the workgroup has no elements.
             gathered.resize(elements, 0.0);
-            gathered[from - begin..to - begin].copy_from_slice(part);
+            gathered[from - origin..to - origin].copy_from_slice(part);
         }
     }
     if !gathered.is_empty() {
         grads = &gathered;
     }
     let mut partial = if launch.lanes == 4 { sums::<{ 4 * INVOCATIONS }>(grads) } else { sums::<INVOCATIONS>(grads) };
-    let bad = |g: &f32| magnitude(*g) >= bad_bits;
-    if let Some(at) = grads.iter().position(bad) {
-        partial.first_bad = (begin + at) as u32;
+    if let Some(at) = grads.iter().position(|g| magnitude(*g) >= bad_bits) {
+        partial.first_bad = (origin + at) as u32;
     }
     partial
 }
@@ -77,12 +79,14 @@ fn magnitude(g: f32) -> u32 {
     g.to_bits() & 0x7fff_ffff
 }
 
-/// The sums of a block: `WIDTH` sums, element by element, one for each lane of each invocation; then the lanes of each
-/// invocation; then the tree.
+/// The sums of a workgroup: the eight words of each invocation, lane by lane (`WIDTH` lanes in all); then the lanes of
+/// each invocation; then the tree.
 fn sums<const WIDTH: usize>(grads: &[f32]) -> Partial {
     let (mut small, mut middle, mut big) = ([0f32; WIDTH], [0f32; WIDTH], [0f32; WIDTH]);
-    for row in grads.chunks_exact(WIDTH) {
-        for (i, g) in row.iter().enumerate() {
+    // That many words has an invocation; a shorter slice is no workgroup's.
+    let Ok(words) = <&[[f32; WIDTH]; NORM_WORDS as usize]>::try_from(grads.as_chunks().0) else { return Partial::ZERO };
+    for i in 0..WIDTH {
+        for g in words.map(|word| word[i]) {
             small[i] += (UP * g) * (UP * g);
             middle[i] += g * g;
             big[i] += (DOWN * g) * (DOWN * g);
@@ -102,21 +106,27 @@ fn sums<const WIDTH: usize>(grads: &[f32]) -> Partial {
             first_bad: NONE,
         }
     };
-    reduce(std::array::from_fn(invocation))
+    reduce(&std::array::from_fn(invocation))
 }
 
-/// The tree of one workgroup.
-pub(super) fn reduce(mut tree: [Partial; INVOCATIONS]) -> Partial {
-    let mut half = INVOCATIONS / 2;
-    while half > 0 {
-        for i in 0..half {
-            let other = tree[i + half];
-            tree[i].small += other.small;
-            tree[i].middle += other.middle;
-            tree[i].big += other.big;
-            tree[i].first_bad = tree[i].first_bad.min(other.first_bad);
+/// The tree of one workgroup: two levels of 16.
+pub(super) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
+    let level: [Partial; 16] = std::array::from_fn(|index| {
+        let terms = (index..INVOCATIONS).step_by(16).map(|i| tree[i]);
+        terms.reduce(Partial::add).unwrap_or(Partial::ZERO)
+    });
+    level.into_iter().reduce(Partial::add).unwrap_or(Partial::ZERO)
+}
+
+impl Partial {
+    pub const ZERO: Self = Self { small: 0.0, middle: 0.0, big: 0.0, first_bad: NONE };
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            small: self.small + other.small,
+            middle: self.middle + other.middle,
+            big: self.big + other.big,
+            first_bad: self.first_bad.min(other.first_bad),
         }
-        half /= 2;
     }
-    tree[0]
 }

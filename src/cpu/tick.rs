@@ -1,8 +1,7 @@
 //! The clock: finish the norm, decide on the step, make each group's scalars. Twin of `tick.wgsl`; the arithmetic of
 //! powers and scalars is in `clock.rs`.
 
-use super::Partial;
-use super::norm::{DOWN, UP, reduce};
+use super::norm::{DOWN, Partial, UP, reduce};
 use crate::clock::{Clock, Scalars, Settings};
 use crate::plan::WORKGROUP;
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -33,7 +32,7 @@ pub(super) fn tick(
 /// The partials that each invocation finishes, in ascending order; then the tree.
 fn finish_partials(partials: &[Partial]) -> Partial {
     let invocation = |index: usize| {
-        let mut mine = Partial { small: 0.0, middle: 0.0, big: 0.0, first_bad: NONE };
+        let mut mine = Partial::ZERO;
         for (i, partial) in partials.iter().enumerate().skip(index).step_by(WORKGROUP as usize) {
             mine.small += partial.small;
             mine.middle += partial.middle;
@@ -44,7 +43,7 @@ fn finish_partials(partials: &[Partial]) -> Partial {
         }
         mine
     };
-    reduce(std::array::from_fn(invocation))
+    reduce(&std::array::from_fn(invocation))
 }
 
 /// From the scale that neither overflowed nor lost what counts.

@@ -173,7 +173,7 @@ impl Run {
         for (i, grads) in self.grads.iter_mut().enumerate() {
             for (e, grad) in grads.iter_mut().enumerate() {
                 let scale = 10f32.powi((mix(e as u64) % 10) as i32 - 7);
-                let zero = mix(e as u64 ^ self.steps << 32) % 10 == 0;
+                let zero = mix(e as u64 ^ self.steps << 32).is_multiple_of(10);
                 *grad = if zero { 0.0 } else { scale * normal(2 + self.steps, i as u64, e as u64) };
             }
         }
