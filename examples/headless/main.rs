@@ -1,0 +1,64 @@
+//! The smallest whole program: fit two buffers' worth of numbers, 500 steps in one submission, one readback.
+
+use wgpu::{BufferUsages, Device, DeviceDescriptor, Instance, include_wgsl};
+use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
+
+const LEN: u32 = 1000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::init();
+    pollster::block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let adapter = Instance::default().request_adapter(&Default::default()).await?;
+    let (device, queue) = adapter.request_device(&DeviceDescriptor::default()).await?;
+    let param = buffer(&device, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
+    let grad = buffer(&device, BufferUsages::STORAGE);
+    let config = Config { lr: 0.05, ..Config::default() };
+    let tensors = vec![Tensor::new("x", View::f32(&param), View::f32(&grad))];
+    let adam = Adam::new(&device, &[Group { config, tensors }], Options::default())?;
+
+    let module = device.create_shader_module(include_wgsl!("grad.wgsl"));
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: None,
+        module: &module,
+        entry_point: None,
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &[
+            wgpu::BindGroupEntry { binding: 0, resource: param.as_entire_binding() },
+            wgpu::BindGroupEntry { binding: 1, resource: grad.as_entire_binding() },
+        ],
+    });
+
+    let mut encoder = device.create_command_encoder(&Default::default());
+    for _ in 0..500 {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &bind_group, &[]);
+        pass.dispatch_workgroups(LEN.div_ceil(64), 1, 1);
+        adam.record(&mut pass);
+    }
+    let staging = buffer(&device, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
+    encoder.copy_buffer_to_buffer(&param, 0, &staging, 0, None);
+    queue.submit([encoder.finish()]);
+
+    let report = adam.report(&device, &queue).await?;
+    staging.map_async(wgpu::MapMode::Read, .., |result| result.expect("the staging buffer can be mapped"));
+    device.poll(wgpu::PollType::wait_indefinitely())?;
+    let x: Vec<f32> = bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range()?);
+    let worst = x.iter().enumerate().map(|(i, x)| (x - (i as f32 / LEN as f32)).abs()).fold(0.0, f32::max);
+    println!("{}: after {} steps the worst of {LEN} is off by {worst:.1e}", adapter.get_info().name, report.t);
+    if worst < 1e-3 { Ok(()) } else { Err("it did not converge".into()) }
+}
+
+fn buffer(device: &Device, usage: BufferUsages) -> wgpu::Buffer {
+    let size = u64::from(LEN) * 4;
+    device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+}

@@ -1,0 +1,125 @@
+"""Runs a case in PyTorch or in optax, in float32 or float64, on the CPU."""
+
+import os
+
+# Which instructions the frameworks choose must not depend on the machine: the last bits of float32 do.
+os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
+os.environ["XLA_FLAGS"] = "--xla_cpu_max_isa=AVX2"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import numpy as np
+import optax
+import torch
+
+import problem
+
+torch.set_num_threads(1)
+
+HAS_FUSED = {"Adam", "AdamW", "Adagrad", "SGD"}
+"""Those of PyTorch that have a second implementation on the CPU, one kernel for the whole step."""
+
+WORDS = {
+    # PyTorch
+    "exp_avg": "m",
+    "exp_avg_sq": "v",
+    "max_exp_avg_sq": "v_max",
+    "exp_inf": "v",
+    "momentum_buffer": "m",
+    "square_avg": "v",
+    "sum": "v",
+    # optax
+    "mu": "m",
+    "nu": "v",
+    "nu_max": "v_max",
+    "trace": "m",
+    "sum_of_squares": "v",
+}
+"""This crate's words for the frameworks' state."""
+
+
+class Run:
+    """The parameters and states of a run as they are now, and the states' sums of squares over the steps."""
+
+    def __init__(self):
+        self.p, self.states, self.squares = None, {}, {}
+
+    def record(self, p, states):
+        self.p = p
+        for name, value in states.items():
+            assert value.dtype == p.dtype
+            self.states[WORDS[name]] = value
+            self.squares[WORDS[name]] = self.squares.get(WORDS[name], 0) + value.astype(np.float64) ** 2
+
+
+def run(case, p0, grads, dtype, fused=False):
+    library, _, optimizer = case.optimizer.rpartition(".")
+    run = {"torch.optim": run_torch, "optax": run_optax}[library]
+    return run(optimizer, case, p0.astype(dtype), grads.astype(dtype), fused)
+
+
+def run_torch(optimizer, case, p0, grads, fused):
+    """Each group has an equal part of the elements."""
+    parts = len(case.groups)
+    params = [torch.nn.Parameter(torch.from_numpy(part.copy())) for part in np.split(p0, parts)]
+    groups = [{"params": [param], **hyper} for param, hyper in zip(params, case.groups, strict=True)]
+    which = {"fused": True} if fused else {"foreach": False}
+    optimizer = getattr(torch.optim, optimizer)(groups, **which)
+    run = Run()
+    for t, grad in enumerate(grads):
+        if case.lr_then and t == problem.LR_CHANGES_AFTER:
+            for group, lr in zip(optimizer.param_groups, case.lr_then, strict=True):
+                group["lr"] = lr
+        for param, part in zip(params, np.split(grad, parts), strict=True):
+            param.grad = torch.from_numpy(part.copy())
+        if case.clip:
+            torch.nn.utils.clip_grad_norm_(params, case.clip, foreach=False)
+        optimizer.step()
+
+        def joined(tensors):
+            return np.concatenate([tensor.detach().numpy() for tensor in tensors])
+
+        states = [optimizer.state[param] for param in params]
+        names = [name for name in states[0] if name in WORDS and states[0][name] is not None]
+        run.record(joined(params), {name: joined(state[name] for state in states) for name in names})
+    return run
+
+
+def run_optax(optimizer, case, p0, grads, fused):
+    assert not fused and not case.clip
+    [hyper] = case.groups
+    lrs = [hyper["lr"], *(case.lr_then or [])]
+    rest = {key: value for key, value in hyper.items() if key != "lr"}
+    # The learning rate is no part of the state: two transformations share it.
+    transformations = [getattr(optax, optimizer)(lr, **rest) for lr in lrs]
+    # With 64 bits switched on, optax would make its bias corrections in float64 for float32 parameters too.
+    with jax.enable_x64(p0.dtype == np.float64):
+
+        def compiled(transformation):
+            @jax.jit
+            def step(grad, state, params):
+                updates, state = transformation.update(grad, state, params)
+                return optax.apply_updates(params, updates), state
+
+            return step
+
+        steps = [compiled(transformation) for transformation in transformations]
+        params = jax.numpy.asarray(p0)
+        state = transformations[0].init(params)
+        run = Run()
+        for t, grad in enumerate(grads):
+            step = steps[min(t // problem.LR_CHANGES_AFTER, len(steps) - 1)]
+            params, state = step(jax.numpy.asarray(grad), state, params)
+            run.record(np.asarray(params), {name: np.asarray(value) for name, value in fields(state)})
+    return run
+
+
+def fields(state):
+    """The named states, however deep the tuples are nested."""
+    if isinstance(state, tuple):
+        names = getattr(state, "_fields", [None] * len(state))
+        for name, value in zip(names, state, strict=True):
+            if name in WORDS:
+                yield name, value
+            else:
+                yield from fields(value)

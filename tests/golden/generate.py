@@ -1,0 +1,98 @@
+"""Makes the golden numbers: every case in float64, which is the reference, and in the framework's own float32.
+
+    pip install -r requirements.txt
+    python generate.py
+
+writes, beside this file and the same bytes each time, `adam.safetensors` and `family.safetensors` with the final
+numbers of the float64 runs, and `adam.json` and `family.json` with what else a test must know: the conditions, and by
+how much the framework's float32 missed. A miss is measured against float64 on the same float32 gradients and first
+parameters,
+
+- of p, in units of the distance moved: the root mean square over the elements of p_T - p_0;
+- of a state (m, v, ...), element by element in units of that state's root mean square over the steps of the float64
+  run. An element whose state was zero throughout must be zero: there is no unit for it.
+
+`tests/golden.rs` measures the library in the same way. Only every eighth element of a state is kept and counted.
+PyTorch has two implementations for some optimizers ("for-loop" and "fused"); both are listed.
+"""
+
+import json
+from pathlib import Path
+
+import frameworks
+import jax
+import numpy as np
+import optax
+import problem
+import torch
+from cases import ADAM, FAMILY
+from safetensors.numpy import save_file
+
+EVERY = 8
+
+
+def miss(got, want, unit):
+    error = got.astype(np.float64) - want
+    assert np.all(error[unit == 0] == 0)
+    error = np.abs(error) / np.where(unit == 0, 1, unit)
+    return {"rms": number(np.sqrt(np.mean(error**2))), "max": number(error.max())}
+
+
+def number(x):
+    return float(f"{x:.6g}")
+
+
+def generate(case, grads, tensors):
+    p0 = problem.first_params(case.p0)
+    reference = frameworks.run(case, p0, grads, np.float64)
+    moved = np.sqrt(np.mean((reference.p - p0) ** 2))
+    units = {name: np.sqrt(x[::EVERY] / problem.STEPS).astype(np.float32) for name, x in reference.squares.items()}
+
+    tensors[f"{case.name}/p"] = reference.p
+    for name, unit in units.items():
+        tensors[f"{case.name}/{name}"] = np.ascontiguousarray(reference.states[name][::EVERY])
+        tensors[f"{case.name}/{name} unit"] = unit
+
+    float32 = {}
+    fused = case.optimizer.rpartition(".")[2] in frameworks.HAS_FUSED and case.optimizer.startswith("torch")
+    for how in ["for-loop", "fused"] if fused else ["for-loop"]:
+        run = frameworks.run(case, p0, grads, np.float32, how == "fused")
+        misses = {"p": miss(run.p, reference.p, moved)}
+        for name, unit in units.items():
+            misses[name] = miss(run.states[name][::EVERY], reference.states[name][::EVERY], unit.astype(np.float64))
+        float32[how] = misses
+        print(f"{case.name:30} {how:9}", *(f"{k} {x['rms']:.2e} {x['max']:.2e}" for k, x in misses.items()), sep="  ")
+
+    return {
+        "name": case.name,
+        "optimizer": case.optimizer,
+        "groups": case.groups,
+        "p0": case.p0,
+        "lr_then": case.lr_then,
+        "clip": case.clip,
+        "moved": number(moved),
+        "float32": float32,
+    }
+
+
+def main():
+    here = Path(__file__).parent
+    grads = problem.grads()
+    for file, cases in [("adam", ADAM), ("family", FAMILY)]:
+        tensors = {}
+        described = {
+            "made with": f"torch {torch.__version__}, optax {optax.__version__}, jax {jax.__version__}",
+            "elements": problem.ELEMENTS,
+            "steps": problem.STEPS,
+            "lr_changes_after": problem.LR_CHANGES_AFTER,
+            "state_every": EVERY,
+            # So that a test can say that its generator is not this one.
+            "sum_of_bits": int(grads.view(np.uint32).sum(dtype=np.uint64)),
+            "cases": [generate(case, grads, tensors) for case in cases],
+        }
+        save_file(tensors, here / f"{file}.safetensors")
+        (here / f"{file}.json").write_text(json.dumps(described, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

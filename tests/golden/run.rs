@@ -1,0 +1,75 @@
+//! A golden case on the twin and on the GPU.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use wgpu_adam::{Adam, Config, Group, Options, State, Tensor, View, cpu};
+
+use crate::files::Case;
+use crate::problem::{ELEMENTS, LR_CHANGES_AFTER, STEPS};
+use crate::scene::Gpu;
+
+/// p and the states after the last step, by the names that they have in the files.
+pub type End = BTreeMap<&'static str, Vec<f32>>;
+
+fn end(p: Vec<f32>, state: &State) -> End {
+    let joined = |f: fn(&wgpu_adam::Moments) -> &Vec<f32>| state.tensors.iter().flat_map(f).copied().collect();
+    BTreeMap::from([("p", p), ("m", joined(|t| &t.m)), ("v", joined(|t| &t.v))])
+}
+
+/// Each group has an equal part of the elements.
+pub fn on_twin(case: &Case, configs: &[Config], options: Options, p0: &[f32], grads: &[Vec<f32>]) -> End {
+    let each = ELEMENTS / configs.len();
+    let group = |(i, config): (usize, &Config)| {
+        let tensors = vec![cpu::Tensor::new(format!("w{i}"), each)];
+        cpu::Group { config: *config, tensors }
+    };
+    let groups: Vec<_> = configs.iter().enumerate().map(group).collect();
+    let mut adam = cpu::Adam::new(&groups, options).unwrap();
+    let mut p = p0.to_vec();
+    for (t, grads) in grads.iter().enumerate() {
+        if t == LR_CHANGES_AFTER {
+            for (group, &lr) in case.lr_then.iter().flatten().enumerate() {
+                adam.set_lr(group, lr).unwrap();
+            }
+        }
+        let mut grads = grads.clone();
+        let parts = p.chunks_mut(each).zip(grads.chunks_mut(each));
+        let mut slots: Vec<_> = parts.map(|(param, grad)| cpu::Slot { param, grad }).collect();
+        adam.step(&mut slots).unwrap();
+    }
+    end(p, &adam.state())
+}
+
+/// All gradients lie on the device from the start. A run is two submissions, before and after the change of lr.
+pub fn on_gpu(
+    gpu: &Gpu,
+    case: &Case,
+    configs: &[Config],
+    options: Options,
+    p0: &[f32],
+    all_grads: &wgpu::Buffer,
+) -> End {
+    let each = ELEMENTS / configs.len();
+    let (param, grad) = (gpu.buffer(p0), gpu.buffer(&[0.0; ELEMENTS]));
+    let group = |(i, config): (usize, &Config)| {
+        let view = |buffer| View::f32(buffer).range((i * each) as u64, each as u64);
+        Group { config: *config, tensors: vec![Tensor::new(format!("w{i}"), view(&param), view(&grad))] }
+    };
+    let groups: Vec<_> = configs.iter().enumerate().map(group).collect();
+    let adam = Adam::new(&gpu.device, &groups, options).unwrap();
+    let run = |steps: Range<usize>| {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        for t in steps {
+            encoder.copy_buffer_to_buffer(all_grads, t as u64 * grad.size(), &grad, 0, grad.size());
+            adam.step(&mut encoder);
+        }
+        gpu.queue.submit([encoder.finish()]);
+    };
+    run(0..LR_CHANGES_AFTER);
+    for (group, &lr) in case.lr_then.iter().flatten().enumerate() {
+        adam.set_lr(&gpu.queue, group, lr).unwrap();
+    }
+    run(LR_CHANGES_AFTER..STEPS);
+    end(gpu.read(&param), &gpu.state(&adam))
+}
