@@ -24,6 +24,8 @@ pub struct Adam {
     pub(crate) state: Vec<LaunchState>,
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
+    #[cfg(test)]
+    pub(crate) slots: Buffer,
     pub(crate) shared: Arc<Shared>,
 }
 

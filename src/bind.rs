@@ -179,7 +179,8 @@ impl<'a> Builder<'a> {
         clock.resize(sizes.clock as usize, 0);
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
         let clock = self.filled("clock", usage, &clock);
-        let slots = self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM, sizes.slots);
+        let slots =
+            self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
         let control = Control {
             groups: shared.configs.len() as u32,
@@ -243,7 +244,15 @@ impl<'a> Builder<'a> {
         }
         let launches = shared.launches.len();
         log::debug!("{} tensors in {launches} launches, {} dispatches a step", shared.names.len(), dispatches.len());
-        Ok(Adam { dispatches, state, settings, clock, shared: Arc::new(self.shared) })
+        Ok(Adam {
+            dispatches,
+            state,
+            settings,
+            clock,
+            #[cfg(test)]
+            slots,
+            shared: Arc::new(self.shared),
+        })
     }
 
     /// The uniforms of all launches, one behind the other.

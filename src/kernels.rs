@@ -137,7 +137,10 @@ impl Kernel {
                 parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/update.wgsl")]);
             }
         }
-        parts.into_iter().fold(head, |all, part| all + "\n" + part)
+        let source = parts.into_iter().fold(head, |all, part| all + "\n" + part);
+        #[cfg(test)]
+        let source = crate::mutations::mutated(source);
+        source
     }
 
     fn bindings(self) -> Vec<(u32, Bound)> {

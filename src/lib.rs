@@ -15,6 +15,16 @@ mod report;
 mod state;
 mod tensor;
 
+#[cfg(test)]
+extern crate self as wgpu_adam;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod on_device;
+#[cfg(test)]
+#[path = "../tests/scene/mod.rs"]
+mod scene;
+
 pub use adam::Adam;
 pub use config::{Clip, Config, Decay, Options};
 pub use error::Error;

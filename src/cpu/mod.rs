@@ -75,7 +75,7 @@ pub struct Adam {
     groups: Vec<usize>,
     moments: Vec<Moments>,
     settings: Vec<Settings>,
-    clocks: Vec<GroupClock>,
+    pub(crate) clocks: Vec<GroupClock>,
     head: ClockHead,
     options: Options,
     /// In which order the norm is summed.

@@ -1,0 +1,172 @@
+//! Every comparison is seen to fail: one token of a shader is changed, and the scenes below must notice.
+
+use std::cell::{Cell, RefCell};
+
+use crate::scene::{Gpu, Scene, Spot, normal};
+use crate::{Clip, Config, Decay, Options};
+
+type Mutation = (&'static str, &'static str);
+
+thread_local! {
+    static MUTATION: RefCell<Option<Mutation>> = const { RefCell::new(None) };
+    static APPLIED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The shader's source with the mutation of the moment, if there is one.
+pub(crate) fn mutated(source: String) -> String {
+    match MUTATION.with_borrow(|mutation| *mutation) {
+        Some((from, to)) if source.contains(from) => {
+            APPLIED.set(true);
+            source.replacen(from, to, 1)
+        }
+        _ => source,
+    }
+}
+
+const MUTATIONS: &[Mutation] = &[
+    // update.wgsl
+    ("+ rate * (x - old)", "- rate * (x - old)"),
+    ("select(old, x, from_target != 0u)", "select(old, x, from_target == 0u)"),
+    ("average(old_m, g, s.m_rate", "average(old_m, g, s.v_rate"),
+    ("average(old_v, g * g, s.v_rate", "average(old_v, g * g, s.m_rate"),
+    ("average(old_v, g * g,", "average(old_v, g,"),
+    ("(s.m_coef * m)", "(s.m_coef * g)"),
+    ("(sqrt(v) * s.v_coef", "(v * s.v_coef"),
+    ("(sqrt(v) * s.v_coef", "(sqrt(v)"),
+    ("s.v_coef + s.eps)", "s.v_coef - s.eps)"),
+    ("s.v_coef + s.eps)", "s.v_coef)"),
+    ("(s.decay * param + step)", "(s.decay * param - step)"),
+    ("(s.decay * param + step)", "(s.decay + step)"),
+    ("s.scale * g + s.l2", "g + s.l2"),
+    ("s.l2 * param;", "s.l2;"),
+    ("abs(g) > Word(limit)", "abs(g) < Word(limit)"),
+    ("select(Word(limit), Word(-limit)", "select(Word(-limit), Word(limit)"),
+    ("Bits(0x5f7fffffu)", "Bits(0x5f000000u)"),
+    ("Bits(0x5f800000u)", "Bits(0x5f900000u)"),
+    ("if s.do_step != 0u", "if s.do_step == 7u || true"),
+    ("g += launch.grad_shift", "g -= launch.grad_shift"),
+    ("own.word + index + WORKGROUP", "own.word + index"),
+    // stores
+    ("m[word] = after.m;", "m[word] = after.v;"),
+    ("if mask.w { param", "if mask.z { param"),
+    ("v[word].y = after.v.y", "v[word].y = after.v.x"),
+    ("if mask.x { grad", "if mask.y { grad"),
+    ("grad[at] = Word(0.0);", "grad[at] = Word(1.0);"),
+    // launch.wgsl and its two readers
+    ("(e >= Bits(begin))", "(e > Bits(begin))"),
+    ("(e < Bits(end))", "(e <= Bits(end))"),
+    ("launch.word + number * words", "number * words"),
+    ("return pieces[number];", "return pieces[number / 2u];"),
+    ("return slots[group].scalars;", "return slots[0].scalars;"),
+    // norm.wgsl and partial.wgsl
+    ("sum += h * h;", "sum += g * g;"),
+    ("let f = gradients(own, word + 5u", "let f = gradients(own, word + 4u"),
+    ("(x.x + x.y) + (x.z + x.w)", "(x.x + x.y) + (x.z + x.z)"),
+    ("bitcast<Bits>(g) & Bits(0x7fffffffu);", "bitcast<Bits>(g);"),
+    ("min(first_bad, bad_element(", "max(0u, bad_element("),
+    ("word * LANES + lane, lane", "word * LANES, lane"),
+    ("launch.partial + at", "at"),
+    ("var i = index + 16u", "var i = index + 32u"),
+    ("var i = 1u; i < 16u", "var i = 2u; i < 16u"),
+    ("a.small + b.small", "a.small"),
+    ("a.big + b.big", "a.big"),
+    ("min(a.first_bad, b.first_bad)", "a.first_bad"),
+    ("sqrt(total.small) * DOWN", "sqrt(total.small) * UP"),
+    ("sqrt(total.big) * UP", "sqrt(total.big)"),
+    // tick.wgsl
+    ("s.lr / complement(power1)", "s.lr / complement(power2)"),
+    ("1.0 / sqrt(complement(power2))", "1.0 / complement(power2)"),
+    ("s.lr * s.weight_decay", "s.weight_decay"),
+    ("select(product(now.power1, s.beta1), s.beta1, first)", "product(now.power1, s.beta1)"),
+    ("sum1 < low.y", "sum1 > low.y"),
+    ("low1 < high.x", "low1 > high.x"),
+    ("(cross1 & 0xffffu)", "(cross2 & 0xffffu)"),
+    ("(low >> (32u - left))", "0u"),
+    ("rest > 0x80u", "rest > 0xf0u"),
+    ("s.sign * clip_coef", "clip_coef"),
+    ("min(1.0, control.max_norm", "max(1.0, control.max_norm"),
+    ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
+    ("bitcast<f32>(control.nan)", "1.0"),
+    ("total.first_bad != NONE", "total.first_bad == NONE"),
+    ("clock.skipped += skip", "clock.skipped = skip"),
+    ("clock.bad_element = partials[total.first_bad].first_bad", "clock.bad_element = 0u"),
+    ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP"),
+];
+
+/// What differs in the scenes, if anything does.
+fn difference(gpu: &Gpu) -> Option<String> {
+    let adamw = Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() };
+    let other = Config { lr: 0.02, maximize: true, eps: 1e-3, ..Config::default() };
+    let l2 = Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() };
+    let all = Options { clip: Clip::GlobalNorm(0.01), guard: true, zero_grad: true };
+    let spot = |group, buffers, param, grad, len| Spot { group, buffers, param, grad, len };
+    let two_buffers = Scene {
+        params: vec![30_000, 100],
+        grads: vec![30_000, 100],
+        spots: vec![spot(0, (0, 0), 9, 73, 29_002), spot(0, (1, 1), 4, 0, 50)],
+        configs: vec![adamw],
+        options: all,
+    };
+    let value = Options { clip: Clip::Value(0.5), guard: false, zero_grad: false };
+    for (scene, scale) in [
+        (Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw, other], all), 1.0),
+        (Scene::arena(&[12, 1004, 8], 4, &[adamw, other], all), 1e-30),
+        (two_buffers, 1.0),
+        (Scene::scattered(&[4096], &[other], all), 1e30),
+        (Scene::scattered(&[4096], &[l2], value), 1.0),
+        (Scene::scattered(&[8], &[l2], Options { clip: Clip::None, ..value }), 1e25),
+    ] {
+        let mut run = scene.start(gpu);
+        for t in 0..12 {
+            run.fresh_grads();
+            run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
+            if scene.options.guard && t % 5 == 4 {
+                // Near the end; and where a tensor begins within a word.
+                let bad = if t < 5 { run.grads[0].len() - 2 } else { 5 };
+                run.grads[0][bad] = f32::NAN;
+            } else if scale == 1e25 {
+                run.grads[0][3] = 1.9e19;
+            }
+            if t == 0 {
+                // A leading coincidence of zeros would hide a lane.
+                run.grads.iter_mut().flatten().enumerate().for_each(|(i, g)| *g = scale * normal(7, 0, i as u64));
+            }
+            run.upload_grads(gpu);
+            gpu.step(&run.adam);
+            run.twin_step();
+        }
+        if let Some(difference) = run.difference(gpu) {
+            return Some(difference);
+        }
+        let clock = gpu.read(&run.adam.clock);
+        if !bytemuck::cast_slice::<f32, u8>(&clock).ends_with(bytemuck::cast_slice(&run.twin.clocks)) {
+            return Some("the powers of beta differ".to_owned());
+        }
+    }
+    // Unguarded and clipped, a NaN is to be seen everywhere.
+    let mut run = Scene::scattered(&[8], &[adamw], Options { guard: false, ..all }).start(gpu);
+    run.grads[0][3] = f32::INFINITY;
+    run.upload_grads(gpu);
+    gpu.step(&run.adam);
+    let values = gpu.read(&run.param_buffers[0]);
+    (!values.iter().all(|p| p.is_nan())).then(|| "a parameter is not NaN".to_owned())
+}
+
+#[test]
+fn one_token_changed_is_noticed() {
+    let gpu = Gpu::new();
+    assert_eq!(difference(&gpu), None, "unchanged");
+    let mut unnoticed = Vec::new();
+    for mutation in MUTATIONS {
+        MUTATION.set(Some(*mutation));
+        APPLIED.set(false);
+        let difference = difference(&gpu);
+        MUTATION.set(None);
+        assert!(APPLIED.get(), "{mutation:?}: there is no such token");
+        match difference {
+            Some(difference) => println!("{mutation:?}: {difference}"),
+            None => unnoticed.push(mutation),
+        }
+    }
+    assert!(unnoticed.is_empty(), "unnoticed: {unnoticed:#?}");
+}

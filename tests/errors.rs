@@ -1,0 +1,158 @@
+//! Each thing that a caller can get wrong, and what the message says: the tensor, the value, the need.
+
+mod scene;
+
+use scene::Gpu;
+use wgpu::{BufferDescriptor, BufferUsages};
+use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View, cpu};
+
+fn message(gpu: &Gpu, groups: &[Group], options: Options) -> String {
+    Adam::new(&gpu.device, groups, options).err().map_or("no error".to_owned(), |error| error.to_string())
+}
+
+fn group(config: Config, tensors: Vec<Tensor>) -> Vec<Group> {
+    vec![Group { config, tensors }]
+}
+
+#[test]
+fn configurations() {
+    let gpu = Gpu::new();
+    let (param, grad) = (gpu.buffer(&[0.0; 8]), gpu.buffer(&[0.0; 8]));
+    let good = Config::default();
+    let tensor = || Tensor::new("w", View::f32(&param), View::f32(&grad));
+    for (config, want) in [
+        (Config { beta1: 1.0, ..good }, "group 0: beta1 is 1, but must be in [0, 1)"),
+        (Config { beta1: -0.1, ..good }, "group 0: beta1 is -0.1, but must be in [0, 1)"),
+        (Config { beta2: f64::NAN, ..good }, "group 0: beta2 is NaN, but must be in [0, 1)"),
+        (Config { lr: -1.0, ..good }, "group 0: lr is -1, but must be finite and not negative"),
+        (Config { lr: f64::INFINITY, ..good }, "group 0: lr is inf, but must be finite and not negative"),
+        (Config { eps: -1e-8, ..good }, "group 0: eps is -0.00000001, but must be finite and not negative"),
+        (Config { eps: f64::NAN, ..good }, "group 0: eps is NaN, but must be finite and not negative"),
+        (
+            Config { decay: Decay::L2(-0.5), ..good },
+            "group 0: weight_decay is -0.5, but must be finite and not negative",
+        ),
+        (
+            Config { decay: Decay::Decoupled(f64::NAN), ..good },
+            "group 0: weight_decay is NaN, but must be finite and not negative",
+        ),
+    ] {
+        assert_eq!(message(&gpu, &group(config, vec![tensor()]), Options::default()), want);
+        let twin = cpu::Group { config, tensors: vec![cpu::Tensor::new("w", 8)] };
+        assert_eq!(cpu::Adam::new(&[twin], Options::default()).unwrap_err().to_string(), want);
+    }
+    for (clip, want) in [
+        (Clip::GlobalNorm(0.0), "option clip (global norm) is 0, but must be finite and above 0"),
+        (Clip::GlobalNorm(f64::NAN), "option clip (global norm) is NaN, but must be finite and above 0"),
+        (Clip::Value(-1.0), "option clip (value) is -1, but must be finite and above 0"),
+    ] {
+        let options = Options { clip, ..Options::default() };
+        assert_eq!(message(&gpu, &group(good, vec![tensor()]), options), want);
+    }
+    let adam = Adam::new(&gpu.device, &group(good, vec![tensor()]), Options::default()).unwrap();
+    let error = adam.set_lr(&gpu.queue, 1, 0.1).unwrap_err();
+    assert_eq!(error.to_string(), "group 1 does not exist: there are 1, counted from 0");
+    let error = adam.set_lr(&gpu.queue, 0, f64::NAN).unwrap_err();
+    assert_eq!(error.to_string(), "group 0: lr is NaN, but must be finite and not negative");
+    gpu.step(&adam);
+    assert_eq!(gpu.report(&adam).groups[0].lr, 1e-3, "a refused value changes nothing");
+}
+
+#[test]
+fn views() {
+    let gpu = Gpu::new();
+    let (param, grad) = (gpu.buffer(&[0.0; 100]), gpu.buffer(&[0.0; 100]));
+    let size = 400;
+    let other = gpu.device.create_buffer(&BufferDescriptor {
+        label: None,
+        size,
+        usage: BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let (p, g) = (|| View::f32(&param), || View::f32(&grad));
+    for (tensors, want) in [
+        (vec![], "no tensors were given: at least one group must have at least one tensor"),
+        (
+            vec![Tensor::new("w", p().range(0, 0), g())],
+            "tensor `w`: its param view has length 0, but must have at least one element",
+        ),
+        (
+            vec![Tensor::new("w", p(), g().range(0, 99))],
+            "tensor `w`: param has 100 elements and grad has 99, but they must have the same number",
+        ),
+        (
+            vec![Tensor::new("w", p(), g().range(1, 100))],
+            "tensor `w`: its grad view needs bytes 4..404, but its buffer has 400 bytes",
+        ),
+        (
+            vec![Tensor::new("w", p(), g().range(u64::MAX, u64::MAX))],
+            "tensor `w`: its grad view begins at byte 18446744073709551615, but must begin at a multiple of 4",
+        ),
+        (
+            vec![Tensor::new("w", View { offset: 2, len: 10, ..p() }, g().range(0, 10))],
+            "tensor `w`: its param view begins at byte 2, but must begin at a multiple of 4",
+        ),
+        (
+            vec![Tensor::new("w", p(), View::f32(&other))],
+            "tensor `w`: the buffer of its grad view was made with BufferUsages(COPY_DST), but needs \
+             BufferUsages(STORAGE) as well",
+        ),
+        (
+            vec![
+                Tensor::new("a", p().range(0, 10), g().range(0, 10)),
+                Tensor::new("a", p().range(10, 10), g().range(10, 10)),
+            ],
+            "tensor `a`: the name is used twice, but names must be unique over all groups",
+        ),
+        (
+            vec![
+                Tensor::new("a", p().range(0, 11), g().range(0, 11)),
+                Tensor::new("b", p().range(10, 10), g().range(20, 10)),
+            ],
+            "tensor `b`: its param view shares bytes with the param view of tensor `a`",
+        ),
+        (
+            vec![
+                Tensor::new("a", p().range(0, 10), g().range(0, 10)),
+                Tensor::new("b", p().range(10, 10), g().range(5, 10)),
+            ],
+            "tensor `b`: its grad view shares bytes with the grad view of tensor `a`",
+        ),
+        (
+            vec![Tensor::new("w", p().range(0, 50), p().range(49, 50))],
+            "tensor `w`: its grad view shares bytes with the param view of tensor `w`",
+        ),
+        (
+            vec![Tensor::new("w", p().range(0, 50), p().range(50, 50))],
+            "tensor `w`: its param and grad are in one buffer and too close: apart from each other by whole blocks of \
+             256 bytes they can be bound together, but param's blocks are bytes 0..200 and grad's are 0..400",
+        ),
+    ] {
+        assert_eq!(message(&gpu, &group(Config::default(), tensors), Options::default()), want);
+    }
+    // A name must be unique over all groups, not only in its own.
+    let a =
+        |at| Group { config: Config::default(), tensors: vec![Tensor::new("a", p().range(at, 5), g().range(at, 5))] };
+    assert!(message(&gpu, &[a(0), a(5)], Options::default()).contains("used twice"));
+}
+
+#[test]
+fn slots_of_the_twin() {
+    let tensors = vec![cpu::Tensor::new("a", 2), cpu::Tensor::new("b", 3)];
+    let mut adam = cpu::Adam::new(&[cpu::Group { config: Config::default(), tensors }], Options::default()).unwrap();
+    let (mut a, mut b) = ([1.0f32; 2], [1.0f32; 3]);
+    let (mut grad_a, mut grad_b) = ([1.0f32; 2], [1.0f32; 2]);
+    let error = adam.step(&mut [cpu::Slot { param: &mut a, grad: &mut grad_a }]).unwrap_err();
+    assert_eq!(error.to_string(), "1 slots were given, but there are 2 tensors");
+    let error = adam
+        .step(&mut [cpu::Slot { param: &mut a, grad: &mut grad_a }, cpu::Slot { param: &mut b, grad: &mut grad_b }])
+        .unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
+    assert_eq!((a, adam.report().t), ([1.0; 2], 0), "nothing was changed");
+    let duplicate =
+        cpu::Group { config: Config::default(), tensors: vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)] };
+    assert!(cpu::Adam::new(&[duplicate], Options::default()).unwrap_err().to_string().contains("used twice"));
+    let empty = cpu::Group { config: Config::default(), tensors: vec![cpu::Tensor::new("a", 0)] };
+    assert!(cpu::Adam::new(&[empty], Options::default()).unwrap_err().to_string().contains("length 0"));
+    assert!(cpu::Adam::new(&[], Options::default()).unwrap_err().to_string().contains("no tensors"));
+}

@@ -1,0 +1,169 @@
+//! The finite guard, the norm over all magnitudes, clipping: on the GPU and on the twin.
+
+mod scene;
+
+use scene::{Gpu, Run, Scene};
+use wgpu_adam::{Clip, Config, Options, Report};
+
+fn guarded() -> Options {
+    Options { guard: true, ..Options::default() }
+}
+
+fn scene(options: Options) -> Scene {
+    let configs = [Config::default(), Config { lr: 0.1, ..Config::default() }];
+    Scene::scattered(&[1000, 3, 4097], &configs, options)
+}
+
+/// One step on both sides with the gradients as they are; both must agree.
+fn step(run: &mut Run, gpu: &Gpu) -> Report {
+    run.upload_grads(gpu);
+    gpu.step(&run.adam);
+    run.twin_step();
+    run.steps += 1;
+    run.assert_same(gpu);
+    gpu.report(&run.adam)
+}
+
+#[test]
+fn a_bad_gradient_skips_the_whole_step_and_is_named() {
+    let gpu = Gpu::new();
+    let nan_payload = f32::from_bits(0xffc1_2345);
+    let signalling = f32::from_bits(0x7f80_0001);
+    for zero_grad in [false, true] {
+        for bad in [f32::NAN, nan_payload, signalling, f32::INFINITY, f32::NEG_INFINITY, 1.9e19, -f32::MAX] {
+            for (buffer, at) in [(0, 0), (0, 999), (1, 2), (2, 4096), (2, 17)] {
+                let mut run = scene(Options { zero_grad, ..guarded() }).start(&gpu);
+                run.steps(&gpu, 3);
+                let (params, state) = (run.params.clone(), gpu.state(&run.adam));
+                run.fresh_grads();
+                run.steps -= 1;
+                run.grads[buffer][at] = bad;
+                let report = step(&mut run, &gpu);
+                assert_eq!((report.t, report.skipped, report.last_skipped), (3, 1, true), "{bad}");
+                assert_eq!(report.bad_tensor.as_deref(), Some(format!("tensor{buffer}").as_str()), "{bad}");
+                assert_eq!((&run.params, &gpu.state(&run.adam)), (&params, &state), "{bad}: nothing moved");
+                assert_eq!(run.grads.concat().iter().all(|g| *g == 0.0), zero_grad, "{bad}");
+                // And then it goes on.
+                run.steps(&gpu, 2);
+                run.assert_same(&gpu);
+                let report = gpu.report(&run.adam);
+                assert_eq!((report.t, report.skipped, report.last_skipped), (5, 1, false), "{bad}");
+                assert!(report.groups.iter().all(|g| g.t == 5));
+            }
+        }
+    }
+}
+
+#[test]
+fn of_several_bad_tensors_the_first_is_named() {
+    let gpu = Gpu::new();
+    for align in [1, 64] {
+        let configs = [Config::default(), Config::default()];
+        let mut run = Scene::arena(&[100, 7, 9000, 50, 50], align, &configs, guarded()).start(&gpu);
+        for (bad, others) in [(4, &[][..]), (2, &[3, 4]), (1, &[2]), (0, &[1, 2, 3, 4])] {
+            run.fresh_grads();
+            for i in others.iter().chain([&bad]) {
+                let spot = &run.scene.spots[*i];
+                run.grads[0][spot.grad + spot.len - 1] = f32::NAN;
+            }
+            let report = step(&mut run, &gpu);
+            assert_eq!(report.bad_tensor, Some(format!("tensor{bad}")), "aligned to {align}");
+        }
+        assert_eq!(gpu.report(&run.adam).skipped, 4);
+    }
+}
+
+#[test]
+fn what_lies_between_the_tensors_is_not_looked_at() {
+    let gpu = Gpu::new();
+    let clip = Clip::GlobalNorm(1.0);
+    let mut run = Scene::arena(&[10, 100, 3], 64, &[Config::default()], Options { clip, ..guarded() }).start(&gpu);
+    run.fresh_grads();
+    run.grads[0][10] = f32::NAN;
+    run.grads[0][63] = f32::INFINITY;
+    let report = step(&mut run, &gpu);
+    assert!(!report.last_skipped && report.grad_norm.unwrap().is_finite());
+}
+
+#[test]
+fn the_norm_neither_overflows_nor_underflows() {
+    let gpu = Gpu::new();
+    let options = Options { clip: Clip::GlobalNorm(1.0), ..guarded() };
+    for scale in [1e-37_f32, 1e-30, 1e-19, 1e-10, 1.0, 1e10, 1e18, 1e19, 1e25, 1e30, 1e36] {
+        let mut run = scene(options).start(&gpu);
+        for grads in &mut run.grads {
+            grads.iter_mut().enumerate().for_each(|(i, g)| *g = scale * scene::normal(1, 0, i as u64));
+        }
+        let want = run.grads.iter().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let report = step(&mut run, &gpu);
+        let norm = f64::from(report.grad_norm.unwrap());
+        assert!((norm / want - 1.0).abs() < 1e-6, "{scale}: {norm} for {want}");
+        let coef = (1.0 / (want + 1e-6)).min(1.0);
+        assert!((f64::from(report.clip_coef) / coef - 1.0).abs() < 1e-5, "{scale}: {}", report.clip_coef);
+        assert!(!report.last_skipped, "clipped, they can be squared");
+    }
+}
+
+/// Unguarded, a finite gradient whose square overflows must not leave v infinite and the weight frozen for good.
+#[test]
+fn a_huge_gradient_does_not_freeze_a_weight() {
+    let gpu = Gpu::new();
+    for huge in [1.9e19_f32, -1e25, f32::MAX] {
+        let mut run = Scene::scattered(&[5, 8], &[Config::default()], Options::default()).start(&gpu);
+        let before = run.params.clone();
+        for grads in &mut run.grads {
+            grads.fill(1.0);
+            grads[2] = huge;
+        }
+        step(&mut run, &gpu);
+        for (before, after) in before.iter().zip(&run.params) {
+            // One step, against the gradient, of the size lr.
+            let moved = after[2] - before[2];
+            assert!((moved + 1e-3 * huge.signum()).abs() < 1e-6, "{huge}: {moved}");
+        }
+        assert!(gpu.state(&run.adam).tensors.iter().all(|t| t.v.iter().all(|v| v.is_finite())));
+    }
+}
+
+#[test]
+fn without_the_guard_a_nan_is_seen() {
+    let gpu = Gpu::new();
+    for clip in [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(1.0)] {
+        let mut run = scene(Options { clip, ..Options::default() }).start(&gpu);
+        run.fresh_grads();
+        run.grads[0][7] = f32::NAN;
+        run.upload_grads(&gpu);
+        gpu.step(&run.adam);
+        run.twin_step();
+        let (got, want) = (gpu.read(&run.param_buffers[0]), &run.params[0]);
+        assert!(got[7].is_nan() && want[7].is_nan());
+        let all = matches!(clip, Clip::GlobalNorm(_));
+        assert_eq!((got[8].is_nan(), want[8].is_nan()), (all, all), "{clip:?}");
+        assert!(gpu.report(&run.adam).bad_tensor.is_none());
+    }
+}
+
+/// v of a tiny gradient underflows to zero; the step must stay within the bound all the same.
+#[test]
+fn tiny_gradients_and_a_tiny_eps_make_no_runaway() {
+    let gpu = Gpu::new();
+    for eps in [0.0, 1e-15, 1e-30] {
+        let configs = [Config { lr: 1.0, eps, ..Config::default() }];
+        let bound = 0.1 / 0.001f32.sqrt();
+        for scale in [0.0, 1e-45, 1e-38, 1e-30, 1e-22, 1e-20, 1e-19, 1e-18, 1e-12] {
+            let mut run = Scene::scattered(&[64], &configs, Options::default()).start(&gpu);
+            for t in 0..20 {
+                let before = run.params[0].clone();
+                run.grads[0].iter_mut().enumerate().for_each(|(i, g)| *g = scale * scene::normal(t, 0, i as u64));
+                run.upload_grads(&gpu);
+                gpu.step(&run.adam);
+                let values = gpu.read(&run.param_buffers[0]);
+                for (before, after) in before.iter().zip(&values) {
+                    assert!((after - before).abs() <= 1.01 * bound, "eps {eps}, {scale}: {before} became {after}");
+                    assert!(scale != 0.0 || before == after, "zero gradients move nothing");
+                }
+                run.params[0] = values;
+            }
+        }
+    }
+}

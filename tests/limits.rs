@@ -1,0 +1,151 @@
+//! Devices with small limits, so that the paths for huge tensors run on a few thousand elements.
+
+mod scene;
+
+use scene::{Gpu, Scene};
+use wgpu::Limits;
+use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Tensor, View};
+
+/// Bindings of 4,096 bytes and two workgroups a dimension: granted and enforced.
+fn small() -> Gpu {
+    let limits =
+        Limits { max_storage_buffer_binding_size: 4096, max_compute_workgroups_per_dimension: 2, ..Limits::default() };
+    let gpu = Gpu::with(limits);
+    assert_eq!(gpu.device.limits().max_storage_buffer_binding_size, 4096);
+    assert_eq!(gpu.device.limits().max_compute_workgroups_per_dimension, 2);
+    gpu
+}
+
+fn options() -> [Options; 2] {
+    [Options::default(), Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true }]
+}
+
+#[test]
+fn a_tensor_above_the_binding_limit_is_cut() {
+    let gpu = small();
+    for options in options() {
+        for (len, param, grad) in [
+            (1024, (0, 0), (0, 0)),
+            (1025, (0, 0), (0, 0)),
+            (5000, (0, 0), (0, 0)),
+            (5000, (17, 2), (17, 2)),
+            // Param and grad begin at another place of their blocks; and not even aligned with each other.
+            (5000, (0, 0), (60, 0)),
+            (5001, (60, 1), (4, 9)),
+            (3001, (1, 0), (2, 0)),
+        ] {
+            let mut run = Scene::offset(len, param, grad, Config::default(), options).start(&gpu);
+            let launches = run.adam.dispatches() - 1;
+            assert_eq!(launches > if options.guard { 2 } else { 1 }, len > 1024, "{len}: {launches}");
+            run.steps(&gpu, 30);
+            run.assert_same(&gpu);
+        }
+    }
+}
+
+#[test]
+fn an_arena_above_the_limits_is_cut() {
+    let gpu = small();
+    let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
+    for options in options() {
+        for lens in [&[1; 20][..], &[100; 40], &[1, 1023, 1025, 2, 3000], &[7; 200]] {
+            for align in [1, 4, 64] {
+                let mut run = Scene::arena(lens, align, &configs, options).start(&gpu);
+                run.steps(&gpu, 10);
+                run.assert_same(&gpu);
+            }
+        }
+    }
+}
+
+/// More workgroups than fit in one dimension, on default limits but for the number of workgroups.
+#[test]
+fn a_dispatch_has_rows_where_one_is_not_enough() {
+    let limits = Limits { max_compute_workgroups_per_dimension: 5, ..Limits::default() };
+    let gpu = Gpu::with(limits);
+    for options in options() {
+        // 5 workgroups are 10,240 elements.
+        for len in [10_240, 10_241, 10_244, 40_000, 200_000] {
+            let mut run = Scene::scattered(&[len], &[Config::default()], options).start(&gpu);
+            run.steps(&gpu, 2);
+            run.assert_same(&gpu);
+        }
+    }
+}
+
+/// More than 65,535 workgroups and views above 128 MiB need large buffers; this is the one test that has some:
+/// 16,777,217 elements at one a word are 32,769 workgroups of the update; 33,554,433 are 65,537 and cut in two.
+#[test]
+fn more_elements_than_a_binding_holds() {
+    let gpu = Gpu::new();
+    let (len, shift) = (33_554_433_u64, 1_u64);
+    let limit = gpu.device.limits().max_storage_buffer_binding_size;
+    assert!(len * 4 > limit, "the binding limit is {limit}");
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let size = (len + shift) * 4;
+    let buffer =
+        || gpu.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+    let (param, grad) = (buffer(), buffer());
+    let ones: Vec<f32> = vec![1.0; 1 << 20];
+    for i in 0..=(len / (1 << 20)) {
+        let part = &ones[..((len + shift - (i << 20)).min(1 << 20)) as usize];
+        gpu.queue.write_buffer(&grad, i << 22, bytemuck::cast_slice(part));
+    }
+    for (param_at, grad_at) in [(0, 0), (0, 1)] {
+        let tensors =
+            vec![Tensor::new("large", View::f32(&param).range(param_at, len), View::f32(&grad).range(grad_at, len))];
+        let config = Config { lr: 0.5, eps: 0.0, ..Config::default() };
+        let options = Options { guard: true, ..Options::default() };
+        let adam = Adam::new(&gpu.device, &[Group { config, tensors }], options).unwrap();
+        assert!(adam.dispatches() >= 5);
+        gpu.step(&adam);
+        // With a constant gradient and no eps each step is the learning rate.
+        let report = gpu.report(&adam);
+        assert_eq!(report.t, 1);
+        let norm = f64::from(report.grad_norm.unwrap());
+        assert!((norm / (len as f64).sqrt() - 1.0).abs() < 1e-5, "{norm}");
+    }
+    let values = gpu.read(&param);
+    let (last, all) = values.split_last().unwrap();
+    let moved = all.iter().filter(|p| (**p + 1.0).abs() < 1e-6).count();
+    assert_eq!((moved as u64, *last), (len, 0.0), "each element moved twice by lr, the one behind the view not");
+}
+
+#[test]
+fn limits_that_are_too_small_are_named() {
+    let gpu = Gpu::with(Limits { max_storage_buffers_per_shader_stage: 3, ..Limits::default() });
+    let error = |gpu: &Gpu, tensors: u32| {
+        let buffers: Vec<_> = (0..2 * tensors).map(|_| gpu.buffer(&[0.0; 4])).collect();
+        let tensors = buffers
+            .chunks(2)
+            .enumerate()
+            .map(|(i, b)| Tensor::new(format!("t{i}"), View::f32(&b[0]), View::f32(&b[1])));
+        let groups = tensors.map(|tensor| Group { config: Config::default(), tensors: vec![tensor] });
+        Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), Options::default()).err()
+    };
+    assert_eq!(
+        error(&gpu, 1).unwrap().to_string(),
+        "the device's limit max_storage_buffers_per_shader_stage is 3, but 4 is needed"
+    );
+    let gpu = Gpu::with(Limits {
+        max_compute_invocations_per_workgroup: 64,
+        max_compute_workgroup_size_x: 64,
+        ..Limits::default()
+    });
+    assert!(matches!(
+        error(&gpu, 1),
+        Some(Error::Limit { limit: "max_compute_invocations_per_workgroup", given: 64, need: 256 })
+    ));
+    let gpu = Gpu::with(Limits { max_storage_buffer_binding_size: 256, ..Limits::default() });
+    assert!(matches!(
+        error(&gpu, 1),
+        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 256, need: 512 })
+    ));
+    // Seventeen groups need seventeen slots of 256 bytes.
+    let gpu = small();
+    assert_eq!(error(&gpu, 16), None);
+    assert!(matches!(
+        error(&gpu, 17),
+        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 4096, need: 4352 })
+    ));
+}
