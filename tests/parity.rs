@@ -5,7 +5,7 @@ mod scene;
 use scene::{Gpu, Scene, Spot};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View};
 
-const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 1000, 4097];
+const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
 
 fn configs() -> [Config; 2] {
     [Config::default(), Config { lr: 3e-3, decay: Decay::Decoupled(0.1), ..Config::default() }]
