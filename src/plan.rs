@@ -265,3 +265,103 @@ fn launch(run: &[Placed], begin: u64, end: u64, lanes: u64, shift: i64, align: u
         segments: segments.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Tensors of these lengths, one behind the other with these gaps, in one buffer of params and one of grads.
+    fn place(tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<Placed> {
+        let mut at = 0;
+        let mut placed = Vec::new();
+        for (tensor, (len, gap, group)) in tensors.iter().enumerate() {
+            let place = |buffer, begin| Place { buffer, offset: (begin + at) * ELEMENT, size: 0 };
+            placed.push(Placed { tensor, group: *group, param: place(0, param), grad: place(1, grad), len: *len });
+            at += len + gap;
+        }
+        for p in &mut placed {
+            (p.param.size, p.grad.size) = ((param + at + slack) * ELEMENT, (grad + at + slack) * ELEMENT);
+        }
+        placed
+    }
+
+    fn tensors() -> impl Strategy<Value = Vec<(u64, u64, u32)>> {
+        prop::collection::vec((1..3000_u64, prop_oneof![Just(0), 0..100_u64], 0..3_u32), 1..12)
+    }
+
+    fn limits() -> impl Strategy<Value = Limits> {
+        let binding = prop_oneof![Just(512), Just(4096), Just(1 << 27), 512..20_000_u64];
+        (binding, prop_oneof![Just(32), Just(64), Just(256)], prop_oneof![Just(1), Just(2), Just(65_535)])
+            .prop_map(|(binding, align, workgroups)| Limits { binding, align, workgroups })
+    }
+
+    proptest! {
+        #[test]
+        fn every_element_is_in_one_launch_and_all_limits_are_kept(
+            tensors in tensors(), param in 0..130_u64, grad in 0..130_u64, slack in 0..9_u64, limits in limits(),
+        ) {
+            let placed = place(&tensors, param, grad, slack);
+            let launches = plan(&placed, &limits).unwrap();
+            let mut seen: Vec<Vec<u32>> = tensors.iter().map(|t| vec![0; t.0 as usize]).collect();
+            for launch in &launches {
+                let (lanes, first) = (u64::from(launch.lanes), &placed[launch.segments[0].tensor]);
+                for (window, size) in [(launch.param, first.param.size), (launch.grad, first.grad.size)] {
+                    prop_assert!(window.offset % limits.align == 0, "aligned");
+                    prop_assert!(window.bytes <= limits.binding, "within the binding limit");
+                    prop_assert!(window.offset + window.bytes <= size, "within the buffer");
+                }
+                prop_assert!(u64::from(launch.words) * lanes * ELEMENT <= limits.binding, "the moments too");
+                for (spans, words) in [(launch.update_spans(), UPDATE_WORDS), (launch.norm_spans(), NORM_WORDS)] {
+                    let pieces = launch.pieces(&spans, words);
+                    prop_assert_eq!(pieces.len() as u64, launch.workgroups(&spans, words));
+                    let [x, y, z] = dimensions(pieces.len() as u64, &limits).map(u64::from);
+                    prop_assert!(x.max(y).max(z) <= limits.workgroups && x * y * z >= pieces.len() as u64);
+                }
+                for segment in &launch.segments {
+                    let placed = &placed[segment.tensor];
+                    prop_assert_eq!(segment.group, placed.group);
+                    for (i, element) in (segment.begin..segment.end).enumerate() {
+                        let of_tensor = segment.first + i as u64;
+                        seen[segment.tensor][of_tensor as usize] += 1;
+                        // Where the kernel finds it, in both buffers.
+                        let in_param = launch.param.offset / ELEMENT + u64::from(element);
+                        prop_assert_eq!(in_param, placed.param.offset / ELEMENT + of_tensor);
+                        let word = (element / launch.lanes).wrapping_add(launch.grad_shift);
+                        let in_grad = launch.grad.offset / ELEMENT + u64::from(word) * lanes + u64::from(element) % lanes;
+                        prop_assert_eq!(in_grad, placed.grad.offset / ELEMENT + of_tensor);
+                        prop_assert!(u64::from(element) < u64::from(launch.words) * lanes);
+                    }
+                }
+            }
+            prop_assert!(seen.iter().flatten().all(|count| *count == 1));
+        }
+    }
+
+    #[test]
+    fn neighbours_are_one_launch_and_strangers_are_not() {
+        let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
+        let count = |placed: &[Placed]| plan(placed, &limits).unwrap().len();
+        let thousand: Vec<_> = (0..1000).map(|i| (1000, 0, i % 2)).collect();
+        assert_eq!(count(&place(&thousand, 0, 0, 0)), 1);
+        // Aligned to 256 bytes: bridged. A wider gap is not.
+        assert_eq!(count(&place(&[(1, 63, 0), (4, 0, 0)], 0, 0, 0)), 1);
+        assert_eq!(count(&place(&[(4, 65, 0), (4, 0, 0)], 0, 0, 0)), 2);
+        // Another buffer, or another distance between param and grad.
+        let mut apart = place(&[(4, 0, 0), (4, 0, 0)], 0, 0, 8);
+        apart[1].grad.offset += 16;
+        assert_eq!(count(&apart), 2);
+        apart[1].grad.offset -= 16;
+        apart[1].param.buffer = 2;
+        assert_eq!(count(&apart), 2);
+    }
+
+    #[test]
+    fn a_tensor_above_128_mib_is_cut_in_two() {
+        let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
+        let launches = plan(&place(&[(40 << 20, 0, 0)], 0, 0, 0), &limits).unwrap();
+        assert_eq!(launches.iter().map(|l| (l.lanes, l.words)).collect::<Vec<_>>(), [(4, 8 << 20), (4, 2 << 20)]);
+        assert_eq!(launches[1].segments[0].first, 32 << 20);
+    }
+}

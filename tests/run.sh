@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The one test command. Installs a software Vulkan driver where there is no adapter, and requires an adapter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+# A Vulkan loader would otherwise warn at each start.
+if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
+    XDG_RUNTIME_DIR=$(mktemp -d)
+    export XDG_RUNTIME_DIR
+    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
+fi
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "an adapter"
+# Whether there is one is asked of the program that the tests stand for: its exit code 3 says that there is none.
+cargo build --locked --example compare
+adapter() { local code=0; cargo run --quiet --locked --example compare -- --steps 1 >/dev/null 2>&1 || code=$?; [ "$code" -ne 3 ]; }
+if ! adapter; then
+    command -v apt-get >/dev/null || { echo "there is no adapter, and no apt-get to install a software one with" >&2; exit 1; }
+    sudo=""
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    $sudo apt-get install -y -qq --no-install-recommends libvulkan1 mesa-vulkan-drivers
+    adapter || { echo "there is no adapter even with Mesa's software driver" >&2; exit 1; }
+fi
+
+step "format"
+cargo fmt --check
+
+step "clippy"
+cargo clippy --locked --all-targets -- -D warnings
+
+step "docs"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+step "examples"
+cargo run --quiet --locked --example headless
+cargo run --quiet --locked --example compare
+
+step "tests"
+cargo test --locked
