@@ -1,0 +1,127 @@
+//! The command line.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Trains a small network (one hidden layer, softmax cross-entropy) to read digits. Forward pass, backward pass and Adam
+/// all run on the GPU, in place; the host reads back 16 bytes an epoch.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// Folder of MNIST-style IDX files, plain or gzipped [default: the bundled 8 x 8 digits]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Classes that the labels in DIR may name, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=256), requires = "data")]
+    pub classes: u16,
+
+    /// Train on the CPU, as is also done where there is no GPU
+    #[arg(long)]
+    pub cpu: bool,
+
+    /// Passes over the training rows [default: 30 for the digits, 5 for a folder]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub epochs: Option<u32>,
+
+    /// Rows in a minibatch [default: 32 for the digits, 128 for a folder]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: Option<u16>,
+
+    /// Learning rate of the first epoch; it falls linearly, towards 0 after the last
+    #[arg(long, value_name = "X", default_value_t = 5e-3, value_parser = not_negative, allow_negative_numbers = true)]
+    pub lr: f64,
+
+    /// Width of the hidden layer [default: 64 for the digits, 256 for a folder]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub hidden: Option<u16>,
+
+    /// Seed of the first weights and of the order of the rows
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Decoupled weight decay (AdamW) of the weights; biases do not decay
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = not_negative, allow_negative_numbers = true)]
+    pub weight_decay: f64,
+
+    /// Clip gradients to this norm, all parameters together
+    #[arg(long, value_name = "NORM", value_parser = positive, allow_negative_numbers = true)]
+    pub clip: Option<f64>,
+
+    /// Where to draw loss and accuracy, as an SVG; drawn anew after every epoch
+    #[arg(long, value_name = "FILE", default_value = "train.svg", value_parser = svg)]
+    pub plot: PathBuf,
+
+    /// Draw nothing
+    #[arg(long, conflicts_with = "plot")]
+    pub no_plot: bool,
+
+    /// Print the held-out accuracy at the end and nothing before it
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What the folder's default is, or the bundled digits'.
+impl Cli {
+    pub fn epochs(&self) -> u32 {
+        self.epochs.unwrap_or(if self.data.is_some() { 5 } else { 30 })
+    }
+
+    pub fn batch(&self) -> usize {
+        self.batch.unwrap_or(if self.data.is_some() { 128 } else { 32 }).into()
+    }
+
+    pub fn hidden(&self) -> usize {
+        self.hidden.unwrap_or(if self.data.is_some() { 256 } else { 64 }).into()
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().ok().filter(|number| (*number as f32).is_finite()).ok_or("not a number in f32's range".into())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text).and_then(|number| if number >= 0.0 { Ok(number) } else { Err("must not be negative".into()) })
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text).and_then(|number| if number > 0.0 { Ok(number) } else { Err("must be above 0".into()) })
+}
+
+fn svg(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+    if is_svg { Ok(path) } else { Err("the plot is an SVG: let its name end in .svg".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        Cli::try_parse_from(["train"]).unwrap();
+        Cli::try_parse_from(["train", "--no-plot", "--lr", "0", "--data", "here", "--classes", "26"]).unwrap();
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        for bad in [
+            ["--batch", "0"],
+            ["--hidden", "0"],
+            ["--epochs", "0"],
+            ["--lr", "-1"],
+            ["--lr", "NaN"],
+            ["--lr", "1e39"],
+            ["--clip", "0"],
+            ["--weight-decay", "-0.1"],
+            ["--classes", "1"],
+            ["--plot", "train.png"],
+            ["--seed", "x"],
+        ] {
+            assert!(Cli::try_parse_from([&["train"], &bad[..]].concat()).is_err(), "{bad:?}");
+        }
+    }
+}

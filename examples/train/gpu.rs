@@ -1,0 +1,184 @@
+//! Training on the GPU: the data, the parameters, the gradients and Adam's state stay there, and an epoch is recorded
+//! without a look at any of them. The host reads back 16 bytes an epoch.
+
+use crate::{
+    kernel::{Binding::*, Kernel},
+    passes::Passes,
+    resident::Resident,
+    trainer::{Epoch, Result, Score, Setup, Trainer},
+};
+use std::ops::Range;
+use wgpu::{Buffer, BufferUsages, Device, PollType, Queue, util::DeviceExt};
+use wgpu_adam::{Adam, Group, Report, Tensor, View};
+
+/// Minibatches in one submission: enough to keep the GPU busy, few enough that none takes long.
+const SUBMISSION: usize = 64;
+
+pub struct Gpu {
+    device: Device,
+    queue: Queue,
+    rows: Resident,
+    passes: Passes,
+    adam: Adam,
+    #[cfg(test)]
+    grad: Buffer,
+    sum: Kernel,
+    totals: Buffer,
+    readback: Buffer,
+    /// How many rows there are to train on, and how many are held out.
+    counts: [usize; 2],
+}
+
+impl Gpu {
+    pub fn new(device: Device, queue: Queue, setup: &Setup) -> Result<Self> {
+        let Setup { data, network, batch, .. } = *setup;
+        let widest = (network.features + 1).max(network.hidden + 1).max(network.classes);
+        fits(&device, "the data set", data.pixels.len())?;
+        fits(&device, "the parameters", 4 * network.len())?;
+        fits(&device, "a minibatch", 4 * batch * widest)?;
+
+        // Adam works on 4 parameters at a time: buffers of whole fours spare it a launch for the odd ones.
+        let floats = network.len().next_multiple_of(4);
+        let mut param = setup.param.clone();
+        param.resize(floats, 0.0);
+        let param = upload(&device, "param", bytemuck::cast_slice(&param), BufferUsages::STORAGE);
+        let grad = empty(&device, "grad", floats, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
+
+        let tensor = |name: &str, at: Range<usize>| {
+            let view = |buffer| View::f32(buffer).range(at.start as u64, at.len() as u64);
+            Tensor::new(name, view(&param), view(&grad))
+        };
+        let [decaying, plain] = setup.configs();
+        let groups = [
+            Group { config: decaying, tensors: vec![tensor("w1", network.w1()), tensor("w2", network.w2())] },
+            Group { config: plain, tensors: vec![tensor("b1", network.b1()), tensor("b2", network.b2())] },
+        ];
+        let adam = Adam::new(&device, &groups, setup.options())?;
+
+        let counts = [data.train.len(), data.held_out.len()];
+        let all = counts[0] + counts[1];
+        let stats = empty(&device, "stats", 2 * all, BufferUsages::STORAGE);
+        let totals = empty(&device, "totals", 4, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
+        let sum = Kernel::new(
+            &device,
+            "sum",
+            include_str!("sum.wgsl"),
+            &[("train", counts[0] as f64), ("rows", all as f64)],
+            &[Read(&stats), Write(&totals)],
+            [2, 1, 1],
+        );
+        let rows = Resident::new(&device, setup);
+        let passes = Passes::new(&device, setup, &rows, &param, &grad, &stats);
+        let readback = empty(&device, "readback", 4, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
+        Ok(Self {
+            device,
+            queue,
+            rows,
+            passes,
+            adam,
+            #[cfg(test)]
+            grad,
+            sum,
+            totals,
+            readback,
+            counts,
+        })
+    }
+
+    /// The gradient of that minibatch.
+    #[cfg(test)]
+    pub fn gradient(&self, batch: usize) -> Result<Vec<f32>> {
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let readback = empty(&self.device, "grad read back", self.grad.size() as usize / 4, usage);
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let offset = self.rows.offset(batch);
+        self.passes.record_gradient(&mut encoder.begin_compute_pass(&Default::default()), offset);
+        encoder.copy_buffer_to_buffer(&self.grad, 0, &readback, 0, self.grad.size());
+        self.queue.submit([encoder.finish()]);
+        read(&self.device, &readback)
+    }
+}
+
+impl Trainer for Gpu {
+    fn epoch(&mut self, order: &[u32], lr: f64, done: &dyn Fn(u64)) -> Result<Epoch> {
+        self.rows.reorder(&self.queue, order);
+        for group in 0..2 {
+            self.adam.set_lr(&self.queue, group, lr)?;
+        }
+        let batches = self.rows.batches;
+        let mut submissions = Vec::new();
+        for first in (0..batches).step_by(SUBMISSION) {
+            let end = batches.min(first + SUBMISSION);
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for batch in first..end {
+                let offset = self.rows.offset(batch);
+                if batch < self.rows.train_batches {
+                    self.passes.record_gradient(&mut pass, offset);
+                    self.adam.record(&mut pass);
+                } else {
+                    self.passes.record_forward(&mut pass, offset);
+                }
+            }
+            if end == batches {
+                self.sum.record(&mut pass, 0);
+                drop(pass);
+                encoder.copy_buffer_to_buffer(&self.totals, 0, &self.readback, 0, self.totals.size());
+            } else {
+                drop(pass);
+            }
+            submissions.push((end - first, self.queue.submit([encoder.finish()])));
+        }
+
+        // All of it is on its way; what is left is to watch.
+        for (batches, index) in submissions {
+            self.device.poll(PollType::Wait { submission_index: Some(index), timeout: None })?;
+            done(batches as u64);
+        }
+        let totals = read(&self.device, &self.readback)?;
+        let score = |part: usize| Score {
+            loss: f64::from(totals[2 * part]) / self.counts[part] as f64,
+            correct: totals[2 * part + 1] as u32,
+            rows: self.counts[part] as u32,
+        };
+        Ok(Epoch { train: score(0), held_out: score(1) })
+    }
+
+    fn report(&mut self) -> Result<Report> {
+        Ok(pollster::block_on(self.adam.report(&self.device, &self.queue))?)
+    }
+}
+
+pub fn upload(device: &Device, label: &str, contents: &[u8], usage: BufferUsages) -> Buffer {
+    device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage })
+}
+
+/// A buffer of that many f32, all 0.
+pub fn empty(device: &Device, label: &str, floats: usize, usage: BufferUsages) -> Buffer {
+    let size = 4 * floats as u64;
+    device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+}
+
+/// The numbers in a buffer that can be mapped, when the GPU has done all that it was given.
+fn read(device: &Device, buffer: &Buffer) -> Result<Vec<f32>> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+    device.poll(PollType::wait_indefinitely())?;
+    receiver.recv()??;
+    let floats = bytemuck::cast_slice(&buffer.get_mapped_range(..)?).to_vec();
+    buffer.unmap();
+    Ok(floats)
+}
+
+/// Refuses what the GPU cannot hold in one buffer.
+fn fits(device: &Device, what: &str, bytes: usize) -> Result<()> {
+    let limits = device.limits();
+    // The kernels count in u32.
+    let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size).min(u32::MAX.into());
+    if bytes as u64 > limit {
+        return Err(
+            format!("{what}: {bytes} bytes, but a buffer of this GPU takes {limit} (--cpu has no limit)").into()
+        );
+    }
+    Ok(())
+}

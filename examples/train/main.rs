@@ -1,0 +1,179 @@
+//! Trains a small network on the GPU: forward pass, backward pass and Adam in WGSL, on the same buffers. `--help` says
+//! what can be chosen; the equations are in `network.rs`, and where the library comes in is in `gpu.rs`.
+
+mod cli;
+mod cpu;
+mod data;
+mod device;
+mod gpu;
+#[cfg(test)]
+mod gradient;
+mod idx;
+mod kernel;
+mod matrix;
+mod network;
+mod passes;
+mod plot;
+mod random;
+mod resident;
+mod trainer;
+
+use clap::Parser;
+use cli::Cli;
+use cpu::Cpu;
+use data::Data;
+use gpu::Gpu;
+use indicatif::{ProgressBar, ProgressStyle};
+use network::Network;
+use random::Random;
+use std::{
+    fmt::Display,
+    io::{ErrorKind, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
+use trainer::{Setup, Trainer};
+
+/// Why the program ends early: one line, and its exit code, 2 where what the user gave is at fault.
+struct Stop {
+    line: String,
+    code: u8,
+}
+
+impl Stop {
+    fn user(problem: impl Display) -> Self {
+        Self { line: problem.to_string(), code: 2 }
+    }
+
+    fn failure(problem: impl Display) -> Self {
+        Self { line: problem.to_string(), code: 1 }
+    }
+}
+
+fn main() -> ExitCode {
+    env_logger::init();
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop { line, code }) => {
+            if !line.is_empty() {
+                eprintln!("train: {line}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Stop> {
+    let data = match &cli.data {
+        Some(folder) => Data::idx(folder, cli.classes.into()).map_err(Stop::user)?,
+        None => Data::digits(),
+    };
+    let network = Network { features: data.features, hidden: cli.hidden(), classes: data.classes };
+    let mut random = Random::new(cli.seed);
+    let setup = Setup {
+        data: &data,
+        network,
+        param: network.init(&mut random),
+        batch: cli.batch().min(data.train.len()),
+        weight_decay: cli.weight_decay,
+        clip: cli.clip,
+    };
+    let batch = setup.batch;
+    let batches = (data.train.len().div_ceil(batch) + data.held_out.len().div_ceil(batch)) as u64;
+    let epochs = cli.epochs();
+    let shape = format!("{}-{}-{}", data.features, network.hidden, data.classes);
+
+    let (mut trainer, place) = trainer(cli, setup)?;
+    let bar = progress(cli, u64::from(epochs) * batches);
+    let say = |line: String| if cli.quiet { Ok(()) } else { bar.suspend(|| print(&line)) };
+    say(format!("runs on  {place}"))?;
+    say(format!("data     {}", data.title))?;
+    say(format!(
+        "network  {shape}, {} parameters; batch {batch}, lr {:?} falling to 0, seed {}",
+        network.len(),
+        cli.lr,
+        cli.seed
+    ))?;
+    let title = format!("{}: {shape}, batch {batch}, lr {:?}, seed {}", data.name, cli.lr, cli.seed);
+    let draw = |so_far: &[_]| match cli.no_plot {
+        true => Ok(()),
+        false => plot::draw(&cli.plot, &title, so_far, epochs)
+            .map_err(|error| Stop::user(format!("{}: cannot write the plot: {error}", cli.plot.display()))),
+    };
+    // A file that cannot be written is better known before the training than after it.
+    draw(&[])?;
+
+    let mut order = data.train.clone();
+    let mut so_far = Vec::new();
+    let start = Instant::now();
+    for epoch in 0..epochs {
+        let begin = Instant::now();
+        random.shuffle(&mut order);
+        let lr = cli.lr * (1.0 - f64::from(epoch) / f64::from(epochs));
+        let scores = trainer.epoch(&order, lr, &|batches| bar.inc(batches)).map_err(Stop::failure)?;
+        say(format!(
+            "epoch {:>3}/{epochs}   loss {:.4}   accuracy {:6.2} %   held out {:6.2} %   {:.2} s",
+            epoch + 1,
+            scores.train.loss,
+            scores.train.percent(),
+            scores.held_out.percent(),
+            begin.elapsed().as_secs_f64(),
+        ))?;
+        so_far.push(scores);
+        draw(&so_far)?;
+    }
+    bar.finish_and_clear();
+
+    let report = trainer.report().map_err(Stop::failure)?;
+    let last = so_far.last().expect("there is at least one epoch").held_out;
+    print(&format!(
+        "held-out accuracy {:.2} % ({} of {}) after {epochs} epoch{}, {} steps ({} skipped), {:.1} s",
+        last.percent(),
+        last.correct,
+        last.rows,
+        if epochs == 1 { "" } else { "s" },
+        report.t,
+        report.skipped,
+        start.elapsed().as_secs_f64(),
+    ))?;
+    if !cli.no_plot {
+        say(format!("plot: {}", cli.plot.display()))?;
+    }
+    Ok(())
+}
+
+/// The trainer that was asked for, or the CPU's where no GPU is to be had; and where it runs, in words.
+fn trainer<'a>(cli: &Cli, setup: Setup<'a>) -> Result<(Box<dyn Trainer + 'a>, String), Stop> {
+    if !cli.cpu {
+        match device::open() {
+            Ok((device, queue, name)) => {
+                device.on_uncaptured_error(Arc::new(|error| {
+                    eprintln!("train: the GPU refused: {error}");
+                    std::process::exit(1);
+                }));
+                let gpu = Gpu::new(device, queue, &setup).map_err(Stop::failure)?;
+                return Ok((Box::new(gpu), name));
+            }
+            Err(problem) => eprintln!("train: {problem}; training on the CPU, as with --cpu"),
+        }
+    }
+    let place = format!("the CPU ({} threads)", rayon::current_num_threads());
+    Ok((Box::new(Cpu::new(setup).map_err(Stop::failure)?), place))
+}
+
+fn progress(cli: &Cli, minibatches: u64) -> ProgressBar {
+    if cli.quiet {
+        return ProgressBar::hidden();
+    }
+    let template = "{bar:40} {pos}/{len} minibatches, {eta} to go";
+    ProgressBar::new(minibatches).with_style(ProgressStyle::with_template(template).expect("a valid template"))
+}
+
+/// Prints a line; where nobody reads any more (`| head`), the program ends without a word.
+fn print(line: &str) -> Result<(), Stop> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Stop::failure(""),
+        _ => Stop::failure(format!("cannot print: {error}")),
+    })
+}

@@ -1,0 +1,74 @@
+//! Where a matrix lies in a buffer, and its product on the GPU (`matmul.wgsl`).
+
+use crate::kernel::{Binding, Kernel};
+use wgpu::{Buffer, Device};
+
+/// Rows in and columns side by side: element (i, j) is number `first + i*row + j*column` of the buffer.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    buffer: &'a Buffer,
+    rows: usize,
+    columns: usize,
+    first: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A buffer that holds rows of that many columns.
+    pub fn new(buffer: &'a Buffer, rows: usize, columns: usize) -> Self {
+        Self { buffer, rows, columns, first: 0, row: columns, column: 1 }
+    }
+
+    /// The same, further on in the buffer.
+    pub fn at(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The leading rows and columns only.
+    pub fn part(self, rows: usize, columns: usize) -> Self {
+        Self { rows, columns, ..self }
+    }
+
+    pub fn transposed(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, row: self.column, column: self.row, ..self }
+    }
+}
+
+/// What becomes of a sum before it is written.
+#[derive(Clone, Copy)]
+pub enum Finish {
+    Nothing = 0,
+    Rectify = 1,
+    /// Where C, so far the rectifier's output, is 0, so is its derivative.
+    Derivative = 2,
+}
+
+/// C = A B.
+pub fn matmul(device: &Device, label: &str, c: Matrix, a: Matrix, b: Matrix, finish: Finish) -> Kernel {
+    assert_eq!((a.rows, a.columns, b.columns), (c.rows, b.rows, c.columns), "{label}: shapes");
+    let overrides = [
+        ("m", c.rows),
+        ("n", c.columns),
+        ("k", a.columns),
+        ("a_first", a.first),
+        ("a_row", a.row),
+        ("a_column", a.column),
+        ("b_first", b.first),
+        ("b_row", b.row),
+        ("b_column", b.column),
+        ("c_first", c.first),
+        ("c_row", c.row),
+        ("c_column", c.column),
+        ("finish", finish as usize),
+    ];
+    let tiles = [c.columns.div_ceil(64) as u32, c.rows.div_ceil(64) as u32, 1];
+    Kernel::new(
+        device,
+        label,
+        include_str!("matmul.wgsl"),
+        &overrides.map(|(name, value)| (name, value as f64)),
+        &[Binding::Read(a.buffer), Binding::Read(b.buffer), Binding::Write(c.buffer)],
+        tiles,
+    )
+}

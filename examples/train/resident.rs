@@ -1,0 +1,60 @@
+//! The data set on the GPU, the order in which its rows are used, and that order cut into minibatches.
+
+use crate::{
+    gpu::upload,
+    kernel::Binding,
+    trainer::{Batch, Setup, batches},
+};
+use wgpu::{Buffer, BufferUsages, Device, Queue};
+
+pub struct Resident {
+    /// One byte a pixel, all images one after another.
+    pub pixels: Buffer,
+    pub labels: Buffer,
+    /// Numbers of rows: first those to train on, anew each epoch, then those held out.
+    pub order: Buffer,
+    /// The minibatches, `stride` bytes apart: a kernel gets one of them as a uniform.
+    uniform: Buffer,
+    stride: usize,
+    /// How many minibatches there are to train on, and how many in all.
+    pub train_batches: usize,
+    pub batches: usize,
+}
+
+impl Resident {
+    pub fn new(device: &Device, setup: &Setup) -> Self {
+        let Setup { data, batch, .. } = *setup;
+        let (train, held_out) = (data.train.len(), data.held_out.len());
+        let order = [&data.train[..], &data.held_out].concat();
+        let list: Vec<Batch> = batches(0, train, batch).chain(batches(train, held_out, batch)).collect();
+        let stride = device.limits().min_uniform_buffer_offset_alignment as usize;
+        let mut bytes = vec![0; list.len() * stride];
+        for (slot, batch) in bytes.chunks_mut(stride).zip(&list) {
+            slot[..size_of::<Batch>()].copy_from_slice(bytemuck::bytes_of(batch));
+        }
+        let storage = BufferUsages::STORAGE;
+        Self {
+            pixels: upload(device, "pixels", &data.pixels, storage),
+            labels: upload(device, "labels", bytemuck::cast_slice(&data.labels), storage),
+            order: upload(device, "order", bytemuck::cast_slice(&order), storage | BufferUsages::COPY_DST),
+            uniform: upload(device, "batches", &bytes, BufferUsages::UNIFORM),
+            stride,
+            train_batches: train.div_ceil(batch),
+            batches: list.len(),
+        }
+    }
+
+    /// A new order for the rows to train on, from the next submission on.
+    pub fn reorder(&self, queue: &Queue, order: &[u32]) {
+        queue.write_buffer(&self.order, 0, bytemuck::cast_slice(order));
+    }
+
+    /// The binding of "which minibatch", and the offset at which a certain one is.
+    pub fn which(&self) -> Binding<'_> {
+        Binding::Uniform(&self.uniform, size_of::<Batch>() as u64)
+    }
+
+    pub fn offset(&self, batch: usize) -> u32 {
+        (batch * self.stride) as u32
+    }
+}
