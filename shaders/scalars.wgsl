@@ -8,9 +8,14 @@ struct Scalars {
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    m_coef: f32,        // lr / (1 - beta1^t)
-    v_coef: f32,        // 1 / sqrt(1 - beta2^t)
+    m_coef: f32,        // for Adam lr / (1 - beta1^t)
+    g_coef: f32,
+    v_coef: f32,        // for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,
     eps: f32,
+    eps_root: f32,
+    keep: f32,          // of sums that are no averages
+    take: f32,
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // clip by value
 }

@@ -13,12 +13,14 @@ struct Control {
     pad: u32,
 }
 
-// A group's configuration. `Settings` in clock.rs. beta^t and beta count units of 2^-64, low word first.
+// A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low word first.
 struct Settings {
     beta1: vec2<u32>,
     beta2: vec2<u32>,
+    gamma: vec2<u32>,
     lr: f32,
     eps: f32,
+    eps_root: f32,
     l2: f32,
     weight_decay: f32,
     sign: f32,
@@ -26,15 +28,42 @@ struct Settings {
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
+    kind: u32,
+    corrected: u32,
+    keep: f32,
+    take: f32,
+    nesterov: u32,
+    eps_in_v: u32,
+    lr_in_momentum: u32,
+    lr_decay: f32,
+    rho_h: f32,
+    rho_inf: f32,
+    rho_scale: f32,
+    pad: u32,
+}
+
+// Which scalars are made. The numbers are those of clock.rs.
+const AMSGRAD_OF_CORRECTED: u32 = 2u;
+const NADAM: u32 = 3u;
+const NADAM_PLAIN: u32 = 4u;
+const RADAM: u32 = 5u;
+const RADAM_EPS_ON_RAW: u32 = 6u;
+const CONSTANT: u32 = 7u;
+const RMSPROP: u32 = 8u;
+const ADAGRAD: u32 = 9u;
+const SGD: u32 = 10u;
+
+// What was multiplied up over t steps. `Powers` in clock.rs.
+struct Powers {
+    power1: vec2<u32>,  // beta1^t
+    power2: vec2<u32>,  // beta2^t
+    power3: vec2<u32>,  // gamma^t
+    product: vec2<u32>, // mu(1)*..*mu(t)
 }
 
 // A group's clock. `GroupClock` in report.rs.
 struct GroupClock {
-    power1: vec2<u32>,  // beta1^t
-    power2: vec2<u32>,
+    powers: Powers,
     t: u32,             // steps applied
     lr: f32,            // of the last step
 }
@@ -87,14 +116,14 @@ fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(low3, high.y + carries);
 }
 
-// 1 - power as an f32, rounded to nearest even.
-fn complement(power: vec2<u32>) -> f32 {
-    if (power.x | power.y) == 0u {
-        return 1.0;
+// Such a number as an f32, rounded to nearest even.
+fn fraction(units: vec2<u32>) -> f32 {
+    var high = units.y;
+    var low = units.x;
+    if (high | low) == 0u {
+        return 0.0;
     }
-    // Negate, then shift the leading bit to the top.
-    var high = ~power.y + select(0u, 1u, power.x == 0u);
-    var low = ~power.x + 1u;
+    // Shift the leading bit to the top.
     var shift = 0u;
     if high == 0u {
         high = low;
@@ -114,6 +143,156 @@ fn complement(power: vec2<u32>) -> f32 {
         top += 1u;
     }
     return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
+}
+
+fn negated(units: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(~units.x + 1u, ~units.y + select(0u, 1u, units.x == 0u));
+}
+
+// 1 - power as an f32, rounded to nearest even.
+fn complement(power: vec2<u32>) -> f32 {
+    if (power.x | power.y) == 0u {
+        return 1.0;
+    }
+    return fraction(negated(power));
+}
+
+// NAdam's beta1*(1 - gamma^t/2).
+fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
+    let half = vec2<u32>((gamma_power.x >> 1u) | (gamma_power.y << 31u), gamma_power.y >> 1u);
+    if (half.x | half.y) == 0u {
+        return beta1;
+    }
+    return product(beta1, negated(half));
+}
+
+fn advance(now: Powers, s: Settings, t: u32) -> Powers {
+    if t == 0u {
+        return Powers(s.beta1, s.beta2, s.gamma, momentum(s.beta1, s.gamma));
+    }
+    let power3 = product(now.power3, s.gamma);
+    return Powers(
+        product(now.power1, s.beta1),
+        product(now.power2, s.beta2),
+        power3,
+        product(now.product, momentum(s.beta1, power3)),
+    );
+}
+
+// RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t), and its series where that would cancel: see clock.rs.
+fn rho_series(x: f32, h: f32, y2: f32) -> f32 {
+    return x * x * h * (1.0 / 6.0 - y2 * (1.0 / 360.0 - y2 * (1.0 / 15120.0 - y2 * (1.0 / 604800.0))));
+}
+
+fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
+    let t = f32(steps);
+    let h = s.rho_h;
+    let y = t * h;
+    if y < 1.0 {
+        return t - (rho_series(t, h, y * y) - rho_series(1.0, h, h * h));
+    }
+    return s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2);
+}
+
+fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: f32) -> Scalars {
+    let corrected = s.corrected != 0u;
+    var correction1 = 1.0;
+    var correction2 = 1.0;
+    if corrected {
+        correction1 = complement(powers.power1);
+        correction2 = complement(powers.power2);
+    }
+    var scalars = Scalars(
+        1u,
+        s.sign * clip_coef,
+        s.l2,
+        s.m_rate,
+        s.v_rate,
+        s.m_from_target,
+        s.v_from_target,
+        lr / correction1,
+        0.0,
+        1.0 / sqrt(correction2),
+        1.0,
+        s.eps,
+        s.eps_root * correction2,
+        s.keep,
+        s.take,
+        lr * s.weight_decay,
+        limit,
+    );
+    switch s.kind {
+        case AMSGRAD_OF_CORRECTED: {
+            scalars.max_coef = 1.0 / correction2;
+            scalars.v_coef = 1.0;
+            scalars.eps_root = s.eps_root;
+        }
+        case NADAM: {
+            let mu = momentum(s.beta1, powers.power3);
+            let next = momentum(s.beta1, product(powers.power3, s.gamma));
+            var correction = 1.0;
+            var correction_next = 1.0;
+            if corrected {
+                correction = complement(powers.product);
+                correction_next = complement(product(powers.product, next));
+            }
+            scalars.m_coef = lr * fraction(next) / correction_next;
+            scalars.g_coef = lr * complement(mu) / correction;
+        }
+        case NADAM_PLAIN: {
+            var correction_next = 1.0;
+            if corrected {
+                correction_next = complement(product(powers.power1, s.beta1));
+            }
+            scalars.m_coef = lr * fraction(s.beta1) / correction_next;
+            scalars.g_coef = lr * complement(s.beta1) / correction1;
+        }
+        case RADAM, RADAM_EPS_ON_RAW: {
+            let rho = rho(s, powers, t);
+            if rho > 5.0 {
+                let rectified = scalars.m_coef * sqrt((rho - 4.0) * (rho - 2.0) / rho * s.rho_scale);
+                scalars.m_coef = rectified;
+                if s.kind == RADAM_EPS_ON_RAW {
+                    scalars.m_coef = rectified / scalars.v_coef;
+                    scalars.v_coef = 1.0;
+                }
+            } else {
+                // The step is m_hat: the divisor is 1.
+                scalars.v_coef = 0.0;
+                scalars.eps = 1.0;
+            }
+        }
+        case CONSTANT: {
+            scalars.m_coef = lr;
+        }
+        case RMSPROP: {
+            let inside = s.lr_in_momentum != 0u;
+            let outside = select(lr, 1.0, inside);
+            scalars.take = select(1.0, lr, inside);
+            scalars.m_coef = outside;
+            if s.nesterov != 0u {
+                scalars.m_coef = outside * s.keep;
+                scalars.g_coef = lr;
+            }
+        }
+        case ADAGRAD: {
+            scalars.m_coef = lr / (1.0 + f32(t - 1u) * s.lr_decay);
+            scalars.eps_root = s.eps_root;
+        }
+        case SGD: {
+            scalars.take = select(s.take, 1.0, t == 1u);
+            scalars.m_coef = lr;
+            if s.nesterov != 0u {
+                scalars.m_coef = lr * s.keep;
+                scalars.g_coef = lr;
+            }
+        }
+        default: {}
+    }
+    if s.eps_in_v != 0u {
+        scalars.eps_root = s.eps_root;
+    }
+    return scalars;
 }
 
 // The partials that one invocation finishes, in ascending order.
@@ -175,25 +354,11 @@ fn decide() {
 fn tick_group(i: u32) {
     let s = settings[i];
     let now = clock.groups[i];
-    let first = now.t == 0u;
-    let power1 = select(product(now.power1, s.beta1), s.beta1, first);
-    let power2 = select(product(now.power2, s.beta2), s.beta2, first);
+    let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    clock.groups[i] = GroupClock(power1, power2, t, s.lr);
-    slots[i].scalars = Scalars(
-        1u,
-        s.sign * clip_coef,
-        s.l2,
-        s.m_rate,
-        s.v_rate,
-        s.m_from_target,
-        s.v_from_target,
-        s.lr / complement(power1),
-        1.0 / sqrt(complement(power2)),
-        s.eps,
-        s.lr * s.weight_decay,
-        control.limit,
-    );
+    let lr = s.lr;
+    clock.groups[i] = GroupClock(powers, t, lr);
+    slots[i].scalars = scalars(s, powers, t, lr, clip_coef, control.limit);
 }
 
 @compute @workgroup_size(WORKGROUP)

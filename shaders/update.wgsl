@@ -1,16 +1,6 @@
-// The step: Adam (Kingma & Ba 2015, Algorithm 1, lines 7 to 12) in place, with the scalars of `tick`.
-// Twin: src/cpu/update.rs. CLIP_VALUE, SQUARABLE and SHIFTED are in the generated head; `piece`, `scalars`,
-// `store` and `leave_grad` in the files that fit the launch.
-
-@group(0) @binding(1) var<storage, read_write> param: array<Word>;
-@group(0) @binding(3) var<storage, read_write> m: array<Word>;
-@group(0) @binding(4) var<storage, read_write> v: array<Word>;
-
-struct Moved {
-    param: Word,
-    m: Word,
-    v: Word,
-}
+// The step: an element's rule applied in place, with the scalars of `tick`. Twin: src/cpu/update.rs.
+// CLIP_VALUE, SQUARABLE and SHIFTED are in the generated head, with State and its loads and stores; `rule` is in the file of
+// rules/ that the variant has; `piece`, `scalars` and `leave_grad` in the files that fit the launch.
 
 // An exponential average one step closer to `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
 // -beta and counts from `x` (beta below a half): both are one rounding away from exact, and 1 - beta is not made from a
@@ -33,7 +23,8 @@ fn clipped(g: Word, limit: f32) -> Word {
     return select(g, bound, abs(g) > Word(limit));
 }
 
-fn adam(s: Scalars, param: Word, grad: Word, old_m: Word, old_v: Word) -> Moved {
+// What the rule sees as the gradient.
+fn gradient(s: Scalars, grad: Word, param: Word) -> Word {
     var g = grad;
     if CLIP_VALUE {
         g = clipped(g, s.limit);
@@ -42,11 +33,12 @@ fn adam(s: Scalars, param: Word, grad: Word, old_m: Word, old_v: Word) -> Moved 
     if SQUARABLE {
         g = squarable(g);
     }
-    let m = average(old_m, g, s.m_rate, s.m_from_target);
-    let v = average(old_v, g * g, s.v_rate, s.v_from_target);
-    let step = (s.m_coef * m) / (sqrt(v) * s.v_coef + s.eps);
-    // Summed before they touch param, so that there is one rounding at param's magnitude.
-    return Moved(param - (s.decay * param + step), m, v);
+    return g;
+}
+
+// Decay and step are summed before they touch param, so that there is one rounding at param's magnitude.
+fn moved(s: Scalars, param: Word, step: Word) -> Word {
+    return param - (s.decay * param + step);
 }
 
 // The elements of one word that are in begin..end. A neighbour in the same word is never written: its own workgroup does.
@@ -61,7 +53,8 @@ fn apply(s: Scalars, word: u32, begin: u32, end: u32) {
     let grad_now = grad[g];
     let mask = inside(word, begin, end);
     if s.do_step != 0u {
-        store(word, adam(s, param[word], grad_now, m[word], v[word]), mask);
+        let old = load(word);
+        store(word, rule(s, old, gradient(s, grad_now, old.param)), mask);
     }
     leave_grad(g, mask);
 }

@@ -7,7 +7,7 @@ use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
 use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline, Device, Queue};
 
 use crate::bind::Builder;
-use crate::clock::{Clock, Settings};
+use crate::clock::{Powers, Settings};
 use crate::config::rate;
 use crate::plan::Launch;
 use crate::readback::{Source, read};
@@ -49,11 +49,9 @@ pub(crate) struct Dispatch {
     pub workgroups: [u32; 3],
 }
 
-/// The moments of one launch. They are buffers of the launch's own, so that wgpu puts no barrier between two launches.
-pub(crate) struct LaunchState {
-    pub m: Buffer,
-    pub v: Buffer,
-}
+/// What the rule of one launch remembers, in the order of `Rule::memories`. They are buffers of the launch's own, so that
+/// wgpu puts no barrier between two launches.
+pub(crate) type LaunchState = Vec<Buffer>;
 
 impl Adam {
     /// Plans the launches, makes the moments and the pipelines. Nothing is submitted.
@@ -113,9 +111,10 @@ impl Adam {
     /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
     pub fn set_t(&self, queue: &Queue, t: u32) {
         let head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let groups = self.shared.configs.iter().map(|config| {
-            let clock = Clock::at(t, &Settings::new(config));
-            GroupClock { power1: clock.power1, power2: clock.power2, t, lr: 0.0 }
+        let groups = self.shared.configs.iter().map(|config| GroupClock {
+            powers: Powers::at(t, &Settings::new(config)),
+            t,
+            lr: 0.0,
         });
         let groups: Vec<GroupClock> = groups.collect();
         queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&groups)].concat());
@@ -149,7 +148,7 @@ impl Adam {
     /// # Errors
     /// [`Error::Readback`].
     pub fn state(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<State, Error>> + use<> {
-        let buffers = self.state.iter().map(|s| &s.m).chain(self.state.iter().map(|s| &s.v));
+        let buffers = self.state.iter().flatten();
         let sources: Vec<Source> = buffers.map(|buffer| Source { buffer, offset: 0, bytes: buffer.size() }).collect();
         let bytes = read(device, queue, "the moments", &sources);
         let report = self.report(device, queue);
@@ -157,22 +156,20 @@ impl Adam {
         async move {
             let bytes = bytes.await?;
             let t = report.await?.t;
-            let moments = shared.names.iter().zip(&shared.lens).map(|(name, &len)| {
-                let zeros = vec![0.0; len as usize];
-                Moments { name: name.clone(), m: zeros.clone(), v: zeros }
+            let moments = shared.names.iter().map(|name| {
+                let (m, v, v_max) = Default::default();
+                Moments { name: name.clone(), m, v, v_max }
             });
             let mut moments: Vec<Moments> = moments.collect();
-            // All m, launch by launch, and then all v.
             let mut words = bytes.chunks_exact(4).map(pod_read_unaligned::<f32>);
-            for which in
-                [|s: &mut Moments| &mut s.m, |s: &mut Moments| &mut s.v] as [fn(&mut Moments) -> &mut Vec<f32>; 2]
-            {
-                for launch in &shared.launches {
+            for launch in &shared.launches {
+                for memory in launch.rule.memories() {
                     let values: Vec<f32> = words.by_ref().take((launch.words * launch.lanes) as usize).collect();
                     for segment in &launch.segments {
                         let part = &values[segment.begin as usize..segment.end as usize];
-                        which(&mut moments[segment.tensor])[segment.first as usize..][..part.len()]
-                            .copy_from_slice(part);
+                        let whole = moments[segment.tensor].of(*memory);
+                        whole.resize(shared.lens[segment.tensor] as usize, 0.0);
+                        whole[segment.first as usize..][..part.len()].copy_from_slice(part);
                     }
                 }
             }

@@ -14,8 +14,9 @@ use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::clock::{Scalars, Settings};
 use crate::cpu::bad_bits;
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
-use crate::plan::{self, Launch, Limits, NORM_WORDS, Placed, Span, UPDATE_WORDS, Window};
+use crate::plan::{self, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
+use crate::variant::Memory;
 use crate::{Clip, Error, Group, Options};
 
 /// `Launch` in `launch.wgsl`.
@@ -137,6 +138,7 @@ impl<'a> Builder<'a> {
         };
         let largest_square = 2f64.powi(63);
         Kernel::Update {
+            rule: launch.rule,
             shape: shape(launch, &launch.update_spans()),
             grad,
             clip_value: matches!(options.clip, Clip::Value(_)),
@@ -194,7 +196,7 @@ impl<'a> Builder<'a> {
         };
         let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control));
         let uniforms = self.launch_uniforms();
-        let state: Vec<LaunchState> = shared.launches.iter().map(|launch| self.moments(launch)).collect();
+        let state: Vec<LaunchState> = shared.launches.iter().map(|launch| self.memories(launch)).collect();
 
         let mut built = HashMap::new();
         let mut dispatch = |kernel: Kernel, workgroups, bindings: &[(u32, BindingResource)]| {
@@ -227,13 +229,9 @@ impl<'a> Builder<'a> {
         for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
             let spans = launch.update_spans();
             let table = self.table("update pieces", launch, &spans, UPDATE_WORDS);
-            let mut bindings = vec![
-                (0, uniform(i)),
-                (1, whole(&launch.param)),
-                (2, whole(&launch.grad)),
-                (3, state.m.as_entire_binding()),
-                (4, state.v.as_entire_binding()),
-            ];
+            let mut bindings = vec![(0, uniform(i)), (1, whole(&launch.param)), (2, whole(&launch.grad))];
+            let memories = launch.rule.memories().iter().zip(state);
+            bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
             match &table {
                 Some(table) => bindings.extend([(5, slots.as_entire_binding()), (7, table.as_entire_binding())]),
                 None => bindings
@@ -283,11 +281,22 @@ impl<'a> Builder<'a> {
         (spans.len() > 1).then(|| self.filled(label, BufferUsages::STORAGE, cast_slice(&launch.pieces(spans, words))))
     }
 
-    /// wgpu's buffers begin as zeros.
-    fn moments(&self, launch: &Launch) -> LaunchState {
-        let bytes = u64::from(launch.words) * u64::from(launch.lanes) * 4;
+    /// What the launch's rule remembers. wgpu's buffers begin as zeros; some second moments begin with something else.
+    fn memories(&self, launch: &Launch) -> LaunchState {
+        let elements = launch.words * launch.lanes;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        LaunchState { m: self.empty("m", usage, bytes), v: self.empty("v", usage, bytes) }
+        let initial = |segment: &Segment| self.shared.configs[segment.group as usize].variant.initial();
+        let memories = launch.rule.memories().iter().map(|memory| {
+            if *memory != Memory::V || launch.segments.iter().all(|segment| initial(segment) == 0.0) {
+                return self.empty(memory.name(), usage, u64::from(elements) * 4);
+            }
+            let mut values = vec![0.0; elements as usize];
+            for segment in &launch.segments {
+                values[segment.begin as usize..segment.end as usize].fill(initial(segment));
+            }
+            self.filled(memory.name(), usage, cast_slice(&values))
+        });
+        memories.collect()
     }
 
     fn empty(&self, label: &str, usage: BufferUsages, size: u64) -> Buffer {

@@ -5,7 +5,7 @@
 //! 2e-5 in the first steps. Each multiplication truncates by at most 2^-64, so after a billion steps `beta^t` is off by
 //! less than 1e-10, long after it has left `1 - beta^t` = 1.
 
-use crate::{Config, Decay};
+use crate::{Config, Decay, Variant};
 
 /// The smallest `eps` that is used, 2^-63. A gradient below it has a square that f32 cannot hold; with a smaller
 /// `eps` such a gradient would make a step without bound. Above it, adding it changes nothing.
@@ -36,12 +36,11 @@ pub(crate) fn power(beta: u64, mut t: u64) -> u64 {
     result.unwrap_or(0)
 }
 
-/// `1 - power` as an f32, rounded to nearest even.
-pub(crate) fn complement(power: u64) -> f32 {
-    if power == 0 {
-        return 1.0;
+/// Such a number as an f32, rounded to nearest even.
+pub(crate) fn fraction(units: u64) -> f32 {
+    if units == 0 {
+        return 0.0;
     }
-    let units = power.wrapping_neg();
     let shift = units.leading_zeros();
     let bits = units << shift;
     let rest = bits & 0xff_ffff_ffff;
@@ -53,31 +52,71 @@ pub(crate) fn complement(power: u64) -> f32 {
     top as f32 * f32::from_bits((127 - 24 - shift) << 23)
 }
 
-/// A group's clock: steps applied, and its betas to that power.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Clock {
-    pub t: u32,
-    pub power1: u64,
-    pub power2: u64,
+/// `1 - power` as an f32, rounded to nearest even.
+pub(crate) fn complement(power: u64) -> f32 {
+    if power == 0 { 1.0 } else { fraction(power.wrapping_neg()) }
 }
 
-impl Clock {
-    /// The clock of a group after `t` steps.
+/// A group's clock: steps applied, and what was multiplied up over them. The layout is `GroupClock` in `tick.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Powers {
+    /// beta1^t and beta2^t.
+    pub power1: u64,
+    pub power2: u64,
+    /// gamma^t, and the product of mu(1) to mu(t): of NAdam in PyTorch's form.
+    pub power3: u64,
+    pub product: u64,
+}
+
+/// `mu(t) = beta1*(1 - gamma^t/2)`, NAdam's momentum, with `gamma` = 0.96^momentum_decay.
+fn momentum(beta1: u64, gamma_power: u64) -> u64 {
+    let half = gamma_power >> 1;
+    if half == 0 { beta1 } else { product(beta1, half.wrapping_neg()) }
+}
+
+impl Powers {
+    /// After `t` steps.
     pub fn at(t: u32, settings: &Settings) -> Self {
         let power = |beta| power(beta, u64::from(t));
-        Self { t, power1: power(settings.beta1), power2: power(settings.beta2) }
+        let mut powers = Self { power1: power(settings.beta1), power2: power(settings.beta2), ..Self::default() };
+        // The product has no short cut, but it soon comes to nothing, as beta1^t does.
+        let mut early = Self::default();
+        for step in 0..t {
+            early.advance(settings, step);
+            if early.product == 0 {
+                break;
+            }
+        }
+        powers.power3 = power(settings.gamma);
+        powers.product = early.product;
+        powers
     }
 
-    /// One step more. `t` stops at the last u32, where both powers have long been 0.
-    pub fn advance(&mut self, settings: &Settings) {
-        if self.t == 0 {
-            (self.power1, self.power2) = (settings.beta1, settings.beta2);
-        } else {
-            self.power1 = product(self.power1, settings.beta1);
-            self.power2 = product(self.power2, settings.beta2);
-        }
-        self.t = self.t.saturating_add(1);
+    /// One step more than `t`.
+    pub fn advance(&mut self, settings: &Settings, t: u32) {
+        let first = t == 0;
+        self.power1 = if first { settings.beta1 } else { product(self.power1, settings.beta1) };
+        self.power2 = if first { settings.beta2 } else { product(self.power2, settings.beta2) };
+        self.power3 = if first { settings.gamma } else { product(self.power3, settings.gamma) };
+        let mu = momentum(settings.beta1, self.power3);
+        self.product = if first { mu } else { product(self.product, mu) };
     }
+}
+
+/// What becomes of a configuration over time: which scalars are made. The numbers are those of `tick.wgsl`.
+mod kind {
+    pub const ADAM: u32 = 0;
+    pub const AMSGRAD: u32 = 1;
+    pub const AMSGRAD_OF_CORRECTED: u32 = 2;
+    pub const NADAM: u32 = 3;
+    pub const NADAM_PLAIN: u32 = 4;
+    pub const RADAM: u32 = 5;
+    pub const RADAM_EPS_ON_RAW: u32 = 6;
+    pub const CONSTANT: u32 = 7;
+    pub const RMSPROP: u32 = 8;
+    pub const ADAGRAD: u32 = 9;
+    pub const SGD: u32 = 10;
 }
 
 /// A configuration as the GPU has it: what does not depend on time. The layout is `Settings` in `tick.wgsl`.
@@ -87,8 +126,11 @@ pub(crate) struct Settings {
     /// Units of 2^-64; in memory the low word is first, as in WGSL.
     pub beta1: u64,
     pub beta2: u64,
+    /// 0.96^momentum_decay, of NAdam.
+    pub gamma: u64,
     pub lr: f32,
     pub eps: f32,
+    pub eps_root: f32,
     pub l2: f32,
     pub weight_decay: f32,
     /// -1 to maximize, else 1.
@@ -98,7 +140,25 @@ pub(crate) struct Settings {
     pub v_rate: f32,
     pub m_from_target: u32,
     pub v_from_target: u32,
-    pub pad: [u32; 3],
+    pub kind: u32,
+    /// 1 for bias correction.
+    pub corrected: u32,
+    /// What `m` or `v` is multiplied by where it is no average: momentum, or AdaMax's beta2.
+    pub keep: f32,
+    /// What is added to it is multiplied by: 1 - dampening.
+    pub take: f32,
+    /// 1 for Nesterov's momentum.
+    pub nesterov: u32,
+    /// 1 where `eps_root` is added to v itself: AdaBelief.
+    pub eps_in_v: u32,
+    /// 1 where the learning rate is in `m`.
+    pub lr_in_momentum: u32,
+    pub lr_decay: f32,
+    /// Of RAdam: h = -ln(beta2), rho_inf, and rho_inf / ((rho_inf - 4)*(rho_inf - 2)).
+    pub rho_h: f32,
+    pub rho_inf: f32,
+    pub rho_scale: f32,
+    pub pad: u32,
 }
 
 impl Settings {
@@ -110,11 +170,13 @@ impl Settings {
         };
         let (m_rate, m_from_target) = rate(config.beta1);
         let (v_rate, v_from_target) = rate(config.beta2);
-        Self {
+        let mut settings = Self {
             beta1: fixed(config.beta1),
             beta2: fixed(config.beta2),
+            gamma: 0,
             lr: config.lr as f32,
             eps: (config.eps as f32).max(MIN_EPS),
+            eps_root: config.eps_root as f32,
             l2: l2 as f32,
             weight_decay: weight_decay as f32,
             sign: if config.maximize { -1.0 } else { 1.0 },
@@ -122,8 +184,54 @@ impl Settings {
             v_rate,
             m_from_target,
             v_from_target,
-            pad: [0; 3],
-        }
+            corrected: config.bias_correction.into(),
+            take: 1.0,
+            ..Self::default()
+        };
+        settings.kind = match config.variant {
+            Variant::Adam => kind::ADAM,
+            Variant::AdaBelief => {
+                settings.eps_in_v = 1;
+                kind::ADAM
+            }
+            Variant::AmsGrad { of_corrected: false } => kind::AMSGRAD,
+            Variant::AmsGrad { of_corrected: true } => kind::AMSGRAD_OF_CORRECTED,
+            Variant::AdaMax => {
+                settings.keep = config.beta2 as f32;
+                kind::ADAM
+            }
+            Variant::NAdam { momentum_decay: Some(decay) } => {
+                // Without decay gamma is 1, which is not representable, and 1 - 2^-64 as good.
+                settings.gamma = fixed(0.96f64.powf(decay));
+                kind::NADAM
+            }
+            Variant::NAdam { momentum_decay: None } => kind::NADAM_PLAIN,
+            Variant::RAdam { eps_on_raw } => {
+                let rho_inf = (1.0 + config.beta2) / (1.0 - config.beta2);
+                settings.rho_h = -config.beta2.ln() as f32;
+                settings.rho_inf = rho_inf as f32;
+                settings.rho_scale = (rho_inf / ((rho_inf - 4.0) * (rho_inf - 2.0))) as f32;
+                if eps_on_raw { kind::RADAM_EPS_ON_RAW } else { kind::RADAM }
+            }
+            Variant::Lion => kind::CONSTANT,
+            Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
+                settings.keep = momentum as f32;
+                settings.nesterov = nesterov.into();
+                settings.lr_in_momentum = lr_in_momentum.into();
+                kind::RMSPROP
+            }
+            Variant::AdaGrad { lr_decay, .. } => {
+                settings.lr_decay = lr_decay as f32;
+                kind::ADAGRAD
+            }
+            Variant::Sgd { momentum, dampening, nesterov } => {
+                settings.keep = momentum as f32;
+                settings.take = (1.0 - dampening) as f32;
+                settings.nesterov = nesterov.into();
+                kind::SGD
+            }
+        };
+        settings
     }
 }
 
@@ -147,11 +255,18 @@ pub(crate) struct Scalars {
     pub v_rate: f32,
     pub m_from_target: u32,
     pub v_from_target: u32,
-    /// Times `m`: the learning rate over `1 - beta1^t`.
+    /// Times `m` (or the gradient, where there is no `m`): for Adam the learning rate over `1 - beta1^t`.
     pub m_coef: f32,
-    /// Times `sqrt(v)`: 1 over the root of `1 - beta2^t`.
+    /// Times the gradient, beside `m`.
+    pub g_coef: f32,
+    /// Times the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
     pub v_coef: f32,
+    /// Times `v`, for the maximum of AMSGrad.
+    pub max_coef: f32,
     pub eps: f32,
+    pub eps_root: f32,
+    pub keep: f32,
+    pub take: f32,
     /// Times `param`: the learning rate times the decoupled decay.
     pub decay: f32,
     /// Clip by value.
@@ -159,23 +274,109 @@ pub(crate) struct Scalars {
 }
 
 impl Scalars {
-    /// The scalars of the step that `clock` has just advanced to.
-    pub fn new(settings: &Settings, clock: &Clock, clip_coef: f32, limit: f32) -> Self {
-        Self {
+    /// The scalars of step `t`, to which `powers` have just advanced.
+    pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, limit: f32) -> Self {
+        let corrected = s.corrected != 0;
+        let correction1 = if corrected { complement(powers.power1) } else { 1.0 };
+        let correction2 = if corrected { complement(powers.power2) } else { 1.0 };
+        let mut scalars = Self {
             do_step: 1,
-            scale: settings.sign * clip_coef,
-            l2: settings.l2,
-            m_rate: settings.m_rate,
-            v_rate: settings.v_rate,
-            m_from_target: settings.m_from_target,
-            v_from_target: settings.v_from_target,
-            m_coef: settings.lr / complement(clock.power1),
-            v_coef: 1.0 / complement(clock.power2).sqrt(),
-            eps: settings.eps,
-            decay: settings.lr * settings.weight_decay,
+            scale: s.sign * clip_coef,
+            l2: s.l2,
+            m_rate: s.m_rate,
+            v_rate: s.v_rate,
+            m_from_target: s.m_from_target,
+            v_from_target: s.v_from_target,
+            m_coef: lr / correction1,
+            g_coef: 0.0,
+            v_coef: 1.0 / correction2.sqrt(),
+            max_coef: 1.0,
+            eps: s.eps,
+            // The root is of v: what is added to v_hat must be made as much smaller as v is.
+            eps_root: s.eps_root * correction2,
+            keep: s.keep,
+            take: s.take,
+            decay: lr * s.weight_decay,
             limit,
+        };
+        match s.kind {
+            kind::AMSGRAD_OF_CORRECTED => {
+                scalars.max_coef = 1.0 / correction2;
+                scalars.v_coef = 1.0;
+                scalars.eps_root = s.eps_root;
+            }
+            kind::NADAM => {
+                let mu = momentum(s.beta1, powers.power3);
+                let next = momentum(s.beta1, product(powers.power3, s.gamma));
+                let correction = if corrected { complement(powers.product) } else { 1.0 };
+                let correction_next = if corrected { complement(product(powers.product, next)) } else { 1.0 };
+                scalars.m_coef = lr * fraction(next) / correction_next;
+                scalars.g_coef = lr * complement(mu) / correction;
+            }
+            kind::NADAM_PLAIN => {
+                let correction_next = if corrected { complement(product(powers.power1, s.beta1)) } else { 1.0 };
+                scalars.m_coef = lr * fraction(s.beta1) / correction_next;
+                scalars.g_coef = lr * complement(s.beta1) / correction1;
+            }
+            kind::RADAM | kind::RADAM_EPS_ON_RAW => {
+                let rho = rho(s, powers, t);
+                if rho > 5.0 {
+                    let rectified = scalars.m_coef * ((rho - 4.0) * (rho - 2.0) / rho * s.rho_scale).sqrt();
+                    scalars.m_coef = rectified;
+                    if s.kind == kind::RADAM_EPS_ON_RAW {
+                        scalars.m_coef = rectified / scalars.v_coef;
+                        scalars.v_coef = 1.0;
+                    }
+                } else {
+                    // The step is m_hat: the divisor is 1.
+                    scalars.v_coef = 0.0;
+                    scalars.eps = 1.0;
+                }
+            }
+            kind::CONSTANT => scalars.m_coef = lr,
+            kind::RMSPROP => {
+                scalars.take = if s.lr_in_momentum != 0 { lr } else { 1.0 };
+                let outside = if s.lr_in_momentum != 0 { 1.0 } else { lr };
+                scalars.m_coef = outside;
+                if s.nesterov != 0 {
+                    scalars.m_coef = outside * s.keep;
+                    scalars.g_coef = lr;
+                }
+            }
+            kind::ADAGRAD => {
+                scalars.m_coef = lr / (1.0 + (t - 1) as f32 * s.lr_decay);
+                scalars.eps_root = s.eps_root;
+            }
+            kind::SGD => {
+                scalars.take = if t == 1 { 1.0 } else { s.take };
+                scalars.m_coef = lr;
+                if s.nesterov != 0 {
+                    scalars.m_coef = lr * s.keep;
+                    scalars.g_coef = lr;
+                }
+            }
+            _ => {}
         }
+        if s.eps_in_v != 0 {
+            scalars.eps_root = s.eps_root;
+        }
+        scalars
     }
+}
+
+/// RAdam's `rho_inf - 2*t*beta2^t/(1 - beta2^t)`. That difference cancels while y = t*h is small, with h = -ln(beta2); there
+/// its series in h is used instead, from y/(e^y - 1) = 1 - y/2 + y^2/12 - y^4/720 + y^6/30240 - y^8/1209600 (Bernoulli's
+/// numbers) and the same for t = 1.
+fn rho(s: &Settings, powers: &Powers, t: u32) -> f32 {
+    let (t, h) = (t as f32, s.rho_h);
+    let y = t * h;
+    if y < 1.0 {
+        let series = |x: f32, y2: f32| {
+            x * x * h * (1.0 / 6.0 - y2 * (1.0 / 360.0 - y2 * (1.0 / 15120.0 - y2 * (1.0 / 604800.0))))
+        };
+        return t - (series(t, y * y) - series(1.0, h * h));
+    }
+    s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2)
 }
 
 #[cfg(test)]
@@ -191,19 +392,20 @@ mod tests {
     fn bias_corrections_are_within_2e_7_of_float64() {
         for beta in [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999] {
             let settings = Settings::new(&Config { beta1: beta, beta2: beta, ..Config::default() });
-            let check = |clock: &Clock, t: u64| {
+            let check = |clock: &Powers, t: u64| {
                 let (want, got) = (correction(beta, t), f64::from(complement(clock.power2)));
                 assert!(((got - want) / want).abs() < 1e-7, "beta {beta}, t {t}: {got} for {want}");
-                let (want, got) = (1.0 / want.sqrt(), f64::from(Scalars::new(&settings, clock, 1.0, 0.0).v_coef));
+                let (want, got) =
+                    (1.0 / want.sqrt(), f64::from(Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 0.0).v_coef));
                 assert!(((got - want) / want).abs() < 2e-7, "beta {beta}, t {t}: {got} for {want}");
             };
-            let mut clock = Clock::default();
+            let mut clock = Powers::default();
             for t in 1..=20_000 {
-                clock.advance(&settings);
+                clock.advance(&settings, t as u32 - 1);
                 check(&clock, t);
             }
             for t in [1_000_000, 1_000_000_000] {
-                check(&Clock::at(t, &settings), u64::from(t));
+                check(&Powers::at(t, &settings), u64::from(t));
             }
         }
     }
@@ -211,12 +413,12 @@ mod tests {
     #[test]
     fn a_clock_started_later_agrees_with_one_that_ran() {
         let settings = Settings::new(&Config::default());
-        let mut clock = Clock::default();
-        for _ in 0..5_000 {
-            clock.advance(&settings);
+        let mut clock = Powers::default();
+        for t in 0..5_000 {
+            clock.advance(&settings, t);
         }
-        let jumped = Clock::at(5_000, &settings);
-        assert_eq!((jumped.t, complement(jumped.power2)), (clock.t, complement(clock.power2)));
+        let jumped = Powers::at(5_000, &settings);
+        assert_eq!(complement(jumped.power2), complement(clock.power2));
         assert!(jumped.power2.abs_diff(clock.power2) < 10_000);
     }
 

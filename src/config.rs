@@ -1,6 +1,6 @@
 //! What the user asks for: plain structs with `Default`, and the checks that they make sense.
 
-use crate::Error;
+use crate::{Error, Variant};
 
 /// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
 ///
@@ -38,6 +38,12 @@ pub struct Config {
     pub beta2: f64,
     /// Added to `sqrt(v_hat)`, outside the root: finite and not negative.
     pub eps: f64,
+    /// Added to `v_hat`, inside the root (optax's `eps_root`): finite and not negative. 0 in PyTorch.
+    pub eps_root: f64,
+    /// Divide the moments by `1 - beta^t`. Without it the first steps are those of moments that began at zero.
+    pub bias_correction: bool,
+    /// Which rule of the family.
+    pub variant: Variant,
     /// Weight decay: none, coupled, or decoupled.
     pub decay: Decay,
     /// Climb instead of descend: the gradient's sign is turned before anything else.
@@ -46,7 +52,17 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: Decay::None, maximize: false }
+        Self {
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            eps_root: 0.0,
+            bias_correction: true,
+            variant: Variant::Adam,
+            decay: Decay::None,
+            maximize: false,
+        }
     }
 }
 
@@ -100,6 +116,8 @@ impl Config {
             }
         }
         rate(group, "eps", self.eps)?;
+        rate(group, "eps_root", self.eps_root)?;
+        self.variant.validate(group, self.beta2)?;
         match self.decay {
             Decay::None => Ok(()),
             Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => rate(group, "weight_decay", weight_decay),

@@ -7,6 +7,7 @@ use wgpu::{
 };
 
 use crate::plan::WORKGROUP;
+use crate::variant::{Memory, Rule};
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -28,6 +29,7 @@ pub(crate) enum Kernel {
     Norm(Shape),
     Tick,
     Update {
+        rule: Rule,
         shape: Shape,
         grad: Grad,
         clip_value: bool,
@@ -71,8 +73,11 @@ impl Kernel {
         let mut all = vec![Kernel::Tick];
         for shape in shapes.filter(|shape| shape.lanes > 1 || !shape.edges) {
             all.push(Kernel::Norm(shape));
-            for grad in [Grad::Read, Grad::Shared, Grad::Zero] {
+            for (rule, grad) in
+                Rule::ALL.into_iter().flat_map(|rule| [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| (rule, grad)))
+            {
                 all.extend((0..4).map(|bits| Kernel::Update {
+                    rule,
                     shape,
                     grad,
                     clip_value: bit(bits, 0),
@@ -118,7 +123,7 @@ impl Kernel {
                 include_str!("../shaders/scalars.wgsl"),
                 include_str!("../shaders/tick.wgsl"),
             ]),
-            Kernel::Update { shape, grad, clip_value, squarable } => {
+            Kernel::Update { rule, shape, grad, clip_value, squarable } => {
                 for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
                     head += &format!("const {name}: bool = {value};\n");
                 }
@@ -128,9 +133,8 @@ impl Kernel {
                     (Grad::Zero, false) => include_str!("../shaders/grad_zero.wgsl"),
                     (Grad::Zero, true) => include_str!("../shaders/grad_zero_edges.wgsl"),
                 });
-                let (whole, edges) =
-                    (include_str!("../shaders/store.wgsl"), include_str!("../shaders/store_edges.wgsl"));
-                parts.push(if shape.edges { edges } else { whole });
+                head += &state(rule.memories(), shape.edges);
+                parts.push(rule.wgsl());
                 let (one, many) =
                     (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
                 parts.push(if shape.table { many } else { one });
@@ -148,10 +152,11 @@ impl Kernel {
         let mut bindings = match self {
             Kernel::Norm(_) => vec![(0, Uniform), (2, Read), (3, Write)],
             Kernel::Tick => vec![(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)],
-            Kernel::Update { grad, shape, .. } => {
+            Kernel::Update { rule, grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
                 let scalars = if shape.table { (5, Read) } else { (5, Uniform) };
-                vec![(0, Uniform), (1, Write), (2, grad), (3, Write), (4, Write), scalars]
+                let memories = rule.memories().iter().map(|memory| (memory.binding(), Write));
+                [(0, Uniform), (1, Write), (2, grad), scalars].into_iter().chain(memories).collect()
             }
         };
         if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self
@@ -211,6 +216,33 @@ impl Kernel {
     }
 }
 
+/// Param and what the rule remembers: the bindings, and how a word of all of them is loaded and stored. A word may be shared
+/// with a neighbour where there are edges; its elements are then not written, not even with their own values, since
+/// another workgroup may be writing them.
+fn state(memories: &[Memory], edges: bool) -> String {
+    let names: Vec<&str> = std::iter::once("param").chain(memories.iter().map(|memory| memory.name())).collect();
+    let each = |f: &dyn Fn(&str) -> String| names.iter().map(|name| f(name)).collect::<String>();
+    let mut wgsl = "@group(0) @binding(1) var<storage, read_write> param: array<Word>;\n".to_owned();
+    for memory in memories {
+        let (name, binding) = (memory.name(), memory.binding());
+        wgsl += &format!("@group(0) @binding({binding}) var<storage, read_write> {name}: array<Word>;\n");
+    }
+    wgsl += &format!("struct State {{ {} }}\n", each(&|name| format!("{name}: Word, ")));
+    wgsl += &format!("fn load(word: u32) -> State {{ return State({}); }}\n", each(&|name| format!("{name}[word], ")));
+    let whole = each(&|name| format!("{name}[word] = after.{name}; "));
+    wgsl += "fn store(word: u32, after: State, mask: Mask) {\n";
+    if edges {
+        wgsl += &format!("if all(mask) {{ {whole} return; }}\n");
+        for lane in ["x", "y", "z", "w"] {
+            let lanes = each(&|name| format!("{name}[word].{lane} = after.{name}.{lane}; "));
+            wgsl += &format!("if mask.{lane} {{ {lanes} }}\n");
+        }
+    } else {
+        wgsl += &whole;
+    }
+    wgsl + "}\n"
+}
+
 #[cfg(test)]
 mod tests {
     use std::mem::offset_of;
@@ -220,7 +252,7 @@ mod tests {
 
     use super::*;
     use crate::bind::{Control, LaunchUniform};
-    use crate::clock::{Scalars, Settings};
+    use crate::clock::{Powers, Scalars, Settings};
     use crate::cpu::Partial;
     use crate::plan::Piece;
     use crate::report::{ClockHead, GroupClock};
@@ -243,7 +275,7 @@ mod tests {
 
     #[test]
     fn seven_storage_buffers_are_enough() {
-        assert_eq!(Kernel::all().into_iter().map(Kernel::storage_buffers).max(), Some(6));
+        assert_eq!(Kernel::all().into_iter().map(Kernel::storage_buffers).max(), Some(7));
     }
 
     /// Name and offset of each member of a WGSL struct, and the size that Rust must give it.
@@ -279,14 +311,17 @@ mod tests {
         });
         same_layout!(update, Piece as "Piece" { word, begin, end, group });
         same_layout!(update, Scalars as "Scalars" {
-            do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, v_coef, eps, decay, limit
+            do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, g_coef, v_coef, max_coef, eps,
+            eps_root, keep, take, decay, limit
         });
         same_layout!(Kernel::Tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
         same_layout!(Kernel::Tick, Settings as "Settings" {
-            beta1, beta2, lr, eps, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target
+            beta1, beta2, gamma, lr, eps, eps_root, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target,
+            kind, corrected, keep, take, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, rho_scale
         });
         same_layout!(Kernel::Tick, Partial as "Partial" { small, middle, big, first_bad });
-        same_layout!(Kernel::Tick, GroupClock as "GroupClock" { power1, power2, t, lr });
+        same_layout!(Kernel::Tick, Powers as "Powers" { power1, power2, power3, product });
+        same_layout!(Kernel::Tick, GroupClock as "GroupClock" { powers, t, lr });
         same_layout!(Kernel::Tick, ClockHead as "Clock" {
             applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
         });

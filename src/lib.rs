@@ -14,6 +14,7 @@ mod readback;
 mod report;
 mod state;
 mod tensor;
+mod variant;
 
 #[cfg(test)]
 extern crate self as wgpu_adam;
@@ -31,3 +32,4 @@ pub use error::Error;
 pub use report::{GroupReport, Report};
 pub use state::{Moments, State};
 pub use tensor::{Format, Group, Tensor, View};
+pub use variant::Variant;

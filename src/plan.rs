@@ -5,6 +5,7 @@
 //! moves: 4 elements where the views allow it, else 1.
 
 use crate::Error;
+use crate::variant::Rule;
 
 /// Invocations in a workgroup: 256 is what every WebGPU device allows.
 pub(crate) const WORKGROUP: u64 = 256;
@@ -25,6 +26,7 @@ const ELEMENT: u64 = 4;
 pub(crate) struct Placed {
     pub tensor: usize,
     pub group: u32,
+    pub rule: Rule,
     pub param: Place,
     pub grad: Place,
     /// Elements.
@@ -73,6 +75,7 @@ pub(crate) struct Segment {
 /// One dispatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
+    pub rule: Rule,
     pub param: Window,
     pub grad: Window,
     /// Elements a word: 4 or 1.
@@ -166,20 +169,18 @@ pub(crate) fn plan(placeds: &[Placed], limits: &Limits) -> Result<Vec<Launch>, E
     Ok(merge(placeds).iter().flat_map(|run| cut(run, limits)).collect())
 }
 
-/// Neighbours: the same two buffers, the same distance between param and grad, and next to each other in both.
+/// Neighbours: the same rule, the same two buffers, the same distance between param and grad, and next to each other in both.
 fn merge(placeds: &[Placed]) -> Vec<Vec<Placed>> {
     let mut sorted = placeds.to_vec();
     let shift = |p: &Placed| p.grad.offset as i64 - p.param.offset as i64;
-    sorted.sort_by_key(|p| (p.param.buffer, p.grad.buffer, shift(p), p.param.offset));
+    sorted.sort_by_key(|p| (p.rule, p.param.buffer, p.grad.buffer, shift(p), p.param.offset));
     let mut runs: Vec<Vec<Placed>> = Vec::new();
     for placed in sorted {
         let joins = |last: &Placed| {
             // Where param and grad share a buffer, what lies between two params may be a grad.
             let gap = if placed.param.buffer == placed.grad.buffer { 0 } else { MAX_GAP * ELEMENT };
-            let same = |a: &Placed, b: &Placed| {
-                (a.param.buffer, a.grad.buffer, shift(a)) == (b.param.buffer, b.grad.buffer, shift(b))
-            };
-            same(last, &placed) && placed.param.offset - (last.param.offset + last.len * ELEMENT) <= gap
+            let key = |p: &Placed| (p.rule, p.param.buffer, p.grad.buffer, shift(p));
+            key(last) == key(&placed) && placed.param.offset - (last.param.offset + last.len * ELEMENT) <= gap
         };
         match runs.last_mut() {
             Some(run) if run.last().is_some_and(joins) => run.push(placed),
@@ -257,6 +258,7 @@ fn launch(run: &[Placed], begin: u64, end: u64, lanes: u64, shift: i64, align: u
         })
     });
     Launch {
+        rule: run[0].rule,
         param,
         grad,
         lanes: lanes as u32,
@@ -278,7 +280,14 @@ mod tests {
         let mut placed = Vec::new();
         for (tensor, (len, gap, group)) in tensors.iter().enumerate() {
             let place = |buffer, begin| Place { buffer, offset: (begin + at) * ELEMENT, size: 0 };
-            placed.push(Placed { tensor, group: *group, param: place(0, param), grad: place(1, grad), len: *len });
+            placed.push(Placed {
+                tensor,
+                group: *group,
+                rule: Rule::Adam,
+                param: place(0, param),
+                grad: place(1, grad),
+                len: *len,
+            });
             at += len + gap;
         }
         for p in &mut placed {

@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::clock::Powers;
+
 /// What the last step did, and the counts since the start; read back only when asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -50,8 +52,7 @@ pub(crate) struct ClockHead {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub(crate) struct GroupClock {
-    pub power1: u64,
-    pub power2: u64,
+    pub powers: Powers,
     pub t: u32,
     pub lr: f32,
 }

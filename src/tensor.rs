@@ -106,7 +106,14 @@ pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Placed>, Vec<Buffer>), Erro
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
-        placed.push(Placed { tensor: placed.len(), group: group as u32, param, grad, len: tensor.param.len });
+        placed.push(Placed {
+            tensor: placed.len(),
+            group: group as u32,
+            rule: groups[group].config.variant.rule(),
+            param,
+            grad,
+            len: tensor.param.len,
+        });
     }
     if placed.is_empty() {
         return Err(Error::NoTensors);

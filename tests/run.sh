@@ -37,6 +37,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step "examples"
 cargo run --quiet --locked --example headless
 cargo run --quiet --locked --example compare
+cargo run --quiet --locked --example train -- --epochs 2 --no-plot
 
 step "tests"
 cargo test --locked

@@ -18,15 +18,17 @@
 //! ```
 
 mod norm;
+mod rules;
 mod tick;
 mod update;
 
 use std::collections::HashSet;
 
-use crate::clock::{Clock, Settings};
+use crate::clock::{Powers, Settings};
 use crate::plan::{self, Launch, Limits, Place, Placed};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::state::{Moments, State};
+use crate::variant::{Memory, Rule};
 use crate::{Config, Error, Options, Report};
 
 #[cfg(test)]
@@ -71,9 +73,11 @@ pub struct Slot<'a> {
 #[derive(Clone, Debug)]
 pub struct Adam {
     names: Vec<String>,
+    lens: Vec<usize>,
     /// The group of each tensor.
     groups: Vec<usize>,
     moments: Vec<Moments>,
+    rules: Vec<Rule>,
     settings: Vec<Settings>,
     pub(crate) clocks: Vec<GroupClock>,
     head: ClockHead,
@@ -103,7 +107,14 @@ impl Adam {
                 let number = placed.len();
                 let place = |buffer| Place { buffer, offset: 0, size: 4 * tensor.len as u64 };
                 let (param, grad) = (place(2 * number), place(2 * number + 1));
-                placed.push(Placed { tensor: number, group: i as u32, param, grad, len: tensor.len as u64 });
+                placed.push(Placed {
+                    tensor: number,
+                    group: i as u32,
+                    rule: group.config.variant.rule(),
+                    param,
+                    grad,
+                    len: tensor.len as u64,
+                });
             }
         }
         if placed.is_empty() {
@@ -117,13 +128,21 @@ impl Adam {
     /// A twin that sums the norm in the order of these launches. All else must have been checked.
     pub(crate) fn like(groups: &[Group], options: Options, launches: &[Launch]) -> Self {
         let tensors = || groups.iter().enumerate().flat_map(|(i, g)| g.tensors.iter().map(move |t| (i, t)));
-        let moments =
-            tensors().map(|(_, t)| Moments { name: t.name.clone(), m: vec![0.0; t.len], v: vec![0.0; t.len] });
+        let moments = tensors().map(|(i, t)| {
+            let variant = &groups[i].config.variant;
+            let memory = |which, initial| {
+                if variant.rule().memories().contains(&which) { vec![initial; t.len] } else { Vec::new() }
+            };
+            let v = memory(Memory::V, variant.initial());
+            Moments { name: t.name.clone(), m: memory(Memory::M, 0.0), v, v_max: memory(Memory::VMax, 0.0) }
+        });
         Self {
             names: tensors().map(|(_, t)| t.name.clone()).collect(),
             groups: tensors().map(|(i, _)| i).collect(),
             moments: moments.collect(),
+            rules: groups.iter().map(|g| g.config.variant.rule()).collect(),
             settings: groups.iter().map(|g| Settings::new(&g.config)).collect(),
+            lens: tensors().map(|(_, t)| t.len).collect(),
             clocks: vec![GroupClock::default(); groups.len()],
             head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
             options,
@@ -143,7 +162,7 @@ impl Adam {
             Vec::new()
         };
         let scalars = tick::tick(&self.options, &partials, &self.settings, &mut self.clocks, &mut self.head);
-        update::update(&self.options, &self.groups, &scalars, slots, &mut self.moments);
+        update::update(&self.options, &self.groups, &self.rules, &scalars, slots, &mut self.moments);
         Ok(self.report())
     }
 
@@ -151,11 +170,10 @@ impl Adam {
         if slots.len() != self.names.len() {
             return Err(Error::Slots { given: slots.len(), need: self.names.len() });
         }
-        for (slot, moments) in slots.iter().zip(&self.moments) {
+        for ((slot, name), &need) in slots.iter().zip(&self.names).zip(&self.lens) {
             for (view, given) in [("param", slot.param.len()), ("grad", slot.grad.len())] {
-                let need = moments.m.len();
                 if given != need {
-                    return Err(Error::SlotLength { tensor: moments.name.clone(), view, given, need });
+                    return Err(Error::SlotLength { tensor: name.clone(), view, given, need });
                 }
             }
         }
@@ -194,8 +212,7 @@ impl Adam {
     pub fn set_t(&mut self, t: u32) {
         self.head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
-            let Clock { power1, power2, .. } = Clock::at(t, settings);
-            *clock = GroupClock { power1, power2, t, lr: 0.0 };
+            *clock = GroupClock { powers: Powers::at(t, settings), t, lr: 0.0 };
         }
     }
 

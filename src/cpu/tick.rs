@@ -2,7 +2,7 @@
 //! powers and scalars is in `clock.rs`.
 
 use super::norm::{DOWN, Partial, UP, reduce};
-use crate::clock::{Clock, Scalars, Settings};
+use crate::clock::{Scalars, Settings};
 use crate::plan::WORKGROUP;
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::{Clip, Options};
@@ -21,10 +21,10 @@ pub(super) fn tick(
         if skip {
             return Scalars::default();
         }
-        let mut clock = Clock { t: group.t, power1: group.power1, power2: group.power2 };
-        clock.advance(settings);
-        *group = GroupClock { power1: clock.power1, power2: clock.power2, t: clock.t, lr: settings.lr };
-        Scalars::new(settings, &clock, head.clip_coef, limit)
+        group.powers.advance(settings, group.t);
+        group.t = group.t.saturating_add(1);
+        group.lr = settings.lr;
+        Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, limit)
     });
     groups.collect()
 }

@@ -8,7 +8,7 @@ use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits,
     Queue,
 };
-use wgpu_adam::{Adam, Config, Decay, Group, Options, Report, State, Tensor, View, cpu};
+use wgpu_adam::{Adam, Config, Decay, Group, Moments, Options, Report, State, Tensor, View, cpu};
 
 use tolerance::{Tolerance, share};
 
@@ -256,14 +256,18 @@ impl Run {
         for (i, spot) in self.scene.order().into_iter().enumerate() {
             let config = &self.scene.configs[spot.group];
             let (gpu_moments, twin_moments) = (&state.tensors[i], &twin.tensors[i]);
+            let lens = |moments: &Moments| [moments.m.len(), moments.v.len(), moments.v_max.len()];
+            assert_eq!(lens(gpu_moments), lens(twin_moments));
             for e in 0..spot.len {
                 let at = (spot.buffers.0, spot.param + e);
                 let tolerance = Tolerance::new(config, self.steps, self.largest[i][e].0, self.largest[i][e].1);
                 let want = self.params[at.0][at.1];
+                let of = |memory: &[f32]| memory.get(e).copied().unwrap_or(0.0);
                 for (what, got, want, tolerance) in [
                     ("param", got[at.0][at.1], want, tolerance.param),
-                    ("m", gpu_moments.m[e], twin_moments.m[e], tolerance.m),
-                    ("v", gpu_moments.v[e], twin_moments.v[e], tolerance.v),
+                    ("m", of(&gpu_moments.m), of(&twin_moments.m), tolerance.m),
+                    ("v", of(&gpu_moments.v), of(&twin_moments.v), tolerance.v),
+                    ("v_max", of(&gpu_moments.v_max), of(&twin_moments.v_max), tolerance.v),
                 ] {
                     let share = share(got, want, tolerance, gpu.software);
                     worst = worst.max(share);

@@ -1,0 +1,9 @@
+// RMSProp with momentum.
+
+fn rule(s: Scalars, old: State, g: Word) -> State {
+    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+    let u = g / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
+    let m = s.keep * old.m + s.take * u;
+    let step = s.m_coef * m + s.g_coef * u;
+    return State(moved(s, old.param, step), m, v);
+}

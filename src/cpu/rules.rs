@@ -1,0 +1,91 @@
+//! The rules: twin of `shaders/rules/*.wgsl`, a function a file, of the file's name.
+
+use super::update::{average, moved};
+use crate::clock::Scalars;
+
+/// One element: its param and what is remembered of it. What a rule does not remember is zero.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct State {
+    pub param: f32,
+    pub m: f32,
+    pub v: f32,
+    pub v_max: f32,
+}
+
+pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {
+    let m = average(old.m, g, s.m_rate, s.m_from_target);
+    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+    let step = (s.m_coef * m) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
+    State { param: moved(s, old.param, step), m, v, ..old }
+}
+
+pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
+    let m = average(old.m, g, s.m_rate, s.m_from_target);
+    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+    let v_max = old.v_max.max(v * s.max_coef);
+    let step = (s.m_coef * m) / ((v_max + s.eps_root).sqrt() * s.v_coef + s.eps);
+    State { param: moved(s, old.param, step), m, v, v_max }
+}
+
+pub(super) fn adamax(s: &Scalars, old: State, g: f32) -> State {
+    let m = average(old.m, g, s.m_rate, s.m_from_target);
+    let v = (s.keep * old.v).max(g.abs() + s.eps);
+    let step = (s.m_coef * m) / v;
+    State { param: moved(s, old.param, step), m, v, ..old }
+}
+
+pub(super) fn nadam(s: &Scalars, old: State, g: f32) -> State {
+    let m = average(old.m, g, s.m_rate, s.m_from_target);
+    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+    let step = (s.m_coef * m + s.g_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
+    State { param: moved(s, old.param, step), m, v, ..old }
+}
+
+pub(super) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
+    let m = average(old.m, g, s.m_rate, s.m_from_target);
+    let surprise = g - m;
+    let v = average(old.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
+    let step = (s.m_coef * m) / (v.sqrt() * s.v_coef + s.eps);
+    State { param: moved(s, old.param, step), m, v, ..old }
+}
+
+pub(super) fn lion(s: &Scalars, old: State, g: f32) -> State {
+    let step = s.m_coef * sign(average(old.m, g, s.m_rate, s.m_from_target));
+    let m = average(old.m, g, s.v_rate, s.v_from_target);
+    State { param: moved(s, old.param, step), m, ..old }
+}
+
+pub(super) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
+    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+    let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
+    State { param: moved(s, old.param, step), v, ..old }
+}
+
+pub(super) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
+    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+    let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
+    let m = s.keep * old.m + s.take * u;
+    let step = s.m_coef * m + s.g_coef * u;
+    State { param: moved(s, old.param, step), m, v, ..old }
+}
+
+pub(super) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
+    let v = old.v + g * g;
+    let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() + s.eps);
+    State { param: moved(s, old.param, step), v, ..old }
+}
+
+pub(super) fn momentum(s: &Scalars, old: State, g: f32) -> State {
+    let m = s.keep * old.m + s.take * g;
+    let step = s.m_coef * m + s.g_coef * g;
+    State { param: moved(s, old.param, step), m, ..old }
+}
+
+pub(super) fn plain(s: &Scalars, old: State, g: f32) -> State {
+    State { param: moved(s, old.param, s.m_coef * g), ..old }
+}
+
+/// WGSL's: 0 of 0, where `f32::signum` has no 0.
+fn sign(x: f32) -> f32 {
+    if x == 0.0 { 0.0 } else { x.signum() }
+}
