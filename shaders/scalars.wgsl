@@ -14,7 +14,7 @@ struct Scalars {
     max_coef: f32,
     eps: f32,
     eps_root: f32,
-    keep: f32,          // of sums that are no averages
+    keep: f32,          // AdaMax's beta2
     take: f32,
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // clip by value

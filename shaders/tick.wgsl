@@ -31,7 +31,9 @@ struct Settings {
     kind: u32,
     corrected: u32,
     keep: f32,
+    momentum: f32,
     take: f32,
+    take_first: f32,
     nesterov: u32,
     eps_in_v: u32,
     lr_in_momentum: u32,
@@ -268,10 +270,10 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
         case RMSPROP: {
             let inside = s.lr_in_momentum != 0u;
             let outside = select(lr, 1.0, inside);
-            scalars.take = select(1.0, lr, inside);
+            scalars.take = select(s.take, lr * s.take, inside);
             scalars.m_coef = outside;
             if s.nesterov != 0u {
-                scalars.m_coef = outside * s.keep;
+                scalars.m_coef = outside * s.momentum;
                 scalars.g_coef = lr;
             }
         }
@@ -280,10 +282,10 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
             scalars.eps_root = s.eps_root;
         }
         case SGD: {
-            scalars.take = select(s.take, 1.0, t == 1u);
+            scalars.take = select(s.take, s.take_first, t == 1u);
             scalars.m_coef = lr;
             if s.nesterov != 0u {
-                scalars.m_coef = lr * s.keep;
+                scalars.m_coef = lr * s.momentum;
                 scalars.g_coef = lr;
             }
         }

@@ -143,10 +143,13 @@ pub(crate) struct Settings {
     pub kind: u32,
     /// 1 for bias correction.
     pub corrected: u32,
-    /// What `m` or `v` is multiplied by where it is no average: momentum, or AdaMax's beta2.
+    /// AdaMax's beta2.
     pub keep: f32,
-    /// What is added to it is multiplied by: 1 - dampening.
+    pub momentum: f32,
+    /// Where `m` is a sum, momentum*m + x, it is kept as an average of x/(1 - momentum), for the reasons of [`rate`]: that
+    /// factor, with 1 - dampening in it; and without, for the first step.
     pub take: f32,
+    pub take_first: f32,
     /// 1 for Nesterov's momentum.
     pub nesterov: u32,
     /// 1 where `eps_root` is added to v itself: AdaBelief.
@@ -215,9 +218,11 @@ impl Settings {
             }
             Variant::Lion => kind::CONSTANT,
             Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
-                settings.keep = momentum as f32;
-                settings.nesterov = nesterov.into();
-                settings.lr_in_momentum = lr_in_momentum.into();
+                (settings.m_rate, settings.m_from_target) = rate(momentum);
+                settings.take = (1.0 / (1.0 - momentum)) as f32;
+                settings.nesterov = (nesterov && momentum != 0.0).into();
+                settings.lr_in_momentum = (lr_in_momentum && momentum != 0.0).into();
+                settings.momentum = momentum as f32;
                 kind::RMSPROP
             }
             Variant::AdaGrad { lr_decay, .. } => {
@@ -225,9 +230,12 @@ impl Settings {
                 kind::ADAGRAD
             }
             Variant::Sgd { momentum, dampening, nesterov } => {
-                settings.keep = momentum as f32;
-                settings.take = (1.0 - dampening) as f32;
-                settings.nesterov = nesterov.into();
+                // In the first step m is g, without dampening.
+                (settings.m_rate, settings.m_from_target) = rate(momentum);
+                settings.take = ((1.0 - dampening) / (1.0 - momentum)) as f32;
+                settings.take_first = (1.0 / (1.0 - momentum)) as f32;
+                settings.nesterov = (nesterov && momentum != 0.0).into();
+                settings.momentum = momentum as f32;
                 kind::SGD
             }
         };
@@ -335,11 +343,11 @@ impl Scalars {
             }
             kind::CONSTANT => scalars.m_coef = lr,
             kind::RMSPROP => {
-                scalars.take = if s.lr_in_momentum != 0 { lr } else { 1.0 };
+                scalars.take = if s.lr_in_momentum != 0 { lr * s.take } else { s.take };
                 let outside = if s.lr_in_momentum != 0 { 1.0 } else { lr };
                 scalars.m_coef = outside;
                 if s.nesterov != 0 {
-                    scalars.m_coef = outside * s.keep;
+                    scalars.m_coef = outside * s.momentum;
                     scalars.g_coef = lr;
                 }
             }
@@ -348,10 +356,10 @@ impl Scalars {
                 scalars.eps_root = s.eps_root;
             }
             kind::SGD => {
-                scalars.take = if t == 1 { 1.0 } else { s.take };
+                scalars.take = if t == 1 { s.take_first } else { s.take };
                 scalars.m_coef = lr;
                 if s.nesterov != 0 {
-                    scalars.m_coef = lr * s.keep;
+                    scalars.m_coef = lr * s.momentum;
                     scalars.g_coef = lr;
                 }
             }

@@ -110,10 +110,7 @@ impl Config {
     pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
         rate(group, "lr", self.lr)?;
         for (field, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            // A beta that rounds to 1 in f32 would make `1 - beta` meaningless on the GPU.
-            if !(0.0..1.0).contains(&beta) {
-                return Err(Error::Config { group, field, given: beta, need: "in [0, 1)" });
-            }
+            below_one(group, field, beta)?;
         }
         rate(group, "eps", self.eps)?;
         rate(group, "eps_root", self.eps_root)?;
@@ -123,6 +120,11 @@ impl Config {
             Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => rate(group, "weight_decay", weight_decay),
         }
     }
+}
+
+/// A value that must be in [0, 1).
+pub(crate) fn below_one(group: usize, field: &'static str, given: f64) -> Result<(), Error> {
+    if (0.0..1.0).contains(&given) { Ok(()) } else { Err(Error::Config { group, field, given, need: "in [0, 1)" }) }
 }
 
 /// A value that must be finite in f32 and not negative.

@@ -317,7 +317,7 @@ mod tests {
         same_layout!(Kernel::Tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
         same_layout!(Kernel::Tick, Settings as "Settings" {
             beta1, beta2, gamma, lr, eps, eps_root, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target,
-            kind, corrected, keep, take, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, rho_scale
+            kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, rho_scale
         });
         same_layout!(Kernel::Tick, Partial as "Partial" { small, middle, big, first_bad });
         same_layout!(Kernel::Tick, Powers as "Powers" { power1, power2, power3, product });

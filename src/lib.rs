@@ -10,6 +10,7 @@ pub mod cpu;
 mod error;
 mod kernels;
 mod plan;
+pub mod preset;
 mod readback;
 mod report;
 mod state;

@@ -4,7 +4,7 @@
 //! `clock.rs` and in `tick_group` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in `cpu/rules.rs`.
 
 use crate::Error;
-use crate::config::rate;
+use crate::config::{below_one, rate};
 
 /// Which rule makes the step. `g` is the gradient after clipping, sign and coupled decay; `m_hat` and `v_hat` are the
 /// moments divided by `1 - beta^t` (as they are, without [`bias_correction`](crate::Config::bias_correction)); the step is
@@ -202,7 +202,7 @@ impl Variant {
                 Err(Error::Config { group, field: "beta2", given: beta2, need: "above 2/3 for RAdam" })
             }
             Self::RmsProp { momentum, initial, .. } => {
-                rate(group, "momentum", momentum)?;
+                below_one(group, "momentum", momentum)?;
                 rate(group, "initial", initial)
             }
             Self::AdaGrad { lr_decay, initial } => {
@@ -210,7 +210,7 @@ impl Variant {
                 rate(group, "initial", initial)
             }
             Self::Sgd { momentum, dampening, nesterov } => {
-                rate(group, "momentum", momentum)?;
+                below_one(group, "momentum", momentum)?;
                 rate(group, "dampening", dampening)?;
                 if nesterov && dampening != 0.0 {
                     let need = "0 with nesterov";

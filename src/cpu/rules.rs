@@ -64,7 +64,7 @@ pub(super) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
 pub(super) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
-    let m = s.keep * old.m + s.take * u;
+    let m = average(old.m, s.take * u, s.m_rate, s.m_from_target);
     let step = s.m_coef * m + s.g_coef * u;
     State { param: moved(s, old.param, step), m, v, ..old }
 }
@@ -76,7 +76,7 @@ pub(super) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
 }
 
 pub(super) fn momentum(s: &Scalars, old: State, g: f32) -> State {
-    let m = s.keep * old.m + s.take * g;
+    let m = average(old.m, s.take * g, s.m_rate, s.m_from_target);
     let step = s.m_coef * m + s.g_coef * g;
     State { param: moved(s, old.param, step), m, ..old }
 }

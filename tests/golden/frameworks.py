@@ -64,6 +64,9 @@ def run_torch(optimizer, case, p0, grads, fused):
     params = [torch.nn.Parameter(torch.from_numpy(part.copy())) for part in np.split(p0, parts)]
     groups = [{"params": [param], **hyper} for param, hyper in zip(params, case.groups, strict=True)]
     which = {"fused": True} if fused else {"foreach": False}
+    # Adagrad reads this one from its own arguments and not from the groups.
+    name = "initial_accumulator_value"
+    which.update({name: case.groups[0][name]} if name in case.groups[0] else {})
     optimizer = getattr(torch.optim, optimizer)(groups, **which)
     run = Run()
     for t, grad in enumerate(grads):

@@ -12,9 +12,14 @@ use crate::scene::Gpu;
 /// p and the states after the last step, by the names that they have in the files.
 pub type End = BTreeMap<&'static str, Vec<f32>>;
 
-fn end(p: Vec<f32>, state: &State) -> End {
+fn end(case: &Case, p: Vec<f32>, state: &State) -> End {
     let joined = |f: fn(&wgpu_adam::Moments) -> &Vec<f32>| state.tensors.iter().flat_map(f).copied().collect();
-    BTreeMap::from([("p", p), ("m", joined(|t| &t.m)), ("v", joined(|t| &t.v))])
+    let mut m: Vec<f32> = joined(|t| &t.m);
+    if case.optimizer == "optax.rmsprop" {
+        // There it is what is added to p.
+        m.iter_mut().for_each(|m| *m = -*m);
+    }
+    BTreeMap::from([("p", p), ("m", m), ("v", joined(|t| &t.v)), ("v_max", joined(|t| &t.v_max))])
 }
 
 /// Each group has an equal part of the elements.
@@ -38,7 +43,7 @@ pub fn on_twin(case: &Case, configs: &[Config], options: Options, p0: &[f32], gr
         let mut slots: Vec<_> = parts.map(|(param, grad)| cpu::Slot { param, grad }).collect();
         adam.step(&mut slots).unwrap();
     }
-    end(p, &adam.state())
+    end(case, p, &adam.state())
 }
 
 /// All gradients lie on the device from the start. A run is two submissions, before and after the change of lr.
@@ -71,5 +76,5 @@ pub fn on_gpu(
         adam.set_lr(&gpu.queue, group, lr).unwrap();
     }
     run(LR_CHANGES_AFTER..STEPS);
-    end(gpu.read(&param), &gpu.state(&adam))
+    end(case, gpu.read(&param), &gpu.state(&adam))
 }

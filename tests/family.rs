@@ -1,0 +1,108 @@
+//! Every variant on GPU and twin side by side: on a CPU adapter equal to the last bit after 100 steps.
+
+mod scene;
+
+use scene::{Gpu, Scene};
+use wgpu_adam::preset::{optax, pytorch};
+use wgpu_adam::{Clip, Config, Decay, Options, Variant};
+
+/// One of each variant and of each of its conventions.
+fn variants() -> Vec<Config> {
+    let rmsprop = |momentum, nesterov, lr_in_momentum, initial| Config {
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial },
+        ..pytorch::rmsprop()
+    };
+    let sgd = |momentum, dampening, nesterov| Config {
+        variant: Variant::Sgd { momentum, dampening, nesterov },
+        ..pytorch::sgd()
+    };
+    vec![
+        pytorch::adam(),
+        pytorch::amsgrad(),
+        optax::amsgrad(),
+        pytorch::adamax(),
+        pytorch::nadam(),
+        optax::nadam(),
+        pytorch::radam(),
+        optax::radam(),
+        optax::adabelief(),
+        optax::lion(),
+        rmsprop(0.0, false, false, 0.5),
+        rmsprop(0.9, false, false, 0.0),
+        rmsprop(0.3, false, false, 0.0),
+        rmsprop(0.9, true, true, 0.0),
+        optax::rmsprop(),
+        pytorch::adagrad(),
+        Config { variant: Variant::AdaGrad { lr_decay: 0.1, initial: 0.1 }, ..optax::adagrad() },
+        sgd(0.0, 0.0, false),
+        sgd(0.9, 0.0, false),
+        sgd(0.9, 0.5, false),
+        sgd(0.9, 0.0, true),
+        sgd(0.3, 0.0, true),
+    ]
+}
+
+fn check(gpu: &Gpu, scene: &Scene) {
+    let mut run = scene.start(gpu);
+    run.steps(gpu, 100);
+    if let Some(difference) = run.difference(gpu) {
+        panic!("{:?}: {difference}", scene.configs);
+    }
+}
+
+#[test]
+fn each_variant_with_each_decay_and_without_bias_correction() {
+    let gpu = Gpu::new();
+    let options = Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0) };
+    for config in variants() {
+        check(&gpu, &Scene::scattered(&[1000], &[config], Options::default()));
+        let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
+        check(&gpu, &Scene::scattered(&[257], &[l2], options));
+        let decoupled = Config { decay: Decay::Decoupled(0.1), bias_correction: false, eps_root: 1e-6, ..config };
+        check(&gpu, &Scene::scattered(&[257], &[decoupled], options));
+    }
+}
+
+#[test]
+fn all_variants_in_one_arena_each_keep_to_their_own() {
+    let gpu = Gpu::new();
+    let configs = variants();
+    let options = Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0) };
+    for (lens, align) in [([17; 44], 1), ([64; 44], 4), ([5; 44], 64)] {
+        check(&gpu, &Scene::arena(&lens, align, &configs, options));
+    }
+}
+
+#[test]
+fn the_clock_of_each_variant_can_be_started_later() {
+    let gpu = Gpu::new();
+    for config in variants() {
+        for t in [1, 4, 5, 6, 100, 999, 20_000, 1_000_000, 1_000_000_000] {
+            let mut run = Scene::scattered(&[64], &[config], Options::default()).start(&gpu);
+            run.adam.set_t(&gpu.queue, t);
+            run.twin.set_t(t);
+            run.steps(&gpu, 3);
+            if let Some(difference) = run.difference(&gpu) {
+                panic!("{config:?} from {t}: {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_variant_remembers_only_what_it_needs() {
+    let gpu = Gpu::new();
+    for (config, want) in [
+        (pytorch::adam(), [8, 8, 0]),
+        (pytorch::amsgrad(), [8, 8, 8]),
+        (optax::lion(), [8, 0, 0]),
+        (pytorch::rmsprop(), [0, 8, 0]),
+        (pytorch::adagrad(), [0, 8, 0]),
+        (pytorch::sgd(), [0, 0, 0]),
+    ] {
+        let run = Scene::scattered(&[8], &[config], Options::default()).start(&gpu);
+        let state = gpu.state(&run.adam);
+        let moments = &state.tensors[0];
+        assert_eq!([moments.m.len(), moments.v.len(), moments.v_max.len()], want, "{config:?}");
+    }
+}
