@@ -1,7 +1,6 @@
 // Sums of squares of the gradients and the first bad one, a partial a workgroup. Twin: src/cpu/norm.rs.
 // Finite is an integer test on the magnitude's bits: `x != x` is optimised away by some drivers.
 
-@group(0) @binding(2) var<storage, read> grad: array<Word>;
 @group(0) @binding(3) var<storage, read_write> partials: array<Partial>;
 
 // The gradients of one word, zero where it has none.
@@ -9,7 +8,7 @@ fn gradients(own: Piece, word: u32) -> Word {
     if word * LANES >= own.end {
         return Word(0.0);
     }
-    let g = grad[word + launch.grad_shift];
+    let g = load_grad(word);
     if EDGES {
         return select(Word(0.0), g, inside(word, own.begin, own.end));
     }

@@ -1,6 +1,6 @@
 // The step: an element's rule applied in place, with the scalars of `tick`. Twin: src/cpu/update.rs.
-// CLIP_VALUE, SQUARABLE and SHIFTED are in the generated head, with State and its loads and stores; `rule` is in the file of
-// rules/ that the variant has; `piece`, `scalars` and `leave_grad` in the files that fit the launch.
+// CLIP_VALUE and SQUARABLE are in the generated head, with State, all loads and stores and `leave_grad`; `rule` is in the file
+// of rules/ that the variant has; `piece` and `scalars` in the files that fit the launch.
 
 // An exponential average one step closer to `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
 // -beta and counts from `x` (beta below a half): both are one rounding away from exact, and 1 - beta is not made from a
@@ -46,17 +46,12 @@ fn apply(s: Scalars, word: u32, begin: u32, end: u32) {
     if word * LANES >= end {
         return;
     }
-    var g = word;
-    if SHIFTED {
-        g += launch.grad_shift;
-    }
-    let grad_now = grad[g];
     let mask = inside(word, begin, end);
     if s.do_step != 0u {
         let old = load(word);
-        store(word, rule(s, old, gradient(s, grad_now, old.param)), mask);
+        store(word, rule(s, old, gradient(s, load_grad(word), old.param)), mask);
     }
-    leave_grad(g, mask);
+    leave_grad(word, mask);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -9,7 +9,7 @@ use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor
 use crate::bind::Builder;
 use crate::clock::{Powers, Settings};
 use crate::config::rate;
-use crate::plan::Launch;
+use crate::plan::{LANES, Launch};
 use crate::readback::{Source, read};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::state::{Moments, State};
@@ -164,7 +164,7 @@ impl Adam {
             let mut words = bytes.chunks_exact(4).map(pod_read_unaligned::<f32>);
             for launch in &shared.launches {
                 for memory in launch.rule.memories() {
-                    let values: Vec<f32> = words.by_ref().take((launch.words * launch.lanes) as usize).collect();
+                    let values: Vec<f32> = words.by_ref().take(launch.words as usize * LANES as usize).collect();
                     for segment in &launch.segments {
                         let part = &values[segment.begin as usize..segment.end as usize];
                         let whole = moments[segment.tensor].of(*memory);

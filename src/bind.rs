@@ -14,7 +14,7 @@ use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::clock::{Scalars, Settings};
 use crate::cpu::bad_bits;
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
-use crate::plan::{self, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
+use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::variant::Memory;
 use crate::{Clip, Error, Group, Options};
@@ -262,7 +262,7 @@ impl<'a> Builder<'a> {
         {
             let begin = launch.segments.first().map_or(0, |s| s.begin);
             let uniform = LaunchUniform {
-                word: begin / launch.lanes,
+                word: begin / LANES as u32,
                 begin,
                 end: launch.segments.last().map_or(0, |s| s.end),
                 grad_shift: launch.grad_shift,
@@ -283,7 +283,7 @@ impl<'a> Builder<'a> {
 
     /// What the launch's rule remembers. wgpu's buffers begin as zeros; some second moments begin with something else.
     fn memories(&self, launch: &Launch) -> LaunchState {
-        let elements = launch.words * launch.lanes;
+        let elements = launch.words * LANES as u32;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let initial = |segment: &Segment| self.shared.configs[segment.group as usize].variant.initial();
         let memories = launch.rule.memories().iter().map(|memory| {
@@ -317,5 +317,5 @@ fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
 
 fn shape(launch: &Launch, spans: &[Span]) -> Shape {
     let (table, edges, shifted) = (spans.len() > 1, launch.edges(spans), launch.grad_shift != 0);
-    Shape { lanes: launch.lanes, table, edges, shifted }
+    Shape { loose: launch.loose, table, edges, shifted }
 }

@@ -6,6 +6,7 @@ use wgpu::{
     ShaderSource, ShaderStages,
 };
 
+use crate::access::{Access, At, Bound};
 use crate::plan::WORKGROUP;
 use crate::variant::{Memory, Rule};
 
@@ -41,22 +42,14 @@ pub(crate) enum Kernel {
 /// How the elements of a launch lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
-    /// Elements a word: 4 or 1.
-    pub lanes: u32,
+    /// Words are loaded and stored element by element.
+    pub loose: bool,
     /// There are several spans, and a table says what each workgroup owns.
     pub table: bool,
     /// Some span begins or ends within a word.
     pub edges: bool,
-    /// The grad window's words are not the param window's.
+    /// The grad window's words (elements, where loose) are not the param window's.
     pub shifted: bool,
-}
-
-/// What is bound where. A binding that an entry point does not use is not in its list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bound {
-    Uniform,
-    Read,
-    Write,
 }
 
 impl Kernel {
@@ -65,13 +58,13 @@ impl Kernel {
     pub fn all() -> Vec<Kernel> {
         let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
         let shapes = (0..16).map(|bits| Shape {
-            lanes: if bit(bits, 0) { 4 } else { 1 },
+            loose: bit(bits, 0),
             table: bit(bits, 1),
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
         });
         let mut all = vec![Kernel::Tick];
-        for shape in shapes.filter(|shape| shape.lanes > 1 || !shape.edges) {
+        for shape in shapes {
             all.push(Kernel::Norm(shape));
             for (rule, grad) in
                 Rule::ALL.into_iter().flat_map(|rule| [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| (rule, grad)))
@@ -101,21 +94,16 @@ impl Kernel {
         let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\n");
         let mut parts = Vec::new();
         if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self {
-            let Shape { lanes, table, edges, shifted } = shape;
-            for (name, value) in [("EDGES", edges), ("SHIFTED", shifted)] {
-                head += &format!("const {name}: bool = {value};\n");
-            }
-            parts.push(if lanes == 4 {
-                include_str!("../shaders/lanes4.wgsl")
-            } else {
-                include_str!("../shaders/lanes1.wgsl")
-            });
+            head += &format!("const EDGES: bool = {};\n", shape.edges);
+            parts.push(include_str!("../shaders/words.wgsl"));
             parts.push(include_str!("../shaders/launch.wgsl"));
             let (one, many) = (include_str!("../shaders/one_span.wgsl"), include_str!("../shaders/many_spans.wgsl"));
-            parts.push(if table { many } else { one });
+            parts.push(if shape.table { many } else { one });
         }
         match self {
-            Kernel::Norm(_) => {
+            Kernel::Norm(shape) => {
+                head +=
+                    &Access { name: "grad", binding: 2, bound: Bound::Read, at: grad_at(shape), edges: false }.wgsl();
                 parts.extend([include_str!("../shaders/partial.wgsl"), include_str!("../shaders/norm.wgsl")]);
             }
             Kernel::Tick => parts.extend([
@@ -127,13 +115,18 @@ impl Kernel {
                 for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
                     head += &format!("const {name}: bool = {value};\n");
                 }
-                parts.push(match (grad, shape.edges) {
-                    (Grad::Read, _) => include_str!("../shaders/grad_read.wgsl"),
-                    (Grad::Shared, _) => include_str!("../shaders/grad_shared.wgsl"),
-                    (Grad::Zero, false) => include_str!("../shaders/grad_zero.wgsl"),
-                    (Grad::Zero, true) => include_str!("../shaders/grad_zero_edges.wgsl"),
-                });
-                head += &state(rule.memories(), shape.edges);
+                let bound = if grad == Grad::Read { Bound::Read } else { Bound::Write };
+                let Shape { edges, loose, .. } = shape;
+                head += &Access { name: "grad", binding: 2, bound, at: grad_at(shape), edges }.wgsl();
+                let leave = if grad == Grad::Zero { "store_grad(word, Word(0.0), mask);" } else { "" };
+                head += &format!("fn leave_grad(word: u32, mask: Mask) {{ {leave} }}\n");
+                let at = if loose { At::Element("4u*word") } else { At::Word("word") };
+                head += &Access { name: "param", binding: 1, bound: Bound::Write, at, edges }.wgsl();
+                for memory in rule.memories() {
+                    let (name, binding) = (memory.name(), memory.binding());
+                    head += &Access { name, binding, bound: Bound::Write, at: At::Word("word"), edges }.wgsl();
+                }
+                head += &state(rule.memories());
                 parts.push(rule.wgsl());
                 let (one, many) =
                     (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
@@ -216,31 +209,24 @@ impl Kernel {
     }
 }
 
-/// Param and what the rule remembers: the bindings, and how a word of all of them is loaded and stored. A word may be shared
-/// with a neighbour where there are edges; its elements are then not written, not even with their own values, since
-/// another workgroup may be writing them.
-fn state(memories: &[Memory], edges: bool) -> String {
+/// Where the gradients of a param window's word are.
+fn grad_at(shape: Shape) -> At {
+    match (shape.loose, shape.shifted) {
+        (false, false) => At::Word("word"),
+        (false, true) => At::Word("word + launch.grad_shift"),
+        (true, _) => At::Element("4u*word + launch.grad_shift"),
+    }
+}
+
+/// Param and what the rule remembers, and how a word of all of them is loaded and stored.
+fn state(memories: &[Memory]) -> String {
     let names: Vec<&str> = std::iter::once("param").chain(memories.iter().map(|memory| memory.name())).collect();
     let each = |f: &dyn Fn(&str) -> String| names.iter().map(|name| f(name)).collect::<String>();
-    let mut wgsl = "@group(0) @binding(1) var<storage, read_write> param: array<Word>;\n".to_owned();
-    for memory in memories {
-        let (name, binding) = (memory.name(), memory.binding());
-        wgsl += &format!("@group(0) @binding({binding}) var<storage, read_write> {name}: array<Word>;\n");
-    }
-    wgsl += &format!("struct State {{ {} }}\n", each(&|name| format!("{name}: Word, ")));
-    wgsl += &format!("fn load(word: u32) -> State {{ return State({}); }}\n", each(&|name| format!("{name}[word], ")));
-    let whole = each(&|name| format!("{name}[word] = after.{name}; "));
-    wgsl += "fn store(word: u32, after: State, mask: Mask) {\n";
-    if edges {
-        wgsl += &format!("if all(mask) {{ {whole} return; }}\n");
-        for lane in ["x", "y", "z", "w"] {
-            let lanes = each(&|name| format!("{name}[word].{lane} = after.{name}.{lane}; "));
-            wgsl += &format!("if mask.{lane} {{ {lanes} }}\n");
-        }
-    } else {
-        wgsl += &whole;
-    }
-    wgsl + "}\n"
+    let mut wgsl = format!("struct State {{ {} }}\n", each(&|name| format!("{name}: Word, ")));
+    let loads = each(&|name| format!("load_{name}(word), "));
+    wgsl += &format!("fn load(word: u32) -> State {{ return State({loads}); }}\n");
+    let stores = each(&|name| format!("store_{name}(word, after.{name}, mask); "));
+    wgsl + &format!("fn store(word: u32, after: State, mask: Mask) {{ {stores} }}\n")
 }
 
 #[cfg(test)]

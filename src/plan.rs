@@ -1,8 +1,9 @@
 //! How tensors become launches: merge neighbours, align, cut under the device's limits. Pure: no GPU is needed to test it.
 //!
 //! A launch is one dispatch of the update kernel (and one of the norm kernel). It binds one window of a param buffer
-//! and one of a grad buffer, and counts elements from the first **word** that it touches. A word is what one load
-//! moves: 4 elements where the views allow it, else 1.
+//! and one of a grad buffer, and counts **words** of 4 elements from the param window's beginning. Where the grads are not
+//! aligned with the params, or the last word is not all inside its buffer, the launch is **loose**: its words are loaded
+//! and stored element by element.
 
 use crate::Error;
 use crate::variant::Rule;
@@ -15,8 +16,10 @@ pub(crate) const UPDATE_WORDS: u64 = 2;
 pub(crate) const NORM_WORDS: u64 = 8;
 /// The widest gap between two tensors that is bridged: what aligning each tensor to 256 bytes leaves at most.
 const MAX_GAP: u64 = 64;
+/// Elements a word: what one load moves where the views allow it.
+pub(crate) const LANES: u64 = 4;
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
-/// below this many elements it goes in one launch of single elements instead.
+/// below this many elements it goes in one loose launch instead.
 const SINGLE_LAUNCH: u64 = 16 * 1024;
 /// Bytes of an f32, the one format so far.
 const ELEMENT: u64 = 4;
@@ -78,9 +81,10 @@ pub(crate) struct Launch {
     pub rule: Rule,
     pub param: Window,
     pub grad: Window,
-    /// Elements a word: 4 or 1.
-    pub lanes: u32,
-    /// What to add (modulo 2^32) to a word of the param window to get that of the grad window.
+    /// Words are loaded and stored element by element.
+    pub loose: bool,
+    /// What to add (modulo 2^32) to a word of the param window to get that of the grad window; where the launch is loose, to
+    /// an element.
     pub grad_shift: u32,
     /// Words of the param window up to the last one that is used.
     pub words: u32,
@@ -144,12 +148,12 @@ impl Launch {
     }
 
     fn words_of(&self, span: &Span) -> std::ops::Range<u32> {
-        span.begin / self.lanes..span.end.div_ceil(self.lanes)
+        span.begin / LANES as u32..span.end.div_ceil(LANES as u32)
     }
 
     /// Whether a span begins or ends within a word.
     pub fn edges(&self, spans: &[Span]) -> bool {
-        spans.iter().any(|s| !s.begin.is_multiple_of(self.lanes) || !s.end.is_multiple_of(self.lanes))
+        spans.iter().any(|s| !s.begin.is_multiple_of(LANES as u32) || !s.end.is_multiple_of(LANES as u32))
     }
 }
 
@@ -197,7 +201,7 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
     let grad = |position: u64| (position as i64 + shift) as u64;
     let align = limits.align.max(16) / ELEMENT;
     let window = limits.binding / ELEMENT / align * align;
-    let wide = shift % 4 == 0;
+    let aligned = shift % LANES as i64 == 0;
     // Each part of a tensor begins a workgroup: half of the workgroups for those, half for the words.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
     let dispatch = workgroups.saturating_mul(WORKGROUP * UPDATE_WORDS);
@@ -219,33 +223,33 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
         end = end.min(by_tensors);
         // The last word must be inside both buffers to be loaded whole.
         let whole = (first.param.size / 16 * 4).min(((first.grad.size / 16 * 4) as i64 - shift).max(0) as u64);
-        if !wide {
-            launches.push((begin, end, 1));
-        } else if end.next_multiple_of(4) <= whole {
-            launches.push((begin, end, 4));
-        } else if end - begin < SINGLE_LAUNCH {
-            launches.push((begin, end, 1));
+        if aligned && end.next_multiple_of(LANES) <= whole {
+            launches.push((begin, end, false));
+        } else if !aligned || end - begin < SINGLE_LAUNCH {
+            launches.push((begin, end, true));
         } else {
-            launches.push((begin, end / 4 * 4, 4));
-            launches.push((end / 4 * 4, end, 1));
+            launches.push((begin, end / LANES * LANES, false));
+            launches.push((end / LANES * LANES, end, true));
         }
         begin = end;
     }
-    let launches = launches.into_iter().map(|(begin, end, lanes)| launch(run, begin, end, lanes, shift, align));
+    let launches = launches.into_iter().map(|(begin, end, loose)| launch(run, begin, end, loose, shift, align));
     // A part may have come to lie in a gap altogether.
     launches.filter(|launch| !launch.segments.is_empty()).collect()
 }
 
 /// The launch for elements `begin..end` of the param buffer.
-fn launch(run: &[Placed], begin: u64, end: u64, lanes: u64, shift: i64, align: u64) -> Launch {
-    let last = end.next_multiple_of(lanes);
-    let window = |buffer: usize, begin: u64, last: u64| {
-        let first = begin / align * align;
-        (first, Window { buffer, offset: first * ELEMENT, bytes: (last - first) * ELEMENT })
+fn launch(run: &[Placed], begin: u64, end: u64, loose: bool, shift: i64, align: u64) -> Launch {
+    // Whole words, where they are loaded whole.
+    let (first, last) = if loose { (begin, end) } else { (begin / LANES * LANES, end.next_multiple_of(LANES)) };
+    let window = |buffer: usize, first: u64, last: u64| {
+        let origin = first / align * align;
+        (origin, Window { buffer, offset: origin * ELEMENT, bytes: (last - origin) * ELEMENT })
     };
     let shifted = |position: u64| (position as i64 + shift) as u64;
-    let (origin, param) = window(run[0].param.buffer, begin / lanes * lanes, last);
-    let (grad_origin, grad) = window(run[0].grad.buffer, shifted(begin / lanes * lanes), shifted(last));
+    let (origin, param) = window(run[0].param.buffer, first, last);
+    let (grad_origin, grad) = window(run[0].grad.buffer, shifted(first), shifted(last));
+    let grad_shift = shift + origin as i64 - grad_origin as i64;
     let segments = run.iter().filter_map(|placed| {
         let start = placed.param.offset / ELEMENT;
         let (from, to) = (start.max(begin), (start + placed.len).min(end));
@@ -261,9 +265,9 @@ fn launch(run: &[Placed], begin: u64, end: u64, lanes: u64, shift: i64, align: u
         rule: run[0].rule,
         param,
         grad,
-        lanes: lanes as u32,
-        grad_shift: ((shift + origin as i64 - grad_origin as i64) / lanes as i64) as u32,
-        words: ((last - origin) / lanes) as u32,
+        loose,
+        grad_shift: (if loose { grad_shift } else { grad_shift / LANES as i64 }) as u32,
+        words: (last - origin).div_ceil(LANES) as u32,
         segments: segments.collect(),
     }
 }
@@ -315,13 +319,13 @@ mod tests {
             let launches = plan(&placed, &limits).unwrap();
             let mut seen: Vec<Vec<u32>> = tensors.iter().map(|t| vec![0; t.0 as usize]).collect();
             for launch in &launches {
-                let (lanes, first) = (u64::from(launch.lanes), &placed[launch.segments[0].tensor]);
+                let first = &placed[launch.segments[0].tensor];
                 for (window, size) in [(launch.param, first.param.size), (launch.grad, first.grad.size)] {
                     prop_assert!(window.offset % limits.align == 0, "aligned");
                     prop_assert!(window.bytes <= limits.binding, "within the binding limit");
                     prop_assert!(window.offset + window.bytes <= size, "within the buffer");
                 }
-                prop_assert!(u64::from(launch.words) * lanes * ELEMENT <= limits.binding, "the moments too");
+                prop_assert!(u64::from(launch.words) * LANES * ELEMENT <= limits.binding, "the moments too");
                 for (spans, words) in [(launch.update_spans(), UPDATE_WORDS), (launch.norm_spans(), NORM_WORDS)] {
                     let pieces = launch.pieces(&spans, words);
                     prop_assert_eq!(pieces.len() as u64, launch.workgroups(&spans, words));
@@ -337,10 +341,13 @@ mod tests {
                         // Where the kernel finds it, in both buffers.
                         let in_param = launch.param.offset / ELEMENT + u64::from(element);
                         prop_assert_eq!(in_param, placed.param.offset / ELEMENT + of_tensor);
-                        let word = (element / launch.lanes).wrapping_add(launch.grad_shift);
-                        let in_grad = launch.grad.offset / ELEMENT + u64::from(word) * lanes + u64::from(element) % lanes;
+                        let element = u64::from(element);
+                        let shifted = |x: u64| u64::from((x as u32).wrapping_add(launch.grad_shift));
+                        let in_window =
+                            if launch.loose { shifted(element) } else { shifted(element / LANES) * LANES + element % LANES };
+                        let in_grad = launch.grad.offset / ELEMENT + in_window;
                         prop_assert_eq!(in_grad, placed.grad.offset / ELEMENT + of_tensor);
-                        prop_assert!(u64::from(element) < u64::from(launch.words) * lanes);
+                        prop_assert!(element < u64::from(launch.words) * LANES);
                     }
                 }
             }
@@ -370,7 +377,10 @@ mod tests {
     fn a_tensor_above_128_mib_is_cut_in_two() {
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
         let launches = plan(&place(&[(40 << 20, 0, 0)], 0, 0, 0), &limits).unwrap();
-        assert_eq!(launches.iter().map(|l| (l.lanes, l.words)).collect::<Vec<_>>(), [(4, 8 << 20), (4, 2 << 20)]);
+        assert_eq!(
+            launches.iter().map(|l| (l.loose, l.words)).collect::<Vec<_>>(),
+            [(false, 8 << 20), (false, 2 << 20)]
+        );
         assert_eq!(launches[1].segments[0].first, 32 << 20);
     }
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Slot;
-use crate::plan::{Launch, NORM_WORDS, Piece, WORKGROUP};
+use crate::plan::{LANES, Launch, NORM_WORDS, Piece, WORKGROUP};
 use crate::report::NONE;
 use crate::{Clip, Options};
 
@@ -35,6 +35,8 @@ pub(super) const UP: f32 = f32::from_bits((127 + 80) << 23);
 pub(super) const DOWN: f32 = f32::from_bits((127 - 80) << 23);
 
 const INVOCATIONS: usize = WORKGROUP as usize;
+/// Lanes of all invocations together.
+const WIDTH: usize = INVOCATIONS * LANES as usize;
 
 /// All partials, launch by launch.
 pub(super) fn norm(launches: &[Launch], slots: &[Slot], bad_bits: u32) -> Vec<Partial> {
@@ -47,8 +49,8 @@ pub(super) fn norm(launches: &[Launch], slots: &[Slot], bad_bits: u32) -> Vec<Pa
 
 /// One workgroup's partial.
 fn workgroup(launch: &Launch, own: &Piece, slots: &[Slot], bad_bits: u32) -> Partial {
-    let elements = INVOCATIONS * NORM_WORDS as usize * launch.lanes as usize;
-    let origin = (own.word * launch.lanes) as usize;
+    let elements = WIDTH * NORM_WORDS as usize;
+    let origin = (own.word * LANES as u32) as usize;
     let (begin, end) = (origin.max(own.begin as usize), (origin + elements).min(own.end as usize));
     let behind = launch.segments.partition_point(|s| s.end as usize <= begin);
     let mut gathered = Vec::new();
@@ -68,7 +70,7 @@ fn workgroup(launch: &Launch, own: &Piece, slots: &[Slot], bad_bits: u32) -> Par
     if !gathered.is_empty() {
         grads = &gathered;
     }
-    let mut partial = if launch.lanes == 4 { sums::<{ 4 * INVOCATIONS }>(grads) } else { sums::<INVOCATIONS>(grads) };
+    let mut partial = sums(grads);
     if let Some(at) = grads.iter().position(|g| magnitude(*g) >= bad_bits) {
         partial.first_bad = (origin + at) as u32;
     }
@@ -79,9 +81,9 @@ fn magnitude(g: f32) -> u32 {
     g.to_bits() & 0x7fff_ffff
 }
 
-/// The sums of a workgroup: the eight words of each invocation, lane by lane (`WIDTH` lanes in all); then the lanes of
-/// each invocation; then the tree.
-fn sums<const WIDTH: usize>(grads: &[f32]) -> Partial {
+/// The sums of a workgroup: the eight words of each invocation, lane by lane; then the lanes of each invocation; then the
+/// tree.
+fn sums(grads: &[f32]) -> Partial {
     let (mut small, mut middle, mut big) = ([0f32; WIDTH], [0f32; WIDTH], [0f32; WIDTH]);
     // That many words has an invocation; a shorter slice is no workgroup's.
     let Ok(words) = <&[[f32; WIDTH]; NORM_WORDS as usize]>::try_from(grads.as_chunks().0) else { return Partial::ZERO };
@@ -92,20 +94,10 @@ fn sums<const WIDTH: usize>(grads: &[f32]) -> Partial {
             big[i] += (DOWN * g) * (DOWN * g);
         }
     }
-    let sum = |x: &[f32]| match x {
-        [x, y, z, w] => (x + y) + (z + w),
-        _ => x[0],
-    };
-    let lanes = WIDTH / INVOCATIONS;
-    let invocation = |i: usize| {
-        let own = i * lanes..(i + 1) * lanes;
-        Partial {
-            small: sum(&small[own.clone()]),
-            middle: sum(&middle[own.clone()]),
-            big: sum(&big[own]),
-            first_bad: NONE,
-        }
-    };
+    let (small, middle, big) = (small.as_chunks().0, middle.as_chunks().0, big.as_chunks().0);
+    let sum = |[x, y, z, w]: [f32; 4]| (x + y) + (z + w);
+    let invocation =
+        |i: usize| Partial { small: sum(small[i]), middle: sum(middle[i]), big: sum(big[i]), first_bad: NONE };
     reduce(&std::array::from_fn(invocation))
 }
 

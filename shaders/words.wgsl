@@ -1,4 +1,4 @@
-// A word of four elements: what one load moves where the views allow it. `lanes1.wgsl` is the same for one element.
+// A word: four elements, of one buffer or another.
 
 alias Word = vec4<f32>;
 alias Bits = vec4<u32>;
