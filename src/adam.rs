@@ -182,13 +182,11 @@ impl Adam {
     pub fn twin(&self) -> cpu::Adam {
         let shared = &self.shared;
         let mut names = shared.names.iter().zip(&shared.lens);
-        let groups = shared.configs.iter().zip(&shared.group_lens).map(|(config, &len)| cpu::Group {
-            config: *config,
-            tensors: names
-                .by_ref()
-                .take(len)
-                .map(|(name, &len)| cpu::Tensor::new(name.clone(), len as usize))
-                .collect(),
+        let groups = shared.configs.iter().zip(&shared.group_lens).map(|(config, &len)| {
+            cpu::Group::new(
+                *config,
+                names.by_ref().take(len).map(|(name, &len)| cpu::Tensor::new(name.clone(), len as usize)).collect(),
+            )
         });
         cpu::Adam::like(&groups.collect::<Vec<_>>(), shared.options, &shared.launches)
     }

@@ -46,7 +46,7 @@ fn bias_corrections_on_the_device_are_within_2e_7_of_float64() {
     let groups = BETAS.map(|beta| {
         let (param, grad) = (gpu.buffer(&[1.0]), gpu.buffer(&[1.0]));
         let config = Config { lr: 1.0, beta1: beta, beta2: beta, ..Config::default() };
-        Group { config, tensors: vec![Tensor::new(format!("{beta}"), View::f32(&param), View::f32(&grad))] }
+        Group::new(config, vec![Tensor::new(format!("{beta}"), View::f32(&param), View::f32(&grad))])
     });
     let adam = Adam::new(&gpu.device, &groups, Options::default()).unwrap();
     // Elsewhere than on a CPU adapter the division may add 2.5 ulp and the root 4.5.

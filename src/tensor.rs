@@ -73,12 +73,19 @@ impl Tensor {
 }
 
 /// Tensors that share one configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     /// Which Adam, and how fast.
     pub config: Config,
     /// The tensors, in any order; neighbours in the same buffers share a launch whatever the order here.
     pub tensors: Vec<Tensor>,
+}
+
+impl Group {
+    /// Those tensors under that configuration.
+    pub fn new(config: Config, tensors: Vec<Tensor>) -> Self {
+        Self { config, tensors }
+    }
 }
 
 /// Checks all views of all groups and says where they are, each buffer by its place in the returned list.

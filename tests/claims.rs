@@ -16,13 +16,13 @@ enum Side<'a> {
 
 /// Checks a claim on the twin and then on the GPU, each from the same params. The name is for messages.
 fn both(config: Config, param: &[f32], mut claim: impl FnMut(&mut Side, &str)) {
-    let group = cpu::Group { config, tensors: vec![cpu::Tensor::new("x", param.len())] };
+    let group = cpu::Group::new(config, vec![cpu::Tensor::new("x", param.len())]);
     let twin = cpu::Adam::new(&[group], Options::default()).unwrap();
     claim(&mut Side::Twin { adam: twin, param: param.to_vec() }, "twin");
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(param), gpu.buffer(param));
     let tensors = vec![Tensor::new("x", View::f32(&param), View::f32(&grad))];
-    let adam = Adam::new(&gpu.device, &[Group { config, tensors }], Options::default()).unwrap();
+    let adam = Adam::new(&gpu.device, &[Group::new(config, tensors)], Options::default()).unwrap();
     claim(&mut Side::Gpu { gpu: &gpu, adam, param, grad }, "GPU");
 }
 

@@ -11,7 +11,7 @@ fn message(gpu: &Gpu, groups: &[Group], options: Options) -> String {
 }
 
 fn group(config: Config, tensors: Vec<Tensor>) -> Vec<Group> {
-    vec![Group { config, tensors }]
+    vec![Group::new(config, tensors)]
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn configurations() {
         ),
     ] {
         assert_eq!(message(&gpu, &group(config, vec![tensor()]), Options::default()), want);
-        let twin = cpu::Group { config, tensors: vec![cpu::Tensor::new("w", 8)] };
+        let twin = cpu::Group::new(config, vec![cpu::Tensor::new("w", 8)]);
         assert_eq!(cpu::Adam::new(&[twin], Options::default()).unwrap_err().to_string(), want);
     }
     for (clip, want) in [
@@ -131,15 +131,14 @@ fn views() {
         assert_eq!(message(&gpu, &group(Config::default(), tensors), Options::default()), want);
     }
     // A name must be unique over all groups, not only in its own.
-    let a =
-        |at| Group { config: Config::default(), tensors: vec![Tensor::new("a", p().range(at, 5), g().range(at, 5))] };
+    let a = |at| Group::new(Config::default(), vec![Tensor::new("a", p().range(at, 5), g().range(at, 5))]);
     assert!(message(&gpu, &[a(0), a(5)], Options::default()).contains("used twice"));
 }
 
 #[test]
 fn slots_of_the_twin() {
     let tensors = vec![cpu::Tensor::new("a", 2), cpu::Tensor::new("b", 3)];
-    let mut adam = cpu::Adam::new(&[cpu::Group { config: Config::default(), tensors }], Options::default()).unwrap();
+    let mut adam = cpu::Adam::new(&[cpu::Group::new(Config::default(), tensors)], Options::default()).unwrap();
     let (mut a, mut b) = ([1.0f32; 2], [1.0f32; 3]);
     let (mut grad_a, mut grad_b) = ([1.0f32; 2], [1.0f32; 2]);
     let error = adam.step(&mut [cpu::Slot { param: &mut a, grad: &mut grad_a }]).unwrap_err();
@@ -149,10 +148,9 @@ fn slots_of_the_twin() {
         .unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
     assert_eq!((a, adam.report().t), ([1.0; 2], 0), "nothing was changed");
-    let duplicate =
-        cpu::Group { config: Config::default(), tensors: vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)] };
+    let duplicate = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)]);
     assert!(cpu::Adam::new(&[duplicate], Options::default()).unwrap_err().to_string().contains("used twice"));
-    let empty = cpu::Group { config: Config::default(), tensors: vec![cpu::Tensor::new("a", 0)] };
+    let empty = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 0)]);
     assert!(cpu::Adam::new(&[empty], Options::default()).unwrap_err().to_string().contains("length 0"));
     assert!(cpu::Adam::new(&[], Options::default()).unwrap_err().to_string().contains("no tensors"));
 }

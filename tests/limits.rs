@@ -96,7 +96,7 @@ fn more_elements_than_a_binding_holds() {
             vec![Tensor::new("large", View::f32(&param).range(param_at, len), View::f32(&grad).range(grad_at, len))];
         let config = Config { lr: 0.5, eps: 0.0, ..Config::default() };
         let options = Options { guard: true, ..Options::default() };
-        let adam = Adam::new(&gpu.device, &[Group { config, tensors }], options).unwrap();
+        let adam = Adam::new(&gpu.device, &[Group::new(config, tensors)], options).unwrap();
         assert!(adam.dispatches() >= 5);
         gpu.step(&adam);
         // With a constant gradient and no eps each step is the learning rate.
@@ -120,7 +120,7 @@ fn limits_that_are_too_small_are_named() {
             .chunks(2)
             .enumerate()
             .map(|(i, b)| Tensor::new(format!("t{i}"), View::f32(&b[0]), View::f32(&b[1])));
-        let groups = tensors.map(|tensor| Group { config: Config::default(), tensors: vec![tensor] });
+        let groups = tensors.map(|tensor| Group::new(Config::default(), vec![tensor]));
         Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), Options::default()).err()
     };
     assert_eq!(

@@ -213,11 +213,11 @@ fn param_and_grad_may_share_a_buffer() {
         let buffer = gpu.buffer(&values);
         let view = |at: usize| View::f32(&buffer).range(at as u64, len as u64);
         let tensors = vec![Tensor::new("shared", view(param), view(grad))];
-        let shared = Adam::new(&gpu.device, &[Group { config: configs()[1], tensors }], options).unwrap();
+        let shared = Adam::new(&gpu.device, &[Group::new(configs()[1], tensors)], options).unwrap();
         let (apart_param, apart_grad) =
             (gpu.buffer(&values[param..param + len]), gpu.buffer(&values[grad..grad + len]));
         let tensors = vec![Tensor::new("apart", View::f32(&apart_param), View::f32(&apart_grad))];
-        let apart = Adam::new(&gpu.device, &[Group { config: configs()[1], tensors }], options).unwrap();
+        let apart = Adam::new(&gpu.device, &[Group::new(configs()[1], tensors)], options).unwrap();
         gpu.steps(&shared, 10);
         gpu.steps(&apart, 10);
         let all = gpu.read(&buffer);
@@ -235,7 +235,7 @@ fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
     let mut run = Scene::scattered(&[5000, 17, 20_001], &configs()[..1], options).start(&gpu);
     let lens = [5000, 17, 20_001];
     let tensors = lens.iter().enumerate().map(|(i, &len)| cpu::Tensor::new(format!("tensor{i}"), len)).collect();
-    run.twin = cpu::Adam::new(&[cpu::Group { config: configs()[0], tensors }], options).unwrap();
+    run.twin = cpu::Adam::new(&[cpu::Group::new(configs()[0], tensors)], options).unwrap();
     run.steps(&gpu, 20);
     run.assert_same(&gpu);
 }

@@ -151,7 +151,7 @@ fn run(
         let view = |buffer: &Buffer| View::f32(buffer).range(at as u64, len as u64);
         Tensor::new(format!("tensor {i}"), view(&params[buffer]), view(&grads[buffer]))
     });
-    let group = Group { config: case.config, tensors: tensors.collect() };
+    let group = Group::new(case.config, tensors.collect());
     let adam = Adam::new(device, &[group], case.options)?;
     let mut twin = adam.twin();
 

@@ -17,7 +17,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let grad = buffer(&device, BufferUsages::STORAGE);
     let config = Config { lr: 0.05, ..Config::default() };
     let tensors = vec![Tensor::new("x", View::f32(&param), View::f32(&grad))];
-    let adam = Adam::new(&device, &[Group { config, tensors }], Options::default())?;
+    let adam = Adam::new(&device, &[Group::new(config, tensors)], Options::default())?;
 
     let module = device.create_shader_module(include_wgsl!("grad.wgsl"));
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -27,14 +27,8 @@ impl<'a> Cpu<'a> {
         let [decaying, plain] = setup.configs();
         let tensor = cpu::Tensor::new;
         let groups = [
-            cpu::Group {
-                config: decaying,
-                tensors: vec![tensor("w1", network.w1().len()), tensor("w2", network.w2().len())],
-            },
-            cpu::Group {
-                config: plain,
-                tensors: vec![tensor("b1", network.b1().len()), tensor("b2", network.b2().len())],
-            },
+            cpu::Group::new(decaying, vec![tensor("w1", network.w1().len()), tensor("w2", network.w2().len())]),
+            cpu::Group::new(plain, vec![tensor("b1", network.b1().len()), tensor("b2", network.b2().len())]),
         ];
         Ok(Self {
             grad: vec![0.0; network.len()],

@@ -50,8 +50,8 @@ impl Gpu {
         };
         let [decaying, plain] = setup.configs();
         let groups = [
-            Group { config: decaying, tensors: vec![tensor("w1", network.w1()), tensor("w2", network.w2())] },
-            Group { config: plain, tensors: vec![tensor("b1", network.b1()), tensor("b2", network.b2())] },
+            Group::new(decaying, vec![tensor("w1", network.w1()), tensor("w2", network.w2())]),
+            Group::new(plain, vec![tensor("b1", network.b1()), tensor("b2", network.b2())]),
         ];
         let adam = Adam::new(&device, &groups, setup.options())?;
 

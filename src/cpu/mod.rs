@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use wgpu_adam::{Config, Options, cpu};
-//! let group = cpu::Group { config: Config { lr: 0.1, ..Config::default() }, tensors: vec![cpu::Tensor::new("w", 2)] };
+//! let group = cpu::Group::new(Config { lr: 0.1, ..Config::default() }, vec![cpu::Tensor::new("w", 2)]);
 //! let mut adam = cpu::Adam::new(&[group], Options::default())?;
 //! let mut w = [1.0, -2.0];
 //! for _ in 0..200 {
@@ -52,12 +52,19 @@ impl Tensor {
 }
 
 /// Tensors that share one configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     /// Which Adam, and how fast.
     pub config: Config,
     /// The tensors.
     pub tensors: Vec<Tensor>,
+}
+
+impl Group {
+    /// Those tensors under that configuration.
+    pub fn new(config: Config, tensors: Vec<Tensor>) -> Self {
+        Self { config, tensors }
+    }
 }
 
 /// One tensor's values for one step.

@@ -158,15 +158,17 @@ impl Scene {
         let grads = fill(&self.grads, 2);
         let buffers = |values: &[Vec<f32>]| values.iter().map(|v| gpu.buffer(v)).collect::<Vec<_>>();
         let (param_buffers, grad_buffers) = (buffers(&params), buffers(&grads));
-        let groups = self.configs.iter().enumerate().map(|(g, config)| Group {
-            config: *config,
-            tensors: (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
-                .map(|(i, s)| {
-                    let view = |buffer: &Buffer, at: usize| View::f32(buffer).range(at as u64, s.len as u64);
-                    let (param, grad) = (&param_buffers[s.buffers.0], &grad_buffers[s.buffers.1]);
-                    Tensor::new(format!("tensor{i}"), view(param, s.param), view(grad, s.grad))
-                })
-                .collect(),
+        let groups = self.configs.iter().enumerate().map(|(g, config)| {
+            Group::new(
+                *config,
+                (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
+                    .map(|(i, s)| {
+                        let view = |buffer: &Buffer, at: usize| View::f32(buffer).range(at as u64, s.len as u64);
+                        let (param, grad) = (&param_buffers[s.buffers.0], &grad_buffers[s.buffers.1]);
+                        Tensor::new(format!("tensor{i}"), view(param, s.param), view(grad, s.grad))
+                    })
+                    .collect(),
+            )
         });
         let adam = Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), self.options).unwrap();
         let twin = adam.twin();
