@@ -1,5 +1,7 @@
 //! What the user asks for: plain structs with `Default`, and the checks that they make sense.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Variant};
 
 /// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
@@ -28,7 +30,8 @@ use crate::{Error, Variant};
 /// let adamw = Config { lr: 3e-4, decay: Decay::Decoupled(0.01), ..Config::default() };
 /// assert_eq!(adamw.beta2, 0.999);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Learning rate α, the step's size: finite and not negative. Each step moves a parameter by at most about `lr`.
     pub lr: f64,
@@ -67,7 +70,7 @@ impl Default for Config {
 }
 
 /// Weight decay, and where it enters the update.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Decay {
     /// No decay.
     #[default]
@@ -79,7 +82,8 @@ pub enum Decay {
 }
 
 /// What holds for all groups of one optimizer.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Gradient clipping, before the moments.
     pub clip: Clip,
@@ -92,7 +96,7 @@ pub struct Options {
 }
 
 /// Gradient clipping.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Clip {
     /// No clipping.
     #[default]

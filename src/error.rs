@@ -53,10 +53,48 @@ pub enum Error {
     )]
     TooClose { tensor: String, align: u64, param_begin: u64, param_end: u64, grad_begin: u64, grad_end: u64 },
 
+    // --- a saved state ---
+    /// The bytes are no state, or a damaged one, or its parts do not fit together.
+    #[error("this is no state that can be used: {reason}")]
+    BadState { reason: String },
+    /// The state was written by a later version of this crate.
+    #[error("the state's version is {given}, but must be at most {need}")]
+    StateVersion { given: u32, need: u32 },
+    /// The state is of an optimizer with another number of groups.
+    #[error("the state has {given} groups, but the optimizer has {need}")]
+    StateGroups { given: usize, need: usize },
+    /// The state's group has another rule. Other differences of a configuration do no harm.
+    #[error("group {group}: the state is of the rule {given}, but the optimizer has {need}")]
+    StateVariant { group: usize, given: String, need: String },
+    /// The optimizer has a tensor that the state has not.
+    #[error("tensor `{tensor}` is not in the state")]
+    NotInState { tensor: String },
+    /// The state has a tensor that the optimizer has not.
+    #[error("tensor `{tensor}` of the state is not in the optimizer")]
+    OnlyInState { tensor: String },
+    /// The state has something else of a tensor than the optimizer.
+    #[error("tensor `{tensor}`: {what} is {given} in the state, but must be {need}")]
+    StateDiffers { tensor: String, what: &'static str, given: String, need: String },
+    /// Steps were applied or skipped while the state was being read, so that its parts are of different steps.
+    #[error(
+        "the state was read in several parts, and meanwhile the optimizer went from {began} to {ended} steps, applied \
+         or skipped: submit no step until it is read, or read it at once with a larger staging buffer"
+    )]
+    StateMoved { began: u64, ended: u64 },
+    /// A file could not be written or read.
+    #[error("{what} `{path}` failed: {reason}")]
+    File { what: &'static str, path: String, reason: String },
+
     // --- the device ---
     /// The device's limits do not allow this.
     #[error("the device's limit {limit} is {given}, but {need} is needed")]
     Limit { limit: &'static str, given: u64, need: u64 },
+    /// The device's memory is not enough.
+    #[error("{what}: the device is out of memory")]
+    OutOfMemory { what: &'static str },
+    /// The device refused something: it was lost, or a buffer was destroyed, for example.
+    #[error("{what}: the device reported an error: {reason}")]
+    Device { what: &'static str, reason: String },
     /// A buffer could not be mapped for reading (the device was lost, for example).
     #[error("reading back {what} failed: {reason}")]
     Readback { what: &'static str, reason: String },

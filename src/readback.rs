@@ -1,13 +1,17 @@
 //! The one asynchronous readback: native and browser alike, and without blocking.
 
 use std::future::{Future, poll_fn};
+use std::ops::RangeBounds;
 use std::pin::pin;
 use std::task::Poll;
 
 use futures_intrusive::channel::shared::oneshot_channel;
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, PollType, Queue};
+use wgpu::{
+    Buffer, BufferAddress, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, PollType, Queue,
+};
 
 use crate::Error;
+use crate::faults::scoped;
 
 /// A range of a buffer, in bytes: multiples of 4, and the buffer has usage `COPY_SRC`.
 pub(crate) struct Source<'a> {
@@ -23,38 +27,52 @@ pub(crate) fn read(
     what: &'static str,
     sources: &[Source],
 ) -> impl Future<Output = Result<Vec<u8>, Error>> + use<> {
-    let staging = device.create_buffer(&BufferDescriptor {
-        label: Some("wgpu-adam readback"),
-        size: sources.iter().map(|s| s.bytes).sum::<u64>().max(4),
-        usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
-        mapped_at_creation: false,
+    let bytes = sources.iter().map(|s| s.bytes).sum::<u64>();
+    let (staging, submitted) = scoped(device, "reading back", || {
+        let staging = device.create_buffer(&BufferDescriptor {
+            label: Some("wgpu-adam readback"),
+            size: bytes.max(4),
+            usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let descriptor = CommandEncoderDescriptor { label: Some("wgpu-adam readback") };
+        let mut encoder = device.create_command_encoder(&descriptor);
+        let mut to = 0;
+        for source in sources {
+            encoder.copy_buffer_to_buffer(source.buffer, source.offset, &staging, to, source.bytes);
+            to += source.bytes;
+        }
+        queue.submit([encoder.finish()]);
+        staging
     });
-    let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam readback") });
-    let mut to = 0;
-    for source in sources {
-        encoder.copy_buffer_to_buffer(source.buffer, source.offset, &staging, to, source.bytes);
-        to += source.bytes;
-    }
-    queue.submit([encoder.finish()]);
     let device = device.clone();
     async move {
-        map(&device, &staging).await.map_err(|reason| Error::Readback { what, reason })?;
-        let bytes = staging.slice(..to).get_mapped_range();
+        submitted.await?;
+        map(&device, &staging, MapMode::Read, ..).await.map_err(|reason| Error::Readback { what, reason })?;
+        let bytes = staging.slice(..bytes).get_mapped_range();
         let bytes = bytes.map_err(|e| Error::Readback { what, reason: e.to_string() })?.to_vec();
         staging.unmap();
         Ok(bytes)
     }
 }
 
-/// Maps a buffer for reading. On native somebody must poll the device for the callback to run, so each poll of this
+/// Maps a buffer. On native somebody must poll the device for the callback to run, so each poll of this
 /// future does (it looks and does not wait) and asks to be polled again. In a browser the event loop runs the callback,
 /// and polling again at once would only keep it from that.
-async fn map(device: &Device, buffer: &Buffer) -> Result<(), String> {
+pub(crate) async fn map(
+    device: &Device,
+    buffer: &Buffer,
+    mode: MapMode,
+    range: impl RangeBounds<BufferAddress>,
+) -> Result<(), String> {
     let (sender, receiver) = oneshot_channel();
-    buffer.map_async(MapMode::Read, .., move |result| {
-        // The receiver is gone only where the future was dropped; then nobody wants to know.
-        let _ = sender.send(result);
+    let ((), asked) = scoped(device, "mapping", || {
+        buffer.map_async(mode, range, move |result| {
+            // The receiver is gone only where the future was dropped; then nobody wants to know.
+            let _ = sender.send(result);
+        });
     });
+    asked.await.map_err(|e| e.to_string())?;
     let mut mapped = pin!(receiver.receive());
     poll_fn(|context| {
         if cfg!(not(target_arch = "wasm32"))

@@ -3,6 +3,8 @@
 //! To add one: its line in [`Variant`] here with its code in `Settings::new`; what depends on time in `Scalars::new` of
 //! `clock.rs` and in `tick_group` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in `cpu/rules.rs`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 use crate::config::{below_one, rate};
 
@@ -11,7 +13,8 @@ use crate::config::{below_one, rate};
 /// `param = param - lr*u`, and decoupled decay comes beside it, as in [`Config`](crate::Config).
 ///
 /// What a rule does not name, it neither stores nor moves: Lion has no `v`, plain RMSProp no `m`, plain SGD neither.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Variant {
     /// `u = m_hat / (sqrt(v_hat + eps_root) + eps)`. Kingma & Ba 2015, Algorithm 1; with
     /// [`Decay::Decoupled`](crate::Decay::Decoupled) AdamW.
@@ -99,14 +102,20 @@ pub(crate) enum Rule {
 
 /// What is remembered of an element between steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
+#[non_exhaustive]
+pub enum Memory {
+    /// First moment.
     M,
+    /// Second moment.
     V,
+    /// AMSGrad's largest second moment so far.
     VMax,
 }
 
 impl Memory {
-    /// Its name in WGSL and its binding.
+    pub(crate) const ALL: [Self; 3] = [Self::M, Self::V, Self::VMax];
+
+    /// Its name here and in WGSL.
     pub fn name(self) -> &'static str {
         match self {
             Self::M => "m",
@@ -115,7 +124,7 @@ impl Memory {
         }
     }
 
-    pub fn binding(self) -> u32 {
+    pub(crate) fn binding(self) -> u32 {
         match self {
             Self::M => 3,
             Self::V => 4,
