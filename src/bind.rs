@@ -7,7 +7,6 @@ use bytemuck::{Pod, Zeroable, bytes_of, cast_slice};
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, BufferBinding, BufferDescriptor,
     BufferSize, BufferUsages, ComputePipeline, Device,
-    util::{BufferInitDescriptor, DeviceExt},
 };
 
 use crate::adam::{Adam, Dispatch, LaunchState, Shared};
@@ -16,8 +15,9 @@ use crate::cpu::bad_bits;
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
 use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
+use crate::roster::Roster;
 use crate::variant::Memory;
-use crate::{Clip, Error, Group, Options};
+use crate::{Clip, Error, Options};
 
 /// `Launch` in `launch.wgsl`.
 #[repr(C)]
@@ -76,10 +76,14 @@ struct Sizes {
     partials: u64,
 }
 
+/// The pipelines in use.
+pub(crate) type Pipelines = HashMap<Kernel, (ComputePipeline, BindGroupLayout)>;
+
 /// What is needed while an `Adam` is made.
 pub(crate) struct Builder<'a> {
     device: &'a Device,
     limits: Limits,
+    roster: Roster,
     shared: Shared,
     buffers: &'a [Buffer],
     sizes: Sizes,
@@ -90,14 +94,14 @@ impl<'a> Builder<'a> {
     /// Plans the launches and checks that the device can run them.
     pub fn new(
         device: &'a Device,
-        groups: &[Group],
+        roster: Roster,
         options: Options,
         placed: &[Placed],
         buffers: &'a [Buffer],
     ) -> Result<Self, Error> {
         let limits = limits(device);
         let launches = plan::plan(placed, &limits)?;
-        let tensors = || groups.iter().flat_map(|g| &g.tensors);
+        let tensors = || roster.groups.iter().flat_map(|g| &g.tensors);
         let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
         let mut first_partials = Vec::new();
         let mut partials = 0;
@@ -113,18 +117,18 @@ impl<'a> Builder<'a> {
             lens: tensors().map(|t| t.param.len).collect(),
             launches,
             partials: first_partials,
-            configs: groups.iter().map(|g| g.config).collect(),
-            group_lens: groups.iter().map(|g| g.tensors.len()).collect(),
+            clocks: roster.clocks.clone(),
+            of_tensor: roster.of_tensor.clone(),
             options,
         };
-        let count = groups.len() as u64;
+        let count = roster.clocks.len() as u64;
         let sizes = Sizes {
             settings: size_of::<Settings>() as u64 * count,
             clock: size_of::<ClockHead>() as u64 + size_of::<GroupClock>() as u64 * count,
             slots: UNIFORM_STRIDE * count,
             partials: 16 * partials.max(1),
         };
-        let builder = Self { device, limits, shared, buffers, sizes, partials };
+        let builder = Self { device, limits, roster, shared, buffers, sizes, partials };
         builder.check()?;
         Ok(builder)
     }
@@ -172,20 +176,22 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    pub fn build(self) -> Result<Adam, Error> {
+    /// Makes what the device must have. Pipelines that there are already are used.
+    pub fn build(self, mut pipelines: Pipelines) -> Result<Adam, Error> {
         let (shared, sizes, options) = (&self.shared, &self.sizes, &self.shared.options);
-        let settings: Vec<Settings> = shared.configs.iter().map(Settings::new).collect();
+        let settings = self.roster.settings();
         let head = ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let settings = self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&settings));
+        let settings =
+            self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&settings))?;
         let mut clock = bytes_of(&head).to_vec();
         clock.resize(sizes.clock as usize, 0);
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-        let clock = self.filled("clock", usage, &clock);
+        let clock = self.filled("clock", usage, &clock)?;
         let slots =
             self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
         let control = Control {
-            groups: shared.configs.len() as u32,
+            groups: shared.clocks.len() as u32,
             partials: self.partials as u32,
             guard: options.guard.into(),
             clip: matches!(options.clip, Clip::GlobalNorm(_)).into(),
@@ -194,14 +200,13 @@ impl<'a> Builder<'a> {
             nan: f32::NAN.to_bits(),
             pad: 0,
         };
-        let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control));
-        let uniforms = self.launch_uniforms();
-        let state: Vec<LaunchState> = shared.launches.iter().map(|launch| self.memories(launch)).collect();
+        let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control))?;
+        let uniforms = self.launch_uniforms()?;
+        let state =
+            shared.launches.iter().map(|launch| self.memories(launch)).collect::<Result<Vec<LaunchState>, _>>()?;
 
-        let mut built = HashMap::new();
         let mut dispatch = |kernel: Kernel, workgroups, bindings: &[(u32, BindingResource)]| {
-            let (pipeline, layout): &(ComputePipeline, BindGroupLayout) =
-                built.entry(kernel).or_insert_with(|| kernel.build(self.device));
+            let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(self.device));
             let entries: Vec<BindGroupEntry> = bindings
                 .iter()
                 .map(|(binding, resource)| BindGroupEntry { binding: *binding, resource: resource.clone() })
@@ -216,7 +221,7 @@ impl<'a> Builder<'a> {
         if options.reads_norm() {
             for (i, launch) in shared.launches.iter().enumerate() {
                 let spans = launch.norm_spans();
-                let table = self.table("norm pieces", launch, &spans, NORM_WORDS);
+                let table = self.table("norm pieces", launch, &spans, NORM_WORDS)?;
                 let mut bindings = vec![(0, uniform(i)), (2, whole(&launch.grad)), (3, partials.as_entire_binding())];
                 bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
                 let kernel = Kernel::Norm(shape(launch, &spans));
@@ -228,7 +233,7 @@ impl<'a> Builder<'a> {
         dispatches.push(dispatch(Kernel::Tick, 1, &bindings));
         for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
             let spans = launch.update_spans();
-            let table = self.table("update pieces", launch, &spans, UPDATE_WORDS);
+            let table = self.table("update pieces", launch, &spans, UPDATE_WORDS)?;
             let mut bindings = vec![(0, uniform(i)), (1, whole(&launch.param)), (2, whole(&launch.grad))];
             let memories = launch.rule.memories().iter().zip(state);
             bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
@@ -249,12 +254,14 @@ impl<'a> Builder<'a> {
             clock,
             #[cfg(test)]
             slots,
+            roster: self.roster,
+            pipelines,
             shared: Arc::new(self.shared),
         })
     }
 
     /// The uniforms of all launches, one behind the other.
-    fn launch_uniforms(&self) -> Buffer {
+    fn launch_uniforms(&self) -> Result<Buffer, Error> {
         let shared = &self.shared;
         let mut bytes = vec![0; shared.launches.len() * UNIFORM_STRIDE as usize];
         for ((launch, &partial), to) in
@@ -277,18 +284,19 @@ impl<'a> Builder<'a> {
     }
 
     /// What each workgroup owns, where there are several spans.
-    fn table(&self, label: &str, launch: &Launch, spans: &[Span], words: u64) -> Option<Buffer> {
-        (spans.len() > 1).then(|| self.filled(label, BufferUsages::STORAGE, cast_slice(&launch.pieces(spans, words))))
+    fn table(&self, label: &str, launch: &Launch, spans: &[Span], words: u64) -> Result<Option<Buffer>, Error> {
+        let filled = || self.filled(label, BufferUsages::STORAGE, cast_slice(&launch.pieces(spans, words)));
+        (spans.len() > 1).then(filled).transpose()
     }
 
     /// What the launch's rule remembers. wgpu's buffers begin as zeros; some second moments begin with something else.
-    fn memories(&self, launch: &Launch) -> LaunchState {
+    fn memories(&self, launch: &Launch) -> Result<LaunchState, Error> {
         let elements = launch.words * LANES as u32;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let initial = |segment: &Segment| self.shared.configs[segment.group as usize].variant.initial();
+        let initial = |segment: &Segment| self.roster.config(segment.group as usize).variant.initial();
         let memories = launch.rule.memories().iter().map(|memory| {
             if *memory != Memory::V || launch.segments.iter().all(|segment| initial(segment) == 0.0) {
-                return self.empty(memory.name(), usage, u64::from(elements) * 4);
+                return Ok(self.empty(memory.name(), usage, u64::from(elements) * 4));
             }
             let mut values = vec![0.0; elements as usize];
             for segment in &launch.segments {
@@ -305,9 +313,16 @@ impl<'a> Builder<'a> {
         self.device.create_buffer(&descriptor)
     }
 
-    fn filled(&self, label: &str, usage: BufferUsages, contents: &[u8]) -> Buffer {
+    /// wgpu's own `create_buffer_init` panics where there is no memory.
+    fn filled(&self, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {
         let label = format!("wgpu-adam {label}");
-        self.device.create_buffer_init(&BufferInitDescriptor { label: Some(&label), contents, usage })
+        let size = contents.len() as u64;
+        let descriptor = BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: true };
+        let buffer = self.device.create_buffer(&descriptor);
+        let failed = |e: wgpu::MapRangeError| Error::Device { what: "filling a buffer", reason: e.to_string() };
+        buffer.get_mapped_range_mut(..).map_err(failed)?.copy_from_slice(contents);
+        buffer.unmap();
+        Ok(buffer)
     }
 }
 

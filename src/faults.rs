@@ -5,35 +5,43 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wgpu::{Device, ErrorFilter};
+use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
 
 use crate::Error;
 
-/// Does something with the device; the future says what went wrong, the worst first. On native it is ready at once.
-pub(crate) fn scoped<T>(
-    device: &Device,
-    what: &'static str,
-    f: impl FnOnce() -> T,
-) -> (T, impl Future<Output = Result<(), Error>> + use<T>) {
-    let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
-    let internal = device.push_error_scope(ErrorFilter::Internal);
-    let validation = device.push_error_scope(ErrorFilter::Validation);
-    let result = f();
-    // The last first, as they are a stack.
-    let (validation, internal, memory) = (validation.pop(), internal.pop(), memory.pop());
-    let outcome = async move {
-        for found in [memory.await, internal.await, validation.await] {
-            match found {
-                None => {}
-                Some(wgpu::Error::OutOfMemory { .. }) => return Err(Error::OutOfMemory { what }),
-                Some(wgpu::Error::Internal { description: reason, .. } | wgpu::Error::Validation { description: reason, .. }) => {
-                    return Err(Error::Device { what, reason });
+/// Error scopes of all kinds, open until they are closed. They nest, and are of the thread that opened them.
+pub(crate) struct Scopes {
+    // In the order in which they are closed, also where they are dropped: they are a stack.
+    validation: ErrorScopeGuard,
+    internal: ErrorScopeGuard,
+    memory: ErrorScopeGuard,
+}
+
+impl Scopes {
+    pub fn open(device: &Device) -> Self {
+        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
+        let internal = device.push_error_scope(ErrorFilter::Internal);
+        Self { validation: device.push_error_scope(ErrorFilter::Validation), internal, memory }
+    }
+
+    /// What went wrong since they were opened, the worst first; `what` says what was being done. On native the future is
+    /// ready at once.
+    pub fn close(self, what: &'static str) -> impl Future<Output = Result<(), Error>> + use<> {
+        let (validation, internal, memory) = (self.validation.pop(), self.internal.pop(), self.memory.pop());
+        async move {
+            for found in [memory.await, internal.await, validation.await] {
+                match found {
+                    None => {}
+                    Some(wgpu::Error::OutOfMemory { .. }) => return Err(Error::OutOfMemory { what }),
+                    Some(
+                        wgpu::Error::Internal { description: reason, .. }
+                        | wgpu::Error::Validation { description: reason, .. },
+                    ) => return Err(Error::Device { what, reason }),
                 }
             }
+            Ok(())
         }
-        Ok(())
-    };
-    (result, outcome)
+    }
 }
 
 /// The outcome of a future that is ready, as those of error scopes are on native. In a browser it is not known yet; then

@@ -147,7 +147,8 @@ impl State {
             }
         }
         let crc = checksum(&json, entries.iter().map(|(name, e)| (name.as_str(), e.dtype, &e.shape[..], &*e.data)));
-        let metadata = [("format", FORMAT.to_owned()), ("version", VERSION.to_string()), ("state", json), ("crc32", crc)];
+        let metadata =
+            [("format", FORMAT.to_owned()), ("version", VERSION.to_string()), ("state", json), ("crc32", crc)];
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         safetensors::serialize(entries.iter().map(|(name, entry)| (name, entry)), Some(metadata))
             .map_err(|e| bad(e.to_string()))
@@ -186,7 +187,8 @@ impl State {
         let mut views: HashMap<&str, _> = views.into_iter().collect();
         let mut state = head.state()?;
         for tensor in &mut state.tensors {
-            let group = state.clocks.get(tensor.clock).and_then(|clock| Some((clock.t, state.groups.get(clock.group)?)));
+            let group =
+                state.clocks.get(tensor.clock).and_then(|clock| Some((clock.t, state.groups.get(clock.group)?)));
             let Some((t, group)) = group else {
                 return Err(bad(format!("tensor `{}` has clock {}, which is none", tensor.name, tensor.clock)));
             };
@@ -218,7 +220,8 @@ impl State {
             lr: clock.lr.into(),
             powers: Some(clock.powers.map(|power| format!("{power:016x}"))),
         };
-        let tensor = |tensor: &TensorState| TensorHead { name: tensor.name.clone(), clock: tensor.clock, len: tensor.len };
+        let tensor =
+            |tensor: &TensorState| TensorHead { name: tensor.name.clone(), clock: tensor.clock, len: tensor.len };
         Head {
             t: self.t,
             skipped: self.skipped,

@@ -8,14 +8,21 @@ mod bind;
 mod clock;
 mod config;
 pub mod cpu;
+#[cfg(not(target_arch = "wasm32"))]
+mod disk;
 mod error;
+mod faults;
+mod file;
+mod home;
 mod kernels;
 mod plan;
 pub mod preset;
 mod readback;
 mod report;
+mod roster;
 mod state;
 mod tensor;
+mod transfer;
 mod variant;
 
 #[cfg(test)]
@@ -32,6 +39,7 @@ pub use adam::Adam;
 pub use config::{Clip, Config, Decay, Options};
 pub use error::Error;
 pub use report::{GroupReport, Report};
-pub use state::{Moments, State};
+pub use state::{ClockState, GroupState, MemoryState, State, TensorState};
 pub use tensor::{Format, Group, Tensor, View};
-pub use variant::Variant;
+pub use transfer::{Progress, Transfer};
+pub use variant::{Memory, Variant};

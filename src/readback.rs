@@ -11,7 +11,7 @@ use wgpu::{
 };
 
 use crate::Error;
-use crate::faults::scoped;
+use crate::faults::Scopes;
 
 /// A range of a buffer, in bytes: multiples of 4, and the buffer has usage `COPY_SRC`.
 pub(crate) struct Source<'a> {
@@ -28,23 +28,21 @@ pub(crate) fn read(
     sources: &[Source],
 ) -> impl Future<Output = Result<Vec<u8>, Error>> + use<> {
     let bytes = sources.iter().map(|s| s.bytes).sum::<u64>();
-    let (staging, submitted) = scoped(device, "reading back", || {
-        let staging = device.create_buffer(&BufferDescriptor {
-            label: Some("wgpu-adam readback"),
-            size: bytes.max(4),
-            usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let descriptor = CommandEncoderDescriptor { label: Some("wgpu-adam readback") };
-        let mut encoder = device.create_command_encoder(&descriptor);
-        let mut to = 0;
-        for source in sources {
-            encoder.copy_buffer_to_buffer(source.buffer, source.offset, &staging, to, source.bytes);
-            to += source.bytes;
-        }
-        queue.submit([encoder.finish()]);
-        staging
+    let scopes = Scopes::open(device);
+    let staging = device.create_buffer(&BufferDescriptor {
+        label: Some("wgpu-adam readback"),
+        size: bytes.max(4),
+        usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
+        mapped_at_creation: false,
     });
+    let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam readback") });
+    let mut to = 0;
+    for source in sources {
+        encoder.copy_buffer_to_buffer(source.buffer, source.offset, &staging, to, source.bytes);
+        to += source.bytes;
+    }
+    queue.submit([encoder.finish()]);
+    let submitted = scopes.close("reading back");
     let device = device.clone();
     async move {
         submitted.await?;
@@ -66,13 +64,12 @@ pub(crate) async fn map(
     range: impl RangeBounds<BufferAddress>,
 ) -> Result<(), String> {
     let (sender, receiver) = oneshot_channel();
-    let ((), asked) = scoped(device, "mapping", || {
-        buffer.map_async(mode, range, move |result| {
-            // The receiver is gone only where the future was dropped; then nobody wants to know.
-            let _ = sender.send(result);
-        });
+    let scopes = Scopes::open(device);
+    buffer.map_async(mode, range, move |result| {
+        // The receiver is gone only where the future was dropped; then nobody wants to know.
+        let _ = sender.send(result);
     });
-    asked.await.map_err(|e| e.to_string())?;
+    scopes.close("mapping").await.map_err(|e| e.to_string())?;
     let mut mapped = pin!(receiver.receive());
     poll_fn(|context| {
         if cfg!(not(target_arch = "wasm32"))

@@ -28,7 +28,7 @@ pub struct Report {
 /// A group's part of a [`Report`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupReport {
-    /// Steps applied to this group.
+    /// Steps applied to this group: to those of its tensors that were there first.
     pub t: u64,
     /// Learning rate of the last of them.
     pub lr: f32,
@@ -61,8 +61,22 @@ pub(crate) struct GroupClock {
 pub(crate) const NONE: u32 = u32::MAX;
 
 impl Report {
-    /// `bad_tensor` says which tensor has an element of the launch that wrote a partial.
-    pub(crate) fn new(head: &ClockHead, groups: &[GroupClock], norm: bool, bad_tensor: Option<String>) -> Self {
+    /// `bad_tensor` says which tensor has an element of the launch that wrote a partial; `of` the group of each clock.
+    pub(crate) fn new(
+        head: &ClockHead,
+        of: &[usize],
+        clocks: &[GroupClock],
+        norm: bool,
+        bad_tensor: Option<String>,
+    ) -> Self {
+        let mut groups: Vec<GroupReport> = Vec::new();
+        for (&group, clock) in of.iter().zip(clocks) {
+            let known = groups.len();
+            groups.resize(known.max(group + 1), GroupReport { t: 0, lr: 0.0 });
+            if group >= known || groups[group].t < clock.t.into() {
+                groups[group] = GroupReport { t: clock.t.into(), lr: clock.lr };
+            }
+        }
         Self {
             t: head.applied.into(),
             skipped: head.skipped.into(),
@@ -70,7 +84,7 @@ impl Report {
             bad_tensor,
             grad_norm: norm.then_some(head.grad_norm),
             clip_coef: head.clip_coef,
-            groups: groups.iter().map(|g| GroupReport { t: g.t.into(), lr: g.lr }).collect(),
+            groups,
         }
     }
 }

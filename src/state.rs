@@ -1,9 +1,11 @@
 //! What an optimizer remembers between steps, as plain numbers: all that a run needs to go on exactly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use bytemuck::{bytes_of, cast_slice};
 
 use crate::clock::{Powers, Settings};
-use crate::report::GroupClock;
+use crate::report::{ClockHead, GroupClock, NONE};
 use crate::variant::{Memory, Rule};
 use crate::{Config, Error, Format, Options};
 
@@ -110,10 +112,7 @@ impl TensorState {
     }
 
     fn values(&self, memory: Memory) -> Vec<f32> {
-        let Some(found) = self.memories.iter().find(|m| m.memory == memory) else { return Vec::new() };
-        match found.format {
-            Format::F32 => found.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        }
+        self.memories.iter().find(|m| m.memory == memory).map_or_else(Vec::new, MemoryState::values)
     }
 }
 
@@ -122,15 +121,32 @@ impl MemoryState {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self { memory, format: Format::F32, bytes }
     }
+
+    /// The elements as numbers.
+    pub fn values(&self) -> Vec<f32> {
+        match self.format {
+            Format::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        }
+    }
 }
 
-/// What an optimizer has of a tensor, for a state to be held against.
-pub(crate) struct Wanted<'a> {
-    pub name: &'a str,
-    pub group: usize,
+/// What an optimizer has of a tensor, without the values.
+#[derive(Clone, Debug)]
+pub(crate) struct Outline {
+    pub name: String,
+    pub clock: usize,
     pub len: u64,
-    /// What is remembered of it, in which format and how many bytes.
+    /// What is remembered of it, in which format and in how many bytes.
     pub memories: Vec<(Memory, Format, u64)>,
+}
+
+impl Outline {
+    /// With zeros for values.
+    pub fn zeros(self) -> TensorState {
+        let memory = |(memory, format, bytes)| MemoryState { memory, format, bytes: vec![0; bytes as usize] };
+        let memories = self.memories.into_iter().map(memory).collect();
+        TensorState { name: self.name, clock: self.clock, len: self.len, memories }
+    }
 }
 
 impl State {
@@ -154,9 +170,9 @@ impl State {
                 return bad(format!("the last rate of clock {i} is {}, but must be finite and not negative", clock.lr));
             }
         }
-        let mut names = HashMap::new();
+        let mut names = HashSet::new();
         for tensor in &self.tensors {
-            if names.insert(&tensor.name, ()).is_some() {
+            if !names.insert(&tensor.name) {
                 return Err(Error::DuplicateName { tensor: tensor.name.clone() });
             }
             if tensor.clock >= self.clocks.len() {
@@ -173,9 +189,9 @@ impl State {
         Some(group.config.variant.rule())
     }
 
-    /// Checks that this is the state of an optimizer with those rules of its groups and those tensors, and says for each of
-    /// these where it is in the state.
-    pub(crate) fn fits(&self, rules: &[Rule], wanted: &[Wanted]) -> Result<Vec<usize>, Error> {
+    /// Checks that this is the state of an optimizer with groups of those rules, clocks of those groups and those tensors,
+    /// and says for each of these where it is in the state. The clocks may be others.
+    pub(crate) fn fits(&self, rules: &[Rule], clocks: &[usize], outlines: &[Outline]) -> Result<Vec<usize>, Error> {
         self.validate()?;
         if self.groups.len() != rules.len() {
             return Err(Error::StateGroups { given: self.groups.len(), need: rules.len() });
@@ -187,41 +203,47 @@ impl State {
                 return Err(Error::StateVariant { group, given, need });
             }
         }
-        let places: HashMap<&str, usize> =
+        let mut places: HashMap<&str, usize> =
             self.tensors.iter().enumerate().map(|(i, tensor)| (tensor.name.as_str(), i)).collect();
         let mut order = Vec::new();
-        for wanted in wanted {
-            let name = || wanted.name.to_owned();
-            let Some(&place) = places.get(wanted.name) else {
-                return Err(Error::NotInState { tensor: name() });
+        for outline in outlines {
+            let Some(place) = places.remove(outline.name.as_str()) else {
+                return Err(Error::NotInState { tensor: outline.name.clone() });
             };
-            let tensor = &self.tensors[place];
-            let differs = |what: &'static str, given: String, need: String| {
-                Err(Error::StateDiffers { tensor: name(), what, given, need })
-            };
-            if tensor.len != wanted.len {
-                return differs("its length", tensor.len.to_string(), wanted.len.to_string());
-            }
-            let group = self.clocks[tensor.clock].group;
-            if group != wanted.group {
-                return differs("its group", group.to_string(), wanted.group.to_string());
-            }
-            let memories = tensor.memories.iter().map(|m| (m.memory, m.format, m.bytes.len() as u64));
-            if !memories.clone().eq(wanted.memories.iter().copied()) {
-                let list = |memories: &[(Memory, Format, u64)]| {
-                    let each = memories.iter().map(|(m, format, bytes)| format!("{} ({format:?}, {bytes} bytes)", m.name()));
-                    format!("[{}]", each.collect::<Vec<_>>().join(", "))
-                };
-                return differs("what it remembers", list(&memories.collect::<Vec<_>>()), list(&wanted.memories));
-            }
+            self.tensors[place].fits(self.clocks[self.tensors[place].clock].group, outline, clocks[outline.clock])?;
             order.push(place);
         }
-        if wanted.len() < self.tensors.len() {
-            let known: std::collections::HashSet<&str> = wanted.iter().map(|w| w.name).collect();
-            if let Some(stranger) = self.tensors.iter().find(|tensor| !known.contains(tensor.name.as_str())) {
-                return Err(Error::OnlyInState { tensor: stranger.name.clone() });
-            }
+        match places.into_values().min() {
+            Some(stranger) => Err(Error::OnlyInState { tensor: self.tensors[stranger].name.clone() }),
+            None => Ok(order),
         }
-        Ok(order)
+    }
+
+    /// The clock as `tick` has it.
+    pub(crate) fn clock_bytes(&self) -> Vec<u8> {
+        let (t, skipped) = (self.t as u32, self.skipped as u32);
+        let head = ClockHead { applied: t, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let clocks: Vec<GroupClock> = self.clocks.iter().map(ClockState::clock).collect();
+        [bytes_of(&head), cast_slice(&clocks)].concat()
+    }
+}
+
+impl TensorState {
+    fn fits(&self, group: usize, outline: &Outline, need: usize) -> Result<(), Error> {
+        let differs = |what, given: String, need: String| {
+            if given == need {
+                return Ok(());
+            }
+            Err(Error::StateDiffers { tensor: self.name.clone(), what, given, need })
+        };
+        differs("its length", self.len.to_string(), outline.len.to_string())?;
+        differs("its group", group.to_string(), need.to_string())?;
+        let list = |memories: &mut dyn Iterator<Item = (Memory, Format, u64)>| {
+            let each =
+                memories.map(|(memory, format, bytes)| format!("{} as {format:?} in {bytes} bytes", memory.name()));
+            format!("[{}]", each.collect::<Vec<_>>().join(", "))
+        };
+        let given = list(&mut self.memories.iter().map(|m| (m.memory, m.format, m.bytes.len() as u64)));
+        differs("what is remembered of it", given, list(&mut outline.memories.iter().copied()))
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, Queue};
 
 use crate::Error;
-use crate::faults::scoped;
+use crate::faults::Scopes;
 use crate::readback::map;
 
 /// How a state is read or loaded.
@@ -139,25 +139,33 @@ fn length(piece: &[Stretch]) -> u64 {
     piece.iter().map(|stretch| stretch.bytes.end - stretch.bytes.start).sum()
 }
 
-/// Reads the buffers piece by piece and hands each stretch to `take`. The copy of the first piece is submitted now.
+/// Buffers that are being read.
+pub(crate) struct Reading {
+    way: Way,
+    first: Option<Vec<Stretch>>,
+}
+
+/// Begins to read the buffers: the copy of the first piece is submitted now.
 pub(crate) fn read(
     device: &Device,
     queue: &Queue,
     buffers: Vec<Buffer>,
     transfer: Transfer,
-    mut take: impl FnMut(&Stretch, &[u8]),
-) -> impl Future<Output = Result<(), Error>> {
-    let ((mut way, first), begun) = scoped(device, READING, || {
-        let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
-        let mut way = Way::new(device, queue, buffers, transfer, usage, false);
-        let first = way.pieces.next();
-        way.submit(first.as_deref().unwrap_or(&[]), true);
-        (way, first)
-    });
-    async move {
-        begun.await?;
+) -> (Reading, impl Future<Output = Result<(), Error>> + use<>) {
+    let scopes = Scopes::open(device);
+    let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
+    let mut way = Way::new(device, queue, buffers, transfer, usage, false);
+    let first = way.pieces.next();
+    way.submit(first.as_deref().unwrap_or(&[]), true);
+    (Reading { way, first }, scopes.close(READING))
+}
+
+impl Reading {
+    /// Reads them piece by piece and hands each stretch to `take`.
+    pub async fn finish(mut self, mut take: impl FnMut(&Stretch, &[u8])) -> Result<(), Error> {
+        let way = &mut self.way;
         let failed = |reason| Error::Readback { what: "the state", reason };
-        let mut next = first;
+        let mut next = self.first;
         while let Some(piece) = next {
             map(&way.device, &way.staging, MapMode::Read, ..length(&piece)).await.map_err(failed)?;
             let bytes = way.staging.slice(..length(&piece)).get_mapped_range().map_err(|e| failed(e.to_string()))?;
@@ -172,8 +180,9 @@ pub(crate) fn read(
             way.advance(&piece);
             next = way.pieces.next();
             if let Some(piece) = &next {
-                let ((), submitted) = scoped(&way.device, READING, || way.submit(piece, true));
-                submitted.await?;
+                let scopes = Scopes::open(&way.device);
+                way.submit(piece, true);
+                scopes.close(READING).await?;
             }
         }
         Ok(())
@@ -189,11 +198,10 @@ pub(crate) async fn write(
     transfer: Transfer,
     mut give: impl FnMut(&Stretch, &mut Vec<u8>),
 ) -> Result<(), Error> {
-    let (mut way, made) = scoped(device, LOADING, || {
-        let usage = BufferUsages::COPY_SRC | BufferUsages::MAP_WRITE;
-        Way::new(device, queue, buffers, transfer, usage, true)
-    });
-    made.await?;
+    let scopes = Scopes::open(device);
+    let usage = BufferUsages::COPY_SRC | BufferUsages::MAP_WRITE;
+    let mut way = Way::new(device, queue, buffers, transfer, usage, true);
+    scopes.close(LOADING).await?;
     let failed = |reason| Error::Device { what: LOADING, reason };
     let mut filled = Vec::new();
     while let Some(piece) = way.pieces.next() {
@@ -209,8 +217,9 @@ pub(crate) async fn write(
         bytes.copy_from_slice(&filled);
         drop(bytes);
         way.staging.unmap();
-        let ((), submitted) = scoped(&way.device, LOADING, || way.submit(&piece, false));
-        submitted.await?;
+        let scopes = Scopes::open(&way.device);
+        way.submit(&piece, false);
+        scopes.close(LOADING).await?;
         way.advance(&piece);
     }
     Ok(())

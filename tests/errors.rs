@@ -49,7 +49,7 @@ fn configurations() {
         let options = Options { clip, ..Options::default() };
         assert_eq!(message(&gpu, &group(good, vec![tensor()]), options), want);
     }
-    let adam = Adam::new(&gpu.device, &group(good, vec![tensor()]), Options::default()).unwrap();
+    let mut adam = Adam::new(&gpu.device, &group(good, vec![tensor()]), Options::default()).unwrap();
     let error = adam.set_lr(&gpu.queue, 1, 0.1).unwrap_err();
     assert_eq!(error.to_string(), "group 1 does not exist: there are 1, counted from 0");
     let error = adam.set_lr(&gpu.queue, 0, f64::NAN).unwrap_err();

@@ -177,16 +177,15 @@ fn run(
     let state = pollster::block_on(adam.state(device, queue))?;
     let got: Vec<f32> =
         params.iter().map(|buffer| read(device, queue, buffer)).collect::<Result<Vec<_>, _>>()?.concat();
-    let (m, v): (Vec<f32>, Vec<f32>) =
-        state.tensors.iter().flat_map(|t| t.m.iter().copied().zip(t.v.iter().copied())).unzip();
+    let (m, v): (Vec<f32>, Vec<f32>) = state.tensors.iter().flat_map(|t| t.m().into_iter().zip(t.v())).unzip();
     let want = twin.state();
-    let want = want.tensors.iter().flat_map(|t| t.m.iter().zip(&t.v));
+    let want = want.tensors.iter().flat_map(|t| t.m().into_iter().zip(t.v()));
     let mut row = Row { param: 0.0, m: 0.0, v: 0.0 };
     for (i, (want_m, want_v)) in want.enumerate() {
         let tolerance = Tolerance::new(&case.config, steps, largest[i].0, largest[i].1);
         row.param = row.param.max(share(got[i], param[i], tolerance.param, software));
-        row.m = row.m.max(share(m[i], *want_m, tolerance.m, software));
-        row.v = row.v.max(share(v[i], *want_v, tolerance.v, software));
+        row.m = row.m.max(share(m[i], want_m, tolerance.m, software));
+        row.v = row.v.max(share(v[i], want_v, tolerance.v, software));
     }
     Ok(row)
 }

@@ -27,9 +27,9 @@ use std::collections::HashSet;
 use crate::clock::{Powers, Settings};
 use crate::plan::{self, Launch, Limits, Place, Placed};
 use crate::report::{ClockHead, GroupClock, NONE};
-use crate::state::{Moments, State};
+use crate::state::{ClockState, GroupState, MemoryState, Outline, State, TensorState};
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Options, Report};
+use crate::{Config, Error, Format, Options, Report};
 
 #[cfg(test)]
 pub(crate) use norm::Partial;
@@ -76,14 +76,44 @@ pub struct Slot<'a> {
     pub grad: &'a mut [f32],
 }
 
+/// What is remembered of one tensor. What its rule has not is empty.
+#[derive(Clone, Debug)]
+struct Moments {
+    m: Vec<f32>,
+    v: Vec<f32>,
+    v_max: Vec<f32>,
+}
+
+impl Moments {
+    fn of(&self, memory: Memory) -> &Vec<f32> {
+        match memory {
+            Memory::M => &self.m,
+            Memory::V => &self.v,
+            Memory::VMax => &self.v_max,
+        }
+    }
+
+    fn of_mut(&mut self, memory: Memory) -> &mut Vec<f32> {
+        match memory {
+            Memory::M => &mut self.m,
+            Memory::V => &mut self.v,
+            Memory::VMax => &mut self.v_max,
+        }
+    }
+}
+
 /// Adam on slices: the twin of [`crate::Adam`].
 #[derive(Clone, Debug)]
 pub struct Adam {
     names: Vec<String>,
     lens: Vec<usize>,
-    /// The group of each tensor.
+    /// Of each group, with the learning rate that was set last.
+    configs: Vec<Config>,
+    /// The group of each clock, and the clock of each tensor: see `Roster`.
     groups: Vec<usize>,
+    of_tensor: Vec<usize>,
     moments: Vec<Moments>,
+    /// Of each clock.
     rules: Vec<Rule>,
     settings: Vec<Settings>,
     pub(crate) clocks: Vec<GroupClock>,
@@ -129,32 +159,44 @@ impl Adam {
         }
         // WebGPU's default limits.
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        Ok(Self::like(groups, options, &plan::plan(&placed, &limits)?))
+        let of_tensor = groups.iter().enumerate().flat_map(|(i, group)| std::iter::repeat_n(i, group.tensors.len()));
+        let clocks: (Vec<usize>, Vec<usize>) = ((0..groups.len()).collect(), of_tensor.collect());
+        Ok(Self::like(groups, (&clocks.0, &clocks.1), options, &plan::plan(&placed, &limits)?))
     }
 
-    /// A twin that sums the norm in the order of these launches. All else must have been checked.
-    pub(crate) fn like(groups: &[Group], options: Options, launches: &[Launch]) -> Self {
-        let tensors = || groups.iter().enumerate().flat_map(|(i, g)| g.tensors.iter().map(move |t| (i, t)));
-        let moments = tensors().map(|(i, t)| {
-            let variant = &groups[i].config.variant;
+    /// A twin with those clocks (the group of each, and that of each tensor), that sums the norm in the order of these
+    /// launches. All else must have been checked.
+    pub(crate) fn like(groups: &[Group], clocks: (&[usize], &[usize]), options: Options, launches: &[Launch]) -> Self {
+        let tensors = || groups.iter().flat_map(|g| g.tensors.iter().map(move |t| (&g.config.variant, t)));
+        let moments = tensors().map(|(variant, t)| {
             let memory = |which, initial| {
                 if variant.rule().memories().contains(&which) { vec![initial; t.len] } else { Vec::new() }
             };
             let v = memory(Memory::V, variant.initial());
-            Moments { name: t.name.clone(), m: memory(Memory::M, 0.0), v, v_max: memory(Memory::VMax, 0.0) }
+            Moments { m: memory(Memory::M, 0.0), v, v_max: memory(Memory::VMax, 0.0) }
         });
-        Self {
+        let mut adam = Self {
             names: tensors().map(|(_, t)| t.name.clone()).collect(),
-            groups: tensors().map(|(i, _)| i).collect(),
-            moments: moments.collect(),
-            rules: groups.iter().map(|g| g.config.variant.rule()).collect(),
-            settings: groups.iter().map(|g| Settings::new(&g.config)).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
-            clocks: vec![GroupClock::default(); groups.len()],
+            configs: groups.iter().map(|g| g.config).collect(),
+            groups: clocks.0.to_vec(),
+            of_tensor: clocks.1.to_vec(),
+            moments: moments.collect(),
+            rules: Vec::new(),
+            settings: Vec::new(),
+            clocks: vec![GroupClock::default(); clocks.0.len()],
             head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
             options,
             launches: launches.to_vec(),
-        }
+        };
+        adam.settle();
+        adam
+    }
+
+    /// Makes of the configurations what the clocks need.
+    fn settle(&mut self) {
+        let configs = || self.groups.iter().map(|&group| &self.configs[group]);
+        (self.rules, self.settings) = configs().map(|c| (c.variant.rule(), Settings::new(c))).unzip();
     }
 
     /// One step, on all tensors in the order of the groups.
@@ -169,7 +211,7 @@ impl Adam {
             Vec::new()
         };
         let scalars = tick::tick(&self.options, &partials, &self.settings, &mut self.clocks, &mut self.head);
-        update::update(&self.options, &self.groups, &self.rules, &scalars, slots, &mut self.moments);
+        update::update(&self.options, &self.of_tensor, &self.rules, &scalars, slots, &mut self.moments);
         Ok(self.report())
     }
 
@@ -190,7 +232,7 @@ impl Adam {
     /// What the last step did.
     pub fn report(&self) -> Report {
         let bad = (self.head.bad_partial != NONE).then(|| self.tensor_at(self.head.bad_partial, self.head.bad_element));
-        Report::new(&self.head, &self.clocks, self.options.reads_norm(), bad.flatten())
+        Report::new(&self.head, &self.groups, &self.clocks, self.options.reads_norm(), bad.flatten())
     }
 
     fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
@@ -208,14 +250,14 @@ impl Adam {
     /// # Errors
     /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        let groups = self.settings.len();
+        let groups = self.configs.len();
         crate::config::rate(group, "lr", lr)?;
-        let settings = self.settings.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?;
-        settings.lr = lr as f32;
+        self.configs.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?.lr = lr;
+        self.settle();
         Ok(())
     }
 
-    /// Sets the clock of all groups to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
+    /// Sets all clocks to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
     pub fn set_t(&mut self, t: u32) {
         self.head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
@@ -223,8 +265,55 @@ impl Adam {
         }
     }
 
-    /// The moments of every tensor, in the order of the groups.
+    /// The whole state.
     pub fn state(&self) -> State {
-        State { t: self.head.applied.into(), tensors: self.moments.clone() }
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of_tensor).zip(&self.moments);
+        let tensor = |(((name, &len), &clock), moments): (((&String, _), &usize), &Moments)| {
+            let memories = self.rules[clock].memories().iter();
+            let memories = memories.map(|memory| MemoryState::f32(*memory, moments.of(*memory))).collect();
+            TensorState { name: name.clone(), clock, len: len as u64, memories }
+        };
+        State {
+            t: self.head.applied.into(),
+            skipped: self.head.skipped.into(),
+            options: self.options,
+            groups: self.configs.iter().map(|config| GroupState { config: *config }).collect(),
+            clocks: self.groups.iter().zip(&self.clocks).map(|(group, clock)| ClockState::new(*group, clock)).collect(),
+            tensors: tensors.map(tensor).collect(),
+        }
+    }
+
+    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
+    /// memories, the clocks, the counts, and the configurations, learning rates included.
+    ///
+    /// # Errors
+    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
+    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]. Then nothing has changed.
+    pub fn load(&mut self, state: &State) -> Result<(), Error> {
+        let rules: Vec<Rule> = self.configs.iter().map(|config| config.variant.rule()).collect();
+        let order = state.fits(&rules, &self.groups, &self.outlines())?;
+        self.configs = state.groups.iter().map(|group| group.config).collect();
+        self.groups = state.clocks.iter().map(|clock| clock.group).collect();
+        self.of_tensor = order.iter().map(|&place| state.tensors[place].clock).collect();
+        self.clocks = state.clocks.iter().map(ClockState::clock).collect();
+        let (applied, skipped) = (state.t as u32, state.skipped as u32);
+        self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.settle();
+        for (moments, place) in self.moments.iter_mut().zip(order) {
+            for memory in &state.tensors[place].memories {
+                *moments.of_mut(memory.memory) = memory.values();
+            }
+        }
+        Ok(())
+    }
+
+    fn outlines(&self) -> Vec<Outline> {
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of_tensor);
+        let outline = |((name, &len), &clock): ((&String, &usize), &usize)| {
+            let memories = self.rules[clock].memories().iter();
+            let memories = memories.map(|memory| (*memory, Format::F32, 4 * len as u64)).collect();
+            Outline { name: name.clone(), clock, len: len as u64, memories }
+        };
+        tensors.map(outline).collect()
     }
 }

@@ -2,10 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::Slot;
 use super::rules::{self, State};
+use super::{Moments, Slot};
 use crate::clock::Scalars;
-use crate::state::Moments;
 use crate::variant::Rule;
 use crate::{Clip, Options};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use wgpu_adam::{Adam, Config, Group, Options, State, Tensor, View, cpu};
+use wgpu_adam::{Adam, Config, Group, Options, State, Tensor, TensorState, View, cpu};
 
 use crate::files::Case;
 use crate::problem::{ELEMENTS, LR_CHANGES_AFTER, STEPS};
@@ -13,13 +13,13 @@ use crate::scene::Gpu;
 pub type End = BTreeMap<&'static str, Vec<f32>>;
 
 fn end(case: &Case, p: Vec<f32>, state: &State) -> End {
-    let joined = |f: fn(&wgpu_adam::Moments) -> &Vec<f32>| state.tensors.iter().flat_map(f).copied().collect();
-    let mut m: Vec<f32> = joined(|t| &t.m);
+    let joined = |f: fn(&TensorState) -> Vec<f32>| state.tensors.iter().flat_map(f).collect();
+    let mut m: Vec<f32> = joined(TensorState::m);
     if case.optimizer == "optax.rmsprop" {
         // There it is what is added to p.
         m.iter_mut().for_each(|m| *m = -*m);
     }
-    BTreeMap::from([("p", p), ("m", m), ("v", joined(|t| &t.v)), ("v_max", joined(|t| &t.v_max))])
+    BTreeMap::from([("p", p), ("m", m), ("v", joined(TensorState::v)), ("v_max", joined(TensorState::v_max))])
 }
 
 /// Each group has an equal part of the elements.
@@ -62,8 +62,8 @@ pub fn on_gpu(
         Group::new(*config, vec![Tensor::new(format!("w{i}"), view(&param), view(&grad))])
     };
     let groups: Vec<_> = configs.iter().enumerate().map(group).collect();
-    let adam = Adam::new(&gpu.device, &groups, options).unwrap();
-    let run = |steps: Range<usize>| {
+    let mut adam = Adam::new(&gpu.device, &groups, options).unwrap();
+    let run = |adam: &Adam, steps: Range<usize>| {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         for t in steps {
             encoder.copy_buffer_to_buffer(all_grads, t as u64 * grad.size(), &grad, 0, grad.size());
@@ -71,10 +71,10 @@ pub fn on_gpu(
         }
         gpu.queue.submit([encoder.finish()]);
     };
-    run(0..LR_CHANGES_AFTER);
+    run(&adam, 0..LR_CHANGES_AFTER);
     for (group, &lr) in case.lr_then.iter().flatten().enumerate() {
         adam.set_lr(&gpu.queue, group, lr).unwrap();
     }
-    run(LR_CHANGES_AFTER..STEPS);
+    run(&adam, LR_CHANGES_AFTER..STEPS);
     end(case, gpu.read(&param), &gpu.state(&adam))
 }

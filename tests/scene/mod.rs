@@ -8,12 +8,13 @@ use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits,
     Queue,
 };
-use wgpu_adam::{Adam, Config, Decay, Group, Moments, Options, Report, State, Tensor, View, cpu};
+use wgpu_adam::{Adam, Config, Decay, Group, Options, Report, State, Tensor, TensorState, View, cpu};
 
 use tolerance::{Tolerance, share};
 
 #[path = "../../examples/compare/tolerance.rs"]
 pub mod tolerance;
+pub mod variants;
 
 pub struct Gpu {
     pub device: Device,
@@ -257,9 +258,9 @@ impl Run {
         let mut worst: f64 = 0.0;
         for (i, spot) in self.scene.order().into_iter().enumerate() {
             let config = &self.scene.configs[spot.group];
-            let (gpu_moments, twin_moments) = (&state.tensors[i], &twin.tensors[i]);
-            let lens = |moments: &Moments| [moments.m.len(), moments.v.len(), moments.v_max.len()];
-            assert_eq!(lens(gpu_moments), lens(twin_moments));
+            let (name, [m, v, v_max]) = (&state.tensors[i].name, moments(&state.tensors[i]));
+            let [twin_m, twin_v, twin_v_max] = moments(&twin.tensors[i]);
+            assert_eq!([m.len(), v.len(), v_max.len()], [twin_m.len(), twin_v.len(), twin_v_max.len()]);
             for e in 0..spot.len {
                 let at = (spot.buffers.0, spot.param + e);
                 let tolerance = Tolerance::new(config, self.steps, self.largest[i][e].0, self.largest[i][e].1);
@@ -267,14 +268,13 @@ impl Run {
                 let of = |memory: &[f32]| memory.get(e).copied().unwrap_or(0.0);
                 for (what, got, want, tolerance) in [
                     ("param", got[at.0][at.1], want, tolerance.param),
-                    ("m", of(&gpu_moments.m), of(&twin_moments.m), tolerance.m),
-                    ("v", of(&gpu_moments.v), of(&twin_moments.v), tolerance.v),
-                    ("v_max", of(&gpu_moments.v_max), of(&twin_moments.v_max), tolerance.v),
+                    ("m", of(&m), of(&twin_m), tolerance.m),
+                    ("v", of(&v), of(&twin_v), tolerance.v),
+                    ("v_max", of(&v_max), of(&twin_v_max), tolerance.v),
                 ] {
                     let share = share(got, want, tolerance, gpu.software);
                     worst = worst.max(share);
                     if share > 1.0 {
-                        let name = &gpu_moments.name;
                         return Some(format!("{what} of {name} [{e}]: {got:e} for {want:e}, {share} of the tolerance"));
                     }
                 }
@@ -302,6 +302,11 @@ impl Run {
             panic!("{difference}");
         }
     }
+}
+
+/// m, v and v_max; empty where the variant has none.
+pub fn moments(tensor: &TensorState) -> [Vec<f32>; 3] {
+    [tensor.m(), tensor.v(), tensor.v_max()]
 }
 
 fn differing(what: &str, got: &[Vec<f32>], want: &[Vec<f32>]) -> Option<String> {

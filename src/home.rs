@@ -1,0 +1,76 @@
+//! Where the memories of the tensors are in the optimizer's buffers. Pure: no GPU is needed to test it.
+
+use std::ops::Range;
+
+use crate::Format;
+use crate::plan::Launch;
+use crate::state::TensorState;
+use crate::variant::Memory;
+
+/// What one buffer holds of which tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub memory: Memory,
+    pub format: Format,
+    /// In ascending order. What is between them is of no tensor.
+    pub parts: Vec<Part>,
+}
+
+/// Bytes of a buffer that are of one tensor.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub tensor: usize,
+    pub bytes: Range<u64>,
+    /// Which byte of the tensor's memory is the first of them.
+    pub first: u64,
+}
+
+/// The homes in the buffers of a launch, in the order of its rule's memories.
+pub(crate) fn homes(launch: &Launch) -> impl Iterator<Item = Home> {
+    let format = Format::F32;
+    launch.rule.memories().iter().map(move |memory| Home {
+        memory: *memory,
+        format,
+        parts: (launch.segments.iter())
+            .map(|segment| Part {
+                tensor: segment.tensor,
+                bytes: u64::from(segment.begin) * format.bytes()..u64::from(segment.end) * format.bytes(),
+                first: segment.first * format.bytes(),
+            })
+            .collect(),
+    })
+}
+
+impl Home {
+    /// The parts that reach into these bytes: the tensor, where in the bytes and where in the tensor's memory.
+    fn overlaps(&self, bytes: Range<u64>) -> impl Iterator<Item = (usize, Range<usize>, Range<usize>)> {
+        let behind = self.parts.partition_point(|part| part.bytes.end <= bytes.start);
+        let reaching = self.parts[behind..].iter().take_while(move |part| part.bytes.start < bytes.end);
+        reaching.map(move |part| {
+            let (begin, end) = (part.bytes.start.max(bytes.start), part.bytes.end.min(bytes.end));
+            let here = (begin - bytes.start) as usize..(end - bytes.start) as usize;
+            let there = part.first + begin - part.bytes.start;
+            (part.tensor, here, there as usize..(there + end - begin) as usize)
+        })
+    }
+
+    /// Hands bytes of the buffer, from that one on, to the tensors. These have room for them.
+    pub fn scatter(&self, at: u64, bytes: &[u8], tensors: &mut [TensorState]) {
+        for (tensor, here, there) in self.overlaps(at..at + bytes.len() as u64) {
+            for memory in tensors[tensor].memories.iter_mut().filter(|m| m.memory == self.memory) {
+                memory.bytes[there.clone()].copy_from_slice(&bytes[here.clone()]);
+            }
+        }
+    }
+
+    /// Adds those bytes of the buffer to `to`: of the tensors, which are found in the state in that order, and zeros between.
+    pub fn gather(&self, bytes: Range<u64>, tensors: &[TensorState], order: &[usize], to: &mut Vec<u8>) {
+        let base = to.len();
+        to.resize(base + (bytes.end - bytes.start) as usize, 0);
+        for (tensor, here, there) in self.overlaps(bytes) {
+            for memory in tensors[order[tensor]].memories.iter().filter(|m| m.memory == self.memory) {
+                to[base + here.start..base + here.end].copy_from_slice(&memory.bytes[there.clone()]);
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! State files: what is in them, damaged ones, and what is left where a process is killed while it saves.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+use wgpu_adam::preset::pytorch;
+use wgpu_adam::{Config, Decay, Error, Options, State, Variant, cpu};
+
+/// After `steps` steps: two groups, one with AMSGrad, and a tensor with an odd name.
+fn state(steps: usize) -> State {
+    let tensor = cpu::Tensor::new;
+    let groups = [
+        cpu::Group::new(pytorch::amsgrad(), vec![tensor("w.1", 5), tensor("é \"quoted\"\n", 1)]),
+        cpu::Group::new(Config { lr: 0.1 + 0.2, ..pytorch::adamw() }, vec![tensor("b", 3)]),
+    ];
+    let mut adam = cpu::Adam::new(&groups, Options { guard: true, ..Options::default() }).unwrap();
+    let (mut a, mut b, mut c) = ([1.0; 5], [2.0; 1], [3.0; 3]);
+    for step in 0..steps {
+        let g = (step as f32 * 0.7).sin() * 1e-3;
+        let (mut ga, mut gb, mut gc) = ([g, -g, 0.0, 1e-42, -0.0], [g * g], [f32::MAX, g, -1e19]);
+        gc[0] = 1e19;
+        let mut slots = [
+            cpu::Slot { param: &mut a, grad: &mut ga },
+            cpu::Slot { param: &mut b, grad: &mut gb },
+            cpu::Slot { param: &mut c, grad: &mut gc },
+        ];
+        adam.step(&mut slots).unwrap();
+    }
+    adam.state()
+}
+
+#[test]
+fn a_file_gives_back_what_went_into_it() {
+    for steps in [0, 1, 100] {
+        let state = state(steps);
+        assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    }
+    // Every bit of every value, those that are no numbers included.
+    let mut odd = state(1);
+    let values = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, -0.0];
+    odd.tensors[0].memories[0].bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(State::from_bytes(&odd.to_bytes().unwrap()).unwrap(), odd);
+}
+
+/// Any configuration comes back to the last bit, and with it what the device makes of it.
+#[test]
+fn numbers_of_a_configuration_come_back_exactly() {
+    let mut state = state(1);
+    for i in 0..20_000_u64 {
+        let uniform = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1_u64 << 53) as f64;
+        let variant = Variant::NAdam { momentum_decay: Some(uniform * 1e-3) };
+        let (lr, eps) = (uniform * 1e-3, uniform.powi(20));
+        state.groups[1].config = Config {
+            lr,
+            beta1: uniform,
+            beta2: 0.999 - uniform / 2.0,
+            eps,
+            decay: Decay::L2(uniform),
+            variant,
+            ..Config::default()
+        };
+        state.clocks[1].lr = lr as f32;
+        assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    }
+}
+
+#[test]
+fn a_file_is_safetensors_with_the_names_of_pytorch() {
+    let adam = state(3);
+    let bytes = adam.to_bytes().unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = file.names();
+    names.sort_unstable();
+    let odd = |key: &str| format!("é \"quoted\"\n.{key}");
+    let (avg, avg_sq, max, step) = (odd("exp_avg"), odd("exp_avg_sq"), odd("max_exp_avg_sq"), odd("step"));
+    let want = [
+        "b.exp_avg",
+        "b.exp_avg_sq",
+        "b.step",
+        "w.1.exp_avg",
+        "w.1.exp_avg_sq",
+        "w.1.max_exp_avg_sq",
+        "w.1.step",
+        &avg,
+        &avg_sq,
+        &max,
+        &step,
+    ];
+    assert_eq!(names, want);
+    let moment = file.tensor("w.1.exp_avg_sq").unwrap();
+    assert_eq!((moment.dtype(), moment.shape()), (Dtype::F32, &[5][..]));
+    assert_eq!(moment.data(), &adam.tensors[0].memories[1].bytes[..]);
+    let step = file.tensor("b.step").unwrap();
+    assert_eq!((step.dtype(), step.shape(), step.data()), (Dtype::I64, &[][..], &3_i64.to_le_bytes()[..]));
+    let key = |config: Config| {
+        let group = cpu::Group::new(config, vec![cpu::Tensor::new("w", 1)]);
+        let bytes = cpu::Adam::new(&[group], Options::default()).unwrap().state().to_bytes().unwrap();
+        let mut names: Vec<String> =
+            SafeTensors::deserialize(&bytes).unwrap().names().iter().map(|name| (*name).to_owned()).collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    let momentum = Variant::RmsProp { momentum: 0.9, nesterov: false, lr_in_momentum: false, initial: 0.0 };
+    assert_eq!(key(Config { variant: momentum, ..pytorch::rmsprop() }), "w.momentum_buffer w.square_avg w.step");
+    assert_eq!(key(pytorch::adamax()), "w.exp_avg w.exp_inf w.step");
+    assert_eq!(key(pytorch::adagrad()), "w.step w.sum");
+    assert_eq!(key(pytorch::sgd()), "w.step");
+}
+
+static GOOD: LazyLock<(State, Vec<u8>)> = LazyLock::new(|| {
+    let state = state(3);
+    let bytes = state.to_bytes().unwrap();
+    (state, bytes)
+});
+
+/// What may befall a file: a byte changed, a bit turned, bytes lost, doubled or put in, the end cut off.
+#[derive(Clone, Debug)]
+enum Damage {
+    Byte(usize, u8),
+    Bit(usize, u8),
+    Lost(usize, usize),
+    Doubled(usize, usize),
+    Inserted(usize, Vec<u8>),
+    Cut(usize),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let at = || 0..GOOD.1.len();
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Damage::Byte(at, byte)),
+        (at(), 0..8_u8).prop_map(|(at, bit)| Damage::Bit(at, bit)),
+        (at(), 1..40_usize).prop_map(|(at, len)| Damage::Lost(at, len)),
+        (at(), 1..40_usize).prop_map(|(at, len)| Damage::Doubled(at, len)),
+        (at(), prop::collection::vec(any::<u8>(), 1..9)).prop_map(|(at, bytes)| Damage::Inserted(at, bytes)),
+        at().prop_map(Damage::Cut),
+    ]
+}
+
+impl Damage {
+    fn befall(&self, bytes: &mut Vec<u8>) {
+        let within = |at: usize, len: usize, bytes: &Vec<u8>| at.min(bytes.len())..(at + len).min(bytes.len());
+        match self {
+            Self::Byte(at, byte) => bytes.iter_mut().skip(*at).take(1).for_each(|b| *b = *byte),
+            Self::Bit(at, bit) => bytes.iter_mut().skip(*at).take(1).for_each(|b| *b ^= 1 << bit),
+            Self::Lost(at, len) => drop(bytes.drain(within(*at, *len, bytes))),
+            Self::Doubled(at, len) => {
+                let range = within(*at, *len, bytes);
+                let doubled = bytes[range.clone()].to_vec();
+                bytes.splice(range.start..range.start, doubled);
+            }
+            Self::Inserted(at, new) => drop(bytes.splice(within(*at, 0, bytes), new.iter().copied())),
+            Self::Cut(at) => bytes.truncate(*at),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// It gives an error, or, where nothing that counts was hit (a space of the header, say), the very state that was saved.
+    #[test]
+    fn a_damaged_file_is_an_error(damages in prop::collection::vec(damage(), 1..4)) {
+        let (state, mut bytes) = GOOD.clone();
+        damages.iter().for_each(|damage| damage.befall(&mut bytes));
+        match State::from_bytes(&bytes) {
+            Ok(read) => prop_assert_eq!(read, state),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
+
+/// A file whose metadata says something else, with the checksum that belongs to it.
+fn rewritten(change: impl Fn(&mut serde_json::Value), version: &str) -> Vec<u8> {
+    let bytes = &GOOD.1;
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
+    let mut metadata = header.metadata().clone().unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&metadata["state"]).unwrap();
+    change(&mut json);
+    let json = json.to_string();
+    let mut views: Vec<_> = file.iter().collect();
+    views.sort_unstable_by_key(|(name, _)| *name);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(json.as_bytes());
+    for (name, view) in &views {
+        crc.update(format!("{name} {:?} {:?}\n", view.dtype(), view.shape()).as_bytes());
+        crc.update(view.data());
+    }
+    metadata.insert("state".into(), json);
+    metadata.insert("version".into(), version.into());
+    metadata.insert("crc32".into(), format!("{:08x}", crc.finalize()));
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_said() {
+    let read = |change: Change| State::from_bytes(&rewritten(change, "1"));
+    assert_eq!(read(&|_| {}).unwrap(), GOOD.0);
+    let later = State::from_bytes(&rewritten(|_| {}, "2")).unwrap_err();
+    assert_eq!(later, Error::StateVersion { given: 2, need: 1 });
+    let unusable = "this is no state that can be used: ";
+    let cases: [(Change, &str); 9] = [
+        (&|s| s["groups"][1]["config"]["beta1"] = 1.0.into(), "group 1: beta1 is 1, but must be in [0, 1)"),
+        (
+            &|s| s["groups"][1]["config"]["beta1"] = "x".into(),
+            "`state` in the metadata: invalid type: string \"x\", expected f64 at",
+        ),
+        (&|s| s["groups"][1]["config"]["unheard"] = 1.into(), "`state` in the metadata: unknown field `unheard`"),
+        (&|s| s["clocks"][0]["t"] = 4.into(), "`w.1.step` is not the i64 4, as its clock has it"),
+        (&|s| s["clocks"][0]["powers"][0] = "xyz".into(), "clock 0: `xyz` is no power"),
+        (&|s| s["clocks"][1]["group"] = 2.into(), "clock 1 is of group 2, which is none"),
+        (
+            &|s| s["clocks"][1]["lr"] = (-1.0).into(),
+            "the last rate of clock 1 is -1, but must be finite and not negative",
+        ),
+        (&|s| s["tensors"][2]["clock"] = 9.into(), "tensor `b` has clock 9, which is none"),
+        (&|s| drop(s["tensors"].as_array_mut().unwrap().pop()), "`b.exp_avg` is of no tensor of this state"),
+    ];
+    for (change, want) in cases {
+        let error = read(change).unwrap_err().to_string();
+        assert!(error.trim_start_matches(unusable).starts_with(want), "{error}, but must begin with {want}");
+    }
+    // Where there are no powers, they are made of t.
+    let without = read(&|s| drop(s["clocks"][0].as_object_mut().unwrap().remove("powers"))).unwrap();
+    assert_eq!(without.clocks[0].powers.map(|p| p >> 8), GOOD.0.clocks[0].powers.map(|p| p >> 8));
+    // And where a configuration has no such field, it has its default.
+    let fewer = read(&|s| drop(s["groups"][1]["config"].as_object_mut().unwrap().remove("beta2"))).unwrap();
+    assert_eq!(fewer, GOOD.0);
+    for (bytes, want) in [
+        (&b""[..], "no safetensors file"),
+        (&b"hello, this is a text"[..], "no safetensors file"),
+        (&GOOD.1[..GOOD.1.len() - 1], "no safetensors file"),
+        (&safetensors::serialize([("w", Empty)], None).unwrap(), "no `format` in the metadata"),
+    ] {
+        let error = State::from_bytes(bytes).unwrap_err().to_string();
+        assert!(error.trim_start_matches(unusable).starts_with(want), "{error}, but must begin with {want}");
+    }
+}
+
+struct Empty;
+
+impl safetensors::View for Empty {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &[0]
+    }
+
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        (&[][..]).into()
+    }
+
+    fn data_len(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn what_the_disk_refuses_is_an_error_and_leaves_nothing() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("taken.partial/full")).unwrap();
+    let error = GOOD.0.save(folder.join("no/such/folder")).unwrap_err().to_string();
+    assert!(error.starts_with("writing `") && error.contains("no/such/folder` failed: No such file"), "{error}");
+    let error = GOOD.0.save(folder.join("taken")).unwrap_err().to_string();
+    assert!(error.contains("taken` failed: "), "{error}");
+    assert!(!folder.join("taken").exists());
+    let error = State::load(folder.join("none")).unwrap_err().to_string();
+    assert!(error.starts_with("reading `") && error.contains("none` failed: No such file"), "{error}");
+    // A state that could not be read back is not written over one that can.
+    let path = folder.join("good");
+    GOOD.0.save(&path).unwrap();
+    let mut bad = GOOD.0.clone();
+    bad.groups[0].config.lr = f64::NAN;
+    assert!(matches!(bad.save(&path), Err(Error::Config { .. })));
+    assert_eq!(State::load(&path).unwrap(), GOOD.0);
+    assert!(!folder.join("good.partial").exists());
+}
+
+/// In the other process this test is what is killed: it saves two states in turn, again and again.
+#[test]
+fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
+    const PATH: &str = "WGPU_ADAM_TEST_SAVE";
+    // Large enough that a kill hits the writing now and then.
+    let large = |value: u8| {
+        let mut state = state(value.into());
+        for memory in state.tensors.iter_mut().flat_map(|tensor| &mut tensor.memories) {
+            memory.bytes = vec![value; 1 << 18];
+        }
+        state
+    };
+    let states = [large(1), large(2)];
+    if let Ok(path) = std::env::var(PATH) {
+        states.iter().cycle().take(1_000_000).for_each(|state| state.save(&path).unwrap());
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("killed");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("state");
+    let (mut seen, mut partial) = ([0, 0], 0);
+    for kill in 0..100_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one"])
+            .env(PATH, &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Not before it has begun, the first time; then at any moment.
+        while kill == 0 && !path.exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(20_000 + kill * 7919 % 40_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = State::load(&path).unwrap();
+        let which = states.iter().position(|state| *state == found);
+        seen[which.expect("neither the one state nor the other")] += 1;
+        let left = folder.join("state.partial");
+        partial += u32::from(left.exists() && State::load(left).is_err());
+    }
+    println!(
+        "found the one {} and the other {} times, {partial} times beside a file that was not whole",
+        seen[0], seen[1]
+    );
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    assert!(partial > 0, "no kill hit the writing: the test has shown nothing");
+}

@@ -1,0 +1,40 @@
+//! One configuration of each variant and of each of its conventions.
+
+use wgpu_adam::preset::{optax, pytorch};
+use wgpu_adam::{Config, Variant};
+
+/// One of each variant and of each of its conventions.
+pub fn variants() -> Vec<Config> {
+    let rmsprop = |momentum, nesterov, lr_in_momentum, initial| Config {
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial },
+        ..pytorch::rmsprop()
+    };
+    let sgd = |momentum, dampening, nesterov| Config {
+        variant: Variant::Sgd { momentum, dampening, nesterov },
+        ..pytorch::sgd()
+    };
+    vec![
+        pytorch::adam(),
+        pytorch::amsgrad(),
+        optax::amsgrad(),
+        pytorch::adamax(),
+        pytorch::nadam(),
+        optax::nadam(),
+        pytorch::radam(),
+        optax::radam(),
+        optax::adabelief(),
+        optax::lion(),
+        rmsprop(0.0, false, false, 0.5),
+        rmsprop(0.9, false, false, 0.0),
+        rmsprop(0.3, false, false, 0.0),
+        rmsprop(0.9, true, true, 0.0),
+        optax::rmsprop(),
+        pytorch::adagrad(),
+        Config { variant: Variant::AdaGrad { lr_decay: 0.1, initial: 0.1 }, ..optax::adagrad() },
+        sgd(0.0, 0.0, false),
+        sgd(0.9, 0.0, false),
+        sgd(0.9, 0.5, false),
+        sgd(0.9, 0.0, true),
+        sgd(0.3, 0.0, true),
+    ]
+}

@@ -1,0 +1,299 @@
+//! A run that is saved, loaded and continued gives the bits that it would have given without: on the GPU, in another
+//! process, by way of the twin; for every variant.
+
+mod scene;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use scene::variants::variants;
+use scene::{Gpu, Run, Scene};
+use wgpu_adam::{Clip, Config, Decay, Error, Options, Report, State, Transfer, Variant};
+
+const OPTIONS: Options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false };
+
+/// A folder of its own for a test's files, emptied.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn load(gpu: &Gpu, run: &mut Run, state: &State) -> Result<(), Error> {
+    pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, state))
+}
+
+/// A scene of that configuration after `steps` steps, one of them skipped.
+fn started(gpu: &Gpu, configs: &[Config], steps: usize) -> Run {
+    let mut run = Scene::arena(&[300, 17, 1001, 4], 1, configs, OPTIONS).start(gpu);
+    run.steps(gpu, steps / 2);
+    run.fresh_grads();
+    run.grads[0][40] = f32::NAN;
+    run.upload_grads(gpu);
+    gpu.step(&run.adam);
+    run.twin_step();
+    run.steps(gpu, steps - steps / 2);
+    run
+}
+
+/// The same scene, with the params of `other` and an optimizer that has not made a step.
+fn fresh(gpu: &Gpu, other: &Run) -> Run {
+    let mut run = other.scene.start(gpu);
+    run.params = other.params.clone();
+    for (buffer, params) in run.param_buffers.iter().zip(&run.params) {
+        gpu.write(buffer, params);
+    }
+    (run.steps, run.largest) = (other.steps, other.largest.clone());
+    run
+}
+
+/// Continues both for 50 steps and holds all of them to be the same.
+fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run) {
+    one.steps(gpu, 50);
+    other.steps(gpu, 50);
+    for (a, b) in one.param_buffers.iter().zip(&other.param_buffers) {
+        scene::assert_same(&gpu.read(a), &gpu.read(b), "params");
+    }
+    assert_eq!(gpu.state(&one.adam), gpu.state(&other.adam));
+    assert_eq!(one.twin.state(), other.twin.state());
+    // Which tensor made the latest skip is not in a state.
+    let report = |run: &Run| Report { bad_tensor: None, ..gpu.report(&run.adam) };
+    assert_eq!(report(one), report(other));
+}
+
+#[test]
+fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
+    let gpu = Gpu::new();
+    let folder = folder("variants");
+    for (i, config) in variants().into_iter().enumerate() {
+        let other = Config { lr: 0.02, decay: Decay::Decoupled(0.1), ..config };
+        let mut run = started(&gpu, &[config, other], 30);
+        run.adam.set_lr(&gpu.queue, 1, 0.013).unwrap();
+        run.twin.set_lr(1, 0.013).unwrap();
+        let path = folder.join(format!("{i}.safetensors"));
+        gpu.state(&run.adam).save(&path).unwrap();
+        let mut resumed = fresh(&gpu, &run);
+        let state = State::load(&path).unwrap();
+        assert_eq!(state, gpu.state(&run.adam), "{config:?}");
+        assert_eq!((state.t, state.skipped, state.groups[1].config.lr), (30, 1, 0.013));
+        load(&gpu, &mut resumed, &state).unwrap();
+        resumed.twin.load(&state).unwrap();
+        same_from_here(&gpu, &mut run, &mut resumed);
+        if gpu.software {
+            run.assert_same(&gpu);
+        }
+    }
+}
+
+#[test]
+fn from_gpu_to_file_to_twin_to_file_to_gpu() {
+    let gpu = Gpu::new();
+    for config in variants() {
+        let mut run = started(&gpu, &[config], 20);
+        let to_twin = gpu.state(&run.adam).to_bytes().unwrap();
+        // The twin makes ten steps alone.
+        run.twin.load(&State::from_bytes(&to_twin).unwrap()).unwrap();
+        let mut resumed = fresh(&gpu, &run);
+        resumed.twin = run.twin.clone();
+        for _ in 0..10 {
+            resumed.fresh_grads();
+            resumed.twin_step();
+        }
+        // And the GPU goes on from there.
+        let to_gpu = resumed.twin.state().to_bytes().unwrap();
+        for (buffer, params) in resumed.param_buffers.iter().zip(&resumed.params) {
+            gpu.write(buffer, params);
+        }
+        load(&gpu, &mut resumed, &State::from_bytes(&to_gpu).unwrap()).unwrap();
+        run.steps(&gpu, 10);
+        if gpu.software {
+            assert_eq!(run.twin.state(), resumed.twin.state(), "{config:?}");
+            same_from_here(&gpu, &mut run, &mut resumed);
+        }
+        resumed.assert_same(&gpu);
+    }
+}
+
+/// In the other process this test is the run that resumes: it finds the paths in the environment.
+#[test]
+fn a_run_resumes_in_another_process() {
+    const STATE: &str = "WGPU_ADAM_TEST_RESUME";
+    let gpu = Gpu::new();
+    if let Ok(folder) = std::env::var(STATE) {
+        let folder = Path::new(&folder);
+        let mut run = Scene::arena(&[300, 17, 1001, 4], 1, &[Config::default()], OPTIONS).start(&gpu);
+        let params = std::fs::read(folder.join("params")).unwrap();
+        gpu.queue.write_buffer(&run.param_buffers[0], 0, &params);
+        load(&gpu, &mut run, &State::load(folder.join("state")).unwrap()).unwrap();
+        for step in 0..20 {
+            run.steps = 1000 + step;
+            run.fresh_grads();
+            run.upload_grads(&gpu);
+            gpu.step(&run.adam);
+        }
+        std::fs::write(folder.join("params"), bytemuck::cast_slice(&gpu.read(&run.param_buffers[0]))).unwrap();
+        return gpu.state(&run.adam).save(folder.join("state")).unwrap();
+    }
+    let folder = folder("process");
+    let mut run = started(&gpu, &[Config::default()], 30);
+    std::fs::write(folder.join("params"), bytemuck::cast_slice(&gpu.read(&run.param_buffers[0]))).unwrap();
+    gpu.state(&run.adam).save(folder.join("state")).unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_run_resumes_in_another_process"])
+        .env(STATE, &folder)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{status:?}");
+    for step in 0..20 {
+        run.steps = 1000 + step;
+        run.fresh_grads();
+        run.upload_grads(&gpu);
+        gpu.step(&run.adam);
+    }
+    assert_eq!(State::load(folder.join("state")).unwrap(), gpu.state(&run.adam));
+    let params: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(folder.join("params")).unwrap());
+    scene::assert_same(&params, &gpu.read(&run.param_buffers[0]), "params");
+}
+
+#[test]
+fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
+    let gpu = Gpu::new();
+    let run = started(&gpu, &[Config::default(), Config { lr: 0.1, ..Config::default() }], 10);
+    let whole = gpu.state(&run.adam);
+    for staging in [1, 4, 100, 1000, 1004, 1 << 20] {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let transfer = || {
+            let calls = calls.clone();
+            Transfer::default().staging(staging).progress(move |done, total| calls.lock().unwrap().push((done, total)))
+        };
+        let check = |least: u64| {
+            let calls = std::mem::take(&mut *calls.lock().unwrap());
+            let (last, total) = *calls.last().unwrap();
+            assert!(last == total && total >= least, "{last} of {total}, at least {least}");
+            assert!(calls.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[1].0 - pair[0].0 <= staging.max(4)));
+            let pieces = total.div_ceil((staging / 4 * 4).max(4));
+            assert_eq!(calls.len() as u64, pieces, "{staging}");
+        };
+        let state = pollster::block_on(run.adam.read_state(&gpu.device, &gpu.queue, transfer())).unwrap();
+        assert_eq!(state, whole, "{staging}");
+        // Two memories of 1,322 f32.
+        check(2 * 4 * 1322);
+        let mut other = run.scene.start(&gpu);
+        let written = other.adam.write_state(&gpu.device, &gpu.queue, &state, transfer());
+        pollster::block_on(written).unwrap();
+        check(2 * 4 * 1322);
+        assert_eq!(gpu.state(&other.adam), whole, "{staging}");
+    }
+}
+
+#[test]
+fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
+    let gpu = Gpu::new();
+    let run = started(&gpu, &[Config::default()], 10);
+    let before = gpu.state(&run.adam);
+    let in_pieces = run.adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(1000));
+    let at_once = run.adam.state(&gpu.device, &gpu.queue);
+    gpu.step(&run.adam);
+    // The one step that was skipped counts.
+    let error = pollster::block_on(in_pieces).unwrap_err();
+    assert_eq!(error, Error::StateMoved { began: 11, ended: 12 });
+    // What fits is read at once, and later steps do not matter.
+    assert_eq!(pollster::block_on(at_once).unwrap(), before);
+}
+
+type Change<'a> = &'a dyn Fn(&mut State);
+
+#[test]
+fn what_does_not_fit_is_named_and_changes_nothing() {
+    let gpu = Gpu::new();
+    let configs = [Config::default(), Config { lr: 0.1, ..Config::default() }];
+    let mut run = started(&gpu, &configs, 10);
+    let good = gpu.state(&run.adam);
+    let refused = |run: &mut Run, change: Change, want: &str| {
+        let mut state = good.clone();
+        // Something that would show.
+        state.t += 1;
+        state.groups[0].config.lr = 7.0;
+        state.tensors[0].memories[0].bytes.fill(1);
+        change(&mut state);
+        let before = (gpu.state(&run.adam), run.twin.state());
+        assert_eq!(load(&gpu, run, &state).unwrap_err().to_string(), want);
+        assert_eq!(run.twin.load(&state).unwrap_err().to_string(), want);
+        assert_eq!((gpu.state(&run.adam), run.twin.state()), before, "{want}");
+    };
+    let name = "tensor0";
+    assert_eq!(good.tensors[0].name, name);
+    let cases: [(Change, &str); 14] = [
+        (&|s| s.tensors[0].name = "other".into(), "tensor `tensor0` is not in the state"),
+        (
+            &|s| s.tensors[0].name = "tensor1".into(),
+            "tensor `tensor1`: the name is used twice, but names must be unique over all groups",
+        ),
+        (
+            &|s| {
+                s.tensors.remove(0);
+            },
+            "tensor `tensor0` is not in the state",
+        ),
+        (
+            &|s| {
+                let more = wgpu_adam::TensorState { name: "more".into(), ..s.tensors[0].clone() };
+                s.tensors.push(more);
+            },
+            "tensor `more` of the state is not in the optimizer",
+        ),
+        (&|s| s.tensors[0].len = 299, "tensor `tensor0`: its length is 299 in the state, but must be 300"),
+        (&|s| s.tensors[0].clock = 1, "tensor `tensor0`: its group is 1 in the state, but must be 0"),
+        (
+            &|s| s.tensors[0].clock = 2,
+            "this is no state that can be used: tensor `tensor0` has clock 2, but there are 2 clocks",
+        ),
+        (
+            &|s| s.clocks[1].group = 2,
+            "this is no state that can be used: clock 1 is of group 2, but there are 2 groups",
+        ),
+        (
+            &|s| {
+                s.tensors[0].memories[0].bytes.pop();
+            },
+            "tensor `tensor0`: what is remembered of it is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
+             but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
+        ),
+        (
+            &|s| {
+                s.tensors[0].memories.pop();
+            },
+            "tensor `tensor0`: what is remembered of it is [m as F32 in 1200 bytes] in the state, \
+             but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
+        ),
+        (&|s| s.groups.push(s.groups[0].clone()), "the state has 3 groups, but the optimizer has 2"),
+        (
+            &|s| s.groups[1].config.variant = Variant::Lion,
+            "group 1: the state is of the rule Lion, but the optimizer has Adam",
+        ),
+        (&|s| s.groups[1].config.beta1 = 1.5, "group 1: beta1 is 1.5, but must be in [0, 1)"),
+        (&|s| s.t = 1 << 32, "this is no state that can be used: t is 4294967296, but must be below 2^32"),
+    ];
+    for (change, want) in cases {
+        refused(&mut run, change, want);
+    }
+    run.steps(&gpu, 10);
+    run.assert_same(&gpu);
+}
+
+/// A configuration can be changed on the way, as long as its rule stays.
+#[test]
+fn loading_takes_the_configurations_of_the_state() {
+    let gpu = Gpu::new();
+    let mut run = started(&gpu, &[Config::default()], 10);
+    let mut state = gpu.state(&run.adam);
+    state.groups[0].config = Config { lr: 0.05, decay: Decay::L2(0.1), beta1: 0.5, ..Config::default() };
+    load(&gpu, &mut run, &state).unwrap();
+    run.twin.load(&state).unwrap();
+    run.scene.configs[0] = state.groups[0].config;
+    run.steps(&gpu, 20);
+    run.assert_same(&gpu);
+    assert_eq!(gpu.report(&run.adam).groups[0].lr, 0.05);
+}
