@@ -14,11 +14,9 @@ use crate::home::{self, Home};
 use crate::plan::Launch;
 use crate::readback::{Source, read};
 use crate::report::{ClockHead, GroupClock, NONE};
-use crate::roster::Roster;
-use crate::state::{ClockState, GroupState, Outline, State, TensorState};
-use crate::transfer::{self, Stretch, Transfer};
-use crate::variant::Rule;
-use crate::{Error, Group, Options, Report, cpu, tensor};
+use crate::roster::{Clocks, Roster};
+use crate::state::Outline;
+use crate::{Error, Group, Options, Report, cpu};
 
 /// Adam on the caller's own buffers.
 ///
@@ -44,9 +42,7 @@ pub(crate) struct Shared {
     pub launches: Vec<Launch>,
     /// For each launch the number of its first partial.
     pub partials: Vec<u32>,
-    /// The group of each clock, and the clock of each tensor.
-    pub clocks: Vec<usize>,
-    pub of_tensor: Vec<usize>,
+    pub clocks: Clocks,
     pub options: Options,
 }
 
@@ -61,6 +57,8 @@ pub(crate) struct Dispatch {
 /// wgpu puts no barrier between two launches.
 pub(crate) type LaunchState = Vec<Buffer>;
 
+const MAKING: &str = "making the optimizer";
+
 impl Adam {
     /// Plans the launches, makes the moments and the pipelines. Nothing is submitted.
     ///
@@ -71,8 +69,10 @@ impl Adam {
     /// Everything that can be wrong with a configuration, a view or the device's limits, and what the device itself
     /// reports; see [`Error`]. Then nothing was made.
     pub fn new(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
-        let (made, outcome) = Self::make(device, Roster::new(groups), options, Pipelines::default())?;
-        at_once(outcome).unwrap_or(Ok(()))?;
+        let builder = Builder::checked(device, Roster::new(groups), options)?;
+        let scopes = Scopes::open(device);
+        let made = builder.build(Pipelines::default());
+        at_once(scopes.close(MAKING)).unwrap_or(Ok(()))?;
         made
     }
 
@@ -81,31 +81,11 @@ impl Adam {
     /// # Errors
     /// Those of [`new`](Self::new).
     pub async fn create(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
-        let (made, outcome) = Self::make(device, Roster::new(groups), options, Pipelines::default())?;
-        outcome.await?;
-        made
-    }
-
-    /// The optimizer at step 0, and what the device says to it.
-    #[expect(clippy::type_complexity, reason = "what was made and what the device says to it")]
-    pub(crate) fn make(
-        device: &Device,
-        roster: Roster,
-        options: Options,
-        pipelines: Pipelines,
-    ) -> Result<(Result<Self, Error>, impl Future<Output = Result<(), Error>> + use<>), Error> {
-        for (i, group) in roster.groups.iter().enumerate() {
-            group.config.validate(i)?;
-        }
-        options.validate()?;
-        let (mut placed, buffers) = tensor::place(&roster.groups)?;
-        for placed in &mut placed {
-            placed.group = roster.of_tensor[placed.tensor] as u32;
-        }
-        let builder = Builder::new(device, roster, options, &placed, &buffers)?;
+        let builder = Builder::checked(device, Roster::new(groups), options)?;
         let scopes = Scopes::open(device);
-        let made = builder.build(pipelines);
-        Ok((made, scopes.close("making the optimizer")))
+        let made = builder.build(Pipelines::default());
+        scopes.close(MAKING).await?;
+        made
     }
 
     /// Records one step into a compute pass of its own at the end of `encoder`.
@@ -142,7 +122,7 @@ impl Adam {
         rate(group, "lr", lr)?;
         let Some(own) = self.roster.groups.get_mut(group) else { return Err(Error::NoSuchGroup { group, groups }) };
         own.config.lr = lr;
-        for (clock, _) in self.roster.clocks.iter().enumerate().filter(|(_, of)| **of == group) {
+        for (clock, _) in self.roster.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
             let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
             queue.write_buffer(&self.settings, at as u64, bytes_of(&(lr as f32)));
         }
@@ -175,140 +155,8 @@ impl Adam {
             let bytes = bytes.await?;
             let (head, clocks) = split_clock(&bytes);
             let bad = shared.tensor_at(head.bad_partial, head.bad_element);
-            Ok(Report::new(&head, &shared.clocks, &clocks, shared.options.reads_norm(), bad))
+            Ok(Report::new(&head, &shared.clocks.groups, &clocks, shared.options.reads_norm(), bad))
         }
-    }
-
-    /// The whole state, as [`read_state`](Self::read_state) with a default [`Transfer`].
-    pub fn state(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<State, Error>> + use<> {
-        self.read_state(device, queue, Transfer::default())
-    }
-
-    /// The whole state, in pieces of the size of a staging buffer. The copy of the first piece is submitted now. Where that
-    /// is all, the state is that of the last step that was submitted before this call, whenever the future is awaited, and
-    /// more steps may be submitted meanwhile. Where it is not, no step may be submitted until the future is done: the state
-    /// would be of several steps, and is refused.
-    ///
-    /// # Errors
-    /// [`Error::StateMoved`] where a step was submitted meanwhile, [`Error::OutOfMemory`], [`Error::Readback`],
-    /// [`Error::Device`].
-    pub fn read_state(
-        &self,
-        device: &Device,
-        queue: &Queue,
-        transfer: Transfer,
-    ) -> impl Future<Output = Result<State, Error>> + use<> {
-        // The clock at the beginning and at the end, to see whether it has moved.
-        let memories = self.state.iter().flatten();
-        let buffers: Vec<Buffer> = [&self.clock].into_iter().chain(memories).chain([&self.clock]).cloned().collect();
-        let last = buffers.len() - 1;
-        let (reading, begun) = transfer::read(device, queue, buffers, transfer);
-        let shared = self.shared.clone();
-        let groups = self.roster.groups.iter().map(|group| GroupState { config: group.config }).collect();
-        async move {
-            begun.await?;
-            let homes = shared.homes();
-            let mut tensors: Vec<TensorState> = shared.outlines(&homes).into_iter().map(Outline::zeros).collect();
-            let (mut began, mut ended) = (Vec::new(), Vec::new());
-            let take = |stretch: &Stretch, bytes: &[u8]| match stretch.buffer {
-                0 => began.extend_from_slice(bytes),
-                at if at == last => ended.extend_from_slice(bytes),
-                at => homes[at - 1].scatter(stretch.bytes.start, bytes, &mut tensors),
-            };
-            reading.finish(take).await?;
-            let ((head, clocks), (ended, _)) = (split_clock(&began), split_clock(&ended));
-            let steps = |head: &ClockHead| u64::from(head.applied) + u64::from(head.skipped);
-            if steps(&head) != steps(&ended) {
-                return Err(Error::StateMoved { began: steps(&head), ended: steps(&ended) });
-            }
-            Ok(State {
-                t: head.applied.into(),
-                skipped: head.skipped.into(),
-                options: shared.options,
-                groups,
-                clocks: shared
-                    .clocks
-                    .iter()
-                    .zip(&clocks)
-                    .map(|(group, clock)| ClockState::new(*group, clock))
-                    .collect(),
-                tensors,
-            })
-        }
-    }
-
-    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: as
-    /// [`write_state`](Self::write_state) with a default [`Transfer`].
-    ///
-    /// # Errors
-    /// Those of [`write_state`](Self::write_state).
-    pub async fn load(&mut self, device: &Device, queue: &Queue, state: &State) -> Result<(), Error> {
-        self.write_state(device, queue, state, Transfer::default()).await
-    }
-
-    /// Takes over a state, through a staging buffer of bounded size: the memories, the clocks, the counts, and the
-    /// configurations, learning rates included. Steps that are submitted afterwards, whenever they were recorded, go on from
-    /// there; those that were submitted before are not touched.
-    ///
-    /// The future must be awaited to its end, and no step submitted meanwhile: dropped half-way, it leaves half a state.
-    ///
-    /// # Errors
-    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
-    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]; and [`Error::OutOfMemory`] where there is no room
-    /// for the staging buffer. Then the optimizer is as it was. Only where the device is lost half-way
-    /// ([`Error::Device`]) it is not, and then it is of no more use.
-    pub async fn write_state(
-        &mut self,
-        device: &Device,
-        queue: &Queue,
-        state: &State,
-        transfer: Transfer,
-    ) -> Result<(), Error> {
-        let homes = self.shared.homes();
-        let rules: Vec<Rule> = self.roster.groups.iter().map(|group| group.config.variant.rule()).collect();
-        let order = state.fits(&rules, &self.roster.clocks, &self.shared.outlines(&homes))?;
-        let mut roster = self.roster.clone();
-        for (group, state) in roster.groups.iter_mut().zip(&state.groups) {
-            group.config = state.config;
-        }
-        roster.clocks = state.clocks.iter().map(|clock| clock.group).collect();
-        roster.of_tensor = order.iter().map(|&place| state.tensors[place].clock).collect();
-        if (&roster.clocks, &roster.of_tensor) != (&self.roster.clocks, &self.roster.of_tensor) {
-            // Other tensors share a clock: other launches, in buffers of their own until all has gone well.
-            let (made, outcome) = Self::make(device, roster, self.shared.options, self.pipelines.clone())?;
-            outcome.await?;
-            let adam = made?;
-            adam.fill(device, queue, state, &order, &adam.roster.settings(), transfer).await?;
-            *self = adam;
-            return Ok(());
-        }
-        self.fill(device, queue, state, &order, &roster.settings(), transfer).await?;
-        self.roster = roster;
-        Ok(())
-    }
-
-    /// Writes a state that fits into the buffers.
-    async fn fill(
-        &self,
-        device: &Device,
-        queue: &Queue,
-        state: &State,
-        order: &[usize],
-        settings: &[Settings],
-        transfer: Transfer,
-    ) -> Result<(), Error> {
-        let (homes, clock, settings) = (self.shared.homes(), state.clock_bytes(), cast_slice::<_, u8>(settings));
-        let small = [&self.clock, &self.settings];
-        let buffers: Vec<Buffer> = small.into_iter().chain(self.state.iter().flatten()).cloned().collect();
-        let give = |stretch: &Stretch, to: &mut Vec<u8>| {
-            let part = |bytes: &[u8]| bytes[stretch.bytes.start as usize..stretch.bytes.end as usize].to_vec();
-            match stretch.buffer {
-                0 => to.extend(part(&clock)),
-                1 => to.extend(part(settings)),
-                at => homes[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
-            }
-        };
-        transfer::write(device, queue, buffers, transfer, give).await
     }
 
     /// A CPU twin of the same groups and options at step 0, which adds the gradients' squares in the order in which this
@@ -318,13 +166,13 @@ impl Adam {
             group.tensors.iter().map(|t| cpu::Tensor::new(t.name.clone(), t.param.len as usize)).collect()
         };
         let groups = self.roster.groups.iter().map(|group| cpu::Group::new(group.config, tensors(group)));
-        let (groups, clocks) = (groups.collect::<Vec<_>>(), (&self.shared.clocks[..], &self.shared.of_tensor[..]));
-        cpu::Adam::like(&groups, clocks, self.shared.options, &self.shared.launches)
+        let clocks = self.roster.clocks.clone();
+        cpu::Adam::like(&groups.collect::<Vec<_>>(), clocks, self.shared.options, &self.shared.launches)
     }
 }
 
 /// The bytes of the clock's buffer.
-fn split_clock(bytes: &[u8]) -> (ClockHead, Vec<GroupClock>) {
+pub(crate) fn split_clock(bytes: &[u8]) -> (ClockHead, Vec<GroupClock>) {
     let (head, clocks) = bytes.split_at(size_of::<ClockHead>());
     (pod_read_unaligned(head), clocks.chunks_exact(size_of::<GroupClock>()).map(pod_read_unaligned).collect())
 }
@@ -337,7 +185,7 @@ impl Shared {
 
     /// What there is of each tensor.
     pub fn outlines(&self, homes: &[Home]) -> Vec<Outline> {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of_tensor);
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.clocks.of_tensor);
         let mut outlines: Vec<Outline> = tensors
             .map(|((name, &len), &clock)| Outline { name: name.clone(), clock, len, memories: Vec::new() })
             .collect();

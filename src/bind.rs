@@ -17,7 +17,7 @@ use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
 use crate::variant::Memory;
-use crate::{Clip, Error, Options};
+use crate::{Clip, Error, Options, tensor};
 
 /// `Launch` in `launch.wgsl`.
 #[repr(C)]
@@ -85,19 +85,32 @@ pub(crate) struct Builder<'a> {
     limits: Limits,
     roster: Roster,
     shared: Shared,
-    buffers: &'a [Buffer],
+    buffers: Vec<Buffer>,
     sizes: Sizes,
     partials: u64,
 }
 
 impl<'a> Builder<'a> {
+    /// Checks all that can be checked before anything is made, and plans.
+    pub fn checked(device: &'a Device, roster: Roster, options: Options) -> Result<Self, Error> {
+        for (i, group) in roster.groups.iter().enumerate() {
+            group.config.validate(i)?;
+        }
+        options.validate()?;
+        let (mut placed, buffers) = tensor::place(&roster.groups)?;
+        for placed in &mut placed {
+            placed.group = roster.clocks.of_tensor[placed.tensor] as u32;
+        }
+        Self::new(device, roster, options, &placed, buffers)
+    }
+
     /// Plans the launches and checks that the device can run them.
-    pub fn new(
+    fn new(
         device: &'a Device,
         roster: Roster,
         options: Options,
         placed: &[Placed],
-        buffers: &'a [Buffer],
+        buffers: Vec<Buffer>,
     ) -> Result<Self, Error> {
         let limits = limits(device);
         let launches = plan::plan(placed, &limits)?;
@@ -118,10 +131,9 @@ impl<'a> Builder<'a> {
             launches,
             partials: first_partials,
             clocks: roster.clocks.clone(),
-            of_tensor: roster.of_tensor.clone(),
             options,
         };
-        let count = roster.clocks.len() as u64;
+        let count = roster.clocks.groups.len() as u64;
         let sizes = Sizes {
             settings: size_of::<Settings>() as u64 * count,
             clock: size_of::<ClockHead>() as u64 + size_of::<GroupClock>() as u64 * count,
@@ -191,7 +203,7 @@ impl<'a> Builder<'a> {
             self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
         let control = Control {
-            groups: shared.clocks.len() as u32,
+            groups: shared.clocks.groups.len() as u32,
             partials: self.partials as u32,
             guard: options.guard.into(),
             clip: matches!(options.clip, Clip::GlobalNorm(_)).into(),

@@ -21,6 +21,9 @@ pub enum Error {
     NoSuchGroup { group: usize, groups: usize },
 
     // --- the caller's tensors ---
+    /// A tensor that does not exist was named.
+    #[error("tensor `{tensor}` does not exist")]
+    NoSuchTensor { tensor: String },
     /// There is nothing to optimize.
     #[error("no tensors were given: at least one group must have at least one tensor")]
     NoTensors,

@@ -1,5 +1,6 @@
 //! Where the memories of the tensors are in the optimizer's buffers. Pure: no GPU is needed to test it.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::Format;
@@ -39,6 +40,42 @@ pub(crate) fn homes(launch: &Launch) -> impl Iterator<Item = Home> {
             })
             .collect(),
     })
+}
+
+/// Bytes to be copied from one of the buffers of before to one of those of now: which buffer, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Carry {
+    pub from: (usize, u64),
+    pub to: (usize, u64),
+    pub bytes: u64,
+}
+
+/// The copies that carry all memories over to other homes, where `before` says which tensor of before one is.
+pub(crate) fn carried(old: &[Home], new: &[Home], before: impl Fn(usize) -> Option<usize>) -> Vec<Carry> {
+    let mut parts: HashMap<(usize, Memory), Vec<(usize, &Part)>> = HashMap::new();
+    for (buffer, home) in old.iter().enumerate() {
+        for part in &home.parts {
+            parts.entry((part.tensor, home.memory)).or_default().push((buffer, part));
+        }
+    }
+    let mut copies = Vec::new();
+    for (buffer, home) in new.iter().enumerate() {
+        for part in &home.parts {
+            let Some(tensor) = before(part.tensor) else { continue };
+            for (from, old) in parts.get(&(tensor, home.memory)).into_iter().flatten() {
+                let ends = |part: &Part| part.first + part.bytes.end - part.bytes.start;
+                let (begin, end) = (part.first.max(old.first), ends(part).min(ends(old)));
+                if begin < end {
+                    copies.push(Carry {
+                        from: (*from, old.bytes.start + begin - old.first),
+                        to: (buffer, part.bytes.start + begin - part.first),
+                        bytes: end - begin,
+                    });
+                }
+            }
+        }
+    }
+    copies
 }
 
 impl Home {

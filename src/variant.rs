@@ -101,7 +101,7 @@ pub(crate) enum Rule {
 }
 
 /// What is remembered of an element between steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Memory {
     /// First moment.

@@ -17,7 +17,9 @@
 //! # Ok::<(), wgpu_adam::Error>(())
 //! ```
 
+mod members;
 mod norm;
+mod resume;
 mod rules;
 mod tick;
 mod update;
@@ -27,9 +29,9 @@ use std::collections::HashSet;
 use crate::clock::{Powers, Settings};
 use crate::plan::{self, Launch, Limits, Place, Placed};
 use crate::report::{ClockHead, GroupClock, NONE};
-use crate::state::{ClockState, GroupState, MemoryState, Outline, State, TensorState};
+use crate::roster::Clocks;
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Format, Options, Report};
+use crate::{Config, Error, Options, Report};
 
 #[cfg(test)]
 pub(crate) use norm::Partial;
@@ -105,13 +107,12 @@ impl Moments {
 /// Adam on slices: the twin of [`crate::Adam`].
 #[derive(Clone, Debug)]
 pub struct Adam {
+    /// With the learning rates that were set last.
+    groups: Vec<Group>,
     names: Vec<String>,
     lens: Vec<usize>,
-    /// Of each group, with the learning rate that was set last.
-    configs: Vec<Config>,
-    /// The group of each clock, and the clock of each tensor: see `Roster`.
-    groups: Vec<usize>,
-    of_tensor: Vec<usize>,
+    /// The group of each clock, and the clock of each tensor.
+    of: Clocks,
     moments: Vec<Moments>,
     /// Of each clock.
     rules: Vec<Rule>,
@@ -130,6 +131,10 @@ impl Adam {
     /// What can be wrong with a configuration, a name or a length; see [`Error`].
     pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
         options.validate()?;
+        Self::with(groups, Clocks::new(groups.iter().map(|group| group.tensors.len())), options)
+    }
+
+    fn with(groups: &[Group], clocks: Clocks, options: Options) -> Result<Self, Error> {
         let mut names = HashSet::new();
         let mut placed = Vec::new();
         for (i, group) in groups.iter().enumerate() {
@@ -146,7 +151,7 @@ impl Adam {
                 let (param, grad) = (place(2 * number), place(2 * number + 1));
                 placed.push(Placed {
                     tensor: number,
-                    group: i as u32,
+                    group: clocks.of_tensor[number] as u32,
                     rule: group.config.variant.rule(),
                     param,
                     grad,
@@ -159,14 +164,11 @@ impl Adam {
         }
         // WebGPU's default limits.
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        let of_tensor = groups.iter().enumerate().flat_map(|(i, group)| std::iter::repeat_n(i, group.tensors.len()));
-        let clocks: (Vec<usize>, Vec<usize>) = ((0..groups.len()).collect(), of_tensor.collect());
-        Ok(Self::like(groups, (&clocks.0, &clocks.1), options, &plan::plan(&placed, &limits)?))
+        Ok(Self::like(groups, clocks, options, &plan::plan(&placed, &limits)?))
     }
 
-    /// A twin with those clocks (the group of each, and that of each tensor), that sums the norm in the order of these
-    /// launches. All else must have been checked.
-    pub(crate) fn like(groups: &[Group], clocks: (&[usize], &[usize]), options: Options, launches: &[Launch]) -> Self {
+    /// A twin with those clocks that sums the norm in the order of these launches. All else must have been checked.
+    pub(crate) fn like(groups: &[Group], clocks: Clocks, options: Options, launches: &[Launch]) -> Self {
         let tensors = || groups.iter().flat_map(|g| g.tensors.iter().map(move |t| (&g.config.variant, t)));
         let moments = tensors().map(|(variant, t)| {
             let memory = |which, initial| {
@@ -176,15 +178,14 @@ impl Adam {
             Moments { m: memory(Memory::M, 0.0), v, v_max: memory(Memory::VMax, 0.0) }
         });
         let mut adam = Self {
+            groups: groups.to_vec(),
             names: tensors().map(|(_, t)| t.name.clone()).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
-            configs: groups.iter().map(|g| g.config).collect(),
-            groups: clocks.0.to_vec(),
-            of_tensor: clocks.1.to_vec(),
             moments: moments.collect(),
             rules: Vec::new(),
             settings: Vec::new(),
-            clocks: vec![GroupClock::default(); clocks.0.len()],
+            clocks: vec![GroupClock::default(); clocks.groups.len()],
+            of: clocks,
             head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
             options,
             launches: launches.to_vec(),
@@ -195,7 +196,7 @@ impl Adam {
 
     /// Makes of the configurations what the clocks need.
     fn settle(&mut self) {
-        let configs = || self.groups.iter().map(|&group| &self.configs[group]);
+        let configs = || self.of.groups.iter().map(|&group| &self.groups[group].config);
         (self.rules, self.settings) = configs().map(|c| (c.variant.rule(), Settings::new(c))).unzip();
     }
 
@@ -211,7 +212,7 @@ impl Adam {
             Vec::new()
         };
         let scalars = tick::tick(&self.options, &partials, &self.settings, &mut self.clocks, &mut self.head);
-        update::update(&self.options, &self.of_tensor, &self.rules, &scalars, slots, &mut self.moments);
+        update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, slots, &mut self.moments);
         Ok(self.report())
     }
 
@@ -232,7 +233,7 @@ impl Adam {
     /// What the last step did.
     pub fn report(&self) -> Report {
         let bad = (self.head.bad_partial != NONE).then(|| self.tensor_at(self.head.bad_partial, self.head.bad_element));
-        Report::new(&self.head, &self.groups, &self.clocks, self.options.reads_norm(), bad.flatten())
+        Report::new(&self.head, &self.of.groups, &self.clocks, self.options.reads_norm(), bad.flatten())
     }
 
     fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
@@ -250,9 +251,9 @@ impl Adam {
     /// # Errors
     /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        let groups = self.configs.len();
+        let groups = self.groups.len();
         crate::config::rate(group, "lr", lr)?;
-        self.configs.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?.lr = lr;
+        self.groups.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?.config.lr = lr;
         self.settle();
         Ok(())
     }
@@ -263,57 +264,5 @@ impl Adam {
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
             *clock = GroupClock { powers: Powers::at(t, settings), t, lr: 0.0 };
         }
-    }
-
-    /// The whole state.
-    pub fn state(&self) -> State {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of_tensor).zip(&self.moments);
-        let tensor = |(((name, &len), &clock), moments): (((&String, _), &usize), &Moments)| {
-            let memories = self.rules[clock].memories().iter();
-            let memories = memories.map(|memory| MemoryState::f32(*memory, moments.of(*memory))).collect();
-            TensorState { name: name.clone(), clock, len: len as u64, memories }
-        };
-        State {
-            t: self.head.applied.into(),
-            skipped: self.head.skipped.into(),
-            options: self.options,
-            groups: self.configs.iter().map(|config| GroupState { config: *config }).collect(),
-            clocks: self.groups.iter().zip(&self.clocks).map(|(group, clock)| ClockState::new(*group, clock)).collect(),
-            tensors: tensors.map(tensor).collect(),
-        }
-    }
-
-    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
-    /// memories, the clocks, the counts, and the configurations, learning rates included.
-    ///
-    /// # Errors
-    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
-    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]. Then nothing has changed.
-    pub fn load(&mut self, state: &State) -> Result<(), Error> {
-        let rules: Vec<Rule> = self.configs.iter().map(|config| config.variant.rule()).collect();
-        let order = state.fits(&rules, &self.groups, &self.outlines())?;
-        self.configs = state.groups.iter().map(|group| group.config).collect();
-        self.groups = state.clocks.iter().map(|clock| clock.group).collect();
-        self.of_tensor = order.iter().map(|&place| state.tensors[place].clock).collect();
-        self.clocks = state.clocks.iter().map(ClockState::clock).collect();
-        let (applied, skipped) = (state.t as u32, state.skipped as u32);
-        self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        self.settle();
-        for (moments, place) in self.moments.iter_mut().zip(order) {
-            for memory in &state.tensors[place].memories {
-                *moments.of_mut(memory.memory) = memory.values();
-            }
-        }
-        Ok(())
-    }
-
-    fn outlines(&self) -> Vec<Outline> {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of_tensor);
-        let outline = |((name, &len), &clock): ((&String, &usize), &usize)| {
-            let memories = self.rules[clock].memories().iter();
-            let memories = memories.map(|memory| (*memory, Format::F32, 4 * len as u64)).collect();
-            Outline { name: name.clone(), clock, len: len as u64, memories }
-        };
-        tensors.map(outline).collect()
     }
 }

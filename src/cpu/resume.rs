@@ -1,0 +1,72 @@
+//! The state of the twin: read, and taken over. Twin of `src/resume.rs`.
+
+use super::{Adam, Moments};
+use crate::report::{ClockHead, NONE};
+use crate::roster::Clocks;
+use crate::state::{ClockState, GroupState, MemoryState, Outline, State, TensorState};
+use crate::variant::Rule;
+use crate::{Error, Format};
+
+impl Adam {
+    /// The whole state.
+    pub fn state(&self) -> State {
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments);
+        let tensor = |(((name, &len), &clock), moments): (((&String, _), &usize), &Moments)| {
+            let memories = self.rules[clock].memories().iter();
+            let memories = memories.map(|memory| MemoryState::f32(*memory, moments.of(*memory))).collect();
+            TensorState { name: name.clone(), clock, len: len as u64, memories }
+        };
+        State {
+            t: self.head.applied.into(),
+            skipped: self.head.skipped.into(),
+            options: self.options,
+            groups: self.groups.iter().map(|group| GroupState { config: group.config }).collect(),
+            clocks: self
+                .of
+                .groups
+                .iter()
+                .zip(&self.clocks)
+                .map(|(group, clock)| ClockState::new(*group, clock))
+                .collect(),
+            tensors: tensors.map(tensor).collect(),
+        }
+    }
+
+    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
+    /// memories, the clocks, the counts, and the configurations, learning rates included.
+    ///
+    /// # Errors
+    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
+    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]. Then nothing has changed.
+    pub fn load(&mut self, state: &State) -> Result<(), Error> {
+        let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
+        let order = state.fits(&rules, &self.of.groups, &self.outlines())?;
+        for (group, state) in self.groups.iter_mut().zip(&state.groups) {
+            group.config = state.config;
+        }
+        self.of = Clocks {
+            groups: state.clocks.iter().map(|clock| clock.group).collect(),
+            of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
+        };
+        self.clocks = state.clocks.iter().map(ClockState::clock).collect();
+        let (applied, skipped) = (state.t as u32, state.skipped as u32);
+        self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.settle();
+        for (moments, place) in self.moments.iter_mut().zip(order) {
+            for memory in &state.tensors[place].memories {
+                *moments.of_mut(memory.memory) = memory.values();
+            }
+        }
+        Ok(())
+    }
+
+    fn outlines(&self) -> Vec<Outline> {
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor);
+        let outline = |((name, &len), &clock): ((&String, &usize), &usize)| {
+            let memories = self.rules[clock].memories().iter();
+            let memories = memories.map(|memory| (*memory, Format::F32, 4 * len as u64)).collect();
+            Outline { name: name.clone(), clock, len: len as u64, memories }
+        };
+        tensors.map(outline).collect()
+    }
+}

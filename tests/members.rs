@@ -1,0 +1,338 @@
+//! Tensors and groups added, removed and reset in mid-run: each tensor goes as it would alone, from its own first step on.
+
+mod scene;
+
+use scene::{Gpu, mix, normal};
+use wgpu::{Buffer, Limits};
+use wgpu_adam::preset::{optax, pytorch};
+use wgpu_adam::{Adam, Clip, Config, Decay, Error, Group, Options, State, Tensor, View, cpu};
+
+const LENS: [usize; 6] = [300, 17, 1001, 4, 2, 90];
+
+fn configs() -> [Config; 3] {
+    [
+        Config { lr: 0.01, ..Config::default() },
+        Config { decay: Decay::Decoupled(0.1), ..pytorch::amsgrad() },
+        Config { lr: 0.003, ..optax::adagrad() },
+    ]
+}
+
+/// All tensors in one buffer of params and one of grads, on the GPU, the twin, and each alone with a twin of its own.
+struct World {
+    gpu: Gpu,
+    param: Buffer,
+    grad: Buffer,
+    adam: Adam,
+    twin: cpu::Adam,
+    /// The tensors that are optimized now, in the order of the library: their numbers, by groups.
+    groups: Vec<Vec<usize>>,
+    params: Vec<Vec<f32>>,
+    alone: Vec<Option<cpu::Adam>>,
+    steps: u64,
+}
+
+impl World {
+    fn new(gpu: Gpu, configs: &[Config], options: Options, groups: Vec<Vec<usize>>) -> Self {
+        let params: Vec<Vec<f32>> =
+            (0..LENS.len()).map(|i| (0..LENS[i]).map(|e| normal(1, i as u64, e as u64)).collect()).collect();
+        let (param, grad) = (gpu.buffer(&params.concat()), gpu.buffer(&params.concat()));
+        let on_gpu = groups
+            .iter()
+            .zip(configs)
+            .map(|(own, config)| Group::new(*config, own.iter().map(|&i| tensor(&param, &grad, i)).collect()));
+        let adam = Adam::new(&gpu.device, &on_gpu.collect::<Vec<_>>(), options).unwrap();
+        let on_cpu = groups.iter().zip(configs);
+        let on_cpu = on_cpu.map(|(own, config)| cpu::Group::new(*config, own.iter().map(|&i| twin(i)).collect()));
+        let cpu = cpu::Adam::new(&on_cpu.collect::<Vec<_>>(), options).unwrap();
+        let alone = (0..LENS.len()).map(|i| {
+            let group = groups.iter().position(|own| own.contains(&i))?;
+            Some(alone(i, configs[group], options))
+        });
+        let alone = alone.collect();
+        Self { gpu, param, grad, adam, twin: cpu, groups, params, alone, steps: 0 }
+    }
+
+    fn step(&mut self) {
+        self.steps += 1;
+        let mut grads: Vec<Vec<f32>> = (0..LENS.len())
+            .map(|i| (0..LENS[i]).map(|e| normal(2 + self.steps, i as u64, e as u64)).collect())
+            .collect();
+        self.gpu.write(&self.grad, &grads.concat());
+        self.gpu.step(&self.adam);
+        let (before, mut fresh) = (self.params.clone(), grads.clone());
+        let mut slots: Vec<Option<cpu::Slot>> =
+            self.params.iter_mut().zip(&mut grads).map(|(param, grad)| Some(cpu::Slot { param, grad })).collect();
+        let mut slots: Vec<_> = self.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
+        self.twin.step(&mut slots).unwrap();
+        for (i, alone) in self.alone.iter_mut().enumerate() {
+            if let Some(adam) = alone {
+                let mut param = before[i].clone();
+                adam.step(&mut [cpu::Slot { param: &mut param, grad: &mut fresh[i] }]).unwrap();
+                scene::assert_same(&param, &self.params[i], &format!("tensor {i} alone"));
+            } else {
+                scene::assert_same(&before[i], &self.params[i], &format!("tensor {i}, which is not optimized"));
+            }
+        }
+    }
+
+    /// All three agree.
+    fn check(&self) {
+        let (state, twin) = (self.gpu.state(&self.adam), self.twin.state());
+        if self.gpu.software {
+            scene::assert_same(&self.gpu.read(&self.param), &self.params.concat(), "params");
+            assert_eq!(state, twin);
+        }
+        let numbers: Vec<usize> = self.groups.iter().flatten().copied().collect();
+        assert_eq!(twin.tensors.len(), numbers.len());
+        for (tensor, i) in twin.tensors.iter().zip(numbers) {
+            let own = self.alone[i].as_ref().unwrap().state();
+            assert_eq!(tensor.memories, own.tensors[0].memories, "tensor {i}");
+            let (clock, alone) = (&twin.clocks[tensor.clock], &own.clocks[0]);
+            assert_eq!((clock.t, clock.powers, clock.lr), (alone.t, alone.powers, alone.lr), "tensor {i}");
+        }
+    }
+
+    fn add(&mut self, group: usize, numbers: &[usize], config: Config, options: Options) {
+        let tensors = numbers.iter().map(|&i| tensor(&self.param, &self.grad, i));
+        self.adam.add(&self.gpu.device, &self.gpu.queue, group, tensors).unwrap();
+        self.twin.add(group, numbers.iter().map(|&i| twin(i))).unwrap();
+        self.groups[group].extend(numbers);
+        numbers.iter().for_each(|&i| self.alone[i] = Some(alone(i, config, options)));
+    }
+
+    fn remove(&mut self, numbers: &[usize]) {
+        let names: Vec<String> = numbers.iter().map(|i| format!("t{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.adam.remove(&self.gpu.device, &self.gpu.queue, &names).unwrap();
+        self.twin.remove(&names).unwrap();
+        self.groups.iter_mut().for_each(|own| own.retain(|i| !numbers.contains(i)));
+        numbers.iter().for_each(|&i| self.alone[i] = None);
+    }
+
+    fn reset(&mut self, numbers: &[usize], config: Config, options: Options) {
+        let names: Vec<String> = numbers.iter().map(|i| format!("t{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.adam.reset(&self.gpu.device, &self.gpu.queue, &names).unwrap();
+        self.twin.reset(&names).unwrap();
+        numbers.iter().for_each(|&i| self.alone[i] = Some(alone(i, config, options)));
+    }
+}
+
+fn tensor(param: &Buffer, grad: &Buffer, i: usize) -> Tensor {
+    let (first, len) = (LENS[..i].iter().sum::<usize>() as u64, LENS[i] as u64);
+    Tensor::new(format!("t{i}"), View::f32(param).range(first, len), View::f32(grad).range(first, len))
+}
+
+fn twin(i: usize) -> cpu::Tensor {
+    cpu::Tensor::new(format!("t{i}"), LENS[i])
+}
+
+fn alone(i: usize, config: Config, options: Options) -> cpu::Adam {
+    cpu::Adam::new(&[cpu::Group::new(config, vec![twin(i)])], options).unwrap()
+}
+
+/// Devices with default limits, and with such small ones that tensors are cut.
+fn gpus() -> [Gpu; 2] {
+    let small =
+        Limits { max_storage_buffer_binding_size: 4096, max_compute_workgroups_per_dimension: 2, ..Limits::default() };
+    [Gpu::new(), Gpu::with(small)]
+}
+
+#[test]
+fn each_tensor_goes_as_it_would_alone() {
+    let options = Options::default();
+    for gpu in gpus() {
+        let mut world = World::new(gpu, &configs(), options, vec![vec![0, 3], vec![2], vec![5]]);
+        let configs = configs();
+        let steps = |world: &mut World| {
+            (0..5).for_each(|_| world.step());
+            world.check();
+        };
+        steps(&mut world);
+        world.add(0, &[1, 4], configs[0], options);
+        steps(&mut world);
+        // Between two neighbours.
+        world.reset(&[1], configs[0], options);
+        steps(&mut world);
+        world.remove(&[0, 2]);
+        steps(&mut world);
+        // A group without a tensor is none the worse.
+        world.add(1, &[2, 0], configs[1], options);
+        world.reset(&[3, 2], configs[0], options);
+        world.alone[2] = Some(alone(2, configs[1], options));
+        steps(&mut world);
+        let group = |world: &World| Group::new(configs[2], vec![tensor(&world.param, &world.grad, 3)]);
+        world.remove(&[3]);
+        let group = group(&world);
+        assert_eq!(world.adam.add_group(&world.gpu.device, &world.gpu.queue, group), Ok(3));
+        assert_eq!(world.twin.add_group(cpu::Group::new(configs[2], vec![twin(3)])), Ok(3));
+        world.groups.push(vec![3]);
+        world.alone[3] = Some(alone(3, configs[2], options));
+        steps(&mut world);
+        let ts: Vec<u64> = world.gpu.report(&world.adam).groups.iter().map(|group| group.t).collect();
+        assert_eq!(ts, [25, 10, 30, 5], "of each group's oldest tensors");
+        assert_eq!(world.gpu.report(&world.adam).t, 30);
+    }
+}
+
+/// Whatever is done in whatever order.
+#[test]
+fn a_hundred_changes_at_random() {
+    let options = Options { zero_grad: true, ..Options::default() };
+    let config = configs()[0];
+    for (gpu, seed) in gpus().into_iter().zip(0..) {
+        let mut world = World::new(gpu, &[config, config], options, vec![vec![0, 1, 2], vec![3]]);
+        for round in 0..100 {
+            let dice = mix(seed << 32 | round);
+            let (i, group) = (dice as usize % LENS.len(), (dice >> 16) as usize % 2);
+            let present = world.groups.iter().any(|own| own.contains(&i));
+            match (present, dice >> 32 & 1) {
+                (false, _) => world.add(group, &[i], config, options),
+                (true, 0) => world.reset(&[i], config, options),
+                (true, _) if world.groups.concat().len() > 1 => world.remove(&[i]),
+                _ => {}
+            }
+            world.step();
+            world.check();
+        }
+    }
+}
+
+/// The learning rate of a group is that of all its tensors, whenever they came.
+#[test]
+fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
+    let options = Options::default();
+    let mut world = World::new(Gpu::new(), &configs(), options, vec![vec![0], vec![2], vec![5]]);
+    world.step();
+    let set_lr = |world: &mut World, lr: f64| {
+        world.adam.set_lr(&world.gpu.queue, 0, lr).unwrap();
+        world.twin.set_lr(0, lr).unwrap();
+        for i in [0, 1] {
+            if let Some(alone) = &mut world.alone[i] {
+                alone.set_lr(0, lr).unwrap();
+            }
+        }
+    };
+    set_lr(&mut world, 0.5);
+    world.add(0, &[1], Config { lr: 0.5, ..configs()[0] }, options);
+    world.step();
+    world.check();
+    set_lr(&mut world, 0.25);
+    world.step();
+    world.check();
+    assert_eq!(world.gpu.state(&world.adam).groups[0].config.lr, 0.25);
+}
+
+/// With clipping and guard: the norm is over what there is now, and a skip counts for all.
+#[test]
+fn clipping_is_over_the_tensors_of_the_moment() {
+    let options = Options { clip: Clip::GlobalNorm(0.5), guard: true, ..Options::default() };
+    for gpu in gpus() {
+        let mut world = World::new(gpu, &configs(), options, vec![vec![0, 1], vec![2], vec![5]]);
+        world.alone.fill(None);
+        let check = |world: &mut World| {
+            // The twin of this plan, which sums in its order.
+            world.twin = world.adam.twin();
+            world.twin.load(&world.gpu.state(&world.adam)).unwrap();
+            for _ in 0..5 {
+                world.steps += 1;
+                let bad = world.steps % 5 == 3;
+                let grads: Vec<Vec<f32>> = (0..LENS.len())
+                    .map(|i| (0..LENS[i]).map(|e| normal(2 + world.steps, i as u64, e as u64)).collect())
+                    .collect();
+                let mut grads = grads;
+                if bad {
+                    grads[2][1000] = f32::NAN;
+                }
+                world.gpu.write(&world.grad, &grads.concat());
+                world.gpu.step(&world.adam);
+                let mut slots: Vec<Option<cpu::Slot>> = world
+                    .params
+                    .iter_mut()
+                    .zip(&mut grads)
+                    .map(|(param, grad)| Some(cpu::Slot { param, grad }))
+                    .collect();
+                let mut slots: Vec<_> = world.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
+                world.twin.step(&mut slots).unwrap();
+                assert_eq!(world.gpu.report(&world.adam).last_skipped, bad);
+                if world.gpu.software {
+                    // As text, in which a NaN is as good as another.
+                    let both = [world.gpu.report(&world.adam), world.twin.report()].map(|r| format!("{r:?}"));
+                    assert_eq!(both[0], both[1]);
+                }
+            }
+            if world.gpu.software {
+                scene::assert_same(&world.gpu.read(&world.param), &world.params.concat(), "params");
+                assert_eq!(world.gpu.state(&world.adam), world.twin.state());
+            }
+        };
+        check(&mut world);
+        world.add(0, &[3, 4], configs()[0], options);
+        check(&mut world);
+        world.remove(&[0]);
+        world.reset(&[2], configs()[1], options);
+        check(&mut world);
+        let report = world.gpu.report(&world.adam);
+        assert_eq!((report.t, report.skipped), (12, 3));
+    }
+}
+
+/// The clocks go with a state: an optimizer that was made with all tensors at once takes them over.
+#[test]
+fn a_state_carries_the_clocks_of_tensors_that_came_later() {
+    let options = Options::default();
+    let mut world = World::new(Gpu::new(), &configs(), options, vec![vec![0], vec![2], vec![5]]);
+    (0..7).for_each(|_| world.step());
+    world.add(0, &[1], configs()[0], options);
+    (0..7).for_each(|_| world.step());
+    let state = State::from_bytes(&world.gpu.state(&world.adam).to_bytes().unwrap()).unwrap();
+    assert_eq!(
+        state.clocks.iter().map(|clock| (clock.group, clock.t)).collect::<Vec<_>>(),
+        [(0, 14), (0, 7), (1, 14), (2, 14)]
+    );
+    let others = World::new(Gpu::new(), &configs(), options, vec![vec![1, 0], vec![2], vec![5]]);
+    (world.adam, world.twin, world.groups) = (others.adam, others.twin, others.groups);
+    let resumed = others.gpu.buffer(&world.gpu.read(&world.param));
+    others.gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    world.gpu = others.gpu;
+    let mut encoder = world.gpu.device.create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(&resumed, 0, &others.param, 0, None);
+    world.gpu.queue.submit([encoder.finish()]);
+    (world.param, world.grad) = (others.param, others.grad);
+    pollster::block_on(world.adam.load(&world.gpu.device, &world.gpu.queue, &state)).unwrap();
+    world.twin.load(&state).unwrap();
+    (0..7).for_each(|_| world.step());
+    world.check();
+    // And in the clocks that it now has.
+    pollster::block_on(world.adam.load(&world.gpu.device, &world.gpu.queue, &world.twin.state())).unwrap();
+    world.check();
+}
+
+#[test]
+fn what_cannot_be_changed_is_named_and_changes_nothing() {
+    let mut world = World::new(Gpu::new(), &configs(), Options::default(), vec![vec![0], vec![2], vec![5]]);
+    world.step();
+    let before = world.gpu.state(&world.adam);
+    let (device, queue) = (&world.gpu.device, &world.gpu.queue);
+    let unknown = Error::NoSuchTensor { tensor: "t1".into() };
+    assert_eq!(world.adam.remove(device, queue, &["t0", "t1"]), Err(unknown.clone()));
+    assert_eq!(world.adam.reset(device, queue, &["t1"]), Err(unknown.clone()));
+    assert_eq!(world.adam.remove(device, queue, &["t0", "t2", "t5"]), Err(Error::NoTensors));
+    assert_eq!(world.adam.add(device, queue, 3, []), Err(Error::NoSuchGroup { group: 3, groups: 3 }));
+    let again = tensor(&world.param, &world.grad, 0);
+    assert_eq!(world.adam.add(device, queue, 1, [again.clone()]), Err(Error::DuplicateName { tensor: "t0".into() }));
+    let over = Tensor { name: "over".into(), ..again };
+    let error = world.adam.add(device, queue, 1, [over]).unwrap_err().to_string();
+    assert_eq!(error, "tensor `over`: its param view shares bytes with the param view of tensor `t0`");
+    let wrong = Group::new(Config { beta1: 2.0, ..Config::default() }, vec![]);
+    let error = world.adam.add_group(device, queue, wrong).unwrap_err().to_string();
+    assert_eq!(error, "group 3: beta1 is 2, but must be in [0, 1)");
+    assert_eq!(world.twin.remove(&["t0", "t1"]), Err(unknown.clone()));
+    assert_eq!(world.twin.reset(&["t1"]), Err(unknown));
+    assert_eq!(world.twin.remove(&["t0", "t2", "t5"]), Err(Error::NoTensors));
+    assert_eq!(world.twin.add(3, []), Err(Error::NoSuchGroup { group: 3, groups: 3 }));
+    assert_eq!(world.twin.add(1, [twin(0)]), Err(Error::DuplicateName { tensor: "t0".into() }));
+    assert_eq!(world.gpu.state(&world.adam), before);
+    world.step();
+    world.check();
+}
