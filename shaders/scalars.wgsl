@@ -18,6 +18,9 @@ struct Scalars {
     take: f32,
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // clip by value
+    t: u32,             // steps applied, with this one
+    lr: f32,            // of this one
+    snr: f32,           // times |m| / sqrt(v): the bias corrections
 }
 
 // One group's, at an offset that a uniform binding may have.

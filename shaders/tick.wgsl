@@ -222,6 +222,9 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
         s.take,
         lr * s.weight_decay,
         limit,
+        t,
+        lr,
+        sqrt(correction2) / correction1,
     );
     switch s.kind {
         case AMSGRAD_OF_CORRECTED: {
@@ -375,6 +378,8 @@ fn tick(@builtin(local_invocation_index) index: u32) {
             tick_group(i);
         } else {
             slots[i].scalars.do_step = 0u;
+            slots[i].scalars.t = clock.groups[i].t;
+            slots[i].scalars.lr = clock.groups[i].lr;
         }
     }
 }

@@ -27,7 +27,6 @@ pub struct Adam {
     pub(crate) state: Vec<LaunchState>,
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
-    #[cfg(test)]
     pub(crate) slots: Buffer,
     /// As they are now: for changes of them.
     pub(crate) roster: Roster,
@@ -51,6 +50,15 @@ pub(crate) struct Dispatch {
     pub pipeline: ComputePipeline,
     pub bind_group: BindGroup,
     pub workgroups: [u32; 3],
+}
+
+impl Dispatch {
+    pub fn record(&self, pass: &mut ComputePass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
 }
 
 /// What the rule of one launch remembers, in the order of `Rule::memories`. They are buffers of the launch's own, so that
@@ -100,10 +108,7 @@ impl Adam {
     /// Records one step into the caller's compute pass. Pipeline and bind group 0 are others afterwards.
     pub fn record(&self, pass: &mut ComputePass) {
         for dispatch in &self.dispatches {
-            pass.set_pipeline(&dispatch.pipeline);
-            pass.set_bind_group(0, &dispatch.bind_group, &[]);
-            let [x, y, z] = dispatch.workgroups;
-            pass.dispatch_workgroups(x, y, z);
+            dispatch.record(pass);
         }
     }
 

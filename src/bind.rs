@@ -47,7 +47,7 @@ pub(crate) struct Control {
     pub pad: u32,
 }
 
-fn limits(device: &Device) -> Limits {
+pub(crate) fn limits(device: &Device) -> Limits {
     let limits = device.limits();
     Limits {
         // Elements are counted in u32.
@@ -146,23 +146,7 @@ impl<'a> Builder<'a> {
     }
 
     fn update_kernel(&self, launch: &Launch) -> Kernel {
-        let options = &self.shared.options;
-        let grad = match launch.param.buffer == launch.grad.buffer {
-            _ if options.zero_grad => Grad::Zero,
-            true => Grad::Shared,
-            false => Grad::Read,
-        };
-        let largest_square = 2f64.powi(63);
-        Kernel::Update {
-            rule: launch.rule,
-            shape: shape(launch, &launch.update_spans()),
-            grad,
-            clip_value: matches!(options.clip, Clip::Value(_)),
-            squarable: match options.clip {
-                Clip::None => !options.guard,
-                Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
-            },
-        }
+        update_kernel(launch, &self.shared.options)
     }
 
     /// The limits that the plan does not already keep.
@@ -217,15 +201,8 @@ impl<'a> Builder<'a> {
         let state =
             shared.launches.iter().map(|launch| self.memories(launch)).collect::<Result<Vec<LaunchState>, _>>()?;
 
-        let mut dispatch = |kernel: Kernel, workgroups, bindings: &[(u32, BindingResource)]| {
-            let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(self.device));
-            let entries: Vec<BindGroupEntry> = bindings
-                .iter()
-                .map(|(binding, resource)| BindGroupEntry { binding: *binding, resource: resource.clone() })
-                .collect();
-            let label = Some(kernel.entry_point());
-            let bind_group = self.device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
-            Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: plan::dimensions(workgroups, &self.limits) }
+        let mut dispatch = |kernel, workgroups, bindings: &[(u32, BindingResource)]| {
+            dispatch(self.device, &self.limits, &mut pipelines, kernel, workgroups, bindings)
         };
         let mut dispatches = Vec::new();
         let uniform = |i: usize| part(&uniforms, UNIFORM_STRIDE * i as u64, size_of::<LaunchUniform>() as u64);
@@ -264,7 +241,6 @@ impl<'a> Builder<'a> {
             state,
             settings,
             clock,
-            #[cfg(test)]
             slots,
             roster: self.roster,
             pipelines,
@@ -325,24 +301,67 @@ impl<'a> Builder<'a> {
         self.device.create_buffer(&descriptor)
     }
 
-    /// wgpu's own `create_buffer_init` panics where there is no memory.
     fn filled(&self, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {
-        let label = format!("wgpu-adam {label}");
-        let size = contents.len() as u64;
-        let descriptor = BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: true };
-        let buffer = self.device.create_buffer(&descriptor);
-        let failed = |e: wgpu::MapRangeError| Error::Device { what: "filling a buffer", reason: e.to_string() };
-        buffer.get_mapped_range_mut(..).map_err(failed)?.copy_from_slice(contents);
-        buffer.unmap();
-        Ok(buffer)
+        filled(self.device, label, usage, contents)
     }
 }
 
-fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
+pub(crate) fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
     BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
 }
 
 fn shape(launch: &Launch, spans: &[Span]) -> Shape {
     let (table, edges, shifted) = (spans.len() > 1, launch.edges(spans), launch.grad_shift != 0);
     Shape { loose: launch.loose, table, edges, shifted }
+}
+
+/// How a launch is updated.
+pub(crate) fn update_kernel(launch: &Launch, options: &Options) -> Kernel {
+    let grad = match launch.param.buffer == launch.grad.buffer {
+        _ if options.zero_grad => Grad::Zero,
+        true => Grad::Shared,
+        false => Grad::Read,
+    };
+    let largest_square = 2f64.powi(63);
+    Kernel::Update {
+        rule: launch.rule,
+        shape: shape(launch, &launch.update_spans()),
+        grad,
+        clip_value: matches!(options.clip, Clip::Value(_)),
+        squarable: match options.clip {
+            Clip::None => !options.guard,
+            Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
+        },
+    }
+}
+
+/// A dispatch of that kernel with those bindings. A pipeline that there is already is used.
+pub(crate) fn dispatch(
+    device: &Device,
+    limits: &Limits,
+    pipelines: &mut Pipelines,
+    kernel: Kernel,
+    workgroups: u64,
+    bindings: &[(u32, BindingResource)],
+) -> Dispatch {
+    let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(device));
+    let entries: Vec<BindGroupEntry> = bindings
+        .iter()
+        .map(|(binding, resource)| BindGroupEntry { binding: *binding, resource: resource.clone() })
+        .collect();
+    let label = Some(kernel.entry_point());
+    let bind_group = device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
+    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: plan::dimensions(workgroups, limits) }
+}
+
+/// A buffer with those contents. wgpu's own `create_buffer_init` panics where there is no memory.
+pub(crate) fn filled(device: &Device, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {
+    let label = format!("wgpu-adam {label}");
+    let size = contents.len() as u64;
+    let descriptor = BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: true };
+    let buffer = device.create_buffer(&descriptor);
+    let failed = |e: wgpu::MapRangeError| Error::Device { what: "filling a buffer", reason: e.to_string() };
+    buffer.get_mapped_range_mut(..).map_err(failed)?.copy_from_slice(contents);
+    buffer.unmap();
+    Ok(buffer)
 }

@@ -279,6 +279,11 @@ pub(crate) struct Scalars {
     pub decay: f32,
     /// Clip by value.
     pub limit: f32,
+    /// Steps applied, with this one, and its learning rate.
+    pub t: u32,
+    pub lr: f32,
+    /// Times `|m| / sqrt(v)`, for the signal-to-noise ratio: the bias corrections of both.
+    pub snr: f32,
 }
 
 impl Scalars {
@@ -306,6 +311,9 @@ impl Scalars {
             take: s.take,
             decay: lr * s.weight_decay,
             limit,
+            t,
+            lr,
+            snr: correction2.sqrt() / correction1,
         };
         match s.kind {
             kind::AMSGRAD_OF_CORRECTED => {

@@ -20,6 +20,10 @@ pub enum Error {
     #[error("group {group} does not exist: there are {groups}, counted from 0")]
     NoSuchGroup { group: usize, groups: usize },
 
+    /// A probe was used with an optimizer that it was not made for.
+    #[error("the probe was made for another optimizer, or for this one before its tensors changed: make a new one")]
+    OtherOptimizer,
+
     // --- the caller's tensors ---
     /// A tensor that does not exist was named.
     #[error("tensor `{tensor}` does not exist")]

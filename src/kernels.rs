@@ -37,6 +37,15 @@ pub(crate) enum Kernel {
         /// A gradient whose square overflows may come.
         squarable: bool,
     },
+    /// The measuring of an update of the same fields.
+    Insight {
+        rule: Rule,
+        shape: Shape,
+        grad: Grad,
+        clip_value: bool,
+        squarable: bool,
+    },
+    InsightFinish,
 }
 
 /// How the elements of a launch lie.
@@ -63,7 +72,7 @@ impl Kernel {
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
         });
-        let mut all = vec![Kernel::Tick];
+        let mut all = vec![Kernel::Tick, Kernel::InsightFinish];
         for shape in shapes {
             all.push(Kernel::Norm(shape));
             for (rule, grad) in
@@ -76,6 +85,15 @@ impl Kernel {
                     clip_value: bit(bits, 0),
                     squarable: bit(bits, 1),
                 }));
+                if shape.table && !shape.edges {
+                    all.extend((0..4).map(|bits| Kernel::Insight {
+                        rule,
+                        shape,
+                        grad,
+                        clip_value: bit(bits, 0),
+                        squarable: bit(bits, 1),
+                    }));
+                }
             }
         }
         all
@@ -86,6 +104,8 @@ impl Kernel {
             Kernel::Norm(_) => "norm",
             Kernel::Tick => "tick",
             Kernel::Update { .. } => "update",
+            Kernel::Insight { .. } => "insight",
+            Kernel::InsightFinish => "insight_finish",
         }
     }
 
@@ -93,7 +113,7 @@ impl Kernel {
     pub fn wgsl(self) -> String {
         let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\n");
         let mut parts = Vec::new();
-        if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self {
+        if let Kernel::Norm(shape) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
             head += &format!("const EDGES: bool = {};\n", shape.edges);
             parts.push(include_str!("../shaders/words.wgsl"));
             parts.push(include_str!("../shaders/launch.wgsl"));
@@ -111,7 +131,8 @@ impl Kernel {
                 include_str!("../shaders/scalars.wgsl"),
                 include_str!("../shaders/tick.wgsl"),
             ]),
-            Kernel::Update { rule, shape, grad, clip_value, squarable } => {
+            Kernel::Update { rule, shape, grad, clip_value, squarable }
+            | Kernel::Insight { rule, shape, grad, clip_value, squarable } => {
                 for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
                     head += &format!("const {name}: bool = {value};\n");
                 }
@@ -132,7 +153,21 @@ impl Kernel {
                     (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
                 parts.push(if shape.table { many } else { one });
                 parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/update.wgsl")]);
+                if let Kernel::Insight { .. } = self {
+                    let (some, none) = (include_str!("../shaders/snr.wgsl"), include_str!("../shaders/no_snr.wgsl"));
+                    parts.push(include_str!("../shaders/measured.wgsl"));
+                    parts.push(if rule.has_snr() { some } else { none });
+                    parts.push(include_str!("../shaders/insight.wgsl"));
+                }
             }
+            Kernel::InsightFinish => parts.extend([
+                include_str!("../shaders/words.wgsl"),
+                include_str!("../shaders/launch.wgsl"),
+                include_str!("../shaders/measured.wgsl"),
+                include_str!("../shaders/scalars.wgsl"),
+                include_str!("../shaders/many_groups.wgsl"),
+                include_str!("../shaders/insight_finish.wgsl"),
+            ]),
         }
         let source = parts.into_iter().fold(head, |all, part| all + "\n" + part);
         #[cfg(test)]
@@ -145,13 +180,17 @@ impl Kernel {
         let mut bindings = match self {
             Kernel::Norm(_) => vec![(0, Uniform), (2, Read), (3, Write)],
             Kernel::Tick => vec![(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)],
-            Kernel::Update { rule, grad, shape, .. } => {
+            Kernel::Update { rule, grad, shape, .. } | Kernel::Insight { rule, grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
                 let scalars = if shape.table { (5, Read) } else { (5, Uniform) };
                 let memories = rule.memories().iter().map(|memory| (memory.binding(), Write));
                 [(0, Uniform), (1, Write), (2, grad), scalars].into_iter().chain(memories).collect()
             }
+            Kernel::InsightFinish => vec![(1, Read), (2, Read), (3, Write), (5, Read)],
         };
+        if let Kernel::Insight { .. } = self {
+            bindings.push((8, Write));
+        }
         if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self
             && shape.table
         {
@@ -240,6 +279,7 @@ mod tests {
     use crate::bind::{Control, LaunchUniform};
     use crate::clock::{Powers, Scalars, Settings};
     use crate::cpu::Partial;
+    use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
     use crate::plan::Piece;
     use crate::report::{ClockHead, GroupClock};
 
@@ -298,7 +338,7 @@ mod tests {
         same_layout!(update, Piece as "Piece" { word, begin, end, group });
         same_layout!(update, Scalars as "Scalars" {
             do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, g_coef, v_coef, max_coef, eps,
-            eps_root, keep, take, decay, limit
+            eps_root, keep, take, decay, limit, t, lr, snr
         });
         same_layout!(Kernel::Tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
         same_layout!(Kernel::Tick, Settings as "Settings" {
@@ -311,6 +351,14 @@ mod tests {
         same_layout!(Kernel::Tick, ClockHead as "Clock" {
             applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
         });
+        let insight = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Insight { .. })).unwrap();
+        same_layout!(insight, Squares as "Squares" { sum, exponent });
+        same_layout!(insight, Measured as "Measured" { grad, param, step, update, snr, largest_step, zero, bad });
+        same_layout!(insight, Record as "Record" { piece, measured, bins });
+        same_layout!(Kernel::InsightFinish, Run as "Run" { first, end, group });
+        same_layout!(Kernel::InsightFinish, Finding as "Finding" { measured, bins, did_step, t, lr });
+        assert!(insight.wgsl().contains(&format!("const BINS: u32 = {BINS}u;")));
+        assert!(insight.wgsl().contains(&format!("const WORDS: u32 = {INSIGHT_WORDS}u;")));
         assert_eq!(layout(&parsed(Kernel::Tick), "Slot").1 as u64, UNIFORM_STRIDE);
     }
 }

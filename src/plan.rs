@@ -111,6 +111,17 @@ pub(crate) struct Piece {
     pub group: u32,
 }
 
+impl Segment {
+    pub fn span(&self) -> Span {
+        Span { begin: self.begin, end: self.end, group: self.group }
+    }
+
+    /// Its tensor, and how many elements of it are here.
+    pub fn part(&self) -> (usize, u64) {
+        (self.tensor, (self.end - self.begin).into())
+    }
+}
+
 impl Launch {
     /// The spans of the update kernel: neighbours of one group are one.
     pub fn update_spans(&self) -> Vec<Span> {
@@ -127,7 +138,7 @@ impl Launch {
         for segment in &self.segments {
             match spans.last_mut() {
                 Some(last) if last.end == segment.begin && joins(last, segment) => last.end = segment.end,
-                _ => spans.push(Span { begin: segment.begin, end: segment.end, group: segment.group }),
+                _ => spans.push(segment.span()),
             }
         }
         spans

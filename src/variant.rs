@@ -162,6 +162,11 @@ impl Rule {
         }
     }
 
+    /// Whether it averages both the gradient and its square.
+    pub fn has_snr(self) -> bool {
+        matches!(self, Self::Adam | Self::AmsGrad | Self::NAdam | Self::AdaBelief)
+    }
+
     pub fn wgsl(self) -> &'static str {
         match self {
             Self::Adam => include_str!("../shaders/rules/adam.wgsl"),

@@ -17,6 +17,8 @@
 //! # Ok::<(), wgpu_adam::Error>(())
 //! ```
 
+mod insight;
+mod measured;
 mod members;
 mod norm;
 mod resume;
@@ -26,12 +28,12 @@ mod update;
 
 use std::collections::HashSet;
 
-use crate::clock::{Powers, Settings};
-use crate::plan::{self, Launch, Limits, Place, Placed};
+use crate::clock::{Powers, Scalars, Settings};
+use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Clocks;
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Options, Report};
+use crate::{Config, Error, Insight, Options, Report};
 
 #[cfg(test)]
 pub(crate) use norm::Partial;
@@ -205,6 +207,11 @@ impl Adam {
     /// # Errors
     /// [`Error::Slots`] or [`Error::SlotLength`]; then nothing was changed.
     pub fn step(&mut self, slots: &mut [Slot]) -> Result<Report, Error> {
+        self.step_and(slots, |_, _, _| {})
+    }
+
+    /// One step, with a look at what it is about to do.
+    fn step_and(&mut self, slots: &mut [Slot], look: impl FnOnce(&Self, &[Scalars], &[Slot])) -> Result<Report, Error> {
         self.check(slots)?;
         let partials = if self.options.reads_norm() {
             norm::norm(&self.launches, slots, norm::bad_bits(&self.options))
@@ -212,8 +219,24 @@ impl Adam {
             Vec::new()
         };
         let scalars = tick::tick(&self.options, &partials, &self.settings, &mut self.clocks, &mut self.head);
+        look(self, &scalars, slots);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, slots, &mut self.moments);
         Ok(self.report())
+    }
+
+    /// One step, and what it does to each tensor: the twin of [`Probe::step`](crate::Probe::step).
+    ///
+    /// # Errors
+    /// [`Error::Slots`] or [`Error::SlotLength`]; then nothing was changed.
+    pub fn step_measured(&mut self, slots: &mut [Slot]) -> Result<(Report, Insight), Error> {
+        let mut findings = Vec::new();
+        let report = self.step_and(slots, |adam, scalars, slots| {
+            findings = insight::insight(&adam.options, &adam.launches, scalars, &adam.clocks, slots, &adam.moments);
+        })?;
+        let parts = self.launches.iter().flat_map(|launch| &launch.segments).map(Segment::part);
+        let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config);
+        let configs: Vec<Config> = configs.collect();
+        Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))
     }
 
     fn check(&self, slots: &[Slot]) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use super::update::{average, moved};
 use crate::clock::Scalars;
+use crate::variant::Rule;
 
 /// One element: its param and what is remembered of it. What a rule does not remember is zero.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,6 +11,23 @@ pub(super) struct State {
     pub m: f32,
     pub v: f32,
     pub v_max: f32,
+}
+
+/// The function of a rule.
+pub(super) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
+    match rule {
+        Rule::Adam => adam,
+        Rule::AmsGrad => amsgrad,
+        Rule::AdaMax => adamax,
+        Rule::NAdam => nadam,
+        Rule::AdaBelief => adabelief,
+        Rule::Lion => lion,
+        Rule::RmsProp => rmsprop,
+        Rule::RmsPropMomentum => rmsprop_momentum,
+        Rule::AdaGrad => adagrad,
+        Rule::Momentum => momentum,
+        Rule::Plain => plain,
+    }
 }
 
 pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {

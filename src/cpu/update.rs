@@ -29,7 +29,7 @@ fn clipped(g: f32, limit: f32) -> f32 {
 
 /// What the rule sees as the gradient.
 #[inline(always)]
-fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
+pub(super) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
     let mut g = grad;
     if CLIP_VALUE {
         g = clipped(g, s.limit);

@@ -8,7 +8,9 @@ use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits,
     Queue,
 };
-use wgpu_adam::{Adam, Config, Decay, Group, Options, Report, State, Tensor, TensorState, View, cpu};
+use wgpu_adam::{
+    Adam, Config, Decay, Error, Group, Insight, Options, Probe, Report, State, Tensor, TensorState, View, cpu,
+};
 
 use tolerance::{Tolerance, share};
 
@@ -228,6 +230,20 @@ impl Run {
 
     /// The twin's step, on the images.
     pub fn twin_step(&mut self) -> Report {
+        self.twin_step_by(cpu::Adam::step)
+    }
+
+    /// One step on both sides with the gradients as they are, and what either measured in it.
+    pub fn measured_step(&mut self, gpu: &Gpu, probe: &Probe) -> (Insight, Insight) {
+        self.upload_grads(gpu);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        probe.step(&self.adam, &mut encoder).unwrap();
+        gpu.queue.submit([encoder.finish()]);
+        let got = pollster::block_on(probe.read(&self.adam, &gpu.device, &gpu.queue)).unwrap();
+        (got, self.twin_step_by(cpu::Adam::step_measured).1)
+    }
+
+    fn twin_step_by<T>(&mut self, step: impl FnOnce(&mut cpu::Adam, &mut [cpu::Slot]) -> Result<T, Error>) -> T {
         let order: Vec<Spot> = self.scene.order().into_iter().cloned().collect();
         let copy = |from: &[Vec<f32>], buffer: usize, at: usize, len: usize| from[buffer][at..at + len].to_vec();
         let mut values: Vec<_> = order
@@ -242,12 +258,12 @@ impl Run {
             }
         }
         let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot { param, grad }).collect();
-        let report = self.twin.step(&mut slots).unwrap();
+        let result = step(&mut self.twin, &mut slots).unwrap();
         for (s, (param, grad)) in order.iter().zip(&values) {
             self.params[s.buffers.0][s.param..s.param + s.len].copy_from_slice(param);
             self.grads[s.buffers.1][s.grad..s.grad + s.len].copy_from_slice(grad);
         }
-        report
+        result
     }
 
     /// What is wrong first, if anything. Beside the views, and in the gradients, every bit must be right; in param, m, v

@@ -1,0 +1,56 @@
+// Adds up what the workgroups of `insight` found: one workgroup for each part of a tensor that is in one launch. Twin:
+// src/cpu/insight.rs.
+
+// The records of one such part. `Run` in measured.rs.
+struct Run {
+    first: u32,
+    end: u32,
+    group: u32,
+}
+
+// What is read back of it. `Finding` in measured.rs.
+struct Finding {
+    measured: Measured,
+    bins: array<u32, BINS>,
+    did_step: u32,      // 0 where the step was skipped
+    t: u32,             // steps applied
+    lr: f32,            // of the last of them
+}
+
+@group(0) @binding(1) var<storage, read> runs: array<Run>;
+@group(0) @binding(2) var<storage, read> records: array<Record>;
+@group(0) @binding(3) var<storage, read_write> findings: array<Finding>;
+
+@compute @workgroup_size(WORKGROUP)
+fn insight_finish(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let at = number(workgroup, workgroups);
+    var run = Run(0u, 0u, 0u);
+    if at < arrayLength(&runs) {
+        run = runs[at];
+    }
+    empty_bins(index);
+    var mine = NOTHING;
+    for (var i = run.first + index; i < run.end; i += WORKGROUP) {
+        mine = add(mine, records[i].measured);
+        for (var k = 0u; k < BINS; k++) {
+            atomicAdd(&bins[k], records[i].bins[k]);
+        }
+    }
+    reduce(index, mine);
+    if at < arrayLength(&runs) {
+        if index < BINS {
+            findings[at].bins[index] = atomicLoad(&bins[index]);
+        }
+        if index == 0u {
+            let s = scalars(run.group);
+            findings[at].measured = tree[0];
+            findings[at].did_step = s.do_step;
+            findings[at].t = s.t;
+            findings[at].lr = s.lr;
+        }
+    }
+}

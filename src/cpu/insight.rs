@@ -1,0 +1,158 @@
+//! What the step is about to do, measured between `tick` and `update`. Twin of `insight.wgsl`, `snr.wgsl` and
+//! `insight_finish.wgsl`.
+
+use rayon::prelude::*;
+
+use super::measured::{INVOCATIONS, add, reduce};
+use super::rules::{self, State};
+use super::update::gradient;
+use super::{Moments, Slot};
+use crate::clock::Scalars;
+use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
+use crate::plan::{LANES, Launch, Piece, Segment};
+use crate::report::GroupClock;
+use crate::{Clip, Options};
+
+const WIDTH: usize = LANES as usize;
+
+type Word = [f32; WIDTH];
+
+/// All that the kernel has at hand for one part of a tensor.
+struct Part<'a> {
+    launch: &'a Launch,
+    segment: &'a Segment,
+    s: &'a Scalars,
+    gradient: fn(&Scalars, f32, f32) -> f32,
+    param: &'a [f32],
+    grad: &'a [f32],
+    moments: &'a Moments,
+}
+
+/// One finding for each segment, launch by launch.
+pub(super) fn insight(
+    options: &Options,
+    launches: &[Launch],
+    scalars: &[Scalars],
+    clocks: &[GroupClock],
+    slots: &[Slot],
+    moments: &[Moments],
+) -> Vec<Finding> {
+    let gradient = if matches!(options.clip, Clip::Value(_)) { gradient::<true> } else { gradient::<false> };
+    let segments = launches.iter().flat_map(|launch| launch.segments.iter().map(move |segment| (launch, segment)));
+    let findings = segments.map(|(launch, segment)| {
+        let (s, clock) = (&scalars[segment.group as usize], &clocks[segment.group as usize]);
+        let slot = &slots[segment.tensor];
+        let moments = &moments[segment.tensor];
+        let part = Part { launch, segment, s, gradient, param: slot.param, grad: slot.grad, moments };
+        let pieces = launch.pieces(&[segment.span()], INSIGHT_WORDS);
+        let records: Vec<_> = pieces.par_iter().map(|piece| workgroup(&part, piece)).collect();
+        let (measured, bins) = finish(&records);
+        Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr }
+    });
+    findings.collect()
+}
+
+fn magnitude(x: f32) -> u32 {
+    x.to_bits() & 0x7fff_ffff
+}
+
+fn squares(x: Word) -> Squares {
+    let top = x.map(magnitude).into_iter().fold(0, u32::max) >> 23;
+    if top == 0 || top == 255 {
+        return Squares { sum: 0.0, exponent: top };
+    }
+    let y = x.map(|x| if magnitude(x) >= 0x0080_0000 { x * f32::from_bits((255 - top) << 23) } else { 0.0 });
+    let mut sum = y[0] * y[0];
+    for y in &y[1..] {
+        sum += y * y;
+    }
+    Squares { sum, exponent: top }
+}
+
+fn bin(ratio: f32) -> usize {
+    ((ratio.to_bits() >> 23).clamp(114, 129) - 114) as usize
+}
+
+fn measure_snr(s: &Scalars, after: &[State; WIDTH], mask: [bool; WIDTH], bins: &mut [u32; BINS]) -> f32 {
+    let mut ratios = [0f32; WIDTH];
+    for (lane, after) in after.iter().enumerate() {
+        let ratio = (s.snr * after.m.abs()) / after.v.sqrt();
+        let there = (0x0080_0000..0x7f80_0000).contains(&after.v.to_bits());
+        if mask[lane] && there && ratio.to_bits() < 0x7f80_0000 {
+            bins[bin(ratio)] += 1;
+            ratios[lane] = ratio;
+        }
+    }
+    (ratios[0] + ratios[1]) + (ratios[2] + ratios[3])
+}
+
+/// The elements of one word that are in the piece.
+fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Measured {
+    let s = part.s;
+    let element = |lane: usize| word * WIDTH + lane;
+    let mask: [bool; WIDTH] =
+        std::array::from_fn(|lane| (own.begin as usize..own.end as usize).contains(&element(lane)));
+    let of = |values: &[f32], lane: usize| {
+        let at = part.segment.first as usize + element(lane) - part.segment.begin as usize;
+        values.get(at).copied().unwrap_or(0.0)
+    };
+    // What is beside the tensor is not looked at here; there it is loaded and left out.
+    let load = |values: &[f32]| -> Word { std::array::from_fn(|lane| if mask[lane] { of(values, lane) } else { 0.0 }) };
+    let (grad_now, param) = (load(part.grad), load(part.param));
+    let finite = grad_now.map(|grad| magnitude(grad) < 0x7f80_0000);
+    let count = |which: &dyn Fn(usize) -> bool| (0..WIDTH).filter(|lane| mask[*lane] && which(*lane)).count() as u32;
+    let mut measured = Measured {
+        grad: squares(std::array::from_fn(|lane| if finite[lane] { grad_now[lane] } else { 0.0 })),
+        param: squares(param),
+        zero: count(&|lane| magnitude(grad_now[lane]) == 0),
+        bad: count(&|lane| !finite[lane]),
+        ..Measured::default()
+    };
+    if s.do_step != 0 {
+        let rule = rules::of(part.launch.rule);
+        let moments = part.moments;
+        let (m, v, v_max) = (load(&moments.m), load(&moments.v), load(&moments.v_max));
+        let after: [State; WIDTH] = std::array::from_fn(|lane| {
+            let old = State { param: 0.0, m: m[lane], v: v[lane], v_max: v_max[lane] };
+            rule(s, old, (part.gradient)(s, grad_now[lane], param[lane]))
+        });
+        let masked = |value: &dyn Fn(usize) -> f32| -> Word {
+            std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
+        };
+        let step = masked(&|lane| after[lane].param);
+        measured.step = squares(step);
+        measured.update = squares(masked(&|lane| s.decay * param[lane] - after[lane].param));
+        measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
+        if part.launch.rule.has_snr() {
+            measured.snr = measure_snr(s, &after, mask, bins);
+        }
+    }
+    measured
+}
+
+/// One workgroup's record.
+fn workgroup(part: &Part, own: &Piece) -> (Measured, [u32; BINS]) {
+    let mut bins = [0; BINS];
+    let mut tree = [Measured::default(); INVOCATIONS];
+    for k in 0..INSIGHT_WORDS as usize {
+        for (index, mine) in tree.iter_mut().enumerate() {
+            let word = own.word as usize + index + k * INVOCATIONS;
+            if word * WIDTH < own.end as usize {
+                *mine = add(*mine, measure(part, word, own, &mut bins));
+            }
+        }
+    }
+    (reduce(&tree), bins)
+}
+
+/// The records that each invocation adds up, in ascending order; then the tree.
+fn finish(records: &[(Measured, [u32; BINS])]) -> (Measured, [u32; BINS]) {
+    let mut bins = [0; BINS];
+    let mut tree = [Measured::default(); INVOCATIONS];
+    for (i, (measured, of_record)) in records.iter().enumerate() {
+        let mine = &mut tree[i % INVOCATIONS];
+        *mine = add(*mine, *measured);
+        bins.iter_mut().zip(of_record).for_each(|(bin, count)| *bin += count);
+    }
+    (reduce(&tree), bins)
+}
