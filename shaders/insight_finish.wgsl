@@ -14,7 +14,7 @@ struct Finding {
     bins: array<u32, BINS>,
     did_step: u32,      // 0 where the step was skipped
     t: u32,             // steps applied
-    lr: f32,            // of the last of them
+    lr: f32,            // of the step
 }
 
 @group(0) @binding(1) var<storage, read> runs: array<Run>;

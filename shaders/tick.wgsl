@@ -379,7 +379,6 @@ fn tick(@builtin(local_invocation_index) index: u32) {
         } else {
             slots[i].scalars.do_step = 0u;
             slots[i].scalars.t = clock.groups[i].t;
-            slots[i].scalars.lr = clock.groups[i].lr;
         }
     }
 }

@@ -36,6 +36,8 @@ extern crate self as wgpu_adam;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod mutations_of_insight;
+#[cfg(test)]
 mod on_device;
 #[cfg(test)]
 #[path = "../tests/scene/mod.rs"]

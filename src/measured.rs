@@ -67,8 +67,9 @@ pub(crate) struct Finding {
     pub bins: [u32; BINS],
     /// 0 where the step was skipped.
     pub did_step: u32,
-    /// Steps applied, and the learning rate of the last of them.
+    /// Steps applied.
     pub t: u32,
+    /// Of the step, if it was not skipped.
     pub lr: f32,
 }
 

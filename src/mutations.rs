@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use crate::scene::{Gpu, Scene, Spot, normal};
 use crate::{Clip, Config, Decay, Options};
 
-type Mutation = (&'static str, &'static str);
+pub(crate) type Mutation = (&'static str, &'static str);
 
 thread_local! {
     static MUTATION: RefCell<Option<Mutation>> = const { RefCell::new(None) };
@@ -159,12 +159,12 @@ fn difference(gpu: &Gpu) -> Option<String> {
     (!values.iter().all(|p| p.is_nan())).then(|| "a parameter is not NaN".to_owned())
 }
 
-#[test]
-fn one_token_changed_is_noticed() {
+/// Makes each of the mutations in turn; `difference` must find something then, and nothing without.
+pub(crate) fn must_be_noticed(mutations: &[Mutation], difference: impl Fn(&Gpu) -> Option<String>) {
     let gpu = Gpu::new();
     assert_eq!(difference(&gpu), None, "unchanged");
     let mut unnoticed = Vec::new();
-    for mutation in MUTATIONS {
+    for mutation in mutations {
         MUTATION.set(Some(*mutation));
         APPLIED.set(false);
         let difference = difference(&gpu);
@@ -176,4 +176,9 @@ fn one_token_changed_is_noticed() {
         }
     }
     assert!(unnoticed.is_empty(), "unnoticed: {unnoticed:#?}");
+}
+
+#[test]
+fn one_token_changed_is_noticed() {
+    must_be_noticed(MUTATIONS, difference);
 }
