@@ -1,7 +1,9 @@
 //! The one asynchronous readback: native and browser alike, and without blocking.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::ops::RangeBounds;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
@@ -72,10 +74,13 @@ pub(crate) async fn map(
     scopes.close("mapping").await.map_err(|e| e.to_string())?;
     let mut mapped = pin!(receiver.receive());
     poll_fn(|context| {
-        if cfg!(not(target_arch = "wasm32"))
-            && let Err(error) = device.poll(PollType::Poll)
-        {
-            return Poll::Ready(Err(error.to_string()));
+        if cfg!(not(target_arch = "wasm32")) {
+            // wgpu 30 panics here where the driver says that the device is lost. With `panic = "abort"` there is no help.
+            match catch_unwind(AssertUnwindSafe(|| device.poll(PollType::Poll))) {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Poll::Ready(Err(error.to_string())),
+                Err(panic) => return Poll::Ready(Err(panic_message(&*panic))),
+            }
         }
         match mapped.as_mut().poll(context) {
             Poll::Ready(Some(result)) => Poll::Ready(result.map_err(|e| e.to_string())),
@@ -89,4 +94,9 @@ pub(crate) async fn map(
         }
     })
     .await
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the device could not be polled").to_owned()
 }

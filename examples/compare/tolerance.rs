@@ -42,7 +42,8 @@ impl Tolerance {
 
 /// The share of the tolerance that is used: above 1 is too much. On a CPU adapter all or nothing.
 pub fn share(got: f32, want: f32, tolerance: f64, software: bool) -> f64 {
-    if got.to_bits() == want.to_bits() {
+    // A NaN is as good as another.
+    if got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan() {
         return 0.0;
     }
     let difference = (f64::from(got) - f64::from(want)).abs();

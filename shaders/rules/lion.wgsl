@@ -1,7 +1,14 @@
 // Lion: the sign of an average, and another average to keep. Chen et al. 2023, Algorithm 2.
 
+// 1 or -1; what is zero or no number stays what it is. WGSL's own `sign` may make a number of a NaN, and hide it.
+fn sign_of(x: Word) -> Word {
+    let bits = bitcast<Bits>(x);
+    let ordinary = (bits & Bits(0x7fffffffu)) - Bits(1u) < Bits(0x7f800000u);
+    return select(x, bitcast<Word>((bits & Bits(0x80000000u)) | Bits(0x3f800000u)), ordinary);
+}
+
 fn rule(s: Scalars, old: State, g: Word) -> State {
-    let step = s.m_coef * sign(average(old.m, g, s.m_rate, s.m_from_target));
+    let step = s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
     let m = average(old.m, g, s.v_rate, s.v_from_target);
     return State(moved(s, old.param, step), m);
 }

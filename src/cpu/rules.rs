@@ -68,7 +68,7 @@ pub(super) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
 }
 
 pub(super) fn lion(s: &Scalars, old: State, g: f32) -> State {
-    let step = s.m_coef * sign(average(old.m, g, s.m_rate, s.m_from_target));
+    let step = s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
     let m = average(old.m, g, s.v_rate, s.v_from_target);
     State { param: moved(s, old.param, step), m, ..old }
 }
@@ -103,7 +103,8 @@ pub(super) fn plain(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, s.m_coef * g), ..old }
 }
 
-/// WGSL's: 0 of 0, where `f32::signum` has no 0.
-fn sign(x: f32) -> f32 {
-    if x == 0.0 { 0.0 } else { x.signum() }
+fn sign_of(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let ordinary = (bits & 0x7fff_ffff).wrapping_sub(1) < 0x7f80_0000;
+    if ordinary { f32::from_bits((bits & 0x8000_0000) | 0x3f80_0000) } else { x }
 }

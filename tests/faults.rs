@@ -1,0 +1,157 @@
+//! What the device itself refuses: no memory, a destroyed buffer, a lost device. All of it is an error of ours; the handler of
+//! uncaptured errors, which panics, has nothing to do.
+
+mod scene;
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use scene::{Gpu, Scene};
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, DeviceLostReason, PollType};
+use wgpu_adam::{Adam, Config, Error, Group, Options, State, Tensor, Transfer, View};
+
+fn group(param: &Buffer, grad: &Buffer) -> Vec<Group> {
+    vec![Group::new(Config::default(), vec![Tensor::new("w", View::f32(param), View::f32(grad))])]
+}
+
+#[test]
+fn a_destroyed_buffer_is_an_error() {
+    let gpu = Gpu::new();
+    let (param, grad) = (gpu.buffer(&[1.0; 64]), gpu.buffer(&[1.0; 64]));
+    let mut adam = Adam::new(&gpu.device, &group(&param, &grad), Options::default()).unwrap();
+    gpu.step(&adam);
+    let before = gpu.state(&adam);
+    grad.destroy();
+    let named = |error: Error, doing: &str| {
+        let Error::Device { what, reason } = &error else { panic!("{error:?}") };
+        assert!(*what == doing && reason.contains("destroyed"), "{error}");
+    };
+    named(Adam::new(&gpu.device, &group(&param, &grad), Options::default()).err().unwrap(), "making the optimizer");
+    let created = pollster::block_on(Adam::create(&gpu.device, &group(&param, &grad), Options::default()));
+    named(created.err().unwrap(), "making the optimizer");
+    // One that was made before is as it was.
+    named(adam.reset(&gpu.device, &gpu.queue, &["w"]).unwrap_err(), "changing the tensors");
+    assert_eq!(gpu.state(&adam), before);
+}
+
+/// In the other process this test is what runs out of memory: its address space, in which a software driver has its device
+/// memory, is bounded.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_memory_is_an_error_and_nothing_is_lost() {
+    const CHILD: &str = "WGPU_ADAM_TEST_MEMORY";
+    let gpu = Gpu::new();
+    if !gpu.software {
+        println!("only a software driver's memory is bounded by that of the process");
+        return;
+    }
+    if std::env::var(CHILD).is_err() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "no_memory_is_an_error_and_nothing_is_lost", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+        return;
+    }
+    const MIB: u64 = 1 << 20;
+    let buffer = || {
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let descriptor = BufferDescriptor { label: None, size: 100 * MIB, usage, mapped_at_creation: false };
+        gpu.device.create_buffer(&descriptor)
+    };
+    let (param, grad, small_param, small_grad) = (buffer(), buffer(), gpu.buffer(&[1.0; 64]), gpu.buffer(&[1.0; 64]));
+    let mut adam = Adam::new(&gpu.device, &group(&small_param, &small_grad), Options::default()).unwrap();
+    gpu.step(&adam);
+    let before = gpu.state(&adam);
+    // Twice 100 MiB of moments are too much, also beside what the driver may have in reserve.
+    bound_memory(Some(64 * MIB));
+    let large = Tensor::new("large", View::f32(&param), View::f32(&grad));
+    let error = Adam::new(&gpu.device, &group(&param, &grad), Options::default()).err();
+    let added = adam.add(&gpu.device, &gpu.queue, 0, [large.clone()]);
+    bound_memory(None);
+    assert_eq!(error, Some(Error::OutOfMemory { what: "making the optimizer" }));
+    assert_eq!(added, Err(Error::OutOfMemory { what: "changing the tensors" }));
+    assert_eq!(gpu.state(&adam), before);
+    // With memory all of it is possible; but not to read what is there through a staging buffer that is too large.
+    adam.add(&gpu.device, &gpu.queue, 0, [large]).unwrap();
+    gpu.step(&adam);
+    bound_memory(Some(64 * MIB));
+    let error =
+        pollster::block_on(adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(180 * MIB))).err();
+    let report = gpu.report(&adam);
+    bound_memory(None);
+    assert_eq!(error, Some(Error::OutOfMemory { what: "reading the state" }));
+    assert_eq!(report.t, 2);
+    let state = gpu.state(&adam);
+    bound_memory(Some(64 * MIB));
+    let staging = Transfer::default().staging(180 * MIB);
+    let error = pollster::block_on(adam.write_state(&gpu.device, &gpu.queue, &state, staging)).err();
+    bound_memory(None);
+    assert_eq!(error, Some(Error::OutOfMemory { what: "loading the state" }));
+    assert!(gpu.state(&adam) == state, "an error changed the state");
+}
+
+/// Bounds the address space of this process to so much more than it has now; `None` for no bound.
+#[cfg(target_os = "linux")]
+fn bound_memory(more: Option<u64>) {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let now = pages.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
+    let soft = more.map_or("unlimited".to_owned(), |more| (now + more).to_string());
+    let bound = Command::new("prlimit")
+        .args([format!("--pid={}", std::process::id()), format!("--as={soft}:")])
+        .status()
+        .unwrap();
+    assert!(bound.success());
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
+    let gpu = Gpu::new();
+    let mut run = Scene::arena(&[300, 17, 1001], 1, &[Config::default()], Options::default()).start(&gpu);
+    run.steps(&gpu, 20);
+    let saved = gpu.state(&run.adam).to_bytes().unwrap();
+    let (params, t) = (run.params.clone(), run.steps);
+    let in_flight = run.adam.state(&gpu.device, &gpu.queue);
+    let lost = Arc::new(Mutex::new(None));
+    gpu.device.set_device_lost_callback({
+        let lost = lost.clone();
+        move |reason, _| *lost.lock().unwrap() = Some(reason)
+    });
+    gpu.device.destroy();
+
+    // Nothing panics, and what has an answer to give says that there is none.
+    run.adam.set_t(&gpu.queue, 7);
+    run.adam.set_lr(&gpu.queue, 0, 0.5).unwrap();
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    run.adam.step(&mut encoder);
+    gpu.queue.submit([encoder.finish()]);
+    let _ = pollster::block_on(in_flight);
+    let error = |error: Option<Error>| error.expect("an error").to_string();
+    let state = State::from_bytes(&saved).unwrap();
+    let again = group(&run.param_buffers[0], &run.grad_buffers[0]);
+    for (error, want) in [
+        (error(pollster::block_on(run.adam.report(&gpu.device, &gpu.queue)).err()), "reading back the report failed: "),
+        (error(pollster::block_on(run.adam.state(&gpu.device, &gpu.queue)).err()), "reading back the state failed: "),
+        (error(pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, &state)).err()), "loading the state: "),
+        (error(run.adam.reset(&gpu.device, &gpu.queue, &["tensor0"]).err()), "filling a buffer: "),
+        (error(Adam::new(&gpu.device, &again, Options::default()).err()), "filling a buffer: "),
+    ] {
+        assert!(error.starts_with(want), "{error}");
+    }
+    gpu.device.poll(PollType::Poll).unwrap();
+    assert_eq!(*lost.lock().unwrap(), Some(DeviceLostReason::Destroyed));
+
+    let other = Gpu::new();
+    let mut resumed = run.scene.start(&other);
+    resumed.params = params;
+    for (buffer, params) in resumed.param_buffers.iter().zip(&resumed.params) {
+        other.write(buffer, params);
+    }
+    resumed.steps = t;
+    pollster::block_on(resumed.adam.load(&other.device, &other.queue, &state)).unwrap();
+    run.twin.set_lr(0, Config::default().lr).unwrap();
+    resumed.twin = run.twin;
+    resumed.steps(&other, 20);
+    resumed.assert_same(&other);
+}
