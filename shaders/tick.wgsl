@@ -41,7 +41,9 @@ struct Settings {
     rho_h: f32,
     rho_inf: f32,
     rho_scale: f32,
-    pad: u32,
+    first_phase: u32,   // of the schedule: see schedule.wgsl
+    phases: u32,
+    scale: f32,
 }
 
 // Which scalars are made. The numbers are those of clock.rs.
@@ -91,73 +93,6 @@ struct Clock {
 
 var<workgroup> skip: u32;
 var<workgroup> clip_coef: f32;
-
-// The 64 bits of a*b, low word first.
-fn wide(a: u32, b: u32) -> vec2<u32> {
-    let low = (a & 0xffffu) * (b & 0xffffu);
-    let cross1 = (a >> 16u) * (b & 0xffffu);
-    let cross2 = (a & 0xffffu) * (b >> 16u);
-    let middle = (low >> 16u) + (cross1 & 0xffffu) + (cross2 & 0xffffu);
-    let high = (a >> 16u) * (b >> 16u) + (cross1 >> 16u) + (cross2 >> 16u) + (middle >> 16u);
-    return vec2<u32>((middle << 16u) | (low & 0xffffu), high);
-}
-
-// The product of two numbers in [0, 1) that count units of 2^-64, truncated: the upper half of the 128 bits.
-fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-    let low = wide(a.x, b.x);
-    let cross1 = wide(a.x, b.y);
-    let cross2 = wide(a.y, b.x);
-    let high = wide(a.y, b.y);
-    let sum1 = low.y + cross1.x;
-    let sum2 = sum1 + cross2.x;
-    let carry = select(0u, 1u, sum1 < low.y) + select(0u, 1u, sum2 < sum1);
-    let low1 = high.x + cross1.y;
-    let low2 = low1 + cross2.y;
-    let low3 = low2 + carry;
-    let carries = select(0u, 1u, low1 < high.x) + select(0u, 1u, low2 < low1) + select(0u, 1u, low3 < low2);
-    return vec2<u32>(low3, high.y + carries);
-}
-
-// Such a number as an f32, rounded to nearest even.
-fn fraction(units: vec2<u32>) -> f32 {
-    var high = units.y;
-    var low = units.x;
-    if (high | low) == 0u {
-        return 0.0;
-    }
-    // Shift the leading bit to the top.
-    var shift = 0u;
-    if high == 0u {
-        high = low;
-        low = 0u;
-        shift = 32u;
-    }
-    let left = countLeadingZeros(high);
-    if left > 0u {
-        high = (high << left) | (low >> (32u - left));
-        low = low << left;
-    }
-    shift += left;
-    // The top 24 bits, the rest rounded; then an exact conversion and an exact power of two.
-    var top = high >> 8u;
-    let rest = high & 0xffu;
-    if rest > 0x80u || (rest == 0x80u && (low != 0u || (top & 1u) == 1u)) {
-        top += 1u;
-    }
-    return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
-}
-
-fn negated(units: vec2<u32>) -> vec2<u32> {
-    return vec2<u32>(~units.x + 1u, ~units.y + select(0u, 1u, units.x == 0u));
-}
-
-// 1 - power as an f32, rounded to nearest even.
-fn complement(power: vec2<u32>) -> f32 {
-    if (power.x | power.y) == 0u {
-        return 1.0;
-    }
-    return fraction(negated(power));
-}
 
 // NAdam's beta1*(1 - gamma^t/2).
 fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
@@ -361,7 +296,7 @@ fn tick_group(i: u32) {
     let now = clock.groups[i];
     let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    let lr = s.lr;
+    let lr = s.lr * factor(s, t);
     clock.groups[i] = GroupClock(powers, t, lr);
     slots[i].scalars = scalars(s, powers, t, lr, clip_coef, control.limit);
 }

@@ -8,7 +8,6 @@ use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor
 
 use crate::bind::{Builder, Pipelines};
 use crate::clock::{Powers, Settings};
-use crate::config::rate;
 use crate::faults::{Scopes, at_once};
 use crate::home::{self, Home};
 use crate::plan::Launch;
@@ -117,15 +116,16 @@ impl Adam {
         self.dispatches.len()
     }
 
-    /// Sets a group's learning rate, from the next submission on: steps that were submitted before this call keep the
-    /// old one, steps that are submitted after it have the new one, whenever they were recorded.
+    /// Sets a group's learning rate (what its schedule multiplies, where it has one) from the next submission on: steps that
+    /// were submitted before this call keep the old one, steps that are submitted after it have the new one, whenever they
+    /// were recorded.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
     pub fn set_lr(&mut self, queue: &Queue, group: usize, lr: f64) -> Result<(), Error> {
         let groups = self.roster.groups.len();
-        rate(group, "lr", lr)?;
         let Some(own) = self.roster.groups.get_mut(group) else { return Err(Error::NoSuchGroup { group, groups }) };
+        own.schedule.check_lr(group, lr)?;
         own.config.lr = lr;
         for (clock, _) in self.roster.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
             let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
@@ -170,7 +170,11 @@ impl Adam {
         let tensors = |group: &Group| {
             group.tensors.iter().map(|t| cpu::Tensor::new(t.name.clone(), t.param.len as usize)).collect()
         };
-        let groups = self.roster.groups.iter().map(|group| cpu::Group::new(group.config, tensors(group)));
+        let groups = self.roster.groups.iter().map(|group| cpu::Group {
+            config: group.config,
+            tensors: tensors(group),
+            schedule: group.schedule.clone(),
+        });
         let clocks = self.roster.clocks.clone();
         cpu::Adam::like(&groups.collect::<Vec<_>>(), clocks, self.shared.options, &self.shared.launches)
     }

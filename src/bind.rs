@@ -13,6 +13,7 @@ use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::clock::{Scalars, Settings};
 use crate::cpu::bad_bits;
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
+use crate::phase::{Phase, Phases};
 use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
@@ -74,6 +75,8 @@ struct Sizes {
     clock: u64,
     slots: u64,
     partials: u64,
+    phases: u64,
+    values: u64,
 }
 
 /// The pipelines in use.
@@ -88,13 +91,15 @@ pub(crate) struct Builder<'a> {
     buffers: Vec<Buffer>,
     sizes: Sizes,
     partials: u64,
+    settings: Vec<Settings>,
+    phases: Phases,
 }
 
 impl<'a> Builder<'a> {
     /// Checks all that can be checked before anything is made, and plans.
     pub fn checked(device: &'a Device, roster: Roster, options: Options) -> Result<Self, Error> {
         for (i, group) in roster.groups.iter().enumerate() {
-            group.config.validate(i)?;
+            group.validate(i)?;
         }
         options.validate()?;
         let (mut placed, buffers) = tensor::place(&roster.groups)?;
@@ -133,16 +138,23 @@ impl<'a> Builder<'a> {
             clocks: roster.clocks.clone(),
             options,
         };
+        let (settings, phases) = roster.scheduled();
         let count = roster.clocks.groups.len() as u64;
         let sizes = Sizes {
             settings: size_of::<Settings>() as u64 * count,
             clock: size_of::<ClockHead>() as u64 + size_of::<GroupClock>() as u64 * count,
             slots: UNIFORM_STRIDE * count,
             partials: 16 * partials.max(1),
+            phases: (size_of::<Phase>() * phases.phases.len()) as u64,
+            values: 8 * phases.values.len() as u64,
         };
-        let builder = Self { device, limits, roster, shared, buffers, sizes, partials };
+        let builder = Self { device, limits, roster, shared, buffers, sizes, partials, settings, phases };
         builder.check()?;
         Ok(builder)
+    }
+
+    fn tick_kernel(&self) -> Kernel {
+        Kernel::Tick(!self.phases.phases.is_empty())
     }
 
     fn update_kernel(&self, launch: &Launch) -> Kernel {
@@ -153,9 +165,10 @@ impl<'a> Builder<'a> {
     fn check(&self) -> Result<(), Error> {
         let (limits, sizes) = (self.device.limits(), &self.sizes);
         let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-        let storage = self.shared.launches.iter().map(|l| self.update_kernel(l)).chain([Kernel::Tick]);
+        let storage = self.shared.launches.iter().map(|l| self.update_kernel(l)).chain([self.tick_kernel()]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
-        let largest = sizes.settings.max(sizes.clock).max(sizes.slots).max(sizes.partials);
+        let Sizes { settings, clock, slots, partials, phases, values } = *sizes;
+        let largest = settings.max(clock).max(slots).max(partials).max(phases).max(values);
         for (limit, given, need) in [
             ("max_compute_invocations_per_workgroup", invocations.into(), plan::WORKGROUP),
             (
@@ -175,10 +188,9 @@ impl<'a> Builder<'a> {
     /// Makes what the device must have. Pipelines that there are already are used.
     pub fn build(self, mut pipelines: Pipelines) -> Result<Adam, Error> {
         let (shared, sizes, options) = (&self.shared, &self.sizes, &self.shared.options);
-        let settings = self.roster.settings();
         let head = ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let settings =
-            self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&settings))?;
+            self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&self.settings))?;
         let mut clock = bytes_of(&head).to_vec();
         clock.resize(sizes.clock as usize, 0);
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
@@ -186,6 +198,12 @@ impl<'a> Builder<'a> {
         let slots =
             self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
+        let mut schedules = Vec::new();
+        if self.tick_kernel() == Kernel::Tick(true) {
+            let Phases { phases, values } = &self.phases;
+            schedules.push(self.filled("phases", BufferUsages::STORAGE, cast_slice(phases))?);
+            schedules.push(self.filled("schedule tables", BufferUsages::STORAGE, cast_slice(values))?);
+        }
         let control = Control {
             groups: shared.clocks.groups.len() as u32,
             partials: self.partials as u32,
@@ -218,8 +236,9 @@ impl<'a> Builder<'a> {
             }
         }
         let bindings = [&control, &settings, &partials, &clock, &slots];
-        let bindings: Vec<_> = (0..).zip(bindings.map(|buffer| buffer.as_entire_binding())).collect();
-        dispatches.push(dispatch(Kernel::Tick, 1, &bindings));
+        let bindings = bindings.into_iter().chain(&schedules).map(Buffer::as_entire_binding);
+        let bindings: Vec<_> = (0..).zip(bindings).collect();
+        dispatches.push(dispatch(self.tick_kernel(), 1, &bindings));
         for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
             let spans = launch.update_spans();
             let table = self.table("update pieces", launch, &spans, UPDATE_WORDS)?;

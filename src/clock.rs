@@ -5,57 +5,12 @@
 //! 2e-5 in the first steps. Each multiplication truncates by at most 2^-64, so after a billion steps `beta^t` is off by
 //! less than 1e-10, long after it has left `1 - beta^t` = 1.
 
+use crate::fixed::{complement, fixed, fraction, power, product};
 use crate::{Config, Decay, Variant};
 
 /// The smallest `eps` that is used, 2^-63. A gradient below it has a square that f32 cannot hold; with a smaller
 /// `eps` such a gradient would make a step without bound. Above it, adding it changes nothing.
 pub(crate) const MIN_EPS: f32 = f32::from_bits((127 - 63) << 23);
-
-/// A number in `[0, 1)` as units of 2^-64.
-pub(crate) fn fixed(beta: f64) -> u64 {
-    // Exact for beta >= 2^-11: an f64 has 53 bits.
-    (beta * 18_446_744_073_709_551_616.0) as u64
-}
-
-/// The product of two such numbers, truncated.
-pub(crate) fn product(a: u64, b: u64) -> u64 {
-    ((u128::from(a) * u128::from(b)) >> 64) as u64
-}
-
-/// `beta^t` by squaring, for starting the clock at a later step. At `t` = 0 the power is 1, which is not representable and
-/// not used: the first tick sets it to beta.
-pub(crate) fn power(beta: u64, mut t: u64) -> u64 {
-    let (mut result, mut square) = (None, beta);
-    while t > 0 {
-        if t % 2 == 1 {
-            result = Some(result.map_or(square, |r| product(r, square)));
-        }
-        square = product(square, square);
-        t /= 2;
-    }
-    result.unwrap_or(0)
-}
-
-/// Such a number as an f32, rounded to nearest even.
-pub(crate) fn fraction(units: u64) -> f32 {
-    if units == 0 {
-        return 0.0;
-    }
-    let shift = units.leading_zeros();
-    let bits = units << shift;
-    let rest = bits & 0xff_ffff_ffff;
-    let mut top = (bits >> 40) as u32;
-    if rest > 0x80_0000_0000 || (rest == 0x80_0000_0000 && top % 2 == 1) {
-        top += 1;
-    }
-    // `top` has at most 25 bits and the last is 0 then, so the conversion is exact; so is the power of two.
-    top as f32 * f32::from_bits((127 - 24 - shift) << 23)
-}
-
-/// `1 - power` as an f32, rounded to nearest even.
-pub(crate) fn complement(power: u64) -> f32 {
-    if power == 0 { 1.0 } else { fraction(power.wrapping_neg()) }
-}
 
 /// A group's clock: steps applied, and what was multiplied up over them. The layout is `GroupClock` in `tick.wgsl`.
 #[repr(C)]
@@ -161,7 +116,10 @@ pub(crate) struct Settings {
     pub rho_h: f32,
     pub rho_inf: f32,
     pub rho_scale: f32,
-    pub pad: u32,
+    /// Where the schedule is in the list of phases, how many it has (0 for a constant rate), and in what unit its factors are.
+    pub first_phase: u32,
+    pub phases: u32,
+    pub scale: f32,
 }
 
 impl Settings {
@@ -436,15 +394,5 @@ mod tests {
         let jumped = Powers::at(5_000, &settings);
         assert_eq!(complement(jumped.power2), complement(clock.power2));
         assert!(jumped.power2.abs_diff(clock.power2) < 10_000);
-    }
-
-    #[test]
-    fn a_beta_of_zero_and_the_ends_of_the_range() {
-        assert_eq!(complement(fixed(0.0)), 1.0);
-        assert_eq!(complement(fixed(0.75)), 0.25);
-        assert_eq!(complement(u64::MAX), 2f32.powi(-64));
-        assert_eq!(complement(1), 1.0);
-        assert_eq!(power(fixed(0.5), 2), fixed(0.25));
-        assert_eq!(MIN_EPS, 2f32.powi(-63));
     }
 }

@@ -13,6 +13,9 @@ pub enum Error {
     /// A value in a [`Config`](crate::Config) is out of its range.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     Config { group: usize, field: &'static str, given: f64, need: &'static str },
+    /// A value in a [`Schedule`](crate::Schedule) is out of its range; `field` is the way to it.
+    #[error("group {group}: {field} is {given}, but must be {need}")]
+    Schedule { group: usize, field: String, given: f64, need: &'static str },
     /// A value in [`Options`](crate::Options) is out of its range.
     #[error("option {field} is {given}, but must be {need}")]
     Option { field: &'static str, given: f64, need: &'static str },

@@ -28,7 +28,8 @@ pub(crate) enum Grad {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
     Norm(Shape),
-    Tick,
+    /// Whether any group has a schedule.
+    Tick(bool),
     Update {
         rule: Rule,
         shape: Shape,
@@ -72,7 +73,7 @@ impl Kernel {
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
         });
-        let mut all = vec![Kernel::Tick, Kernel::InsightFinish];
+        let mut all = vec![Kernel::Tick(false), Kernel::Tick(true), Kernel::InsightFinish];
         for shape in shapes {
             all.push(Kernel::Norm(shape));
             for (rule, grad) in
@@ -102,7 +103,7 @@ impl Kernel {
     pub fn entry_point(self) -> &'static str {
         match self {
             Kernel::Norm(_) => "norm",
-            Kernel::Tick => "tick",
+            Kernel::Tick(_) => "tick",
             Kernel::Update { .. } => "update",
             Kernel::Insight { .. } => "insight",
             Kernel::InsightFinish => "insight_finish",
@@ -126,11 +127,19 @@ impl Kernel {
                     &Access { name: "grad", binding: 2, bound: Bound::Read, at: grad_at(shape), edges: false }.wgsl();
                 parts.extend([include_str!("../shaders/partial.wgsl"), include_str!("../shaders/norm.wgsl")]);
             }
-            Kernel::Tick => parts.extend([
-                include_str!("../shaders/partial.wgsl"),
-                include_str!("../shaders/scalars.wgsl"),
-                include_str!("../shaders/tick.wgsl"),
-            ]),
+            Kernel::Tick(scheduled) => {
+                parts.extend([
+                    include_str!("../shaders/partial.wgsl"),
+                    include_str!("../shaders/scalars.wgsl"),
+                    include_str!("../shaders/fixed.wgsl"),
+                    include_str!("../shaders/tick.wgsl"),
+                ]);
+                if scheduled {
+                    parts.push(include_str!("../shaders/schedule.wgsl"));
+                } else {
+                    parts.push(include_str!("../shaders/constant.wgsl"));
+                }
+            }
             Kernel::Update { rule, shape, grad, clip_value, squarable }
             | Kernel::Insight { rule, shape, grad, clip_value, squarable } => {
                 for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
@@ -179,7 +188,10 @@ impl Kernel {
         use Bound::{Read, Uniform, Write};
         let mut bindings = match self {
             Kernel::Norm(_) => vec![(0, Uniform), (2, Read), (3, Write)],
-            Kernel::Tick => vec![(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)],
+            Kernel::Tick(scheduled) => {
+                let schedules = [(5, Read), (6, Read)].into_iter().filter(|_| scheduled);
+                [(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)].into_iter().chain(schedules).collect()
+            }
             Kernel::Update { rule, grad, shape, .. } | Kernel::Insight { rule, grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
                 let scalars = if shape.table { (5, Read) } else { (5, Uniform) };
@@ -280,6 +292,7 @@ mod tests {
     use crate::clock::{Powers, Scalars, Settings};
     use crate::cpu::Partial;
     use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
+    use crate::phase::Phase;
     use crate::plan::Piece;
     use crate::report::{ClockHead, GroupClock};
 
@@ -340,15 +353,20 @@ mod tests {
             do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, g_coef, v_coef, max_coef, eps,
             eps_root, keep, take, decay, limit, t, lr, snr
         });
-        same_layout!(Kernel::Tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
-        same_layout!(Kernel::Tick, Settings as "Settings" {
+        let tick = Kernel::Tick(true);
+        same_layout!(tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
+        same_layout!(tick, Settings as "Settings" {
             beta1, beta2, gamma, lr, eps, eps_root, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target,
-            kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, rho_scale
+            kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, rho_scale, first_phase,
+            phases, scale
         });
-        same_layout!(Kernel::Tick, Partial as "Partial" { small, middle, big, first_bad });
-        same_layout!(Kernel::Tick, Powers as "Powers" { power1, power2, power3, product });
-        same_layout!(Kernel::Tick, GroupClock as "GroupClock" { powers, t, lr });
-        same_layout!(Kernel::Tick, ClockHead as "Clock" {
+        same_layout!(tick, Phase as "Phase" {
+            step, start, end, power, first, kind, length, repeats, every, begin
+        });
+        same_layout!(tick, Partial as "Partial" { small, middle, big, first_bad });
+        same_layout!(tick, Powers as "Powers" { power1, power2, power3, product });
+        same_layout!(tick, GroupClock as "GroupClock" { powers, t, lr });
+        same_layout!(tick, ClockHead as "Clock" {
             applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
         });
         let insight = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Insight { .. })).unwrap();
@@ -359,6 +377,6 @@ mod tests {
         same_layout!(Kernel::InsightFinish, Finding as "Finding" { measured, bins, did_step, t, lr });
         assert!(insight.wgsl().contains(&format!("const BINS: u32 = {BINS}u;")));
         assert!(insight.wgsl().contains(&format!("const WORDS: u32 = {INSIGHT_WORDS}u;")));
-        assert_eq!(layout(&parsed(Kernel::Tick), "Slot").1 as u64, UNIFORM_STRIDE);
+        assert_eq!(layout(&parsed(tick), "Slot").1 as u64, UNIFORM_STRIDE);
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use crate::scene::{Gpu, Scene, Spot, normal};
-use crate::{Clip, Config, Decay, Options};
+use crate::{Adam, Clip, Config, Decay, Group, Options, Schedule, Tensor, View, cpu};
 
 pub(crate) type Mutation = (&'static str, &'static str);
 
@@ -86,10 +86,7 @@ const MUTATIONS: &[Mutation] = &[
     ("sum1 < low.y", "sum1 > low.y"),
     ("low1 < high.x", "low1 > high.x"),
     ("(cross1 & 0xffffu)", "(cross2 & 0xffffu)"),
-    ("(low >> (32u - left))", "0u"),
-    ("rest > 0x80u", "rest > 0xf0u"),
     ("s.sign * clip_coef", "clip_coef"),
-    ("shift += left;", "shift -= left;"),
     ("min(1.0, control.max_norm", "max(1.0, control.max_norm"),
     ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
     ("bitcast<f32>(control.nan)", "1.0"),
@@ -98,6 +95,99 @@ const MUTATIONS: &[Mutation] = &[
     ("clock.bad_element = partials[total.first_bad].first_bad", "clock.bad_element = 0u"),
     ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP"),
 ];
+
+/// Of the integers: noticed by [`difference_of_rates`].
+const MUTATIONS_OF_RATES: &[Mutation] = &[
+    // fixed.wgsl
+    ("(a.x >> (32u - bits)));", "0u);"),
+    ("a.x << (bits - 32u)", "a.x << (bits - 31u)"),
+    ("(a.y << (32u - bits))", "0u"),
+    ("a.y >> (bits - 32u)", "a.y >> (bits - 31u)"),
+    ("32u + countLeadingZeros(a.x)", "countLeadingZeros(a.x)"),
+    ("low.y + high.x;", "low.y;"),
+    ("middle < low.y", "middle > low.y"),
+    ("low < a.x", "low > a.x"),
+    ("(a.y == b.y && a.x < b.x)", "a.y == b.y"),
+    ("rest > 0x80u", "rest > 0xf0u"),
+    ("24u - shift", "23u - shift"),
+    ("(127u - 24u", "(127u - 23u"),
+    // schedule.wgsl
+    ("lr = s.lr * factor(s, t)", "lr = s.lr"),
+    ("return s.scale * fraction", "return fraction"),
+    ("phases[middle].first < t", "phases[middle].first <= t"),
+    ("t - 1u - phases[at].first", "t - phases[at].first"),
+    ("i < LOGARITHMS; i++", "i < 20u; i++"),
+    ("plus(lacking, values[i])", "plus(lacking, values[i + 1u])"),
+    ("(64u - shift) << 26u", "(63u - shift) << 26u"),
+    ("right(ONE, a.y >> 26u)", "ONE"),
+    ("vec2<u32>(0u, 0x80000000u)", "vec2<u32>(0u, 0x80000010u)"),
+    ("!less(left_over, values[i])", "less(left_over, values[i])"),
+    ("right(grown, a.y >> 26u)", "grown"),
+    ("second = x.y >= 0x80000000u", "second = x.y >= 0xc0000000u"),
+    ("select(near, ONE, (near", "select(near, near, (near"),
+    ("values[LOGARITHMS + TERMS - 1u]", "values[LOGARITHMS + TERMS - 2u]"),
+    ("negated(product(square, sum))", "product(square, sum)"),
+    ("select(sum, negated(sum), second)", "sum"),
+    ("a.z != 0u", "a.z == 7u"),
+    ("select(negated(x), sum, root)", "select(x, sum, root)"),
+    ("product(negated(logarithm), phase.power)", "product(logarithm, phase.power)"),
+    ("plus(logarithm, negated(phase.power))", "logarithm"),
+    ("left(power, 6u), power.y >> 26u", "left(power, 6u), 0u"),
+    ("k / phase.every", "k"),
+    ("1u), 0u);", "2u), 0u);"),
+    ("vec2<u32>(phase.every, 0u), vec2<u32>(k", "vec2<u32>(0u, 0u), vec2<u32>(k"),
+    ("if less(start, end)", "if less(end, start)"),
+    ("phase.length - 1u);", "phase.length);"),
+    ("phase.kind == HELD_TABLE || at", "at"),
+    ("at == phase.length - 1u || k == 0u", "k == 0u"),
+    ("times(phase.step, k).xy);", "vec2<u32>());"),
+    ("k = k % phase.length", "k = k"),
+    ("if k == 0u {", "if k == 1u {"),
+    ("if k >= phase.length", "if k > phase.length"),
+];
+
+/// The first rate that differs from the twin's, under schedules that between them use all of schedule.wgsl.
+fn difference_of_rates(gpu: &Gpu) -> Option<String> {
+    use Schedule::*;
+    let cosine = Cosine { from: 0.1, to: 1.0, steps: 32 };
+    let polynomial = |power| Polynomial { from: 0.9, to: 0.25, power, steps: 1_000_003 };
+    let table = |interpolate| Table { values: vec![0.1, 0.7, 0.3], every: 7, interpolate };
+    let schedules = [
+        cosine.clone().after_warm_up(20),
+        Linear { from: 3.0, to: 0.5, steps: 40 },
+        CosineRestarts { from: 1.0, to: 0.01, steps: 10, growth: 1 },
+        polynomial(0.9),
+        polynomial(60.0),
+        Exponential { rate: 0.9, every: 100 },
+        Step { rate: 1e-3, every: 8 },
+        Step { rate: 0.5, every: 9 },
+        InverseSqrt { timescale: 100 },
+        table(true),
+        table(false),
+        Sequence(vec![(0, Constant(0.5)), (9, cosine), (30, Constant(0.25))]),
+    ];
+    let groups = schedules.map(|schedule| {
+        let (param, grad) = (gpu.buffer(&[0.0]), gpu.buffer(&[1.0]));
+        let tensor = Tensor::new(format!("{schedule:?}"), View::f32(&param), View::f32(&grad));
+        Group::new(Config::default(), vec![tensor]).with_schedule(schedule)
+    });
+    let adam = Adam::new(&gpu.device, &groups, Options::default()).unwrap();
+    let mut twin = adam.twin();
+    let mut values = vec![([0.0], [1.0]); groups.len()];
+    for t in
+        [0, 1, 2, 6, 8, 13, 15, 19, 20, 21, 28, 29, 36, 40, 52, 99, 600, 500_000, 999_988, 1_000_004, 4_000_000_000]
+    {
+        adam.set_t(&gpu.queue, t);
+        twin.set_t(t);
+        gpu.step(&adam);
+        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot { param, grad }).collect();
+        let (got, want) = (gpu.report(&adam).groups, twin.step(&mut slots).unwrap().groups);
+        if let Some(i) = (0..got.len()).find(|&i| got[i].lr.to_bits() != want[i].lr.to_bits()) {
+            return Some(format!("t {}: rate {} for {}", got[i].t, got[i].lr, want[i].lr));
+        }
+    }
+    None
+}
 
 /// What differs in the scenes, if anything does.
 fn difference(gpu: &Gpu) -> Option<String> {
@@ -181,4 +271,9 @@ pub(crate) fn must_be_noticed(mutations: &[Mutation], difference: impl Fn(&Gpu) 
 #[test]
 fn one_token_changed_is_noticed() {
     must_be_noticed(MUTATIONS, difference);
+}
+
+#[test]
+fn one_token_of_the_schedules_changed_is_noticed() {
+    must_be_noticed(MUTATIONS_OF_RATES, difference_of_rates);
 }

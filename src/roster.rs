@@ -1,6 +1,7 @@
 //! The groups and their tensors as they are now, and which of the tensors share a clock.
 
 use crate::clock::Settings;
+use crate::phase::Phases;
 use crate::{Config, Group};
 
 /// What a change of the groups needs to know of a tensor: its group, and which tensor of before it is. A tensor that is new,
@@ -77,7 +78,12 @@ impl Roster {
 
     /// What the device has of the configurations, clock by clock.
     pub fn settings(&self) -> Vec<Settings> {
-        (0..self.clocks.groups.len()).map(|clock| Settings::new(self.config(clock))).collect()
+        self.scheduled().0
+    }
+
+    /// The same, with the phases of the schedules.
+    pub fn scheduled(&self) -> (Vec<Settings>, Phases) {
+        Phases::of(self.groups.iter().map(|group| (&group.config, &group.schedule)), &self.clocks.groups)
     }
 }
 

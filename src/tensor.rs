@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use wgpu::{Buffer, BufferUsages};
 
 use crate::plan::{Place, Placed};
-use crate::{Config, Error};
+use crate::{Config, Error, Schedule};
 
 /// How the elements of a [`View`] are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,12 +79,31 @@ pub struct Group {
     pub config: Config,
     /// The tensors, in any order; neighbours in the same buffers share a launch whatever the order here.
     pub tensors: Vec<Tensor>,
+    /// How the learning rate changes over the group's steps. By default it does not.
+    pub schedule: Schedule,
 }
 
 impl Group {
-    /// Those tensors under that configuration.
+    /// Those tensors under that configuration, with a constant learning rate.
     pub fn new(config: Config, tensors: Vec<Tensor>) -> Self {
-        Self { config, tensors }
+        Self { config, tensors, ..Self::default() }
+    }
+
+    /// This group with that schedule.
+    #[must_use]
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// The learning rate at step `t` of this group, the first of which is 1: to be plotted, for example.
+    pub fn lr(&self, t: u64) -> f64 {
+        self.config.lr * self.schedule.factor(t)
+    }
+
+    pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
+        self.config.validate(number)?;
+        self.schedule.validate(number)?;
+        self.schedule.check_lr(number, self.config.lr)
     }
 }
 

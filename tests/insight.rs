@@ -127,7 +127,7 @@ fn param_and_grad_may_share_a_buffer() {
     let buffer = gpu.buffer(&values);
     let view = |at| View::f32(&buffer).range(at, 1000);
     let tensors = vec![Tensor::new("shared", view(2000), view(0))];
-    let adam = Adam::new(&gpu.device, &[Group { config: Config::default(), tensors }], Options::default()).unwrap();
+    let adam = Adam::new(&gpu.device, &[Group::new(Config::default(), tensors)], Options::default()).unwrap();
     let probe = Probe::new(&gpu.device, &adam).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     probe.step(&adam, &mut encoder).unwrap();

@@ -23,17 +23,19 @@ mod members;
 mod norm;
 mod resume;
 mod rules;
+pub(crate) mod schedule;
 mod tick;
 mod update;
 
 use std::collections::HashSet;
 
 use crate::clock::{Powers, Scalars, Settings};
+use crate::phase::Phases;
 use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Clocks;
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Insight, Options, Report};
+use crate::{Config, Error, Insight, Options, Report, Schedule};
 
 #[cfg(test)]
 pub(crate) use norm::Partial;
@@ -62,12 +64,31 @@ pub struct Group {
     pub config: Config,
     /// The tensors.
     pub tensors: Vec<Tensor>,
+    /// How the learning rate changes over the group's steps. By default it does not.
+    pub schedule: Schedule,
 }
 
 impl Group {
-    /// Those tensors under that configuration.
+    /// Those tensors under that configuration, with a constant learning rate.
     pub fn new(config: Config, tensors: Vec<Tensor>) -> Self {
-        Self { config, tensors }
+        Self { config, tensors, ..Self::default() }
+    }
+
+    /// This group with that schedule.
+    #[must_use]
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// The learning rate at step `t` of this group, the first of which is 1: to be plotted, for example.
+    pub fn lr(&self, t: u64) -> f64 {
+        self.config.lr * self.schedule.factor(t)
+    }
+
+    pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
+        self.config.validate(number)?;
+        self.schedule.validate(number)?;
+        self.schedule.check_lr(number, self.config.lr)
     }
 }
 
@@ -119,6 +140,7 @@ pub struct Adam {
     /// Of each clock.
     rules: Vec<Rule>,
     settings: Vec<Settings>,
+    phases: Phases,
     pub(crate) clocks: Vec<GroupClock>,
     head: ClockHead,
     options: Options,
@@ -140,7 +162,7 @@ impl Adam {
         let mut names = HashSet::new();
         let mut placed = Vec::new();
         for (i, group) in groups.iter().enumerate() {
-            group.config.validate(i)?;
+            group.validate(i)?;
             for tensor in &group.tensors {
                 if !names.insert(&tensor.name) {
                     return Err(Error::DuplicateName { tensor: tensor.name.clone() });
@@ -186,6 +208,7 @@ impl Adam {
             moments: moments.collect(),
             rules: Vec::new(),
             settings: Vec::new(),
+            phases: Phases::default(),
             clocks: vec![GroupClock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
@@ -198,8 +221,9 @@ impl Adam {
 
     /// Makes of the configurations what the clocks need.
     fn settle(&mut self) {
-        let configs = || self.of.groups.iter().map(|&group| &self.groups[group].config);
-        (self.rules, self.settings) = configs().map(|c| (c.variant.rule(), Settings::new(c))).unzip();
+        let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
+        (self.settings, self.phases) = Phases::of(groups, &self.of.groups);
+        self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }
 
     /// One step, on all tensors in the order of the groups.
@@ -218,7 +242,8 @@ impl Adam {
         } else {
             Vec::new()
         };
-        let scalars = tick::tick(&self.options, &partials, &self.settings, &mut self.clocks, &mut self.head);
+        let lists = schedule::Lists { phases: &self.phases.phases, values: &self.phases.values };
+        let scalars = tick::tick(&self.options, &partials, &self.settings, &lists, &mut self.clocks, &mut self.head);
         look(self, &scalars, slots);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, slots, &mut self.moments);
         Ok(self.report())
@@ -269,15 +294,18 @@ impl Adam {
         Some(self.names[segment.tensor].clone())
     }
 
-    /// Sets a group's learning rate, from the next step on.
+    /// Sets a group's learning rate, from the next step on; where there is a schedule, what that multiplies.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
         let groups = self.groups.len();
-        crate::config::rate(group, "lr", lr)?;
-        self.groups.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?.config.lr = lr;
-        self.settle();
+        let own = self.groups.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?;
+        own.schedule.check_lr(group, lr)?;
+        own.config.lr = lr;
+        for (settings, _) in self.settings.iter_mut().zip(&self.of.groups).filter(|(_, of)| **of == group) {
+            settings.lr = lr as f32;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! powers and scalars is in `clock.rs`.
 
 use super::norm::{DOWN, Partial, UP, reduce};
+use super::schedule::{Lists, factor};
 use crate::clock::{Scalars, Settings};
 use crate::plan::WORKGROUP;
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -12,6 +13,7 @@ pub(super) fn tick(
     options: &Options,
     partials: &[Partial],
     settings: &[Settings],
+    lists: &Lists,
     clocks: &mut [GroupClock],
     head: &mut ClockHead,
 ) -> Vec<Scalars> {
@@ -23,7 +25,7 @@ pub(super) fn tick(
         }
         group.powers.advance(settings, group.t);
         group.t = group.t.saturating_add(1);
-        group.lr = settings.lr;
+        group.lr = settings.lr * factor(lists, settings, group.t);
         Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, limit)
     });
     groups.collect()

@@ -1,0 +1,100 @@
+// Numbers between 0 and 1 as 64-bit integers that count units of 2^-64, low word first: the same on every driver.
+// Twin: src/fixed.rs.
+
+// The 64 bits of a*b, low word first.
+fn wide(a: u32, b: u32) -> vec2<u32> {
+    let low = (a & 0xffffu) * (b & 0xffffu);
+    let cross1 = (a >> 16u) * (b & 0xffffu);
+    let cross2 = (a & 0xffffu) * (b >> 16u);
+    let middle = (low >> 16u) + (cross1 & 0xffffu) + (cross2 & 0xffffu);
+    let high = (a >> 16u) * (b >> 16u) + (cross1 >> 16u) + (cross2 >> 16u) + (middle >> 16u);
+    return vec2<u32>((middle << 16u) | (low & 0xffffu), high);
+}
+
+// The product of two numbers in [0, 1) that count units of 2^-64, truncated: the upper half of the 128 bits.
+fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = wide(a.x, b.x);
+    let cross1 = wide(a.x, b.y);
+    let cross2 = wide(a.y, b.x);
+    let high = wide(a.y, b.y);
+    let sum1 = low.y + cross1.x;
+    let sum2 = sum1 + cross2.x;
+    let carry = select(0u, 1u, sum1 < low.y) + select(0u, 1u, sum2 < sum1);
+    let low1 = high.x + cross1.y;
+    let low2 = low1 + cross2.y;
+    let low3 = low2 + carry;
+    let carries = select(0u, 1u, low1 < high.x) + select(0u, 1u, low2 < low1) + select(0u, 1u, low3 < low2);
+    return vec2<u32>(low3, high.y + carries);
+}
+
+// The 96 bits of a*k.
+fn times(a: vec2<u32>, k: u32) -> vec3<u32> {
+    let low = wide(a.x, k);
+    let high = wide(a.y, k);
+    let middle = low.y + high.x;
+    return vec3<u32>(low.x, middle, high.y + select(0u, 1u, middle < low.y));
+}
+
+// a + b, without what does not fit.
+fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = a.x + b.x;
+    return vec2<u32>(low, a.y + b.y + select(0u, 1u, low < a.x));
+}
+
+fn less(a: vec2<u32>, b: vec2<u32>) -> bool {
+    return a.y < b.y || (a.y == b.y && a.x < b.x);
+}
+
+// Shifted by up to 63 bits.
+fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
+    if bits == 0u {
+        return a;
+    }
+    if bits >= 32u {
+        return vec2<u32>(0u, a.x << (bits - 32u));
+    }
+    return vec2<u32>(a.x << bits, (a.y << bits) | (a.x >> (32u - bits)));
+}
+
+fn right(a: vec2<u32>, bits: u32) -> vec2<u32> {
+    if bits == 0u {
+        return a;
+    }
+    if bits >= 32u {
+        return vec2<u32>(a.y >> (bits - 32u), 0u);
+    }
+    return vec2<u32>((a.x >> bits) | (a.y << (32u - bits)), a.y >> bits);
+}
+
+// Of a number that is not 0.
+fn leading_zeros(a: vec2<u32>) -> u32 {
+    return select(countLeadingZeros(a.y), 32u + countLeadingZeros(a.x), a.y == 0u);
+}
+
+// Such a number as an f32, rounded to nearest even.
+fn fraction(units: vec2<u32>) -> f32 {
+    if (units.x | units.y) == 0u {
+        return 0.0;
+    }
+    let shift = leading_zeros(units);
+    let bits = left(units, shift);
+    // The top 24 bits, the rest rounded; then an exact conversion and an exact power of two.
+    var top = bits.y >> 8u;
+    let rest = bits.y & 0xffu;
+    if rest > 0x80u || (rest == 0x80u && (bits.x != 0u || (top & 1u) == 1u)) {
+        top += 1u;
+    }
+    return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
+}
+
+fn negated(units: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(~units.x + 1u, ~units.y + select(0u, 1u, units.x == 0u));
+}
+
+// 1 - power as an f32, rounded to nearest even.
+fn complement(power: vec2<u32>) -> f32 {
+    if (power.x | power.y) == 0u {
+        return 1.0;
+    }
+    return fraction(negated(power));
+}

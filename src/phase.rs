@@ -1,0 +1,240 @@
+//! A schedule as the device has it: phases, each with one law, in integers. `Phase` in `schedule.wgsl`.
+
+use crate::clock::Settings;
+use crate::cpu::schedule::log2_of;
+use crate::fixed::fixed;
+use crate::{Config, Schedule};
+
+/// log2(1 + 2^-i) from i = 1 on, in units of 2^-64.
+#[rustfmt::skip]
+pub(crate) const LOG2: [u64; 40] = [
+    0x95c0_1a39_fbd6_87a0, 0x5269_e12f_346e_2bf9, 0x2b80_3473_f7ad_0f3f, 0x1663_f6fa_c913_167d,
+    0x0b5d_69ba_c77e_c399, 0x05b9_e5a1_70b4_8a63, 0x02df_ca16_dde1_0a30, 0x0170_9c46_d7aa_c775,
+    0x00b8_7c1f_f853_ab26, 0x005c_4994_dd0f_d150, 0x002e_27ac_5ef2_af86, 0x0017_148e_c2a1_bfc9,
+    0x000b_8a75_88fd_29b2, 0x0005_c546_4ec5_f4d7, 0x0002_e2a6_0a00_5c96, 0x0001_7153_bda8_f822,
+    0x0000_b8aa_0cfe_dcb1, 0x0000_5c55_120a_0c46, 0x0000_2e2a_8be7_ae57, 0x0000_1715_46ac_8150,
+    0x0000_0b8a_a384_6b34, 0x0000_05c5_51cd_c03d, 0x0000_02e2_a8e9_c2c7, 0x0000_0171_5475_9a0e,
+    0x0000_00b8_aa3a_fb32, 0x0000_005c_551d_8923, 0x0000_002e_2a8e_c774, 0x0000_0017_1547_6473,
+    0x0000_000b_8aa3_b268, 0x0000_0005_c551_d93f, 0x0000_0002_e2a8_eca3, 0x0000_0001_7154_7652,
+    0x0000_0000_b8aa_3b29, 0x0000_0000_5c55_1d95, 0x0000_0000_2e2a_8eca, 0x0000_0000_1715_4765,
+    0x0000_0000_0b8a_a3b3, 0x0000_0000_05c5_51d9, 0x0000_0000_02e2_a8ed, 0x0000_0000_0171_5476,
+];
+
+/// (pi^2/4)^i / (2*(2*i)!) from i = 1 on, in units of 2^-64: with alternating signs, the series of (1 - cos(pi*x)) / 2 in
+/// (2*x)^2. The first one left out is 3.3e-11.
+pub(crate) const HALF_COSINE: [u64; 7] = [
+    0x9de9_e64d_f22e_f2d2,
+    0x2078_3e10_36b5_8767,
+    0x02ab_a78f_c797_ff40,
+    0x001e_1f50_6891_babb,
+    0x0000_d368_f951_0254,
+    0x0000_03f3_a714_6ec8,
+    0x0000_000d_b712_7a26,
+];
+
+/// The law of a phase. The numbers are those of `schedule.wgsl`.
+pub(crate) mod kind {
+    pub const LINEAR: u32 = 0;
+    pub const COSINE: u32 = 1;
+    pub const POLYNOMIAL: u32 = 2;
+    pub const EXPONENTIAL: u32 = 3;
+    pub const ROOT: u32 = 4;
+    pub const TABLE: u32 = 5;
+    pub const HELD_TABLE: u32 = 6;
+}
+
+/// A stretch of a schedule; the fields are explained in `schedule.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Phase {
+    pub step: u64,
+    pub start: u64,
+    pub end: u64,
+    pub power: u64,
+    pub first: u32,
+    pub kind: u32,
+    pub length: u32,
+    pub repeats: u32,
+    pub every: u32,
+    pub begin: u32,
+}
+
+/// The phases of all groups, one group after the other, and the values that they read: LOG2, HALF_COSINE, and the tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Phases {
+    pub phases: Vec<Phase>,
+    pub values: Vec<u64>,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Self { phases: Vec::new(), values: [&LOG2[..], &HALF_COSINE].concat() }
+    }
+}
+
+/// What is not given with a phase's law.
+struct Law {
+    kind: u32,
+    from: f64,
+    to: f64,
+    power: u64,
+    every: u32,
+}
+
+impl Law {
+    fn new(kind: u32, from: f64, to: f64) -> Self {
+        Self { kind, from, to, power: 0, every: 1 }
+    }
+}
+
+/// Units of 2^-58, of a number below 64.
+fn power(x: f64) -> u64 {
+    (x * 2f64.powi(58)) as u64
+}
+
+/// 1 / n in units of 2^-64, truncated.
+fn reciprocal(n: u64) -> u64 {
+    u64::try_from((1u128 << 64) / u128::from(n)).unwrap_or(u64::MAX)
+}
+
+impl Phases {
+    /// The settings of clocks of those groups, and the phases that they speak of.
+    pub fn of<'a>(groups: impl Iterator<Item = (&'a Config, &'a Schedule)>, clocks: &[usize]) -> (Vec<Settings>, Self) {
+        let mut all = Self::default();
+        let settings = groups.map(|(config, schedule)| {
+            let mut settings = Settings::new(config);
+            all.add(schedule, &mut settings);
+            settings
+        });
+        let settings: Vec<Settings> = settings.collect();
+        (clocks.iter().map(|&group| settings[group]).collect(), all)
+    }
+
+    /// Appends a group's schedule and says in its settings where that is.
+    fn add(&mut self, schedule: &Schedule, settings: &mut Settings) {
+        if *schedule == Schedule::Constant(1.0) {
+            return;
+        }
+        // A power of two, so that scaling is exact.
+        let scale = 2f64.powi(schedule.peak().max(f64::MIN_POSITIVE).log2().ceil().max(-60.0) as i32);
+        settings.scale = scale as f32;
+        settings.first_phase = self.phases.len() as u32;
+        self.list(schedule, 0, u64::MAX, scale);
+        settings.phases = self.phases.len() as u32 - settings.first_phase;
+    }
+
+    /// The phases of a schedule that runs from step `first` up to `end`.
+    fn list(&mut self, schedule: &Schedule, first: u64, end: u64, scale: f64) {
+        // Steps are counted in u32: what begins later never does.
+        let Ok(first32) = u32::try_from(first) else { return };
+        let at_most = |steps: u64| u32::try_from(steps).unwrap_or(u32::MAX);
+        let mut push = |first: u32, length: u64, repeats: bool, law: Law| {
+            if u64::from(first) < end {
+                self.phases.push(Phase {
+                    step: reciprocal(length),
+                    start: fixed(law.from / scale),
+                    end: fixed(law.to / scale),
+                    power: law.power,
+                    first,
+                    kind: law.kind,
+                    // It may last longer than steps can be counted.
+                    length: at_most(length),
+                    repeats: repeats.into(),
+                    every: law.every,
+                    begin: 0,
+                });
+            }
+        };
+        let without_end = u64::MAX;
+        match schedule {
+            Schedule::Constant(factor) => push(first32, 1, false, Law::new(kind::LINEAR, *factor, *factor)),
+            Schedule::WarmUp { steps } => {
+                let from = 1.0 / f64::from(*steps);
+                push(first32, u64::from(*steps - 1).max(1), false, Law::new(kind::LINEAR, from, 1.0));
+            }
+            Schedule::Linear { from, to, steps } => {
+                push(first32, (*steps).into(), false, Law::new(kind::LINEAR, *from, *to));
+            }
+            Schedule::Cosine { from, to, steps } => {
+                push(first32, (*steps).into(), false, Law::new(kind::COSINE, *from, *to));
+            }
+            Schedule::CosineRestarts { from, to, steps, growth } => {
+                let (mut begin, mut length) = (first, u64::from(*steps));
+                while begin < end.min(u64::from(u32::MAX)) {
+                    push(at_most(begin), length, *growth == 1, Law::new(kind::COSINE, *from, *to));
+                    if *growth == 1 {
+                        break;
+                    }
+                    begin += length;
+                    length *= u64::from(*growth);
+                }
+            }
+            Schedule::Exponential { rate, every } => {
+                let power = power(-rate.log2() / f64::from(*every));
+                push(first32, without_end, false, Law { power, ..Law::new(kind::EXPONENTIAL, 1.0, 0.0) });
+            }
+            Schedule::Step { rate, every } => {
+                let law = Law { power: power(-rate.log2()), every: *every, ..Law::new(kind::EXPONENTIAL, 1.0, 0.0) };
+                push(first32, without_end, false, law);
+            }
+            Schedule::Polynomial { from, to, power: exponent, steps } => {
+                push(
+                    first32,
+                    (*steps).into(),
+                    false,
+                    Law { power: power(*exponent), ..Law::new(kind::POLYNOMIAL, *from, *to) },
+                );
+            }
+            Schedule::OneCycle { from, to, up, down } => {
+                push(first32, (*up).into(), false, Law::new(kind::COSINE, *from, 1.0));
+                if let Some(top) = first32.checked_add(*up) {
+                    push(top, (*down).into(), false, Law::new(kind::COSINE, 1.0, *to));
+                }
+            }
+            Schedule::InverseSqrt { timescale } => {
+                let power = log2_of((*timescale).into());
+                push(first32, without_end, false, Law { power, every: *timescale, ..Law::new(kind::ROOT, 1.0, 0.0) });
+            }
+            Schedule::Sequence(parts) => {
+                for (i, (begin, part)) in parts.iter().enumerate() {
+                    let next = parts.get(i + 1).map_or(end, |(next, _)| end.min(first + u64::from(*next)));
+                    self.list(part, first + u64::from(*begin), next, scale);
+                }
+            }
+            Schedule::Table { values, every, interpolate } if first < end => {
+                self.phases.push(Phase {
+                    step: reciprocal((*every).into()),
+                    first: first32,
+                    kind: if *interpolate { kind::TABLE } else { kind::HELD_TABLE },
+                    length: at_most(values.len() as u64),
+                    every: *every,
+                    begin: at_most(self.values.len() as u64),
+                    ..Phase::default()
+                });
+                self.values.extend(values.iter().map(|value| fixed(value / scale)));
+            }
+            Schedule::Table { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_constants_are_what_they_say() {
+        let close = |units: u64, want: f64| {
+            let got = units as f64 / 2f64.powi(64);
+            assert!((got - want).abs() < 1e-15 * want + 2f64.powi(-64), "{got} for {want}");
+        };
+        for (units, i) in LOG2.into_iter().zip(1..) {
+            close(units, 2f64.powi(-i).ln_1p() / std::f64::consts::LN_2);
+        }
+        let mut term = 0.5;
+        for (units, i) in HALF_COSINE.into_iter().zip(1..) {
+            term *= (std::f64::consts::PI / 2.0).powi(2) / f64::from((2 * i - 1) * (2 * i));
+            close(units, term);
+        }
+    }
+}
