@@ -4,7 +4,7 @@ use clap::Parser;
 use std::path::PathBuf;
 
 /// Trains a small network (one hidden layer, softmax cross-entropy) to read digits. Forward pass, backward pass and Adam
-/// all run on the GPU, in place; the host reads back 16 bytes an epoch.
+/// all run on the GPU, in place; the host reads back two kilobytes an epoch.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
@@ -48,7 +48,7 @@ pub struct Cli {
     #[arg(long, value_name = "NORM", value_parser = positive, allow_negative_numbers = true)]
     pub clip: Option<f64>,
 
-    /// Where to draw loss and accuracy, as an SVG; drawn anew after every epoch
+    /// Where to draw loss, accuracy and what Adam did, as an SVG; drawn anew after every epoch
     #[arg(long, value_name = "FILE", default_value = "train.svg", value_parser = svg)]
     pub plot: PathBuf,
 

@@ -2,10 +2,10 @@
 
 use crate::{
     network::Network,
-    trainer::{Batch, Epoch, Result, Score, Setup, Trainer, batches},
+    trainer::{Batch, Epoch, Result, Score, Setup, Trainer, batches, is_measured},
 };
 use rayon::prelude::*;
-use wgpu_adam::{Report, cpu};
+use wgpu_adam::{Insight, Report, cpu};
 
 /// Multiplications that are worth a task of their own.
 const TASK: usize = 1 << 18;
@@ -99,13 +99,18 @@ impl<'a> Cpu<'a> {
         scores
     }
 
-    fn step(&mut self) -> Result<()> {
+    /// One step; and what it did, where it is measured.
+    fn step(&mut self, measured: bool) -> Result<Option<Insight>> {
         let network = self.setup.network;
         let [w1, b1, w2, b2] = parts(network, &mut self.setup.param);
         let [dw1, db1, dw2, db2] = parts(network, &mut self.grad);
         let slot = |param, grad| cpu::Slot { param, grad };
-        self.adam.step(&mut [slot(w1, dw1), slot(w2, dw2), slot(b1, db1), slot(b2, db2)])?;
-        Ok(())
+        let slots = &mut [slot(w1, dw1), slot(w2, dw2), slot(b1, db1), slot(b2, db2)];
+        if measured {
+            return Ok(Some(self.adam.step_measured(slots)?.1));
+        }
+        self.adam.step(slots)?;
+        Ok(None)
     }
 }
 
@@ -116,10 +121,11 @@ impl Trainer for Cpu<'_> {
         }
         let size = self.setup.batch;
         let rows = |order: &[u32], Batch { first, rows }| order[first as usize..][..rows as usize].to_vec();
-        let mut train = (0.0, 0);
-        for batch in batches(0, order.len(), size) {
+        let (mut train, mut insights) = ((0.0, 0), Vec::new());
+        let steps = order.len().div_ceil(size);
+        for (step, batch) in batches(0, order.len(), size).enumerate() {
             let (loss, correct) = self.gradient(&rows(order, batch));
-            self.step()?;
+            insights.extend(self.step(is_measured(step, steps))?);
             train = (train.0 + loss, train.1 + correct);
             done(1);
         }
@@ -131,7 +137,7 @@ impl Trainer for Cpu<'_> {
             done(1);
         }
         let score = |(loss, correct), rows| Score { loss: loss / rows as f64, correct, rows: rows as u32 };
-        Ok(Epoch { train: score(train, order.len()), held_out: score(held_out, held_out_rows.len()) })
+        Ok(Epoch { train: score(train, order.len()), held_out: score(held_out, held_out_rows.len()), insights })
     }
 
     fn report(&mut self) -> Result<Report> {

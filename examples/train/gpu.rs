@@ -1,17 +1,17 @@
 //! Training on the GPU: the data, the parameters, the gradients and Adam's state stay there, and an epoch is recorded
-//! without a look at any of them. The host reads back 16 bytes an epoch.
+//! without a look at any of them. The host reads back two kilobytes an epoch.
 
 use crate::{
     kernel::{Binding::*, Kernel},
     passes::Passes,
     resident::Resident,
-    trainer::{Epoch, Result, Score, Setup, Trainer},
+    trainer::{Epoch, Result, Score, Setup, Trainer, is_measured},
 };
 use std::ops::Range;
 use wgpu::{Buffer, BufferUsages, Device, PollType, Queue, util::DeviceExt};
-use wgpu_adam::{Adam, Group, Report, Tensor, View};
+use wgpu_adam::{Adam, Group, Probe, Report, Tensor, View};
 
-/// Minibatches in one submission: enough to keep the GPU busy, few enough that none takes long.
+/// Minibatches in one submission, at most: enough to keep the GPU busy, few enough that none takes long.
 const SUBMISSION: usize = 64;
 
 pub struct Gpu {
@@ -20,6 +20,7 @@ pub struct Gpu {
     rows: Resident,
     passes: Passes,
     adam: Adam,
+    probe: Probe,
     #[cfg(test)]
     grad: Buffer,
     sum: Kernel,
@@ -54,6 +55,7 @@ impl Gpu {
             Group::new(plain, vec![tensor("b1", network.b1()), tensor("b2", network.b2())]),
         ];
         let adam = Adam::new(&device, &groups, setup.options())?;
+        let probe = Probe::new(&device, &adam)?;
 
         let counts = [data.train.len(), data.held_out.len()];
         let all = counts[0] + counts[1];
@@ -76,6 +78,7 @@ impl Gpu {
             rows,
             passes,
             adam,
+            probe,
             #[cfg(test)]
             grad,
             sum,
@@ -106,18 +109,26 @@ impl Trainer for Gpu {
             self.adam.set_lr(&self.queue, group, lr)?;
         }
         let batches = self.rows.batches;
-        let mut submissions = Vec::new();
-        for first in (0..batches).step_by(SUBMISSION) {
-            let end = batches.min(first + SUBMISSION);
+        let train = self.rows.train_batches;
+        let measured = |batch: usize| batch < train && is_measured(batch, train);
+        let (mut submissions, mut insights, mut first) = (Vec::new(), Vec::new(), 0);
+        while first < batches {
+            // What is measured is read before it is measured again: then a submission ends.
+            let most = batches.min(first + SUBMISSION);
+            let end = (first + 1..most).find(|end| measured(end - 1)).unwrap_or(most);
             let mut encoder = self.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for batch in first..end {
                 let offset = self.rows.offset(batch);
-                if batch < self.rows.train_batches {
-                    self.passes.record_gradient(&mut pass, offset);
-                    self.adam.record(&mut pass);
-                } else {
+                if batch >= train {
                     self.passes.record_forward(&mut pass, offset);
+                    continue;
+                }
+                self.passes.record_gradient(&mut pass, offset);
+                if measured(batch) {
+                    self.probe.record(&self.adam, &mut pass)?;
+                } else {
+                    self.adam.record(&mut pass);
                 }
             }
             if end == batches {
@@ -128,6 +139,10 @@ impl Trainer for Gpu {
                 drop(pass);
             }
             submissions.push((end - first, self.queue.submit([encoder.finish()])));
+            if measured(end - 1) {
+                insights.push(self.probe.read(&self.adam, &self.device, &self.queue));
+            }
+            first = end;
         }
 
         // All of it is on its way; what is left is to watch.
@@ -136,12 +151,13 @@ impl Trainer for Gpu {
             done(batches as u64);
         }
         let totals = read(&self.device, &self.readback)?;
+        let insights = insights.into_iter().map(pollster::block_on).collect::<std::result::Result<_, _>>()?;
         let score = |part: usize| Score {
             loss: f64::from(totals[2 * part]) / self.counts[part] as f64,
             correct: totals[2 * part + 1] as u32,
             rows: self.counts[part] as u32,
         };
-        Ok(Epoch { train: score(0), held_out: score(1) })
+        Ok(Epoch { train: score(0), held_out: score(1), insights })
     }
 
     fn report(&mut self) -> Result<Report> {

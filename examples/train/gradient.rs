@@ -8,8 +8,9 @@ use crate::{
     gpu::Gpu,
     network::Network,
     random::Random,
-    trainer::{Setup, Trainer},
+    trainer::{Epoch, Setup, Trainer, is_measured},
 };
+use wgpu_adam::Measures;
 
 /// Sizes that are 1, odd, whole tiles of 32, and one more; the last minibatch is short.
 const SHAPES: [(usize, usize, usize, usize, usize); 6] = [
@@ -122,6 +123,13 @@ fn gpu_and_cpu_have_the_same_gradient() {
 }
 
 #[test]
+fn four_steps_of_an_epoch_are_measured_or_all_there_are() {
+    for (steps, want) in [(1, vec![0]), (3, vec![0, 1, 2]), (45, vec![11, 22, 33, 44])] {
+        assert_eq!((0..steps).filter(|step| is_measured(*step, steps)).collect::<Vec<_>>(), want);
+    }
+}
+
+#[test]
 fn gpu_and_cpu_train_alike_and_again() {
     let data = Data::digits();
     let train = |trainer: &mut dyn Trainer| {
@@ -145,5 +153,10 @@ fn gpu_and_cpu_train_alike_and_again() {
         assert!((gpu.train.loss - cpu.train.loss).abs() < 1e-4);
         assert!((gpu.held_out.loss - cpu.held_out.loss).abs() < 1e-3);
         assert!(gpu.held_out.correct.abs_diff(cpu.held_out.correct) <= 1);
+        assert_eq!([&gpu.insights, &cpu.insights].map(|insights| insights.last().unwrap().t % 45), [0, 0]);
+        let snr = |epoch: &Epoch| epoch.mean(|all| all.snr.map(|snr| snr.mean)).unwrap();
+        let ratio = |epoch: &Epoch| epoch.mean(Measures::update_ratio).unwrap();
+        assert!((snr(gpu) / snr(&cpu) - 1.0).abs() < 1e-2 && (ratio(gpu) / ratio(&cpu) - 1.0).abs() < 1e-2);
+        assert_eq!([gpu.insights.len(), cpu.insights.len()], [4, 4]);
     }
 }

@@ -33,7 +33,8 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use trainer::{Setup, Trainer};
+use trainer::{Epoch, Setup, Trainer};
+use wgpu_adam::Measures;
 
 /// Why the program ends early: one line, and its exit code, 2 where what the user gave is at fault.
 struct Stop {
@@ -113,11 +114,12 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         let lr = cli.lr * (1.0 - f64::from(epoch) / f64::from(epochs));
         let scores = trainer.epoch(&order, lr, &|batches| bar.inc(batches)).map_err(Stop::failure)?;
         say(format!(
-            "epoch {:>3}/{epochs}   loss {:.4}   accuracy {:6.2} %   held out {:6.2} %   {:.2} s",
+            "epoch {:>3}/{epochs}   loss {:.4}   accuracy {:6.2} %   held out {:6.2} %   {}   {:.2} s",
             epoch + 1,
             scores.train.loss,
             scores.train.percent(),
             scores.held_out.percent(),
+            adam(&scores),
             begin.elapsed().as_secs_f64(),
         ))?;
         so_far.push(scores);
@@ -168,6 +170,16 @@ fn progress(cli: &Cli, minibatches: u64) -> ProgressBar {
     }
     let template = "{bar:40} {pos}/{len} minibatches, {eta} to go";
     ProgressBar::new(minibatches).with_style(ProgressStyle::with_template(template).expect("a valid template"))
+}
+
+/// What Adam did in the measured steps of the epoch: the signal-to-noise ratio of the gradients, the effective step in units
+/// of the learning rate, and the update beside the parameters.
+fn adam(scores: &Epoch) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+    let snr = number(scores.mean(|all| all.snr.map(|snr| snr.mean)));
+    let step = number(scores.mean(|all| all.step.map(|step| step.rms)));
+    let ratio = scores.mean(Measures::update_ratio).map_or("-".to_owned(), |ratio| format!("{ratio:.1e}"));
+    format!("SNR {snr:>5}   step {step:>5} lr   update/param {ratio:>7}")
 }
 
 /// Prints a line; where nobody reads any more (`| head`), the program ends without a word.

@@ -1,58 +1,87 @@
-//! Draws the course of a training: loss on the left, accuracy on the right, over the epochs.
+//! Draws the course of a training over the epochs: loss and accuracy above, and below what Adam did, its signal-to-noise
+//! ratio and the size of its steps.
 
 use crate::trainer::{Epoch, Score};
+use plotters::coord::{
+    Shift,
+    ranged1d::{AsRangedCoord, Ranged, ValueFormatter},
+};
 use plotters::prelude::*;
 use std::{error::Error, fs, io, path::Path};
 
-const TRAIN: RGBColor = RGBColor(0, 114, 178);
-const HELD_OUT: RGBColor = RGBColor(213, 94, 0);
+const BLUE: RGBColor = RGBColor(0, 114, 178);
+const ORANGE: RGBColor = RGBColor(213, 94, 0);
+const GREEN: RGBColor = RGBColor(0, 158, 115);
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A curve: its name, its colour, and its value after each epoch, where it has one.
+type Curve = (&'static str, RGBColor, Vec<Option<f64>>);
 
 /// Writes an SVG of the epochs so far, on axes for all `epochs` of them.
 pub fn draw(path: &Path, title: &str, so_far: &[Epoch], epochs: u32) -> Result<(), Box<dyn Error>> {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (1000, 440)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (1000, 820)).into_drawing_area();
         area.fill(&WHITE)?;
         let area = area.titled(title, ("sans-serif", 18))?;
-        let (left, right) = area.split_horizontally(500);
-        let loss = |score: &Score| score.loss;
-        let highest = so_far.iter().flat_map(|epoch| [loss(&epoch.train), loss(&epoch.held_out)]);
-        let highest = highest.filter(|loss| loss.is_finite()).fold(0.1, f64::max);
-        panel(
-            &left,
-            "loss (mean cross-entropy)",
-            0.0..highest * 1.05,
-            so_far,
-            epochs,
-            loss,
-            SeriesLabelPosition::UpperRight,
-        )?;
-        let percent = Score::percent;
-        let lowest = so_far.iter().flat_map(|epoch| [percent(&epoch.train), percent(&epoch.held_out)]);
-        let lowest = lowest.fold(95.0, f64::min);
-        panel(
-            &right,
-            "accuracy, %",
-            (lowest / 5.0).floor() * 5.0..100.0,
-            so_far,
-            epochs,
-            percent,
-            SeriesLabelPosition::LowerRight,
-        )?;
+        let panels = area.split_evenly((2, 2));
+        let [loss, accuracy, snr, steps] = &panels[..] else { return Err("four panels were asked for".into()) };
+        let over = |number: &dyn Fn(&Epoch) -> Option<f64>| so_far.iter().map(number).collect::<Vec<_>>();
+        let scores = |number: fn(&Score) -> f64| {
+            [
+                ("training rows", BLUE, over(&|epoch| Some(number(&epoch.train)))),
+                ("held-out rows", ORANGE, over(&|epoch| Some(number(&epoch.held_out)))),
+            ]
+        };
+
+        let curves = scores(|score| score.loss);
+        let most = extreme(&curves, 0.1, f64::max);
+        panel(loss, "loss (mean cross-entropy)", 0.0..most * 1.05, epochs, &curves, SeriesLabelPosition::UpperRight)?;
+
+        let curves = scores(Score::percent);
+        let least = (extreme(&curves, 95.0, f64::min) / 5.0).floor() * 5.0;
+        panel(accuracy, "accuracy, %", least..100.0, epochs, &curves, SeriesLabelPosition::LowerRight)?;
+
+        let mean = |all: &wgpu_adam::Measures| all.snr.map(|snr| snr.mean);
+        let curves = [("mean over the parameters", BLUE, over(&|epoch| epoch.mean(mean)))];
+        let most = extreme(&curves, 0.1, f64::max);
+        let what = "signal-to-noise ratio |m̂| / √v̂";
+        panel(snr, what, 0.0..most * 1.05, epochs, &curves, SeriesLabelPosition::UpperRight)?;
+
+        let step = |number: fn(&wgpu_adam::StepSize) -> Option<f64>| {
+            over(&|epoch| epoch.mean(|all| all.step.as_ref().and_then(number)))
+        };
+        let curves = [
+            ("paper's bound", GREEN, step(|step| step.paper_bound)),
+            ("largest", ORANGE, step(|step| Some(step.largest))),
+            ("root mean square", BLUE, step(|step| Some(step.rms))),
+        ];
+        let (least, most) = (extreme(&curves, 0.1, f64::min), extreme(&curves, 1.0, f64::max));
+        let range = (least / 3.0..most * 1.5).log_scale();
+        panel(steps, "effective step, in learning rates", range, epochs, &curves, SeriesLabelPosition::LowerLeft)?;
         area.present()?;
     }
     Ok(fs::write(path, svg)?)
 }
 
-fn panel(
-    area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
+/// The largest or smallest of all values, and of the one that is given. A log scale has no place for others than these.
+fn extreme(curves: &[Curve], start: f64, pick: fn(f64, f64) -> f64) -> f64 {
+    let values = curves.iter().flat_map(|(_, _, values)| values).flatten().copied();
+    values.filter(|value| value.is_finite() && *value > 0.0).fold(start, pick)
+}
+
+fn panel<Y>(
+    area: &Area,
     what: &str,
-    range: std::ops::Range<f64>,
-    so_far: &[Epoch],
+    range: impl AsRangedCoord<CoordDescType = Y, Value = f64>,
     epochs: u32,
-    value: impl Fn(&Score) -> f64,
+    curves: &[Curve],
     legend: SeriesLabelPosition,
-) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+) -> Result<(), DrawingAreaErrorKind<io::Error>>
+where
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(40)
@@ -63,19 +92,20 @@ fn panel(
         .x_desc("epoch")
         .y_desc(what)
         .x_labels(epochs.min(12) as usize)
+        .y_labels(8)
         .x_label_formatter(&|x| if x.fract() == 0.0 { x.to_string() } else { String::new() })
-        .y_label_formatter(&|y| ((y * 1e3).round() / 1e3).to_string())
+        .y_label_formatter(&|y| ((y * 1e4).round() / 1e4).to_string())
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .label_style(("sans-serif", 14))
         .draw()?;
-    let train: Vec<f64> = so_far.iter().map(|epoch| value(&epoch.train)).collect();
-    let held_out = so_far.iter().map(|epoch| value(&epoch.held_out)).collect();
-    for (name, color, values) in [("training rows", TRAIN, train), ("held-out rows", HELD_OUT, held_out)] {
-        let points: Vec<_> = (1..).map(f64::from).zip(values).filter(|(_, value)| value.is_finite()).collect();
+    for (name, color, values) in curves {
+        let (color, points) = (*color, (1..).map(f64::from).zip(values));
+        let points = points.filter_map(|(epoch, value)| value.map(|value| (epoch, value)));
+        let points: Vec<_> = points.filter(|(_, value)| value.is_finite()).collect();
         chart
             .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?
-            .label(name)
+            .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(2)));
         chart.draw_series(points.into_iter().map(|point| Circle::new(point, 2, color.filled())))?;
     }

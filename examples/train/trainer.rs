@@ -1,7 +1,7 @@
 //! What training is, wherever it runs: epochs of minibatches in, losses and accuracies out.
 
 use crate::{data::Data, network::Network};
-use wgpu_adam::{Clip, Config, Decay, Options, Report};
+use wgpu_adam::{Clip, Config, Decay, Insight, Measures, Options, Report};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -41,11 +41,21 @@ impl Setup<'_> {
     }
 }
 
-/// The scores of one epoch: those of the training rows were taken minibatch by minibatch, each before its step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The scores of one epoch: those of the training rows were taken minibatch by minibatch, each before its step. And what Adam
+/// did in the measured steps.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Epoch {
     pub train: Score,
     pub held_out: Score,
+    pub insights: Vec<Insight>,
+}
+
+impl Epoch {
+    /// The mean over the measured steps of a number that most of them have.
+    pub fn mean(&self, number: impl Fn(&Measures) -> Option<f64>) -> Option<f64> {
+        let numbers: Vec<f64> = self.insights.iter().filter_map(|insight| number(&insight.all)).collect();
+        (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>() / numbers.len() as f64)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,4 +84,9 @@ pub struct Batch {
 pub fn batches(first: usize, count: usize, size: usize) -> impl Iterator<Item = Batch> {
     let starts = (0..count).step_by(size);
     starts.map(move |start| Batch { first: (first + start) as u32, rows: size.min(count - start) as u32 })
+}
+
+/// Whether Adam is measured in that one of so many steps of an epoch: it is in four, the last among them.
+pub fn is_measured(step: usize, steps: usize) -> bool {
+    4 * (step + 1) / steps != 4 * step / steps
 }
