@@ -8,9 +8,12 @@
 use crate::fixed::{complement, fixed, fraction, power, product};
 use crate::{Config, Decay, Variant};
 
-/// The smallest `eps` that is used, 2^-63. A gradient below it has a square that f32 cannot hold; with a smaller
-/// `eps` such a gradient would make a step without bound. Above it, adding it changes nothing.
-pub(crate) const MIN_EPS: f32 = f32::from_bits((127 - 63) << 23);
+/// The smallest `eps` that is used, 2^-63 / sqrt(1 - beta2). A gradient below it has a square whose part in `v`,
+/// `(1 - beta2)*g*g`, is below 2^-126, and such numbers many devices take for zero; with a smaller `eps` such a gradient
+/// would make a step without bound. Above it, adding it changes nothing.
+fn min_eps(beta2: f64) -> f32 {
+    (2f64.powi(-63) / (1.0 - beta2).sqrt()) as f32
+}
 
 /// A group's clock: steps applied, and what was multiplied up over them. The layout is `GroupClock` in `tick.wgsl`.
 #[repr(C)]
@@ -136,7 +139,7 @@ impl Settings {
             beta2: fixed(config.beta2),
             gamma: 0,
             lr: config.lr as f32,
-            eps: (config.eps as f32).max(MIN_EPS),
+            eps: (config.eps as f32).max(min_eps(config.beta2)),
             eps_root: config.eps_root as f32,
             l2: l2 as f32,
             weight_decay: weight_decay as f32,
@@ -394,5 +397,10 @@ mod tests {
         let jumped = Powers::at(5_000, &settings);
         assert_eq!(complement(jumped.power2), complement(clock.power2));
         assert!(jumped.power2.abs_diff(clock.power2) < 10_000);
+    }
+
+    #[test]
+    fn the_smallest_eps() {
+        assert_eq!((min_eps(0.0), min_eps(0.75)), (2f32.powi(-63), 2f32.powi(-62)));
     }
 }

@@ -100,7 +100,10 @@ proptest! {
             run.fresh_grads();
             for (_, at, bits) in specials.iter().filter(|special| special.0 == step) {
                 let spot = at.get(&scene.spots);
-                run.grads[spot.buffers.1][spot.grad + at.index(spot.len)] = f32::from_bits(*bits);
+                let special = f32::from_bits(*bits);
+                // Where the device takes it for zero it is zero: Lion, for one, knows no small steps.
+                let special = if gpu.flushes && special.is_subnormal() { 0.0 } else { special };
+                run.grads[spot.buffers.1][spot.grad + at.index(spot.len)] = special;
             }
             run.upload_grads(gpu);
             gpu.step(&run.adam);
