@@ -1,14 +1,17 @@
 //! GPU against CPU, for CI: every case is run on both and compared with the share of the tolerance that it uses.
 
+#[path = "../adapter/mod.rs"]
+mod adapter;
 mod tolerance;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
 use tolerance::{Tolerance, share};
-use wgpu::util::{BufferInitDescriptor, DeviceExt, initialize_adapter_from_env_or_default};
-use wgpu::{Buffer, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Queue};
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
+use wgpu::{Buffer, BufferUsages, Device, DeviceDescriptor, DeviceType, Queue};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View, cpu};
 
 /// Compare the GPU's numbers with the CPU twin's.
@@ -18,7 +21,7 @@ use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View, cpu};
 #[derive(Parser)]
 struct Arguments {
     /// Steps in each case.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Print one JSON object instead of the table.
     #[arg(long)]
@@ -73,28 +76,31 @@ fn cases() -> Vec<Case> {
 fn main() -> ExitCode {
     env_logger::init();
     let arguments = Arguments::parse();
-    // WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several.
-    let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
-    let Ok(adapter) = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None)) else {
-        eprintln!("compare: there is no adapter");
-        return ExitCode::from(3);
+    let adapter = match adapter::choose() {
+        Ok(adapter) => adapter,
+        Err(problem) => {
+            eprintln!("compare: {problem}");
+            return ExitCode::from(3);
+        }
     };
     let (device, queue) = match pollster::block_on(adapter.request_device(&DeviceDescriptor::default())) {
         Ok(device) => device,
         Err(error) => {
-            eprintln!("compare: {error}");
+            eprintln!("compare: {}: {error}", adapter::describe(&adapter));
             return ExitCode::from(3);
         }
     };
+    // Where nobody reads any more (`| head`), the exit code still tells.
+    let say = |line: String| drop(writeln!(std::io::stdout(), "{line}"));
     let info = adapter.get_info();
     let software = info.device_type == DeviceType::Cpu;
     let bound = if software { "to the last bit" } else { "within the tolerance" };
     if !arguments.json {
-        println!(
+        say(format!(
             "{} ({:?}, {}): GPU and CPU {bound}, {} steps",
             info.name, info.backend, info.driver_info, arguments.steps
-        );
-        println!("{:<12} {:<24} {:>9} {:>9} {:>9}", "case", "lengths", "param", "m", "v");
+        ));
+        say(format!("{:<12} {:<24} {:>9} {:>9} {:>9}", "case", "lengths", "param", "m", "v"));
     }
     let mut rows = Vec::new();
     let mut all = true;
@@ -110,7 +116,7 @@ fn main() -> ExitCode {
         let verdict = if row.holds() { "ok" } else { "BROKEN" };
         let lens = format!("{:?}{}", case.lens, if case.arena { " arena" } else { "" });
         if !arguments.json {
-            println!("{:<12} {lens:<24} {:>9.3} {:>9.3} {:>9.3}  {verdict}", case.name, row.param, row.m, row.v);
+            say(format!("{:<12} {lens:<24} {:>9.3} {:>9.3} {:>9.3}  {verdict}", case.name, row.param, row.m, row.v));
         }
         rows.push(json!({ "case": case.name, "lens": case.lens, "arena": case.arena,
             "share": { "param": row.param, "m": row.m, "v": row.v }, "ok": row.holds() }));
@@ -118,12 +124,15 @@ fn main() -> ExitCode {
     if arguments.json {
         let adapter =
             json!({ "name": info.name, "backend": format!("{:?}", info.backend), "driver": info.driver_info });
-        println!(
+        say(format!(
             "{}",
             json!({ "adapter": adapter, "steps": arguments.steps, "exact": software, "cases": rows, "ok": all })
-        );
+        ));
     } else {
-        println!("the columns are the worst share of the tolerance: {}", if all { "all hold" } else { "NOT all hold" });
+        say(format!(
+            "the columns are the worst share of the tolerance: {}",
+            if all { "all hold" } else { "NOT all hold" }
+        ));
     }
     if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

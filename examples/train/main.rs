@@ -1,6 +1,8 @@
 //! Trains a small network on the GPU: forward pass, backward pass and Adam in WGSL, on the same buffers. `--help` says
 //! what can be chosen; the equations are in `network.rs`, and where the library comes in is in `gpu.rs`.
 
+#[path = "../adapter/mod.rs"]
+mod adapter;
 mod cli;
 mod cpu;
 mod data;
@@ -175,6 +177,10 @@ fn progress(cli: &Cli, minibatches: u64) -> ProgressBar {
 /// What Adam did in the measured steps of the epoch: the signal-to-noise ratio of the gradients, the effective step in units
 /// of the learning rate, and the update beside the parameters.
 fn adam(scores: &Epoch) -> String {
+    if scores.insights.iter().all(|insight| insight.skipped) {
+        let bad = 100.0 * scores.mean(|all| Some(all.bad_share())).unwrap_or_default();
+        return format!("steps skipped: {bad:.1} % of the gradients are not finite");
+    }
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     let snr = number(scores.mean(|all| all.snr.map(|snr| snr.mean)));
     let step = number(scores.mean(|all| all.step.map(|step| step.rms)));
