@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::rate::Course;
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -33,9 +34,17 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: Option<u16>,
 
-    /// Learning rate of the first epoch; it falls linearly, towards 0 after the last
+    /// Learning rate at its highest
     #[arg(long, value_name = "X", default_value_t = 5e-3, value_parser = not_negative, allow_negative_numbers = true)]
     pub lr: f64,
+
+    /// How the learning rate goes on from there, over all steps
+    #[arg(long, value_enum, default_value_t = Course::Linear)]
+    pub schedule: Course,
+
+    /// Steps in which the learning rate first rises to that
+    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    pub warm_up: u32,
 
     /// Width of the hidden layer [default: 64 for the digits, 256 for a folder]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -109,6 +118,7 @@ mod tests {
         Cli::command().debug_assert();
         Cli::try_parse_from(["train"]).unwrap();
         Cli::try_parse_from(["train", "--no-plot", "--lr", "0", "--data", "here", "--classes", "26"]).unwrap();
+        Cli::try_parse_from(["train", "--schedule", "one-cycle", "--warm-up", "100"]).unwrap();
     }
 
     #[test]
@@ -125,6 +135,8 @@ mod tests {
             ["--classes", "1"],
             ["--plot", "train.png"],
             ["--seed", "x"],
+            ["--schedule", "x"],
+            ["--warm-up", "-1"],
         ] {
             assert!(Cli::try_parse_from([&["train"], &bad[..]].concat()).is_err(), "{bad:?}");
         }

@@ -29,7 +29,8 @@ impl<'a> Cpu<'a> {
         let groups = [
             cpu::Group::new(decaying, vec![tensor("w1", network.w1().len()), tensor("w2", network.w2().len())]),
             cpu::Group::new(plain, vec![tensor("b1", network.b1().len()), tensor("b2", network.b2().len())]),
-        ];
+        ]
+        .map(|group| group.with_schedule(setup.schedule.clone()));
         Ok(Self {
             grad: vec![0.0; network.len()],
             adam: cpu::Adam::new(&groups, setup.options())?,
@@ -115,10 +116,7 @@ impl<'a> Cpu<'a> {
 }
 
 impl Trainer for Cpu<'_> {
-    fn epoch(&mut self, order: &[u32], lr: f64, done: &dyn Fn(u64)) -> Result<Epoch> {
-        for group in 0..2 {
-            self.adam.set_lr(group, lr)?;
-        }
+    fn epoch(&mut self, order: &[u32], done: &dyn Fn(u64)) -> Result<Epoch> {
         let size = self.setup.batch;
         let rows = |order: &[u32], Batch { first, rows }| order[first as usize..][..rows as usize].to_vec();
         let (mut train, mut insights) = ((0.0, 0), Vec::new());

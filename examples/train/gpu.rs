@@ -53,7 +53,8 @@ impl Gpu {
         let groups = [
             Group::new(decaying, vec![tensor("w1", network.w1()), tensor("w2", network.w2())]),
             Group::new(plain, vec![tensor("b1", network.b1()), tensor("b2", network.b2())]),
-        ];
+        ]
+        .map(|group| group.with_schedule(setup.schedule.clone()));
         let adam = Adam::new(&device, &groups, setup.options())?;
         let probe = Probe::new(&device, &adam)?;
 
@@ -103,11 +104,8 @@ impl Gpu {
 }
 
 impl Trainer for Gpu {
-    fn epoch(&mut self, order: &[u32], lr: f64, done: &dyn Fn(u64)) -> Result<Epoch> {
+    fn epoch(&mut self, order: &[u32], done: &dyn Fn(u64)) -> Result<Epoch> {
         self.rows.reorder(&self.queue, order);
-        for group in 0..2 {
-            self.adam.set_lr(&self.queue, group, lr)?;
-        }
         let batches = self.rows.batches;
         let train = self.rows.train_batches;
         let measured = |batch: usize| batch < train && is_measured(batch, train);

@@ -8,6 +8,7 @@ use crate::{
     gpu::Gpu,
     network::Network,
     random::Random,
+    rate::Course,
     trainer::{Epoch, Setup, Trainer, is_measured},
 };
 use wgpu_adam::Measures;
@@ -49,7 +50,16 @@ fn setup(data: &Data, hidden: usize, batch: usize) -> Setup<'_> {
     // Biases that are not 0, so that theirs is a gradient like any other.
     param[network.b1()].fill_with(|| random.uniform(0.5));
     param[network.b2()].fill_with(|| random.uniform(0.5));
-    Setup { data, network, param, batch, weight_decay: 0.0, clip: None }
+    Setup {
+        data,
+        network,
+        param,
+        batch,
+        lr: 3e-3,
+        schedule: Course::Cosine.schedule(5 * 45, 20),
+        weight_decay: 0.0,
+        clip: None,
+    }
 }
 
 fn gpu(setup: &Setup) -> Gpu {
@@ -138,7 +148,7 @@ fn gpu_and_cpu_train_alike_and_again() {
         let epochs: Vec<_> = (0..5)
             .map(|_| {
                 random.shuffle(&mut order);
-                trainer.epoch(&order, 3e-3, &|_| ()).unwrap()
+                trainer.epoch(&order, &|_| ()).unwrap()
             })
             .collect();
         assert_eq!(trainer.report().unwrap().t, 5 * 45);

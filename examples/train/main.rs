@@ -17,6 +17,7 @@ mod network;
 mod passes;
 mod plot;
 mod random;
+mod rate;
 mod resident;
 mod trainer;
 
@@ -74,17 +75,21 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     };
     let network = Network { features: data.features, hidden: cli.hidden(), classes: data.classes };
     let mut random = Random::new(cli.seed);
+    let batch = cli.batch().min(data.train.len());
+    let epochs = cli.epochs();
+    let train_batches = data.train.len().div_ceil(batch) as u64;
+    let steps = u32::try_from(u64::from(epochs) * train_batches).unwrap_or(u32::MAX);
     let setup = Setup {
         data: &data,
         network,
         param: network.init(&mut random),
-        batch: cli.batch().min(data.train.len()),
+        batch,
+        lr: cli.lr,
+        schedule: cli.schedule.schedule(steps, cli.warm_up),
         weight_decay: cli.weight_decay,
         clip: cli.clip,
     };
-    let batch = setup.batch;
-    let batches = (data.train.len().div_ceil(batch) + data.held_out.len().div_ceil(batch)) as u64;
-    let epochs = cli.epochs();
+    let batches = train_batches + data.held_out.len().div_ceil(batch) as u64;
     let shape = format!("{}-{}-{}", data.features, network.hidden, data.classes);
 
     let (mut trainer, place) = trainer(cli, setup)?;
@@ -93,12 +98,14 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     say(format!("runs on  {place}"))?;
     say(format!("data     {}", data.title))?;
     say(format!(
-        "network  {shape}, {} parameters; batch {batch}, lr {:?} falling to 0, seed {}",
+        "network  {shape}, {} parameters; batch {batch}, lr {:?} ({}), seed {}",
         network.len(),
         cli.lr,
+        cli.schedule.name(),
         cli.seed
     ))?;
-    let title = format!("{}: {shape}, batch {batch}, lr {:?}, seed {}", data.name, cli.lr, cli.seed);
+    let title =
+        format!("{}: {shape}, batch {batch}, lr {:?} ({}), seed {}", data.name, cli.lr, cli.schedule.name(), cli.seed);
     let draw = |so_far: &[_]| match cli.no_plot {
         true => Ok(()),
         false => plot::draw(&cli.plot, &title, so_far, epochs)
@@ -113,8 +120,7 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     for epoch in 0..epochs {
         let begin = Instant::now();
         random.shuffle(&mut order);
-        let lr = cli.lr * (1.0 - f64::from(epoch) / f64::from(epochs));
-        let scores = trainer.epoch(&order, lr, &|batches| bar.inc(batches)).map_err(Stop::failure)?;
+        let scores = trainer.epoch(&order, &|batches| bar.inc(batches)).map_err(Stop::failure)?;
         say(format!(
             "epoch {:>3}/{epochs}   loss {:.4}   accuracy {:6.2} %   held out {:6.2} %   {}   {:.2} s",
             epoch + 1,

@@ -1,7 +1,7 @@
 //! What training is, wherever it runs: epochs of minibatches in, losses and accuracies out.
 
 use crate::{data::Data, network::Network};
-use wgpu_adam::{Clip, Config, Decay, Insight, Measures, Options, Report};
+use wgpu_adam::{Clip, Config, Decay, Insight, Measures, Options, Report, Schedule};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 pub trait Trainer {
     /// Trains on every row in `order`, minibatch by minibatch, then measures the held-out rows. `done` is told of
     /// minibatches as they are finished.
-    fn epoch(&mut self, order: &[u32], lr: f64, done: &dyn Fn(u64)) -> Result<Epoch>;
+    fn epoch(&mut self, order: &[u32], done: &dyn Fn(u64)) -> Result<Epoch>;
 
     /// What the optimizer says of its last step.
     fn report(&mut self) -> Result<Report>;
@@ -23,6 +23,8 @@ pub struct Setup<'a> {
     pub param: Vec<f32>,
     /// Rows in a minibatch.
     pub batch: usize,
+    pub lr: f64,
+    pub schedule: Schedule,
     pub weight_decay: f64,
     /// Largest norm of a gradient.
     pub clip: Option<f64>,
@@ -32,7 +34,8 @@ impl Setup<'_> {
     /// How Adam treats the weights, and how the biases, which do not decay.
     pub fn configs(&self) -> [Config; 2] {
         let decay = if self.weight_decay > 0.0 { Decay::Decoupled(self.weight_decay) } else { Decay::None };
-        [Config { decay, ..Config::default() }, Config::default()]
+        let plain = Config { lr: self.lr, ..Config::default() };
+        [Config { decay, ..plain }, plain]
     }
 
     /// A step whose gradient is not finite is skipped, and counted.
