@@ -37,11 +37,11 @@ mod variant;
 #[cfg(test)]
 extern crate self as wgpu_adam;
 #[cfg(test)]
+mod in_float64;
+#[cfg(test)]
 mod mutations;
 #[cfg(test)]
 mod mutations_of_insight;
-#[cfg(test)]
-mod on_device;
 #[cfg(test)]
 #[path = "../tests/scene/mod.rs"]
 mod scene;
