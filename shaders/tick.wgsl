@@ -40,10 +40,10 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
-    rho_scale: f32,
     first_phase: u32,   // of the schedule: see schedule.wgsl
     phases: u32,
     scale: f32,
+    pad: u32,
 }
 
 // Which scalars are made. The numbers are those of clock.rs.
@@ -190,12 +190,14 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
         case RADAM, RADAM_EPS_ON_RAW: {
             let rho = rho(s, powers, t);
             if rho > 5.0 {
-                let rectified = scalars.m_coef * sqrt((rho - 4.0) * (rho - 2.0) / rho * s.rho_scale);
-                scalars.m_coef = rectified;
+                // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                let end = s.rho_inf;
+                var squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
                 if s.kind == RADAM_EPS_ON_RAW {
-                    scalars.m_coef = rectified / scalars.v_coef;
+                    squared *= correction2;
                     scalars.v_coef = 1.0;
                 }
+                scalars.m_coef *= sqrt(squared);
             } else {
                 // The step is m_hat: the divisor is 1.
                 scalars.v_coef = 0.0;

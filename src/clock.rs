@@ -115,14 +115,14 @@ pub(crate) struct Settings {
     /// 1 where the learning rate is in `m`.
     pub lr_in_momentum: u32,
     pub lr_decay: f32,
-    /// Of RAdam: h = -ln(beta2), rho_inf, and rho_inf / ((rho_inf - 4)*(rho_inf - 2)).
+    /// Of RAdam: h = -ln(beta2), and rho_inf.
     pub rho_h: f32,
     pub rho_inf: f32,
-    pub rho_scale: f32,
     /// Where the schedule is in the list of phases, how many it has (0 for a constant rate), and in what unit its factors are.
     pub first_phase: u32,
     pub phases: u32,
     pub scale: f32,
+    pub pad: u32,
 }
 
 impl Settings {
@@ -171,10 +171,8 @@ impl Settings {
             }
             Variant::NAdam { momentum_decay: None } => kind::NADAM_PLAIN,
             Variant::RAdam { eps_on_raw } => {
-                let rho_inf = (1.0 + config.beta2) / (1.0 - config.beta2);
                 settings.rho_h = -config.beta2.ln() as f32;
-                settings.rho_inf = rho_inf as f32;
-                settings.rho_scale = (rho_inf / ((rho_inf - 4.0) * (rho_inf - 2.0))) as f32;
+                settings.rho_inf = ((1.0 + config.beta2) / (1.0 - config.beta2)) as f32;
                 if eps_on_raw { kind::RADAM_EPS_ON_RAW } else { kind::RADAM }
             }
             Variant::Lion => kind::CONSTANT,
@@ -298,12 +296,14 @@ impl Scalars {
             kind::RADAM | kind::RADAM_EPS_ON_RAW => {
                 let rho = rho(s, powers, t);
                 if rho > 5.0 {
-                    let rectified = scalars.m_coef * ((rho - 4.0) * (rho - 2.0) / rho * s.rho_scale).sqrt();
-                    scalars.m_coef = rectified;
+                    // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                    let end = s.rho_inf;
+                    let mut squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
                     if s.kind == kind::RADAM_EPS_ON_RAW {
-                        scalars.m_coef = rectified / scalars.v_coef;
+                        squared *= correction2;
                         scalars.v_coef = 1.0;
                     }
+                    scalars.m_coef *= squared.sqrt();
                 } else {
                     // The step is m_hat: the divisor is 1.
                     scalars.v_coef = 0.0;

@@ -357,8 +357,8 @@ mod tests {
         same_layout!(tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
         same_layout!(tick, Settings as "Settings" {
             beta1, beta2, gamma, lr, eps, eps_root, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target,
-            kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, rho_scale, first_phase,
-            phases, scale
+            kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, first_phase,
+            phases, scale, pad
         });
         same_layout!(tick, Phase as "Phase" {
             step, start, end, power, first, kind, length, repeats, every, begin

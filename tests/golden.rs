@@ -19,6 +19,10 @@ mod problem;
 mod run;
 mod scene;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
 use files::{Case, Golden, Miss};
 use run::{End, on_gpu, on_twin};
 use scene::Gpu;
@@ -26,13 +30,14 @@ use wgpu_adam::{Clip, Config, Decay, Options, Variant};
 
 /// Of the framework's miss. Two per cent are for the noise in two sums of roundings.
 const SHARE: f64 = 1.02;
-/// Whose largest miss of p is above that share, and by how much it may be; their root mean squares are below it. That the
-/// one element in question is a matter of chance is not shown, so these are open.
-const LARGEST: [(&str, f64); 5] = [
-    ("radam l2", 1.65),
+/// Whose largest miss of p is above that share, and by how much it may be; their root mean squares are 0.79 to 0.89 of the
+/// framework's. It is chance which element has the largest miss (here it is another on either side, in all four) and
+/// how large that is: with 20 other seeds ours is no larger in 15, 14, 18 and 14 of them, in the median 0.89, 0.82, 0.83 and
+/// 0.79 times the framework's, and its root mean square is smaller in each. See `chance_decides_on_the_largest_misses`.
+const LARGEST: [(&str, f64); 4] = [
+    ("optax rmsprop initial scale", 1.05),
     ("sgd nesterov", 1.05),
     ("sgd dampening", 1.15),
-    ("optax rmsprop initial scale", 1.05),
     ("optax sgd nesterov", 1.05),
 ];
 /// Of PyTorch's miss of p, where it rounds p twice: once for the decay and once for the step.
@@ -155,8 +160,8 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
     ]
 }
 
-fn grads() -> Vec<Vec<f32>> {
-    (1..=problem::STEPS).map(problem::grads).collect()
+fn grads(seed: u64) -> Vec<Vec<f32>> {
+    (1..=problem::STEPS).map(|t| problem::grads(seed, t)).collect()
 }
 
 /// Those that plain Adam can do, and those of the family.
@@ -169,13 +174,13 @@ fn files(grads: &[Vec<f32>]) -> [Golden; 2] {
 
 #[test]
 fn the_twin_is_no_further_from_float64_than_the_framework() {
-    let grads = grads();
+    let grads = grads(0);
     compare("twin", &files(&grads), 0.0, |case, configs, options, p0| on_twin(case, configs, options, p0, &grads));
 }
 
 #[test]
 fn the_gpu_is_no_further_from_float64_than_the_framework() {
-    let (gpu, grads) = (Gpu::new(), grads());
+    let (gpu, grads) = (Gpu::new(), grads(0));
     let all_grads = gpu.buffer(&grads.concat());
     let hardware = if gpu.software { 0.0 } else { HARDWARE };
     compare("GPU", &files(&grads), hardware, |case, configs, options, p0| {
@@ -185,9 +190,45 @@ fn the_gpu_is_no_further_from_float64_than_the_framework() {
 
 #[test]
 fn every_case_is_in_the_tables() {
-    for (file, table) in files(&grads()).iter().zip([cases(), family()]) {
+    for (file, table) in files(&grads(0)).iter().zip([cases(), family()]) {
         let names: Vec<&str> = file.cases.iter().map(|case| case.name.as_str()).collect();
         assert_eq!(table.iter().map(|case| case.0).collect::<Vec<_>>(), names);
+    }
+}
+
+/// The cases of `LARGEST` with other gradients: `generate.py --seeds 20 FOLDER` makes the numbers, and
+/// `GOLDEN_SEEDS=FOLDER cargo test --test golden -- --ignored --nocapture` compares.
+#[test]
+#[ignore = "reads numbers that are made on demand: see above"]
+fn chance_decides_on_the_largest_misses() {
+    let folder = PathBuf::from(std::env::var("GOLDEN_SEEDS").expect("GOLDEN_SEEDS: the folder of generate.py"));
+    let mut ratios: BTreeMap<&str, Vec<Miss>> = BTreeMap::new();
+    for seed in 1.. {
+        let file = folder.join(format!("seed{seed}"));
+        let Ok(json) = fs::read_to_string(file.with_extension("json")) else { break };
+        let grads = grads(seed);
+        let tensors = fs::read(file.with_extension("safetensors")).unwrap().leak();
+        let golden = Golden::new(&json, tensors, &grads);
+        for case in golden.cases.iter().filter(|case| LARGEST.iter().any(|(name, _)| *name == case.name)) {
+            let (name, configs) = family().into_iter().find(|known| known.0 == case.name).unwrap();
+            let end = on_twin(case, &configs, Options::default(), &problem::first_params(seed, case.p0), &grads);
+            let (miss, framework) = (golden.miss(case, "p", &end["p"]), case.framework("p"));
+            ratios.entry(name).or_default().push(Miss { rms: miss.rms / framework.rms, max: miss.max / framework.max });
+        }
+    }
+    assert_eq!(ratios.keys().copied().collect::<BTreeSet<_>>(), LARGEST.map(|(name, _)| name).into_iter().collect());
+    for (name, ratios) in ratios {
+        let sorted = |f: fn(&Miss) -> f64| {
+            let mut sorted: Vec<f64> = ratios.iter().map(f).collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted
+        };
+        let (rms, max) = (sorted(|miss| miss.rms), sorted(|miss| miss.max));
+        let (below, seeds, median) = (max.iter().filter(|max| **max <= 1.0).count(), max.len(), max[max.len() / 2]);
+        println!("{name:28} rms {:.3} to {:.3}", rms[0], rms[seeds - 1]);
+        println!("    largest: ours is no larger in {below} of {seeds}, median {median:.3}, {max:.2?}");
+        assert!(rms[seeds - 1] <= SHARE, "{name}: the root mean square is worse");
+        assert!(median <= 1.0, "{name}: more often larger than not");
     }
 }
 
@@ -214,7 +255,7 @@ fn compare(who: &str, files: &[Golden], hardware: f64, run: impl Fn(&Case, &[Con
         let find = |file: &Golden| file.cases.iter().find(|case| case.name == name).cloned();
         let (file, case) = files.iter().find_map(|file| Some((file, find(file)?))).expect(name);
         let clip = case.clip.map_or(Clip::None, Clip::GlobalNorm);
-        let end = run(&case, &configs, Options { clip, ..Options::default() }, &problem::first_params(case.p0));
+        let end = run(&case, &configs, Options { clip, ..Options::default() }, &problem::first_params(0, case.p0));
         for quantity in case.quantities() {
             let miss = file.miss(&case, quantity, &end[quantity]);
             let (framework, allowed) = (case.framework(quantity), allowed(file, &case, quantity, hardware));

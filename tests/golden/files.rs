@@ -111,7 +111,7 @@ impl Golden {
     /// How far the elements moved, in units of the distance moved: the root mean square is 1 by definition.
     pub fn moved(&self, case: &Case) -> Miss {
         let p = self.float64(&format!("{}/p", case.name));
-        let p0 = problem::first_params(case.p0);
+        let p0 = problem::first_params(0, case.p0);
         Miss::of(p.iter().zip(p0).map(|(p, p0)| (p - f64::from(p0)) / case.moved))
     }
 }

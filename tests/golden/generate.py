@@ -5,8 +5,14 @@
 
 writes, beside this file and the same bytes each time, `adam.safetensors` and `family.safetensors` with the final
 numbers of the float64 runs, and `adam.json` and `family.json` with what else a test must know: the conditions, and by
-how much the framework's float32 missed. A miss is measured against float64 on the same float32 gradients and first
-parameters,
+how much the framework's float32 missed.
+
+    python generate.py --seeds 20 FOLDER
+
+writes there what `chance_decides_on_the_largest_misses` in `tests/golden.rs` reads: the cases of `BY_SEED` with other
+gradients and parameters, a pair of files for each seed from 1 on.
+
+A miss is measured against float64 on the same float32 gradients and first parameters,
 
 - of p, in units of the distance moved: the root mean square over the elements of p_T - p_0;
 - of a state (m, v, ...), element by element in units of that state's root mean square over the steps of the float64
@@ -16,6 +22,7 @@ parameters,
 PyTorch has two implementations for some optimizers ("for-loop" and "fused"); both are listed.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -30,6 +37,9 @@ from safetensors.numpy import save_file
 
 EVERY = 8
 
+BY_SEED = ["sgd nesterov", "sgd dampening", "optax rmsprop initial scale", "optax sgd nesterov"]
+"""Those whose largest miss with seed 0 is above the framework's."""
+
 
 def miss(got, want, unit):
     error = got.astype(np.float64) - want
@@ -42,8 +52,8 @@ def number(x):
     return float(f"{x:.6g}")
 
 
-def generate(case, grads, tensors):
-    p0 = problem.first_params(case.p0)
+def generate(case, seed, grads, tensors):
+    p0 = problem.first_params(case.p0, seed)
     reference = frameworks.run(case, p0, grads, np.float64)
     moved = np.sqrt(np.mean((reference.p - p0) ** 2))
     units = {name: np.sqrt(x[::EVERY] / problem.STEPS).astype(np.float32) for name, x in reference.squares.items()}
@@ -75,23 +85,34 @@ def generate(case, grads, tensors):
     }
 
 
+def write(path, cases, seed=0):
+    """`path` without the files' extensions."""
+    grads = problem.grads(seed)
+    tensors = {}
+    described = {
+        "made with": f"torch {torch.__version__}, optax {optax.__version__}, jax {jax.__version__}",
+        "elements": problem.ELEMENTS,
+        "steps": problem.STEPS,
+        "lr_changes_after": problem.LR_CHANGES_AFTER,
+        "state_every": EVERY,
+        # So that a test can say that its generator is not this one.
+        "sum_of_bits": int(grads.view(np.uint32).sum(dtype=np.uint64)),
+        "cases": [generate(case, seed, grads, tensors) for case in cases],
+    }
+    save_file(tensors, f"{path}.safetensors")
+    Path(f"{path}.json").write_text(json.dumps(described, indent=1) + "\n")
+
+
 def main():
-    here = Path(__file__).parent
-    grads = problem.grads()
-    for file, cases in [("adam", ADAM), ("family", FAMILY)]:
-        tensors = {}
-        described = {
-            "made with": f"torch {torch.__version__}, optax {optax.__version__}, jax {jax.__version__}",
-            "elements": problem.ELEMENTS,
-            "steps": problem.STEPS,
-            "lr_changes_after": problem.LR_CHANGES_AFTER,
-            "state_every": EVERY,
-            # So that a test can say that its generator is not this one.
-            "sum_of_bits": int(grads.view(np.uint32).sum(dtype=np.uint64)),
-            "cases": [generate(case, grads, tensors) for case in cases],
-        }
-        save_file(tensors, here / f"{file}.safetensors")
-        (here / f"{file}.json").write_text(json.dumps(described, indent=1) + "\n")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent)
+    arguments = parser.parse_args()
+    if arguments.seeds is None:
+        write(arguments.folder / "adam", ADAM)
+        write(arguments.folder / "family", FAMILY)
+    for seed in range(1, (arguments.seeds or 0) + 1):
+        write(arguments.folder / f"seed{seed}", [case for case in FAMILY if case.name in BY_SEED], seed)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ def mix(x):
         return x ^ (x >> _u64(31))
 
 
-def bits(stream):
+def bits(seed, stream):
     """64 bits for each element. Stream 0 describes it, 1 is its first parameter, 1 + t its gradient at step t."""
-    return mix(mix(_u64([stream])) ^ np.arange(ELEMENTS, dtype=_u64))
+    return mix(mix(_u64([stream + (seed << 32)])) ^ np.arange(ELEMENTS, dtype=_u64))
 
 
 def signed(bits):
@@ -39,24 +39,24 @@ def scaled(integers, exponent):
     return values.astype(np.float32)
 
 
-def first_params(exponent):
+def first_params(exponent, seed=0):
     """Uniform between -2^exponent and 2^exponent."""
-    return scaled(signed(bits(1)), exponent - 22)
+    return scaled(signed(bits(seed, 1)), exponent - 22)
 
 
-def grads():
+def grads(seed=0):
     """The gradients of all steps.
 
     Each element has a magnitude of its own, from 2^-30 to 2^4 (ten decades), and a mean of its own, in which it
     drifts. A tenth of all gradients is zero, and every eighth element has a gradient in one step of 16 only.
     """
-    kind = bits(0)
+    kind = bits(seed, 0)
     exponent = (kind % _u64(35)).astype(np.int64) - 30
     sparse = (kind >> _u64(32)) % _u64(8) == 0
     mean = signed(kind >> _u64(41))
     steps = []
     for t in range(1, STEPS + 1):
-        noise = bits(1 + t)
+        noise = bits(seed, 1 + t)
         zero = (noise >> _u64(32)) % _u64(10) == 0
         zero |= sparse & ((noise >> _u64(48)) % _u64(16) != 0)
         steps.append(scaled(np.where(zero, 0, mean + signed(noise)), exponent - 23))

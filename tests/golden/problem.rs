@@ -9,8 +9,8 @@ pub const STEPS: usize = 256;
 pub const LR_CHANGES_AFTER: usize = 50;
 
 /// 64 bits for an element. Stream 0 describes it, 1 is its first parameter, 1 + t its gradient at step t.
-fn bits(stream: usize, element: usize) -> u64 {
-    mix(mix(stream as u64) ^ element as u64)
+fn bits(seed: u64, stream: usize, element: usize) -> u64 {
+    mix(mix(stream as u64 + (seed << 32)) ^ element as u64)
 }
 
 /// The low 23 bits, around zero.
@@ -25,14 +25,14 @@ fn scaled(integer: i64, exponent: i32) -> f32 {
 }
 
 /// Uniform between -2^exponent and 2^exponent.
-pub fn first_params(exponent: i32) -> Vec<f32> {
-    (0..ELEMENTS).map(|e| scaled(signed(bits(1, e)), exponent - 22)).collect()
+pub fn first_params(seed: u64, exponent: i32) -> Vec<f32> {
+    (0..ELEMENTS).map(|e| scaled(signed(bits(seed, 1, e)), exponent - 22)).collect()
 }
 
 /// The gradients of step `t`, the first of which is 1.
-pub fn grads(t: usize) -> Vec<f32> {
+pub fn grads(seed: u64, t: usize) -> Vec<f32> {
     let grad = |e| {
-        let (kind, noise) = (bits(0, e), bits(1 + t, e));
+        let (kind, noise) = (bits(seed, 0, e), bits(seed, 1 + t, e));
         let sparse = (kind >> 32) % 8 == 0;
         let zero = (noise >> 32) % 10 == 0 || sparse && (noise >> 48) % 16 != 0;
         let mean = signed(kind >> 41);
