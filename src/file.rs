@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::{ClockState, GroupState, MemoryState, State, TensorState};
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Format, Options};
+use crate::{Config, Error, Format, Options, Schedule};
 
 const FORMAT: &str = "wgpu-adam";
 /// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and may be
@@ -39,6 +39,14 @@ struct Head {
 #[serde(deny_unknown_fields)]
 struct GroupHead {
     config: Config,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
+}
+
+impl GroupHead {
+    fn new(group: &GroupState) -> Self {
+        Self { config: group.config, schedule: group.schedule.clone() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,7 +234,7 @@ impl State {
             t: self.t,
             skipped: self.skipped,
             options: self.options,
-            groups: self.groups.iter().map(|group| GroupHead { config: group.config }).collect(),
+            groups: self.groups.iter().map(GroupHead::new).collect(),
             clocks: self.clocks.iter().map(clock).collect(),
             tensors: self.tensors.iter().map(tensor).collect(),
         }
@@ -266,7 +274,11 @@ impl Head {
             t: self.t,
             skipped: self.skipped,
             options: self.options,
-            groups: self.groups.into_iter().map(|group| GroupState { config: group.config }).collect(),
+            groups: self
+                .groups
+                .into_iter()
+                .map(|GroupHead { config, schedule }| GroupState { config, schedule })
+                .collect(),
             clocks,
             tensors: tensors.collect(),
         })

@@ -42,7 +42,12 @@ impl Adam {
         let last = buffers.len() - 1;
         let (reading, begun) = transfer::read(device, queue, buffers, transfer);
         let shared = self.shared.clone();
-        let groups = self.roster.groups.iter().map(|group| GroupState { config: group.config }).collect();
+        let groups = self
+            .roster
+            .groups
+            .iter()
+            .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
+            .collect();
         async move {
             begun.await?;
             let homes = shared.homes();
@@ -82,7 +87,7 @@ impl Adam {
     }
 
     /// Takes over a state, through a staging buffer of bounded size: the memories, the clocks, the counts, and the
-    /// configurations, learning rates included. Steps that are submitted afterwards, whenever they were recorded, go on from
+    /// configurations, learning rates and schedules included. Steps that are submitted afterwards, whenever they were recorded, go on from
     /// there; those that were submitted before are not touched.
     ///
     /// The future must be awaited to its end, and no step submitted meanwhile: dropped half-way, it leaves half a state.
@@ -103,15 +108,22 @@ impl Adam {
         let rules: Vec<Rule> = self.roster.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.roster.clocks.groups, &self.shared.outlines(&homes))?;
         let mut roster = self.roster.clone();
-        for (group, state) in roster.groups.iter_mut().zip(&state.groups) {
+        let mut rescheduled = false;
+        for (i, (group, state)) in roster.groups.iter_mut().zip(&state.groups).enumerate() {
             group.config = state.config;
+            if let Some(schedule) = state.schedule.as_ref().filter(|schedule| **schedule != group.schedule) {
+                group.schedule = schedule.clone();
+                rescheduled = true;
+            }
+            group.validate(i)?;
         }
         roster.clocks = Clocks {
             groups: state.clocks.iter().map(|clock| clock.group).collect(),
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
         };
-        if roster.clocks != self.roster.clocks {
-            // Other tensors share a clock: other launches, in buffers of their own until all has gone well.
+        if roster.clocks != self.roster.clocks || rescheduled {
+            // Other tensors share a clock, so there are other launches, or the schedules need other buffers: they are apart
+            // from those of now until all has gone well.
             let builder = Builder::checked(device, roster, self.shared.options)?;
             let scopes = Scopes::open(device);
             let made = builder.build(self.pipelines.clone());

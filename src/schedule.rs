@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 use crate::config::rate;
 
@@ -40,7 +42,8 @@ use crate::config::rate;
 /// assert!((schedule.factor(5_501) - 0.55).abs() < 1e-12);
 /// assert_eq!(schedule.factor(1_000_000), 0.1);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
     /// `factor`: by default 1.
@@ -137,7 +140,8 @@ pub enum Schedule {
     /// One after the other, each with the step (as `n`) at which it takes over from the one before. Its own `n` counts from
     /// there. The first begins at 0, and each later than the one before it.
     Sequence(Vec<(u32, Schedule)>),
-    /// Any function, as numbers: `values[k]` at `n = k*every`, and the last of them for good.
+    /// Any function, as numbers: `values[k]` at `n = k*every`, and the last of them for good. Of a function of t, for `every`
+    /// 1: `(1..=steps).map(function).collect()`.
     Table {
         /// At least one; on the device 8 bytes each.
         values: Vec<f64>,

@@ -7,12 +7,12 @@ use bytemuck::{bytes_of, cast_slice};
 use crate::clock::{Powers, Settings};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Format, Options};
+use crate::{Config, Error, Format, Options, Schedule};
 
 /// The whole state of an optimizer, on the GPU or on the CPU: what one has read, the other can load.
 ///
 /// It is plain data: look at it, or change it before it is loaded (a configuration, for example, since loading takes the
-/// configurations of the state). [`to_bytes`](Self::to_bytes) and [`save`](Self::save) make a file of it.
+/// configurations and schedules of the state). [`to_bytes`](Self::to_bytes) and [`save`](Self::save) make a file of it.
 ///
 /// A run that is saved, loaded and continued gives the bits that it would have given without. Parameters and gradients are
 /// the caller's and not in it; neither is what the last step did, so that a [`Report`](crate::Report) has the counts at
@@ -38,6 +38,8 @@ pub struct State {
 pub struct GroupState {
     /// Its configuration, with the learning rate that was set last.
     pub config: Config,
+    /// Its schedule. `None` leaves an optimizer that loads this the schedule that it was made with.
+    pub schedule: Option<Schedule>,
 }
 
 /// The count of steps of tensors that began together, and what was multiplied up over these steps.
@@ -155,6 +157,9 @@ impl State {
         let bad = |reason| Err(Error::BadState { reason });
         for (i, group) in self.groups.iter().enumerate() {
             group.config.validate(i)?;
+            if let Some(schedule) = &group.schedule {
+                schedule.validate(i)?;
+            }
         }
         for (what, count) in [("t", self.t), ("skipped", self.skipped)] {
             if u32::try_from(count).is_err() {

@@ -4,7 +4,7 @@ mod scene;
 
 use scene::{Gpu, mix};
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Config, Group, Options, Schedule, Tensor, View, cpu};
+use wgpu_adam::{Adam, Config, Group, GroupState, Options, Schedule, State, Tensor, View, cpu};
 
 /// Of the largest rate: 3 * 2^-24 for the roundings of `lr`, of the factor and of their product, and little for the rest.
 const TOLERANCE: f64 = 2e-7;
@@ -255,6 +255,45 @@ fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
     for (param, moved) in pair.param.iter().zip(moved) {
         assert!((f64::from(-param) / moved - 1.0).abs() < 1e-5, "{param} for {moved}");
     }
+}
+
+/// A run of all schedules that is saved in mid-run and loaded by an optimizer made without any, on the GPU and the twin.
+#[test]
+fn a_state_has_the_schedules() {
+    let gpu = Gpu::new();
+    let all = schedules();
+    let mut run = Pair::new(&gpu, all.clone(), Options::default());
+    run.set_t(40);
+    assert_eq!(run.gpu_steps(1), run.twin_step(1.0));
+    let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
+    assert_eq!(state, run.twin.state());
+    let load = |pair: &mut Pair, state: &State| {
+        pollster::block_on(pair.adam.load(&gpu.device, &gpu.queue, state)).unwrap();
+        pair.twin.load(state).unwrap();
+    };
+    let mut resumed = Pair::new(&gpu, vec![Schedule::default(); all.len()], Options::default());
+    load(&mut resumed, &state);
+    let mut same = Pair::new(&gpu, all.clone(), Options::default());
+    let unscheduled = |group: &GroupState| GroupState { schedule: None, ..group.clone() };
+    let without = State { groups: state.groups.iter().map(unscheduled).collect(), ..state.clone() };
+    load(&mut same, &without);
+    for _ in 0..20 {
+        let want = run.gpu_steps(1);
+        for other in [&mut resumed, &mut same] {
+            assert_eq!((other.gpu_steps(1), other.twin_step(1.0)), (want.clone(), want.clone()));
+        }
+    }
+    // Without schedules in the state, an optimizer keeps its own; a state with a bad one is refused.
+    let mut constant = Pair::new(&gpu, vec![Schedule::default(); all.len()], Options::default());
+    load(&mut constant, &without);
+    assert!(constant.gpu_steps(1).iter().all(|(t, lr)| (*t, *lr) == (42, LR as f32)));
+    let mut bad = state;
+    bad.groups[7].schedule = Some(Schedule::WarmUp { steps: 0 });
+    let want = "group 7: schedule.steps is 0, but must be at least 1";
+    let error = pollster::block_on(constant.adam.load(&gpu.device, &gpu.queue, &bad)).unwrap_err();
+    assert_eq!(error.to_string(), want);
+    assert_eq!(constant.twin.load(&bad).unwrap_err().to_string(), want);
+    assert_eq!(bad.to_bytes().unwrap_err().to_string(), want);
 }
 
 #[test]

@@ -20,7 +20,11 @@ impl Adam {
             t: self.head.applied.into(),
             skipped: self.head.skipped.into(),
             options: self.options,
-            groups: self.groups.iter().map(|group| GroupState { config: group.config }).collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
+                .collect(),
             clocks: self
                 .of
                 .groups
@@ -33,7 +37,7 @@ impl Adam {
     }
 
     /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
-    /// memories, the clocks, the counts, and the configurations, learning rates included.
+    /// memories, the clocks, the counts, and the configurations, learning rates and schedules included.
     ///
     /// # Errors
     /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
@@ -41,9 +45,15 @@ impl Adam {
     pub fn load(&mut self, state: &State) -> Result<(), Error> {
         let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.of.groups, &self.outlines())?;
-        for (group, state) in self.groups.iter_mut().zip(&state.groups) {
+        let mut groups = self.groups.clone();
+        for (i, (group, state)) in groups.iter_mut().zip(&state.groups).enumerate() {
             group.config = state.config;
+            if let Some(schedule) = &state.schedule {
+                group.schedule = schedule.clone();
+            }
+            group.validate(i)?;
         }
+        self.groups = groups;
         self.of = Clocks {
             groups: state.clocks.iter().map(|clock| clock.group).collect(),
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
