@@ -70,6 +70,8 @@ struct GroupClock {
     powers: Powers,
     t: u32,             // steps applied
     lr: f32,            // of the last step
+    position: u32,      // steps of the group, which its schedule counts: t, but for tensors that came later
+    pad: u32,
 }
 
 // `Clock` in report.rs.
@@ -298,8 +300,9 @@ fn tick_group(i: u32) {
     let now = clock.groups[i];
     let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    let lr = s.lr * factor(s, t);
-    clock.groups[i] = GroupClock(powers, t, lr);
+    let position = now.position + select(1u, 0u, now.position == 0xffffffffu);
+    let lr = s.lr * factor(s, position);
+    clock.groups[i] = GroupClock(powers, t, lr, position, 0u);
     slots[i].scalars = scalars(s, powers, t, lr, clip_coef, control.limit);
 }
 

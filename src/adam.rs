@@ -7,7 +7,7 @@ use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
 use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline, Device, Queue};
 
 use crate::bind::{Builder, Pipelines};
-use crate::clock::{Powers, Settings};
+use crate::clock::Settings;
 use crate::faults::{Scopes, at_once};
 use crate::home::{self, Home};
 use crate::plan::Launch;
@@ -134,12 +134,12 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets all clocks to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
+    /// Sets all clocks, and the schedules, to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
     /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
     pub fn set_t(&self, queue: &Queue, t: u32) {
         let head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let clocks = self.roster.settings();
-        let clocks = clocks.iter().map(|settings| GroupClock { powers: Powers::at(t, settings), t, lr: 0.0 });
+        let clocks = clocks.iter().map(|settings| GroupClock::at(t, settings));
         let clocks: Vec<GroupClock> = clocks.collect();
         queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
     }

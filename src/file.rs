@@ -54,6 +54,9 @@ impl GroupHead {
 struct ClockHead {
     group: usize,
     t: u32,
+    /// By default `t`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
     /// As f64, which JSON gives back exactly.
     lr: f64,
     /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are made
@@ -225,6 +228,7 @@ impl State {
         let clock = |clock: &ClockState| ClockHead {
             group: clock.group,
             t: clock.t,
+            position: Some(clock.position).filter(|position| *position != clock.t),
             lr: clock.lr.into(),
             powers: Some(clock.powers.map(|power| format!("{power:016x}"))),
         };
@@ -257,11 +261,12 @@ impl Head {
                         let number = u64::from_str_radix(digits, 16);
                         *power = number.map_err(|_| bad(format!("clock {i}: `{digits}` is no power")))?;
                     }
-                    ClockState { group: clock.group, t: clock.t, lr: 0.0, powers }
+                    ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, powers }
                 }
                 None => ClockState::at(clock.group, &group.config, clock.t),
             };
             state.lr = clock.lr as f32;
+            state.position = clock.position.unwrap_or(clock.t);
             clocks.push(state);
         }
         let tensors = self.tensors.into_iter().map(|TensorHead { name, clock, len }| TensorState {

@@ -365,7 +365,7 @@ mod tests {
         });
         same_layout!(tick, Partial as "Partial" { small, middle, big, first_bad });
         same_layout!(tick, Powers as "Powers" { power1, power2, power3, product });
-        same_layout!(tick, GroupClock as "GroupClock" { powers, t, lr });
+        same_layout!(tick, GroupClock as "GroupClock" { powers, t, lr, position, pad });
         same_layout!(tick, ClockHead as "Clock" {
             applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
         });

@@ -18,7 +18,7 @@ use crate::{Adam, Error, Group, Tensor};
 /// states are in the device's memory.
 impl Adam {
     /// Adds tensors to a group. Their moments begin at zero and their own t with it, so that their first steps are corrected
-    /// as first steps are, whatever the group's t.
+    /// as first steps are, whatever the group's t. The schedule, if there is one, is where it is for the others.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], and those of [`new`](Self::new). Then nothing has changed.
@@ -131,9 +131,12 @@ impl Adam {
         }
         let size = size_of::<GroupClock>() as u64;
         let at = |clock: usize| size_of::<ClockHead>() as u64 + size * clock as u64;
-        for (clock, before) in clocks.iter().enumerate() {
+        for (clock, (before, group)) in clocks.iter().zip(&next.shared.clocks.groups).enumerate() {
             if let Some(before) = before {
                 copy_clock(at(*before), at(clock), size);
+            } else if let Some(other) = self.shared.clocks.any(*group) {
+                let position = offset_of!(GroupClock, position) as u64;
+                copy_clock(at(other) + position, at(clock) + position, 4);
             }
         }
         queue.submit([encoder.finish()]);

@@ -112,7 +112,7 @@ const MUTATIONS_OF_RATES: &[Mutation] = &[
     ("24u - shift", "23u - shift"),
     ("(127u - 24u", "(127u - 23u"),
     // schedule.wgsl
-    ("lr = s.lr * factor(s, t)", "lr = s.lr"),
+    ("lr = s.lr * factor(s, position)", "lr = s.lr"),
     ("return s.scale * fraction", "return fraction"),
     ("phases[middle].first < t", "phases[middle].first <= t"),
     ("t - 1u - phases[at].first", "t - phases[at].first"),

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::clock::Powers;
+use crate::clock::{Powers, Settings};
 
 /// What the last step did, and the counts since the start; read back only when asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,16 @@ pub(crate) struct GroupClock {
     pub powers: Powers,
     pub t: u32,
     pub lr: f32,
+    /// Steps of the group, which its schedule counts: `t`, but for tensors that came later.
+    pub position: u32,
+    pub pad: u32,
+}
+
+impl GroupClock {
+    /// After `t` steps that were not made here.
+    pub fn at(t: u32, settings: &Settings) -> Self {
+        Self { powers: Powers::at(t, settings), t, position: t, ..Self::default() }
+    }
 }
 
 /// Where no element is bad.

@@ -29,6 +29,11 @@ impl Clocks {
         Self { groups, of_tensor }
     }
 
+    /// Any clock of a group, to which all of them agree about the schedule; none of a group that there is not.
+    pub fn any(&self, group: usize) -> Option<usize> {
+        self.groups.iter().position(|of| *of == group)
+    }
+
     /// The clocks after a change to those groups and tensors, and which clock of before each of them is. Tensors that are
     /// new have a new one, and a clock without a tensor is dropped, unless it is the only one of its group.
     pub fn changed(&self, groups: usize, members: &[Member]) -> (Self, Vec<Option<usize>>) {
@@ -44,7 +49,7 @@ impl Clocks {
             }
             if kept.is_empty() {
                 // A group that has lost its tensors, or never had one.
-                kept.push(self.groups.iter().position(|of| *of == group));
+                kept.push(self.any(group));
             }
             for (tensor, member) in own() {
                 let clock = member.1.map(|old| self.of_tensor[old]);

@@ -34,7 +34,7 @@ pub struct State {
 }
 
 /// What a [`State`] has of a group.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupState {
     /// Its configuration, with the learning rate that was set last.
     pub config: Config,
@@ -49,6 +49,8 @@ pub struct ClockState {
     pub group: usize,
     /// Steps applied to them.
     pub t: u32,
+    /// Steps of the group, which its schedule counts. The same, but for tensors that were added or reset in mid-run.
+    pub position: u32,
     /// Learning rate of the last of these steps.
     pub lr: f32,
     /// `beta1^t` and `beta2^t`, and of NAdam `gamma^t` and `mu(1)*..*mu(t)`, in units of 2^-64.
@@ -82,18 +84,19 @@ pub struct MemoryState {
 impl ClockState {
     /// The clock of a group of that configuration after `t` steps that were not made here.
     pub fn at(group: usize, config: &Config, t: u32) -> Self {
-        let powers = Powers::at(t, &Settings::new(config));
-        Self::new(group, &GroupClock { powers, t, lr: 0.0 })
+        Self::new(group, &GroupClock::at(t, &Settings::new(config)))
     }
 
     pub(crate) fn new(group: usize, clock: &GroupClock) -> Self {
         let Powers { power1, power2, power3, product } = clock.powers;
-        Self { group, t: clock.t, lr: clock.lr, powers: [power1, power2, power3, product] }
+        let powers = [power1, power2, power3, product];
+        Self { group, t: clock.t, position: clock.position, lr: clock.lr, powers }
     }
 
     pub(crate) fn clock(&self) -> GroupClock {
         let [power1, power2, power3, product] = self.powers;
-        GroupClock { powers: Powers { power1, power2, power3, product }, t: self.t, lr: self.lr }
+        let powers = Powers { power1, power2, power3, product };
+        GroupClock { powers, t: self.t, lr: self.lr, position: self.position, pad: 0 }
     }
 }
 
@@ -159,6 +162,7 @@ impl State {
             group.config.validate(i)?;
             if let Some(schedule) = &group.schedule {
                 schedule.validate(i)?;
+                schedule.check_lr(i, group.config.lr)?;
             }
         }
         for (what, count) in [("t", self.t), ("skipped", self.skipped)] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use wgpu_adam::preset::pytorch;
-use wgpu_adam::{Config, Decay, Error, Options, State, Variant, cpu};
+use wgpu_adam::{Config, Decay, Error, Options, Schedule, State, Variant, cpu};
 
 /// After `steps` steps: two groups, one with AMSGrad, and a tensor with an odd name.
 fn state(steps: usize) -> State {
@@ -39,6 +39,12 @@ fn a_file_gives_back_what_went_into_it() {
         let state = state(steps);
         assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
     }
+    // A schedule and where it is.
+    let mut scheduled = state(3);
+    let table = Schedule::Table { values: vec![0.1, 1.0 / 3.0], every: 7, interpolate: true };
+    scheduled.groups[1].schedule = Some(Schedule::Sequence(vec![(0, Schedule::WarmUp { steps: 3 }), (4, table)]));
+    scheduled.clocks[1].position = 5;
+    assert_eq!(State::from_bytes(&scheduled.to_bytes().unwrap()).unwrap(), scheduled);
     // Every bit of every value, those that are no numbers included.
     let mut odd = state(1);
     let values = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, -0.0];

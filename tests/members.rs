@@ -5,7 +5,7 @@ mod scene;
 use scene::{Gpu, mix, normal};
 use wgpu::{Buffer, Limits};
 use wgpu_adam::preset::{optax, pytorch};
-use wgpu_adam::{Adam, Clip, Config, Decay, Error, Group, Options, State, Tensor, View, cpu};
+use wgpu_adam::{Adam, Clip, Config, Decay, Error, Group, Options, Schedule, State, Tensor, View, cpu};
 
 const LENS: [usize; 6] = [300, 17, 1001, 4, 2, 90];
 
@@ -274,6 +274,62 @@ fn clipping_is_over_the_tensors_of_the_moment() {
         check(&mut world);
         let report = world.gpu.report(&world.adam);
         assert_eq!((report.t, report.skipped), (12, 3));
+    }
+}
+
+/// A schedule counts the steps of the group, for tensors that come later too; bias corrections count their own. All of it
+/// goes with a state.
+#[test]
+fn a_schedule_is_where_the_group_is() {
+    let gpu = Gpu::new();
+    let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 30 }.after_warm_up(10);
+    let config = Config { lr: 0.5, ..Config::default() };
+    let values: Vec<f32> = (0..LENS.iter().sum()).map(|e: usize| normal(1, 0, e as u64)).collect();
+    let (param, grad) = (gpu.buffer(&values), gpu.buffer(&values));
+    let group = Group::new(config, vec![tensor(&param, &grad, 0)]).with_schedule(schedule.clone());
+    let lr = |t: u64| group.lr(t) as f32;
+    let mut adam = Adam::new(&gpu.device, std::slice::from_ref(&group), Options::default()).unwrap();
+    let mut cpu =
+        cpu::Adam::new(&[cpu::Group::new(config, vec![twin(0)]).with_schedule(schedule.clone())], Options::default())
+            .unwrap();
+    let mut params: Vec<Vec<f32>> = LENS.iter().map(|len| vec![1.0; *len]).collect();
+    let mut members = vec![0];
+    for t in 1..=50_u64 {
+        if t == 6 {
+            adam.add(&gpu.device, &gpu.queue, 0, [tensor(&param, &grad, 1)]).unwrap();
+            cpu.add(0, [twin(1)]).unwrap();
+            members.push(1);
+        } else if t == 21 {
+            adam.reset(&gpu.device, &gpu.queue, &["t0", "t1"]).unwrap();
+            cpu.reset(&["t0", "t1"]).unwrap();
+        } else if t == 31 {
+            // An optimizer that knows neither the clocks nor the schedule.
+            let state = State::from_bytes(&gpu.state(&adam).to_bytes().unwrap()).unwrap();
+            let tensors = || [0, 1].map(|i| tensor(&param, &grad, i)).to_vec();
+            adam = Adam::new(&gpu.device, &[Group::new(Config::default(), tensors())], Options::default()).unwrap();
+            pollster::block_on(adam.load(&gpu.device, &gpu.queue, &state)).unwrap();
+            let group = cpu::Group::new(Config::default(), vec![twin(0), twin(1)]);
+            cpu = cpu::Adam::new(&[group], Options::default()).unwrap();
+            cpu.load(&state).unwrap();
+            assert_eq!(state.groups[0].schedule.as_ref(), Some(&schedule));
+        }
+        gpu.step(&adam);
+        let mut grads: Vec<Vec<f32>> = LENS.iter().map(|len| vec![1.0; *len]).collect();
+        let slots = params.iter_mut().zip(&mut grads).take(members.len());
+        cpu.step(&mut slots.map(|(param, grad)| cpu::Slot { param, grad }).collect::<Vec<_>>()).unwrap();
+        for (name, state) in [("gpu", gpu.state(&adam)), ("twin", cpu.state())] {
+            let own: Vec<(u64, u64)> = state
+                .tensors
+                .iter()
+                .map(|own| (state.clocks[own.clock].t.into(), state.clocks[own.clock].position.into()))
+                .collect();
+            let since = |came: u64| if t >= 21 { t - 20 } else { t.saturating_sub(came) };
+            let want = [(since(0), t), (since(5), t)];
+            assert_eq!(own, want[..members.len()], "{name}, step {t}");
+            for clock in &state.clocks {
+                assert!((clock.lr - lr(t)).abs() <= 1e-6 * 0.5, "{name}, step {t}: {} for {}", clock.lr, lr(t));
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::roster::Member;
 /// that of tensors in buffers of their own.
 impl Adam {
     /// Adds tensors to a group. Their moments begin at zero and their own t with it, so that their first steps are corrected
-    /// as first steps are, whatever the group's t.
+    /// as first steps are, whatever the group's t. The schedule, if there is one, is where it is for the others.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], and those of [`new`](Self::new). Then nothing has changed.
@@ -88,9 +88,11 @@ impl Adam {
                 std::mem::swap(moments, &mut self.moments[before]);
             }
         }
-        for (clock, before) in next.clocks.iter_mut().zip(before) {
+        for ((clock, before), group) in next.clocks.iter_mut().zip(before).zip(&next.of.groups) {
             if let Some(before) = before {
                 *clock = self.clocks[before];
+            } else if let Some(other) = self.of.any(*group) {
+                clock.position = self.clocks[other].position;
             }
         }
         // What is said of the bad element is in terms of launches that are no more.

@@ -29,7 +29,7 @@ mod update;
 
 use std::collections::HashSet;
 
-use crate::clock::{Powers, Scalars, Settings};
+use crate::clock::{Scalars, Settings};
 use crate::phase::Phases;
 use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -309,11 +309,11 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets all clocks to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
+    /// Sets all clocks, and the schedules, to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
     pub fn set_t(&mut self, t: u32) {
         self.head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
-            *clock = GroupClock { powers: Powers::at(t, settings), t, lr: 0.0 };
+            *clock = GroupClock::at(t, settings);
         }
     }
 }

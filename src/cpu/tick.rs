@@ -25,7 +25,8 @@ pub(super) fn tick(
         }
         group.powers.advance(settings, group.t);
         group.t = group.t.saturating_add(1);
-        group.lr = settings.lr * factor(lists, settings, group.t);
+        group.position = group.position.saturating_add(1);
+        group.lr = settings.lr * factor(lists, settings, group.position);
         Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, limit)
     });
     groups.collect()
