@@ -25,5 +25,7 @@ struct Scalars {
 
 // One group's, at an offset that a uniform binding may have.
 struct Slot {
-    @size(256) scalars: Scalars,
+    scalars: Scalars,
+    // Up to 256 bytes, and not by `@size`: wgpu's GL backend does not know it.
+    pad: array<u32, 44>,
 }

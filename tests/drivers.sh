@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The tests on each driver that can be had on a Debian machine without a GPU: Mesa's lavapipe and SwiftShader (Vulkan), and
+# wgpu's GL backend over Mesa's llvmpipe. Arguments go to `cargo test`: `tests/drivers.sh --test parity`, for example. It prints
+# a line a driver at the end. SwiftShader's library comes with Debian's package chromium-common, of which nothing else is used.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
+    XDG_RUNTIME_DIR=$(mktemp -d)
+    export XDG_RUNTIME_DIR
+    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
+fi
+folder=$PWD/target/drivers
+mkdir -p "$folder"
+
+installed() { dpkg-query --show --showformat='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+missing=()
+for package in libvulkan1 mesa-vulkan-drivers libegl1 libgles2 libgl1-mesa-dri; do installed "$package" || missing+=("$package"); done
+if [ ${#missing[@]} -gt 0 ]; then
+    sudo=""
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+if [ ! -e "$folder/libvk_swiftshader.so" ]; then
+    (cd "$folder" && apt-get download -qq chromium-common)
+    dpkg-deb --fsys-tarfile "$folder"/chromium-common_*.deb | tar --extract --directory "$folder" --strip-components=4 \
+        ./usr/lib/chromium/libvk_swiftshader.so ./usr/lib/chromium/vk_swiftshader_icd.json
+    rm "$folder"/chromium-common_*.deb
+fi
+
+lavapipe=$(find /usr/share/vulkan/icd.d -name 'lvp_icd*.json' | head -n 1)
+summary=()
+failed=0
+on() {
+    local name=$1 log=$folder/${1// /-}.log
+    shift
+    printf '\n== %s\n' "$name"
+    local code=0
+    env "$@" cargo test --locked --no-fail-fast "${arguments[@]}" 2>&1 | tee "$log" || code=$?
+    local passed not
+    passed=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
+    not=$(awk '/^test result:/ { n += $6 } END { print n + 0 }' "$log")
+    summary+=("$(printf '%-22s %4s passed, %s failed' "$name" "$passed" "$not")")
+    [ "$code" -eq 0 ] || failed=1
+}
+arguments=("$@")
+on "lavapipe Vulkan" WGPU_BACKEND=vulkan VK_ICD_FILENAMES="$lavapipe"
+on "SwiftShader Vulkan" WGPU_BACKEND=vulkan VK_ICD_FILENAMES="$folder/vk_swiftshader_icd.json"
+on "llvmpipe GL" WGPU_BACKEND=gl LIBGL_ALWAYS_SOFTWARE=1
+printf '\n== summary\n'
+printf '%s\n' "${summary[@]}"
+exit "$failed"
