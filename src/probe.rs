@@ -105,7 +105,7 @@ impl Probe {
         let kernel = |launch: &Launch| measuring(update_kernel(launch, &shared.options));
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let storage = shared.launches.iter().map(|launch| kernel(launch).storage_buffers()).max();
-        check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64))?;
+        check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64), runs.len() as u64)?;
 
         let uniforms = filled(device, "insight launches", BufferUsages::UNIFORM, &uniforms)?;
         let records = filled(device, "insight records", BufferUsages::STORAGE, cast_slice(&records))?;
@@ -208,7 +208,8 @@ fn measuring(update: Kernel) -> Kernel {
     Kernel::Insight { rule, shape: Shape { table: true, edges: false, ..shape }, grad, clip_value, squarable }
 }
 
-fn check(device: &Device, storage: u32, largest: u64) -> Result<(), Error> {
+/// That the device has as many storage buffers, as large ones, and as many workgroups in two dimensions.
+fn check(device: &Device, storage: u32, largest: u64, runs: u64) -> Result<(), Error> {
     let device_limits = device.limits();
     let workgroup = WORKGROUP * size_of::<Measured>() as u64 + 4 * BINS as u64;
     for (limit, given, need) in [
@@ -219,6 +220,11 @@ fn check(device: &Device, storage: u32, largest: u64) -> Result<(), Error> {
         ),
         ("max_compute_workgroup_storage_size", device_limits.max_compute_workgroup_storage_size.into(), workgroup),
         ("max_storage_buffer_binding_size", limits(device).binding, largest),
+        (
+            "max_compute_workgroups_per_dimension",
+            device_limits.max_compute_workgroups_per_dimension.into(),
+            runs.isqrt() + u64::from(runs.isqrt().pow(2) < runs),
+        ),
     ] {
         if given < need {
             return Err(Error::Limit { limit, given, need });
