@@ -1,0 +1,50 @@
+//! burn's AdamW on wgpu with fusion, as a peer: see `benches/README.md` for what it reads and answers.
+
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use burn::optim::{AdamWConfig, AdamWState, Optimizer};
+use burn::tensor::{Device, DeviceKind, Tensor};
+
+struct Slot {
+    param: Tensor<1>,
+    grad: Tensor<1>,
+    state: Option<AdamWState<1>>,
+}
+
+fn main() {
+    let device = Device::wgpu(DeviceKind::DefaultDevice);
+    let adamw = AdamWConfig::new().with_weight_decay(0.01).with_epsilon(1e-8).build();
+    let mut slots: Vec<Option<Slot>> = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("standard input");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["tensors", lens @ ..] => {
+                slots.clear();
+                let tensor = |len: &&str| {
+                    let len: usize = len.parse().expect("a length");
+                    Tensor::<1>::full([len], 0.75, &device)
+                };
+                slots.extend(lens.iter().map(|len| Some(Slot { param: tensor(len), grad: tensor(len), state: None })));
+                device.sync().expect("the device");
+                println!("ready burn 0.22.1, wgpu with fusion, AdamW::step on each tensor, a sync at the end");
+            }
+            ["run", steps] => {
+                let steps: usize = steps.parse().expect("a number of steps");
+                let start = Instant::now();
+                for _ in 0..steps {
+                    for place in &mut slots {
+                        let Some(Slot { param, grad, state }) = place.take() else { continue };
+                        let (param, state) = adamw.step(1e-3, param, grad.clone(), state);
+                        *place = Some(Slot { param, grad, state });
+                    }
+                }
+                device.sync().expect("the device");
+                println!("{}", 1e3 * start.elapsed().as_secs_f64());
+            }
+            _ => println!("no: {line}"),
+        }
+        std::io::stdout().flush().expect("standard output");
+    }
+}

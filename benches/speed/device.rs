@@ -1,0 +1,134 @@
+//! The adapter at hand, and how long it takes for what is recorded: by its own clock where it has one, else by ours.
+
+use wgpu::util::initialize_adapter_from_env_or_default;
+use wgpu::{
+    AdapterInfo, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor,
+    ComputePassTimestampWrites, Device, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor, Limits,
+    PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
+};
+
+use crate::stopwatch::Stopwatch;
+use crate::subject::Time;
+
+pub struct Gpu {
+    pub info: AdapterInfo,
+    pub device: Device,
+    pub queue: Queue,
+    clock: Option<Clock>,
+}
+
+/// Two timestamps, and the buffers that bring them here.
+struct Clock {
+    queries: QuerySet,
+    resolved: Buffer,
+    staging: Buffer,
+}
+
+impl Gpu {
+    /// As large bindings as the adapter has, as somebody with large tensors would ask for.
+    pub fn new() -> Option<Self> {
+        let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
+        let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None)).ok()?;
+        let info = adapter.get_info();
+        let limits = adapter.limits();
+        let required_limits = Limits {
+            max_buffer_size: limits.max_buffer_size,
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            ..Limits::default()
+        };
+        // On a CPU adapter a timestamp is taken when the command is reached, not when its work is done.
+        let timestamps = adapter.features().contains(Features::TIMESTAMP_QUERY) && info.device_type != DeviceType::Cpu;
+        let required_features = if timestamps { Features::TIMESTAMP_QUERY } else { Features::empty() };
+        let descriptor = DeviceDescriptor { required_features, required_limits, ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).ok()?;
+        let buffer =
+            |usage| device.create_buffer(&BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false });
+        let clock = timestamps.then(|| Clock {
+            queries: device.create_query_set(&QuerySetDescriptor { label: None, ty: QueryType::Timestamp, count: 2 }),
+            resolved: buffer(BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC),
+            staging: buffer(BufferUsages::COPY_DST | BufferUsages::MAP_READ),
+        });
+        Some(Self { info, device, queue, clock })
+    }
+
+    pub fn has_clock(&self) -> bool {
+        self.clock.is_some()
+    }
+
+    pub fn buffer(&self, elements: u64) -> Buffer {
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        self.device.create_buffer(&BufferDescriptor {
+            label: None,
+            size: 4 * elements,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// A buffer of values between 0.5 and 1.5, as dense as normal gradients and without denormals.
+    pub fn filled(&self, elements: u64) -> Buffer {
+        let buffer = self.buffer(elements);
+        let part: Vec<f32> = (0..elements.min(1 << 20)).map(|i| 0.5 + (i * 977 % 1021) as f32 / 1021.0).collect();
+        for at in (0..elements).step_by(1 << 20) {
+            let len = (elements - at).min(1 << 20) as usize;
+            self.queue.write_buffer(&buffer, 4 * at, bytemuck::cast_slice(&part[..len]));
+        }
+        buffer
+    }
+
+    pub fn wait(&self) {
+        // The device is ours and alive; a failure would show in the next submission.
+        let _ = self.device.poll(PollType::wait_indefinitely());
+    }
+
+    /// The time of one submission with what is recorded into one compute pass.
+    pub fn time_pass(&self, record: impl FnOnce(&mut ComputePass)) -> Time {
+        self.timed(|encoder, clock| {
+            let timestamp_writes = clock.map(|clock| ComputePassTimestampWrites {
+                query_set: &clock.queries,
+                beginning_of_pass_write_index: Some(0),
+                end_of_pass_write_index: Some(1),
+            });
+            record(&mut encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes }));
+        })
+    }
+
+    /// The same of what is no compute pass: between two empty ones, which carry the timestamps.
+    pub fn time_copies(&self, record: impl FnOnce(&mut CommandEncoder)) -> Time {
+        self.timed(|encoder, clock| {
+            let stamp = |encoder: &mut CommandEncoder, index| {
+                let timestamp_writes = clock.map(|clock| ComputePassTimestampWrites {
+                    query_set: &clock.queries,
+                    beginning_of_pass_write_index: Some(index),
+                    end_of_pass_write_index: None,
+                });
+                encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes });
+            };
+            stamp(encoder, 0);
+            record(encoder);
+            stamp(encoder, 1);
+        })
+    }
+
+    fn timed(&self, record: impl FnOnce(&mut CommandEncoder, Option<&Clock>)) -> Time {
+        let start = Stopwatch::start();
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        record(&mut encoder, self.clock.as_ref());
+        if let Some(clock) = &self.clock {
+            encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
+            encoder.copy_buffer_to_buffer(&clock.resolved, 0, &clock.staging, 0, 16);
+        }
+        self.queue.submit([encoder.finish()]);
+        self.wait();
+        Time { wall: start.ms(), device: self.clock.as_ref().and_then(|c| self.between(c)) }
+    }
+
+    /// Milliseconds between the two timestamps.
+    fn between(&self, clock: &Clock) -> Option<f64> {
+        clock.staging.map_async(wgpu::MapMode::Read, .., |_| {});
+        self.wait();
+        let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&clock.staging.slice(..).get_mapped_range().ok()?);
+        clock.staging.unmap();
+        Some(1e-6 * stamps[1].saturating_sub(stamps[0]) as f64 * f64::from(self.queue.get_timestamp_period()))
+    }
+}

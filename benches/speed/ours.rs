@@ -1,0 +1,89 @@
+//! The crate's optimizer on the GPU, with its tensors in one arena or each in buffers of its own.
+
+use std::error::Error;
+use std::time::Instant;
+
+use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
+
+use crate::device::Gpu;
+use crate::shapes::Shape;
+use crate::subject::{Subject, Time};
+
+/// How the tensors lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One behind the other, in one buffer of params and one of grads.
+    Arena,
+    /// Each in buffers of its own.
+    Scattered,
+}
+
+pub struct Ours<'a> {
+    gpu: &'a Gpu,
+    adam: Adam,
+}
+
+/// The groups' configurations: as given, with a rate of their own.
+pub fn configs(shapes: &[Shape], config: Config) -> Vec<Config> {
+    let groups = 1 + shapes.iter().map(|shape| shape.group).max().unwrap_or(0);
+    (0..groups).map(|group| Config { lr: config.lr / (1 + group) as f64, ..config }).collect()
+}
+
+impl<'a> Ours<'a> {
+    pub fn new(
+        gpu: &'a Gpu,
+        shapes: &[Shape],
+        layout: Layout,
+        config: Config,
+        options: Options,
+    ) -> Result<Self, wgpu_adam::Error> {
+        let all = shapes.iter().map(|shape| shape.len).sum();
+        let arena = (layout == Layout::Arena).then(|| (gpu.filled(all), gpu.filled(all)));
+        let configs = configs(shapes, config);
+        let mut groups: Vec<Group> = configs.into_iter().map(|config| Group { config, tensors: Vec::new() }).collect();
+        let mut at = 0;
+        for (i, shape) in shapes.iter().enumerate() {
+            let (param, grad) = match &arena {
+                Some((param, grad)) => (View::f32(param).range(at, shape.len), View::f32(grad).range(at, shape.len)),
+                None => (View::f32(&gpu.filled(shape.len)), View::f32(&gpu.filled(shape.len))),
+            };
+            groups[shape.group].tensors.push(Tensor::new(format!("tensor{i}"), param, grad));
+            at += shape.len;
+        }
+        Ok(Self { gpu, adam: Adam::new(&gpu.device, &groups, options)? })
+    }
+
+    pub fn dispatches(&self) -> usize {
+        self.adam.dispatches()
+    }
+
+    /// Microseconds of the host for one step, the median of many: to record it, and with the encoder's beginning, its end
+    /// and the submission too.
+    pub fn host_micros(&self) -> (f64, f64) {
+        let (mut record, mut all) = (Vec::new(), Vec::new());
+        for _ in 0..101 {
+            let start = Instant::now();
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            let begun = Instant::now();
+            self.adam.step(&mut encoder);
+            record.push(1e6 * begun.elapsed().as_secs_f64());
+            self.gpu.queue.submit([encoder.finish()]);
+            all.push(1e6 * start.elapsed().as_secs_f64());
+            self.gpu.wait();
+        }
+        for times in [&mut record, &mut all] {
+            times.sort_by(f64::total_cmp);
+        }
+        (record[50], all[50])
+    }
+}
+
+impl Subject for Ours<'_> {
+    fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>> {
+        Ok(self.gpu.time_pass(|pass| {
+            for _ in 0..steps {
+                self.adam.record(pass);
+            }
+        }))
+    }
+}
