@@ -30,6 +30,7 @@ pub(super) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
     }
 }
 
+#[inline(always)]
 pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
@@ -37,6 +38,7 @@ pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, step), m, v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
@@ -45,6 +47,7 @@ pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, step), m, v, v_max }
 }
 
+#[inline(always)]
 pub(super) fn adamax(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = (s.keep * old.v).max(g.abs() + s.eps);
@@ -52,6 +55,7 @@ pub(super) fn adamax(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, step), m, v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn nadam(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
@@ -59,6 +63,7 @@ pub(super) fn nadam(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, step), m, v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let surprise = g - m;
@@ -67,18 +72,21 @@ pub(super) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, step), m, v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn lion(s: &Scalars, old: State, g: f32) -> State {
     let step = s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
     let m = average(old.m, g, s.v_rate, s.v_from_target);
     State { param: moved(s, old.param, step), m, ..old }
 }
 
+#[inline(always)]
 pub(super) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
     State { param: moved(s, old.param, step), v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
@@ -87,22 +95,26 @@ pub(super) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, step), m, v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
     let v = old.v + g * g;
     let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() + s.eps);
     State { param: moved(s, old.param, step), v, ..old }
 }
 
+#[inline(always)]
 pub(super) fn momentum(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, s.take * g, s.m_rate, s.m_from_target);
     let step = s.m_coef * m + s.g_coef * g;
     State { param: moved(s, old.param, step), m, ..old }
 }
 
+#[inline(always)]
 pub(super) fn plain(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, s.m_coef * g), ..old }
 }
 
+#[inline(always)]
 fn sign_of(x: f32) -> f32 {
     let bits = x.to_bits();
     let ordinary = (bits & 0x7fff_ffff).wrapping_sub(1) < 0x7f80_0000;

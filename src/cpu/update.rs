@@ -1,5 +1,6 @@
 //! The step: each element's rule applied in place, with the scalars of `tick`. Twin of `update.wgsl`.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::rules::{self, State};
@@ -16,12 +17,14 @@ pub(super) fn average(old: f32, x: f32, rate: f32, from_target: u32) -> f32 {
     (if from_target != 0 { x } else { old }) + rate * (x - old)
 }
 
+#[inline(always)]
 fn squarable(g: f32) -> f32 {
     let bits = g.to_bits();
     let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f80_0000) < 0x2000_0000;
     if overflows { f32::from_bits((bits & 0x8000_0000) | 0x5f7f_ffff) } else { g }
 }
 
+#[inline(always)]
 fn clipped(g: f32, limit: f32) -> f32 {
     let bound = if g < 0.0 { -limit } else { limit };
     if g.abs() > limit { bound } else { g }
@@ -45,6 +48,7 @@ pub(super) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
 
 /// A part of a tensor: as much of each memory as of param, or nothing of those that the rule has not.
 struct Part<'a> {
+    group: usize,
     param: &'a mut [f32],
     grad: &'a mut [f32],
     m: &'a mut [f32],
@@ -52,24 +56,52 @@ struct Part<'a> {
     v_max: &'a mut [f32],
 }
 
+/// Elements that are computed together: as many as the widest register has, so that a block of each memory is one register,
+/// or two or four where registers are narrower. (Of 64 elements and more, blocks are on the stack, and slower.)
+const BLOCK: usize = 16;
+type Block = [f32; BLOCK];
+
+/// The next block of a memory, filled up with zeros behind its end.
 #[inline(always)]
-fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Scalars, State, f32) -> State) {
-    let load = |memory: &[f32], i: usize| memory.get(i).copied().unwrap_or(0.0);
-    let store = |memory: &mut [f32], i: usize, value: f32| {
-        if let Some(element) = memory.get_mut(i) {
-            *element = value;
-        }
-    };
-    for (i, (param, grad)) in part.param.iter_mut().zip(part.grad.iter()).enumerate() {
-        let old = State { param: *param, m: load(part.m, i), v: load(part.v, i), v_max: load(part.v_max, i) };
-        let after = rule(s, old, gradient::<CLIP_VALUE>(s, *grad, *param));
-        *param = after.param;
-        store(part.m, i, after.m);
-        store(part.v, i, after.v);
-        store(part.v_max, i, after.v_max);
+fn load(memory: &[f32], at: usize) -> Block {
+    let rest = memory.get(at..).unwrap_or_default();
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut block = [0.0; BLOCK];
+        block[..rest.len()].copy_from_slice(rest);
+        block
+    })
+}
+
+#[inline(always)]
+fn store(memory: &mut [f32], at: usize, block: &Block) {
+    let rest = memory.get_mut(at..).unwrap_or_default();
+    match rest.first_chunk_mut() {
+        Some(whole) => *whole = *block,
+        None => rest.copy_from_slice(&block[..rest.len()]),
     }
 }
 
+#[inline(always)]
+fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Scalars, State, f32) -> State) {
+    for at in (0..part.param.len()).step_by(BLOCK) {
+        let grad = load(part.grad, at);
+        let (mut param, mut m) = (load(part.param, at), load(part.m, at));
+        let (mut v, mut v_max) = (load(part.v, at), load(part.v_max, at));
+        for i in 0..BLOCK {
+            let old = State { param: param[i], m: m[i], v: v[i], v_max: v_max[i] };
+            let after = rule(s, old, gradient::<CLIP_VALUE>(s, grad[i], old.param));
+            (param[i], m[i], v[i], v_max[i]) = (after.param, after.m, after.v, after.v_max);
+        }
+        store(part.param, at, &param);
+        store(part.m, at, &m);
+        store(part.v, at, &v);
+        store(part.v_max, at, &v_max);
+    }
+}
+
+/// Compiled for several kinds of processors, of which the best is taken at run time. None of them fuses a multiplication
+/// with an addition, so that all give the same bits.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon",))]
 fn apply_rule<const CLIP_VALUE: bool>(which: Rule, s: &Scalars, part: &mut Part) {
     match which {
         Rule::Adam => apply::<CLIP_VALUE>(s, part, rules::adam),
@@ -96,28 +128,23 @@ pub(super) fn update(
     moments: &mut [Moments],
 ) {
     let apply = if matches!(options.clip, Clip::Value(_)) { apply_rule::<true> } else { apply_rule::<false> };
-    let tensors = slots.par_iter_mut().zip(moments).zip(groups);
-    tensors.for_each(|((slot, moments), &group)| {
-        let (s, rule) = (&scalars[group], group_rules[group]);
-        let chunks = slot.param.len().div_ceil(CHUNK);
-        // As many chunks of what the rule has not, all empty.
-        let some = |memory| chunks_of(memory, chunks);
-        let memories = some(&mut moments.m).into_par_iter().zip(some(&mut moments.v)).zip(some(&mut moments.v_max));
-        let slot = slot.param.par_chunks_mut(CHUNK).zip(slot.grad.par_chunks_mut(CHUNK));
-        slot.zip(memories).for_each(|((param, grad), ((m, v), v_max))| {
-            let mut part = Part { param, grad, m, v, v_max };
-            if s.do_step != 0 {
-                apply(rule, s, &mut part);
-            }
-            if options.zero_grad {
-                part.grad.fill(0.0);
-            }
-        });
+    let mut parts = Vec::new();
+    for ((slot, moments), &group) in slots.iter_mut().zip(moments).zip(groups) {
+        let mut m = moments.m.chunks_mut(CHUNK);
+        let mut v = moments.v.chunks_mut(CHUNK);
+        let mut v_max = moments.v_max.chunks_mut(CHUNK);
+        for (param, grad) in slot.param.chunks_mut(CHUNK).zip(slot.grad.chunks_mut(CHUNK)) {
+            let [m, v, v_max] = [&mut m, &mut v, &mut v_max].map(|memory| memory.next().unwrap_or_default());
+            parts.push(Part { group, param, grad, m, v, v_max });
+        }
+    }
+    parts.into_par_iter().for_each(|mut part| {
+        let s = &scalars[part.group];
+        if s.do_step != 0 {
+            apply(group_rules[part.group], s, &mut part);
+        }
+        if options.zero_grad {
+            part.grad.fill(0.0);
+        }
     });
-}
-
-fn chunks_of(memory: &mut [f32], chunks: usize) -> Vec<&mut [f32]> {
-    let mut parts: Vec<&mut [f32]> = memory.chunks_mut(CHUNK).collect();
-    parts.resize_with(chunks, Default::default);
-    parts
 }
