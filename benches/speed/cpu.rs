@@ -18,7 +18,7 @@ pub struct Twin {
 impl Twin {
     pub fn new(shapes: &[Shape], config: Config, options: Options) -> Result<Self, wgpu_adam::Error> {
         let mut groups: Vec<cpu::Group> =
-            configs(shapes, config).into_iter().map(|config| cpu::Group { config, tensors: Vec::new() }).collect();
+            configs(shapes, config).into_iter().map(|config| cpu::Group::new(config, Vec::new())).collect();
         for (i, shape) in shapes.iter().enumerate() {
             groups[shape.group].tensors.push(cpu::Tensor::new(format!("tensor{i}"), shape.len as usize));
         }

@@ -40,7 +40,7 @@ impl<'a> Ours<'a> {
         let all = shapes.iter().map(|shape| shape.len).sum();
         let arena = (layout == Layout::Arena).then(|| (gpu.filled(all), gpu.filled(all)));
         let configs = configs(shapes, config);
-        let mut groups: Vec<Group> = configs.into_iter().map(|config| Group { config, tensors: Vec::new() }).collect();
+        let mut groups: Vec<Group> = configs.into_iter().map(|config| Group::new(config, Vec::new())).collect();
         let mut at = 0;
         for (i, shape) in shapes.iter().enumerate() {
             let (param, grad) = match &arena {
