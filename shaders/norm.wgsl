@@ -19,22 +19,40 @@ fn magnitude(g: Word) -> Bits {
     return bitcast<Bits>(g) & Bits(0x7fffffffu);
 }
 
-// In this order. (A compiler may turn it round: a balanced tree of products was seen to be, this chain not.)
-fn squares(a: Word, b: Word, c: Word, d: Word, e: Word, f: Word, g: Word, h: Word) -> Word {
-    var sum = a * a;
-    sum += b * b;
-    sum += c * c;
-    sum += d * d;
-    sum += e * e;
-    sum += f * f;
-    sum += g * g;
-    sum += h * h;
-    return sum;
+// An invocation's sum of squares, and the largest magnitudes.
+struct Seen {
+    squares: Word,
+    top: Bits,
 }
+
+fn take(seen: Seen, g: Word) -> Seen {
+    return Seen(seen.squares + g * g, max(seen.top, magnitude(g)));
+}
+
+// Largest magnitudes from here on are big, and below that small: bits of 2^46, so that 2^32 squares do not overflow, and of
+// 2^-40, beside whose square those that vanish count for nothing.
+const BIG: u32 = 0x56800000u;
+const SMALL: u32 = 0x2b800000u;
 
 fn bad_element(word: u32, g: Word) -> u32 {
     let lane = first_lane(magnitude(g) >= Bits(launch.bad_bits));
     return select(NONE, word * LANES + lane, lane < LANES);
+}
+
+// The same gradients once more, where the largest is small or big: at a scale at which they can be squared, and for the first
+// bad one. Elsewhere there are no words to look at: where a compiler runs both sides of an `if`, a loop still ends at once.
+fn again(own: Piece, word: u32, top: u32, words: u32) -> Partial {
+    let big = top >= BIG;
+    let scale = select(UP, DOWN, big);
+    var squares = Word(0.0);
+    var first_bad = NONE;
+    for (var k = 0u; k < words; k++) {
+        let g = gradients(own, word + k * WORKGROUP);
+        squares += (scale * g) * (scale * g);
+        first_bad = min(first_bad, bad_element(word + k * WORKGROUP, g));
+    }
+    let all = sum(squares);
+    return Partial(select(all, 0.0, big), 0.0, select(0.0, all, big), first_bad);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -44,31 +62,32 @@ fn norm(
     @builtin(local_invocation_index) index: u32,
 ) {
     let at = number(workgroup, workgroups);
-    let own = piece(at, 8u * WORKGROUP, launch.norm_pieces);
+    let own = piece(at, WORDS * WORKGROUP, launch.norm_pieces);
     let word = own.word + index;
-    let a = gradients(own, word);
-    let b = gradients(own, word + WORKGROUP);
-    let c = gradients(own, word + 2u * WORKGROUP);
-    let d = gradients(own, word + 3u * WORKGROUP);
-    let e = gradients(own, word + 4u * WORKGROUP);
-    let f = gradients(own, word + 5u * WORKGROUP);
-    let g = gradients(own, word + 6u * WORKGROUP);
-    let h = gradients(own, word + 7u * WORKGROUP);
-    let small = squares(UP * a, UP * b, UP * c, UP * d, UP * e, UP * f, UP * g, UP * h);
-    let middle = squares(a, b, c, d, e, f, g, h);
-    let big = squares(DOWN * a, DOWN * b, DOWN * c, DOWN * d, DOWN * e, DOWN * f, DOWN * g, DOWN * h);
-    let worst = max(
-        max(max(magnitude(a), magnitude(b)), max(magnitude(c), magnitude(d))),
-        max(max(magnitude(e), magnitude(f)), max(magnitude(g), magnitude(h))),
-    );
-    var first_bad = NONE;
-    if largest(worst) >= launch.bad_bits {
-        for (var k = 0u; k < 8u; k++) {
-            first_bad = min(first_bad, bad_element(word + k * WORKGROUP, gradients(own, word + k * WORKGROUP)));
-        }
-    }
-    reduce(index, Partial(sum(small), sum(middle), sum(big), first_bad));
+    var seen = Seen(Word(0.0), Bits(0u));
+    // Not a loop: that is slower on some drivers.
+    seen = take(seen, gradients(own, word));
+    seen = take(seen, gradients(own, word + 1u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 2u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 3u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 4u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 5u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 6u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 7u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 8u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 9u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 10u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 11u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 12u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 13u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 14u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 15u * WORKGROUP));
+    let top = largest(seen.top);
+    let rare = (top != 0u && top < SMALL) || top >= BIG;
+    var mine = again(own, word, top, select(0u, WORDS, rare));
+    mine.middle = select(sum(seen.squares), 0.0, rare);
+    let total = reduce(index, mine);
     if index == 0u && at < launch.norm_pieces {
-        partials[launch.partial + at] = tree[0];
+        partials[launch.partial + at] = total;
     }
 }

@@ -1,7 +1,8 @@
 // What a workgroup of `norm` leaves for `tick`. `Partial` in cpu/norm.rs.
 //
-// Squares of f32 overflow above 2^64 and vanish below 2^-63, so the sum of squares is kept at three scales, of which
-// one always serves: of the gradients times 2^80, as they are, and times 2^-80.
+// Squares of f32 overflow above 2^64 and vanish below 2^-63, so there are three sums of squares (Blue 1978, "A Portable
+// Fortran Program to Find the Euclidean Norm of a Vector"): of the gradients as they are, which is nearly always all; of
+// small ones times 2^80; of big ones times 2^-80. An invocation's gradients all go into one of them, by the largest.
 
 struct Partial {
     small: f32,
@@ -14,29 +15,38 @@ const NONE: u32 = 0xffffffffu;
 const UP: f32 = 1208925819614629174706176.0;        // 2^80
 const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
 
-var<workgroup> tree: array<Partial, WORKGROUP>;
+// Partials packed in one vector each: one access instead of four.
+var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
+
+fn packed(x: Partial) -> vec4<u32> {
+    return vec4<u32>(bitcast<u32>(x.small), bitcast<u32>(x.middle), bitcast<u32>(x.big), x.first_bad);
+}
+
+fn unpacked(x: vec4<u32>) -> Partial {
+    return Partial(bitcast<f32>(x.x), bitcast<f32>(x.y), bitcast<f32>(x.z), x.w);
+}
 
 fn add(a: Partial, b: Partial) -> Partial {
     return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_bad, b.first_bad));
 }
 
 // A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
-// depends on nothing but the place of the terms. The result is in tree[0], for invocation 0.
-fn reduce(index: u32, mine: Partial) {
-    tree[index] = mine;
+// depends on nothing but the place of the terms. The result is for invocation 0.
+fn reduce(index: u32, mine: Partial) -> Partial {
+    tree[index] = packed(mine);
     workgroupBarrier();
     var total = mine;
     if index < 16u {
         for (var i = index + 16u; i < WORKGROUP; i += 16u) {
-            total = add(total, tree[i]);
+            total = add(total, unpacked(tree[i]));
         }
-        tree[index] = total;
+        tree[index] = packed(total);
     }
     workgroupBarrier();
     if index == 0u {
         for (var i = 1u; i < 16u; i++) {
-            total = add(total, tree[i]);
+            total = add(total, unpacked(tree[i]));
         }
-        tree[0] = total;
     }
+    return total;
 }

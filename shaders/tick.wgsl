@@ -240,7 +240,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
 }
 
 // The partials that one invocation finishes, in ascending order.
-fn finish_partials(index: u32) {
+fn finish_partials(index: u32) -> Partial {
     var mine = Partial(0.0, 0.0, 0.0, NONE);
     for (var i = index; i < control.partials; i += WORKGROUP) {
         let partial = partials[i];
@@ -251,26 +251,28 @@ fn finish_partials(index: u32) {
             mine.first_bad = min(mine.first_bad, i);
         }
     }
-    reduce(index, mine);
+    return reduce(index, mine);
 }
 
-// From the scale that neither overflowed nor lost what counts.
+// The norm of two parts together. (As a sum of squares the scales would have to be squared too, and 2^-160 is no f32.)
+fn together(a: f32, b: f32) -> f32 {
+    let longer = max(a, b);
+    if longer == 0.0 {
+        return 0.0;
+    }
+    let ratio = min(a, b) / longer;
+    return longer * sqrt(1.0 + ratio * ratio);
+}
+
 fn global_norm(total: Partial) -> f32 {
-    if total.middle < 8.673617e-19 {            // 2^-60
-        return sqrt(total.small) * DOWN;
-    }
-    if total.middle > 8.507059e37 {             // 2^126
-        return sqrt(total.big) * UP;
-    }
-    return sqrt(total.middle);
+    return together(together(sqrt(total.small) * DOWN, sqrt(total.middle)), sqrt(total.big) * UP);
 }
 
 // What holds for all groups: the norm, the clip coefficient, whether to skip.
-fn decide() {
+fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
     if control.partials > 0u {
-        let total = tree[0];
         // At the lowest scale no sum of finite gradients overflows.
         let finite = (bitcast<u32>(total.big) & 0x7f800000u) != 0x7f800000u;
         clock.grad_norm = select(total.big, global_norm(total), finite);
@@ -308,9 +310,9 @@ fn tick_group(i: u32) {
 
 @compute @workgroup_size(WORKGROUP)
 fn tick(@builtin(local_invocation_index) index: u32) {
-    finish_partials(index);
+    let total = finish_partials(index);
     if index == 0u {
-        decide();
+        decide(total);
     }
     workgroupBarrier();
     for (var i = index; i < control.groups; i += WORKGROUP) {

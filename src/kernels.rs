@@ -7,7 +7,7 @@ use wgpu::{
 };
 
 use crate::access::{Access, At, Bound};
-use crate::plan::WORKGROUP;
+use crate::plan::{NORM_WORDS, WORKGROUP};
 use crate::variant::{Memory, Rule};
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
@@ -123,6 +123,7 @@ impl Kernel {
         }
         match self {
             Kernel::Norm(shape) => {
+                head += &format!("const WORDS: u32 = {NORM_WORDS}u;\n");
                 head +=
                     &Access { name: "grad", binding: 2, bound: Bound::Read, at: grad_at(shape), edges: false }.wgsl();
                 parts.extend([include_str!("../shaders/partial.wgsl"), include_str!("../shaders/norm.wgsl")]);

@@ -12,8 +12,8 @@ use crate::variant::Rule;
 pub(crate) const WORKGROUP: u64 = 256;
 /// Words that one invocation of the update kernel owns.
 pub(crate) const UPDATE_WORDS: u64 = 2;
-/// Words that one invocation of the norm kernel reads.
-pub(crate) const NORM_WORDS: u64 = 8;
+/// Words that one invocation of the norm kernel reads: measured, see `benches/NOTES.md`.
+pub(crate) const NORM_WORDS: u64 = 16;
 /// The widest gap between two tensors that is bridged: what aligning each tensor to 256 bytes leaves at most.
 const MAX_GAP: u64 = 64;
 /// Elements a word: what one load moves where the views allow it.

@@ -106,6 +106,22 @@ fn the_norm_neither_overflows_nor_underflows() {
     }
 }
 
+/// On both sides of where gradients begin to count as small, and as big: neither side may be lost.
+#[test]
+fn the_norm_counts_gradients_of_all_magnitudes_together() {
+    let gpu = Gpu::new();
+    let options = Options { clip: Clip::GlobalNorm(1.0), ..guarded() };
+    for scales in [[8e-13_f32, 1e-12, 9e-13], [6e13, 8e13, 7e13], [1e-20, 1.0, 1e-25], [1e-3, 2e10, 3e16]] {
+        let mut run = scene(options).start(&gpu);
+        for (grads, scale) in run.grads.iter_mut().zip(scales) {
+            grads.fill(scale);
+        }
+        let want = run.grads.iter().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let norm = f64::from(step(&mut run, &gpu).grad_norm.unwrap());
+        assert!((norm / want - 1.0).abs() < 1e-6, "{scales:?}: {norm} for {want}");
+    }
+}
+
 /// Unguarded, a finite gradient whose square overflows must not leave v infinite and the weight frozen for good.
 #[test]
 fn a_huge_gradient_does_not_freeze_a_weight() {

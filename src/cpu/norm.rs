@@ -1,5 +1,6 @@
 //! Sums of squares of the gradients and the first bad one, a partial a block. Twin of `norm.wgsl` and `partial.wgsl`.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::Slot;
@@ -20,7 +21,8 @@ pub(crate) fn bad_bits(options: &Options) -> u32 {
     }
 }
 
-/// What a workgroup leaves for `tick`: the sum of squares at three scales, and the first bad element of the launch.
+/// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
+/// first bad element of the launch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Partial {
@@ -49,9 +51,11 @@ pub(super) fn norm(launches: &[Launch], slots: &[Slot], bad_bits: u32) -> Vec<Pa
 
 /// One workgroup's partial.
 fn workgroup(launch: &Launch, own: &Piece, slots: &[Slot], bad_bits: u32) -> Partial {
-    let elements = WIDTH * NORM_WORDS as usize;
     let origin = (own.word * LANES as u32) as usize;
-    let (begin, end) = (origin.max(own.begin as usize), (origin + elements).min(own.end as usize));
+    let most = WIDTH * NORM_WORDS as usize;
+    let (begin, end) = (origin.max(own.begin as usize), (origin + most).min(own.end as usize));
+    // Words behind the end are zeros and add nothing.
+    let elements = (end - origin).next_multiple_of(WIDTH);
     let behind = launch.segments.partition_point(|s| s.end as usize <= begin);
     let mut gathered = Vec::new();
     let mut grads: &[f32] = &[];
@@ -70,35 +74,67 @@ fn workgroup(launch: &Launch, own: &Piece, slots: &[Slot], bad_bits: u32) -> Par
     if !gathered.is_empty() {
         grads = &gathered;
     }
-    let mut partial = sums(grads);
-    if let Some(at) = grads.iter().position(|g| magnitude(*g) >= bad_bits) {
+    let (words, _) = grads.as_chunks();
+    let (squares, top) = seen(words);
+    let invocations: [Partial; INVOCATIONS] = std::array::from_fn(|i| invocation(words, i, squares[i], top[i]));
+    let mut partial = reduce(&invocations);
+    if top.as_flattened().iter().any(|top| *top >= bad_bits)
+        && let Some(at) = grads.iter().position(|g| magnitude(*g) >= bad_bits)
+    {
         partial.first_bad = (origin + at) as u32;
     }
     partial
 }
 
+#[inline(always)]
 fn magnitude(g: f32) -> u32 {
     g.to_bits() & 0x7fff_ffff
 }
 
-/// The sums of a workgroup: the eight words of each invocation, lane by lane; then the lanes of each invocation; then the
-/// tree.
-fn sums(grads: &[f32]) -> Partial {
-    let (mut small, mut middle, mut big) = ([0f32; WIDTH], [0f32; WIDTH], [0f32; WIDTH]);
-    // That many words has an invocation; a shorter slice is no workgroup's.
-    let Ok(words) = <&[[f32; WIDTH]; NORM_WORDS as usize]>::try_from(grads.as_chunks().0) else { return Partial::ZERO };
-    for i in 0..WIDTH {
-        for g in words.map(|word| word[i]) {
-            small[i] += (UP * g) * (UP * g);
-            middle[i] += g * g;
-            big[i] += (DOWN * g) * (DOWN * g);
+/// Largest magnitudes from here on are big: bits of 2^46.
+const BIG: u32 = (127 + 46) << 23;
+/// And below that small: of 2^-40.
+const SMALL: u32 = (127 - 40) << 23;
+
+type Lanes<T> = [T; LANES as usize];
+
+/// The sums of squares and the largest magnitudes, lane by lane of each invocation.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
+fn seen(words: &[[f32; WIDTH]]) -> ([Lanes<f32>; INVOCATIONS], [Lanes<u32>; INVOCATIONS]) {
+    let mut squares = [[0f32; LANES as usize]; INVOCATIONS];
+    let mut top = [[0u32; LANES as usize]; INVOCATIONS];
+    for word in words {
+        let lanes = squares.as_flattened_mut().iter_mut().zip(top.as_flattened_mut());
+        for ((square, top), g) in lanes.zip(word) {
+            *square += g * g;
+            *top = (*top).max(magnitude(*g));
         }
     }
-    let (small, middle, big) = (small.as_chunks().0, middle.as_chunks().0, big.as_chunks().0);
-    let sum = |[x, y, z, w]: [f32; 4]| (x + y) + (z + w);
-    let invocation =
-        |i: usize| Partial { small: sum(small[i]), middle: sum(middle[i]), big: sum(big[i]), first_bad: NONE };
-    reduce(&std::array::from_fn(invocation))
+    (squares, top)
+}
+
+fn sum([x, y, z, w]: Lanes<f32>) -> f32 {
+    (x + y) + (z + w)
+}
+
+/// What one invocation has: nearly always the sum as it is.
+fn invocation(words: &[[f32; WIDTH]], index: usize, squares: Lanes<f32>, top: Lanes<u32>) -> Partial {
+    let top = top.into_iter().fold(0, u32::max);
+    let rare = (top != 0 && top < SMALL) || top >= BIG;
+    if rare { again(words, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
+}
+
+/// The same gradients once more, at a scale at which they can be squared.
+fn again(words: &[[f32; WIDTH]], index: usize, top: u32) -> Partial {
+    let scale = if top >= BIG { DOWN } else { UP };
+    let mut squares = [0.0; LANES as usize];
+    for word in words {
+        for (square, g) in squares.iter_mut().zip(&word[index * LANES as usize..]) {
+            *square += (scale * g) * (scale * g);
+        }
+    }
+    let all = sum(squares);
+    if top >= BIG { Partial { big: all, ..Partial::ZERO } } else { Partial { small: all, ..Partial::ZERO } }
 }
 
 /// The tree of one workgroup: two levels of 16.

@@ -49,15 +49,18 @@ fn finish_partials(partials: &[Partial]) -> Partial {
     reduce(&std::array::from_fn(invocation))
 }
 
-/// From the scale that neither overflowed nor lost what counts.
+/// The norm of two parts together. (As a sum of squares the scales would have to be squared too, and 2^-160 is no f32.)
+fn together(a: f32, b: f32) -> f32 {
+    let longer = a.max(b);
+    if longer == 0.0 {
+        return 0.0;
+    }
+    let ratio = a.min(b) / longer;
+    longer * (1.0 + ratio * ratio).sqrt()
+}
+
 fn global_norm(total: &Partial) -> f32 {
-    if total.middle < 8.673617e-19 {
-        return total.small.sqrt() * DOWN;
-    }
-    if total.middle > 8.507059e37 {
-        return total.big.sqrt() * UP;
-    }
-    total.middle.sqrt()
+    together(together(total.small.sqrt() * DOWN, total.middle.sqrt()), total.big.sqrt() * UP)
 }
 
 /// What holds for all groups: the norm, the clip coefficient, whether to skip.
