@@ -65,7 +65,7 @@ const MUTATIONS: &[Mutation] = &[
     // norm.wgsl and partial.wgsl
     ("seen.squares + g * g", "seen.squares - g * g"),
     ("gradients(own, word + 5u", "gradients(own, word + 4u"),
-    ("select(all, 0.0, big), 0.0", "all, 0.0"),
+    ("select(0.0, all, big), first_bad", "all, first_bad"),
     ("select(UP, DOWN, big)", "UP"),
     ("select(sum(seen.squares), 0.0, rare)", "sum(seen.squares)"),
     ("top != 0u && top < SMALL", "top > SMALL"),
@@ -203,7 +203,8 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let two_buffers = Scene {
         params: vec![30_000, 100],
         grads: vec![30_000, 100],
-        spots: vec![spot(0, (0, 0), 9, 73, 29_002), spot(0, (1, 1), 4, 0, 50)],
+        // From word 2 on, 14 workgroups of the update kernel to the last word.
+        spots: vec![spot(0, (0, 0), 9, 73, 28_671), spot(0, (1, 1), 4, 0, 50)],
         configs: vec![adamw],
         options: all,
     };
