@@ -21,7 +21,8 @@ use crate::{Adam, Config, Error, Insight, tensor};
 ///
 /// A probe is made for one optimizer. It has pipelines and two small buffers (about 150 bytes for every 8,192 elements and
 /// every tensor) of its own; an optimizer without a probe has and does nothing for it. A measured step changes the same
-/// bits as any other, and reads params, gradients and moments once more.
+/// bits as any other, and reads params, gradients and moments once more: on Mesa lavapipe, where arithmetic is what costs, it
+/// took 4 to 6.5 times as long as a plain one (4 Mi elements, medians of interleaved runs on a busy machine).
 ///
 /// ```no_run
 /// # async fn train(device: wgpu::Device, queue: wgpu::Queue, adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
