@@ -87,8 +87,9 @@ impl Adam {
     }
 
     /// Takes over a state, through a staging buffer of bounded size: the memories, the clocks, the counts, and the
-    /// configurations, learning rates and schedules included. Steps that are submitted afterwards, whenever they were recorded, go on from
-    /// there; those that were submitted before are not touched.
+    /// configurations, learning rates and schedules included. Steps that are submitted afterwards go on from there, those that
+    /// were submitted before are not touched. Where other tensors share a clock in the state than in the optimizer (some were
+    /// added in mid-run), or a schedule is another, the optimizer gets new buffers, and steps must be recorded anew.
     ///
     /// The future must be awaited to its end, and no step submitted meanwhile: dropped half-way, it leaves half a state.
     ///
