@@ -29,12 +29,12 @@ fn squares(x: Word) -> Squares {
     return Squares(sum, top);
 }
 
-// The elements of one word that are in begin..end.
-fn measure(s: Scalars, word: u32, begin: u32, end: u32) -> Measured {
-    let mask = inside(word, begin, end);
+// The elements of one word that are in the piece.
+fn measure(s: Scalars, word: u32, own: Piece) -> Measured {
+    let mask = inside(word, own.begin, own.end);
     let grad_now = load_grad(word);
     let finite = magnitude(grad_now) < Bits(0x7f800000u);
-    var old = load(word);
+    var old = load(word, word + own.shift);
     let param = old.param;
     var measured = NOTHING;
     measured.grad = squares(select(Word(0.0), grad_now, mask & finite));
@@ -71,7 +71,7 @@ fn insight(
         for (var k = 0u; k < WORDS; k++) {
             let word = own.word + index + k * WORKGROUP;
             if word * LANES < own.end {
-                mine = add(mine, measure(s, word, own.begin, own.end));
+                mine = add(mine, measure(s, word, own));
             }
         }
     }

@@ -10,6 +10,8 @@ struct Launch {
     norm_pieces: u32,   // and of the norm kernel, which leaves a partial for each
     partial: u32,       // where its partials begin
     bad_bits: u32,      // magnitudes from here on are bad: all bits of an f32 but the sign
+    grad_scale: f32,    // what an integer stands for
+    salt: u32,          // of its noise: of the seed, and of each launch another
 }
 
 // What a workgroup owns: those elements of begin..end that are in its words, of which `word` is the first.
@@ -18,6 +20,7 @@ struct Piece {
     begin: u32,
     end: u32,
     group: u32,
+    shift: u32,         // what to add to a word to get that of the state, which has no gaps
 }
 
 @group(0) @binding(0) var<uniform> launch: Launch;

@@ -5,7 +5,7 @@
 fn piece(number: u32, words: u32, listed: u32) -> Piece {
     // The dispatch may be larger than the list: a workgroup too many owns nothing.
     if number >= listed {
-        return Piece(0u, 0u, 0u, 0u);
+        return Piece(0u, 0u, 0u, 0u, 0u);
     }
     return pieces[number];
 }

@@ -41,15 +41,16 @@ fn moved(s: Scalars, param: Word, step: Word) -> Word {
     return param - (s.decay * param + step);
 }
 
-// The elements of one word that are in begin..end. A neighbour in the same word is never written: its own workgroup does.
-fn apply(s: Scalars, word: u32, begin: u32, end: u32) {
-    if word * LANES >= end {
+// The elements of one word that are in the piece. A neighbour in the same word is never written: its own workgroup does.
+fn apply(s: Scalars, word: u32, own: Piece) {
+    if word * LANES >= own.end {
         return;
     }
-    let mask = inside(word, begin, end);
+    let mask = inside(word, own.begin, own.end);
     if s.do_step != 0u {
-        let old = load(word);
-        store(word, rule(s, old, gradient(s, load_grad(word), old.param)), mask);
+        let at = word + own.shift;
+        let old = load(word, at);
+        store(s, word, at, rule(s, old, gradient(s, load_grad(word), old.param)), mask);
     }
     leave_grad(word, mask);
 }
@@ -62,6 +63,6 @@ fn update(
 ) {
     let own = piece(number(workgroup, workgroups), 2u * WORKGROUP, launch.update_pieces);
     let s = scalars(own.group);
-    apply(s, own.word + index, own.begin, own.end);
-    apply(s, own.word + index + WORKGROUP, own.begin, own.end);
+    apply(s, own.word + index, own);
+    apply(s, own.word + index + WORKGROUP, own);
 }

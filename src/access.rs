@@ -1,4 +1,9 @@
-//! How a word of a buffer is loaded and stored: the WGSL that is generated for each binding.
+//! How a word of each buffer is loaded and stored: the WGSL that is generated for each kind of tensor.
+
+use crate::format::{Rounding, Stored};
+use crate::plan::Kind;
+use crate::variant::Memory;
+use crate::{Master, StateFormat};
 
 /// What is bound where. A binding that an entry point does not use is not in its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +22,12 @@ pub(crate) enum At {
     Element(&'static str),
 }
 
-/// One buffer of f32.
+/// One buffer.
 pub(crate) struct Access {
     pub name: &'static str,
     pub binding: u32,
     pub bound: Bound,
+    pub stored: Stored,
     pub at: At,
     /// A word may be shared with a neighbour. Its elements are then not written, not even with their own values, since
     /// another workgroup may be writing them.
@@ -29,39 +35,141 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// The binding, `load_name(word)`, and `store_name(word, x, mask)` where it is written.
+    /// The binding; `load_name(word)`, a `Word`, and of 16 bits `bits_name(word)` as well; and where it is written
+    /// `store_name(word, x, mask)`, where `x` is a `Word`, or of 16 bits the `Bits`.
     pub fn wgsl(&self) -> String {
-        let Self { name, binding, .. } = self;
+        let Self { name, binding, stored, .. } = self;
         let access = if self.bound == Bound::Write { "read_write" } else { "read" };
-        let (element, at, load) = match self.at {
-            At::Word(at) => ("Word", at, format!("{name}[at]")),
-            At::Element(at) => {
-                ("f32", at, format!("Word({name}[at], {name}[at + 1u], {name}[at + 2u], {name}[at + 3u])"))
+        let (at, whole) = match self.at {
+            At::Word(at) => (at, true),
+            At::Element(at) => (at, false),
+        };
+        let element = match (stored, whole) {
+            (Stored::F32, true) => "Word",
+            (Stored::F32, false) => "f32",
+            (Stored::I32, true) => "vec4<i32>",
+            (Stored::I32, false) => "i32",
+            (Stored::F16 | Stored::Bf16, true) => "vec2<u32>",
+            (Stored::F16 | Stored::Bf16, false) => "u32",
+        };
+        let four = |of: &str, element: &dyn Fn(usize) -> String| {
+            format!("{of}({})", (0..4).map(element).collect::<Vec<_>>().join(", "))
+        };
+        let each = |of| if whole { format!("{name}[at]") } else { four(of, &|i| format!("{name}[at + {i}u]")) };
+        let mut wgsl = format!("@group(0) @binding({binding}) var<storage, {access}> {name}: array<{element}>;\n");
+        let load = match stored {
+            Stored::F32 => each("Word"),
+            Stored::I32 => format!("from_i32({})", each("vec4<i32>")),
+            Stored::F16 | Stored::Bf16 => {
+                let half = |i| format!("{name}[(at + {i}u) >> 1u] >> (((at + {i}u) & 1u) * 16u)");
+                let bits = if whole {
+                    format!("unpacked({name}[at])")
+                } else {
+                    format!("{} & Bits(0xffffu)", four("Bits", &half))
+                };
+                wgsl += &format!("fn bits_{name}(word: u32) -> Bits {{ let at = {at}; return {bits}; }}\n");
+                format!("from_{}(bits_{name}(word))", half_name(*stored))
             }
         };
-        let mut wgsl = format!("@group(0) @binding({binding}) var<storage, {access}> {name}: array<{element}>;\n");
         wgsl += &format!("fn load_{name}(word: u32) -> Word {{ let at = {at}; return {load}; }}\n");
         if self.bound == Bound::Write {
-            wgsl += &format!("fn store_{name}(word: u32, x: Word, mask: Mask) {{ let at = {at}; {} }}\n", self.store());
+            let given = if stored.is_half() { "Bits" } else { "Word" };
+            let store = self.store(whole);
+            wgsl += &format!("fn store_{name}(word: u32, x: {given}, mask: Mask) {{ let at = {at}; {store} }}\n");
         }
         wgsl
     }
 
-    fn store(&self) -> String {
+    fn store(&self, whole: bool) -> String {
         let name = self.name;
+        if self.stored.is_half() {
+            let pair = |i: usize| {
+                let (low, high) = [("x", "y"), ("z", "w")][i];
+                let word =
+                    if whole { format!("{name}[at].{}", ["x", "y"][i]) } else { format!("{name}[(at >> 1u) + {i}u]") };
+                let merged = format!("merged({word}, packed(x).{}, mask.{low}, mask.{high})", ["x", "y"][i]);
+                format!("if mask.{low} || mask.{high} {{ {word} = {merged}; }} ")
+            };
+            let pairs = pair(0) + &pair(1);
+            return match (whole, self.edges) {
+                (true, false) => format!("{name}[at] = packed(x);"),
+                (true, true) => format!("if all(mask) {{ {name}[at] = packed(x); return; }} {pairs}"),
+                (false, _) => pairs,
+            };
+        }
+        let (all, one) = if self.stored == Stored::I32 { ("vec4<i32>(x)", "i32") } else { ("x", "") };
         let lane = |i: usize| {
             let lane = ["x", "y", "z", "w"][i];
-            let element = match self.at {
-                At::Word(_) => format!("[at].{lane}"),
-                At::Element(_) => format!("[at + {i}u]"),
-            };
-            format!("if mask.{lane} {{ {name}{element} = x.{lane}; }} ")
+            let element = if whole { format!("[at].{lane}") } else { format!("[at + {i}u]") };
+            let x = if one.is_empty() { format!("x.{lane}") } else { format!("{one}(x.{lane})") };
+            format!("if mask.{lane} {{ {name}{element} = {x}; }} ")
         };
         let lanes: String = (0..4).map(lane).collect();
-        match self.at {
-            At::Word(_) if !self.edges => format!("{name}[at] = x;"),
-            At::Word(_) => format!("if all(mask) {{ {name}[at] = x; return; }} {lanes}"),
-            At::Element(_) => lanes,
+        match (whole, self.edges) {
+            (true, false) => format!("{name}[at] = {all};"),
+            (true, true) => format!("if all(mask) {{ {name}[at] = {all}; return; }} {lanes}"),
+            (false, _) => lanes,
         }
     }
+}
+
+fn half_name(stored: Stored) -> &'static str {
+    if stored == Stored::F16 { "f16" } else { "bf16" }
+}
+
+/// The bindings of what a kind remembers, with `State`: param and what the rule remembers, a word of each in f32. `load` and
+/// `store` have the word of param and the one of the state, `at`; between them are the conversions and roundings.
+pub(crate) fn state(kind: &Kind) -> String {
+    let mut wgsl = String::new();
+    for memory in kind.memories() {
+        let stored = match memory {
+            Memory::Master => Stored::F32,
+            Memory::Remainder => Stored::Bf16,
+            _ if kind.state == StateFormat::Bf16 => Stored::Bf16,
+            _ => Stored::F32,
+        };
+        let (name, binding, bound, at) = (memory.name(), memory.binding(), Bound::Write, At::Word("word"));
+        wgsl += &Access { name, binding, bound, stored, at, edges: false }.wgsl();
+    }
+    let memories = kind.rule.memories();
+    let each = |f: &dyn Fn(usize, &str) -> String| {
+        memories.iter().enumerate().map(|(i, memory)| f(i, memory.name())).collect::<String>()
+    };
+    let chance = |rounding, which: usize| match rounding {
+        Rounding::Nearest => "Bits(0u), false".to_owned(),
+        Rounding::Stochastic => format!("noise(at, {which}u, s), true"),
+    };
+    wgsl += &format!("struct State {{ param: Word, {} }}\n", each(&|_, name| format!("{name}: Word, ")));
+    let loads = each(&|_, name| format!("load_{name}(at), "));
+    let half = half_name(kind.param);
+    let (param, param_stores) = match (kind.param.is_half(), kind.master) {
+        (false, _) => ("load_param(word)".to_owned(), "store_param(word, after.param, mask);".to_owned()),
+        (true, Master::None) => {
+            let rounded = format!("to_{half}(after.param, {})", chance(kind.rounding, 0));
+            ("load_param(word)".to_owned(), format!("store_param(word, {rounded}, mask);"))
+        }
+        (true, Master::F32) => {
+            let rounded = |of: &str| format!("to_{half}({of}, Bits(0u), false)");
+            let known = format!("{} == bits_param(word)", rounded("load_master(at)"));
+            let param = format!("select(load_param(word), load_master(at), {known})");
+            let after = rounded("after.param");
+            (param, format!("store_master(at, after.param, mask); store_param(word, {after}, mask);"))
+        }
+        (true, Master::Remainder) => (
+            "joined(bits_param(word), bits_remainder(at))".to_owned(),
+            "let bits = plain_nan(after.param); store_remainder(at, bits & Bits(0xffffu), mask); \
+             store_param(word, (bits + Bits(0x8000u)) >> Bits(16u), mask);"
+                .to_owned(),
+        ),
+    };
+    let stores = each(&|i, name| match kind.state {
+        StateFormat::F32 => format!("store_{name}(at, after.{name}, mask); "),
+        StateFormat::Bf16 => {
+            let rounded = format!("to_bf16(after.{name}, {})", chance(kind.state_rounding, i + 1));
+            format!("store_{name}(at, {rounded}, mask); ")
+        }
+    });
+    wgsl += &format!("fn load(word: u32, at: u32) -> State {{ return State({param}, {loads}); }}\n");
+    wgsl += "fn store(s: Scalars, word: u32, at: u32, after: State, mask: Mask) {\n";
+    wgsl + &format!("{param_stores} {stores} }}\n")
 }

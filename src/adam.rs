@@ -168,7 +168,11 @@ impl Adam {
     /// one does: on a CPU adapter it gives the same bits, clipping included.
     pub fn twin(&self) -> cpu::Adam {
         let tensors = |group: &Group| {
-            group.tensors.iter().map(|t| cpu::Tensor::new(t.name.clone(), t.param.len as usize)).collect()
+            group
+                .tensors
+                .iter()
+                .map(|t| cpu::Tensor::new(t.name.clone(), t.param.len as usize).stored(t.param.format, t.grad.format))
+                .collect()
         };
         let groups = self.roster.groups.iter().map(|group| cpu::Group {
             config: group.config,

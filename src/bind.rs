@@ -11,14 +11,14 @@ use wgpu::{
 
 use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::clock::{Scalars, Settings};
-use crate::cpu::bad_bits;
+use crate::cpu::{bad_bits, nearest_bf16};
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
 use crate::phase::{Phase, Phases};
 use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
 use crate::variant::Memory;
-use crate::{Clip, Error, Options, tensor};
+use crate::{Clip, Element, Error, Options, tensor};
 
 /// `Launch` in `launch.wgsl`.
 #[repr(C)]
@@ -32,6 +32,8 @@ pub(crate) struct LaunchUniform {
     pub norm_pieces: u32,
     pub partial: u32,
     pub bad_bits: u32,
+    pub grad_scale: f32,
+    pub salt: u32,
 }
 
 /// `Control` in `tick.wgsl`.
@@ -102,7 +104,7 @@ impl<'a> Builder<'a> {
             group.validate(i)?;
         }
         options.validate()?;
-        let (mut placed, buffers) = tensor::place(&roster.groups)?;
+        let (mut placed, buffers) = tensor::place(&roster.groups, &options)?;
         for placed in &mut placed {
             placed.group = roster.clocks.of_tensor[placed.tensor] as u32;
         }
@@ -118,7 +120,7 @@ impl<'a> Builder<'a> {
         buffers: Vec<Buffer>,
     ) -> Result<Self, Error> {
         let limits = limits(device);
-        let launches = plan::plan(placed, &limits)?;
+        let launches = plan::plan(placed, options.zero_grad, &limits)?;
         let tensors = || roster.groups.iter().flat_map(|g| &g.tensors);
         let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
         let mut first_partials = Vec::new();
@@ -231,7 +233,7 @@ impl<'a> Builder<'a> {
                 let table = self.table("norm pieces", launch, &spans, NORM_WORDS)?;
                 let mut bindings = vec![(0, uniform(i)), (2, whole(&launch.grad)), (3, partials.as_entire_binding())];
                 bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
-                let kernel = Kernel::Norm(shape(launch, &spans));
+                let kernel = Kernel::Norm(shape(launch, &spans), launch.kind.grad);
                 dispatches.push(dispatch(kernel, launch.workgroups(&spans, NORM_WORDS), &bindings));
             }
         }
@@ -243,7 +245,7 @@ impl<'a> Builder<'a> {
             let spans = launch.update_spans();
             let table = self.table("update pieces", launch, &spans, UPDATE_WORDS)?;
             let mut bindings = vec![(0, uniform(i)), (1, whole(&launch.param)), (2, whole(&launch.grad))];
-            let memories = launch.rule.memories().iter().zip(state);
+            let memories = launch.kind.memories().zip(state);
             bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
             match &table {
                 Some(table) => bindings.extend([(5, slots.as_entire_binding()), (7, table.as_entire_binding())]),
@@ -271,9 +273,8 @@ impl<'a> Builder<'a> {
     fn launch_uniforms(&self) -> Result<Buffer, Error> {
         let shared = &self.shared;
         let mut bytes = vec![0; shared.launches.len() * UNIFORM_STRIDE as usize];
-        for ((launch, &partial), to) in
-            shared.launches.iter().zip(&shared.partials).zip(bytes.chunks_exact_mut(UNIFORM_STRIDE as usize))
-        {
+        let uniforms = bytes.chunks_exact_mut(UNIFORM_STRIDE as usize);
+        for (i, ((launch, &partial), to)) in shared.launches.iter().zip(&shared.partials).zip(uniforms).enumerate() {
             let begin = launch.segments.first().map_or(0, |s| s.begin);
             let uniform = LaunchUniform {
                 word: begin / LANES as u32,
@@ -284,6 +285,8 @@ impl<'a> Builder<'a> {
                 norm_pieces: launch.workgroups(&launch.norm_spans(), NORM_WORDS) as u32,
                 partial,
                 bad_bits: bad_bits(&shared.options),
+                grad_scale: launch.grad_scale,
+                salt: launch.salt(i, shared.options.precision.seed),
             };
             to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));
         }
@@ -296,18 +299,23 @@ impl<'a> Builder<'a> {
         (spans.len() > 1).then(filled).transpose()
     }
 
-    /// What the launch's rule remembers. wgpu's buffers begin as zeros; some second moments begin with something else.
+    /// What is remembered of the launch's tensors. wgpu's buffers begin as zeros; some second moments begin with something else.
     fn memories(&self, launch: &Launch) -> Result<LaunchState, Error> {
-        let elements = launch.words * LANES as u32;
+        let elements = u64::from(launch.state_words()) * LANES;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let initial = |segment: &Segment| self.roster.config(segment.group as usize).variant.initial();
-        let memories = launch.rule.memories().iter().map(|memory| {
-            if *memory != Memory::V || launch.segments.iter().all(|segment| initial(segment) == 0.0) {
-                return Ok(self.empty(memory.name(), usage, u64::from(elements) * 4));
+        let memories = launch.kind.memories().map(|memory| {
+            let element = launch.kind.element(memory);
+            if memory != Memory::V || launch.segments.iter().all(|segment| initial(segment) == 0.0) {
+                return Ok(self.empty(memory.name(), usage, elements * element.bytes()));
             }
             let mut values = vec![0.0; elements as usize];
-            for segment in &launch.segments {
-                values[segment.begin as usize..segment.end as usize].fill(initial(segment));
+            for (segment, span) in launch.spans_of_segments() {
+                values[span.of_state()].fill(initial(segment));
+            }
+            if element == Element::Bf16 {
+                let halves: Vec<u16> = values.iter().map(|x| (nearest_bf16(*x).to_bits() >> 16) as u16).collect();
+                return self.filled(memory.name(), usage, cast_slice(&halves));
             }
             self.filled(memory.name(), usage, cast_slice(&values))
         });
@@ -343,7 +351,7 @@ pub(crate) fn update_kernel(launch: &Launch, options: &Options) -> Kernel {
     };
     let largest_square = 2f64.powi(63);
     Kernel::Update {
-        rule: launch.rule,
+        kind: launch.kind,
         shape: shape(launch, &launch.update_spans()),
         grad,
         clip_value: matches!(options.clip, Clip::Value(_)),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Variant};
+use crate::{Error, Precision, Variant};
 
 /// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
 ///
@@ -93,6 +93,8 @@ pub struct Options {
     /// Set the gradients to zero in the same pass over memory. They are zeroed in a skipped step too, so that a NaN does
     /// not live on in buffers that the caller accumulates into.
     pub zero_grad: bool,
+    /// How what is remembered is stored, and how 16-bit parameters are rounded. All in f32 by default.
+    pub precision: Precision,
 }
 
 /// Gradient clipping.
@@ -142,6 +144,7 @@ pub(crate) fn rate(group: usize, field: &'static str, given: f64) -> Result<(), 
 
 impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
+        self.precision.validate()?;
         match self.clip {
             Clip::None => Ok(()),
             Clip::GlobalNorm(limit) | Clip::Value(limit) if limit > 0.0 && (limit as f32).is_finite() => Ok(()),

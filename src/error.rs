@@ -95,6 +95,13 @@ pub enum Error {
     #[error("{what} `{path}` failed: {reason}")]
     File { what: &'static str, path: String, reason: String },
 
+    /// A tensor that cannot be stored so.
+    #[error("tensor `{tensor}`: {reason}")]
+    Storage { tensor: String, reason: &'static str },
+    /// A [`Precision`](crate::Precision) that contradicts itself.
+    #[error("option precision: {reason}")]
+    Precision { reason: &'static str },
+
     // --- the device ---
     /// The device's limits do not allow this.
     #[error("the device's limit {limit} is {given}, but {need} is needed")]
@@ -113,6 +120,9 @@ pub enum Error {
     /// The CPU twin was called with another number of slots than it has tensors.
     #[error("{given} slots were given, but there are {need} tensors")]
     Slots { given: usize, need: usize },
+    /// Values of another format than the tensor's.
+    #[error("tensor `{tensor}`: the {view} slice is in the format {given}, but the tensor's is {need}")]
+    SlotFormat { tensor: String, view: &'static str, given: String, need: String },
     /// A slice that does not fit its tensor.
     #[error("tensor `{tensor}`: the {view} slice has {given} elements, but the tensor has {need}")]
     SlotLength { tensor: String, view: &'static str, given: usize, need: usize },

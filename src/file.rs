@@ -6,6 +6,7 @@
 //!            m      "exp_avg", or "momentum_buffer" for RMSProp and SGD
 //!            v      "exp_avg_sq", "exp_inf" for AdaMax, "square_avg" for RMSProp, "sum" for AdaGrad
 //!            v_max  "max_exp_avg_sq"
+//!            and beside params of 16 bits "master" or "remainder"
 //! ```
 
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::{ClockState, GroupState, MemoryState, State, TensorState};
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Format, Options, Schedule};
+use crate::{Config, Element, Error, Options, Schedule};
 
 const FORMAT: &str = "wgpu-adam";
 /// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and may be
@@ -83,11 +84,14 @@ fn key(memory: Memory, rule: Rule) -> &'static str {
         (Memory::V, Rule::AdaGrad) => "sum",
         (Memory::V, _) => "exp_avg_sq",
         (Memory::VMax, _) => "max_exp_avg_sq",
+        (Memory::Master, _) => "master",
+        (Memory::Remainder, _) => "remainder",
     }
 }
 
 /// The formats that a memory may have, as safetensors calls them.
-const DTYPES: [(Format, Dtype); 1] = [(Format::F32, Dtype::F32)];
+const DTYPES: [(Element, Dtype); 3] =
+    [(Element::F32, Dtype::F32), (Element::Bf16, Dtype::BF16), (Element::I16, Dtype::I16)];
 
 /// One tensor of the file.
 struct Entry<'a> {

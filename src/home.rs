@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::Format;
-use crate::plan::Launch;
+use crate::format::Element;
+use crate::plan::{Launch, Segment, Span};
 use crate::state::TensorState;
 use crate::variant::Memory;
 
@@ -12,7 +12,7 @@ use crate::variant::Memory;
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     pub memory: Memory,
-    pub format: Format,
+    pub format: Element,
     /// In ascending order. What is between them is of no tensor.
     pub parts: Vec<Part>,
 }
@@ -28,17 +28,14 @@ pub(crate) struct Part {
 
 /// The homes in the buffers of a launch, in the order of its rule's memories.
 pub(crate) fn homes(launch: &Launch) -> impl Iterator<Item = Home> {
-    let format = Format::F32;
-    launch.rule.memories().iter().map(move |memory| Home {
-        memory: *memory,
-        format,
-        parts: (launch.segments.iter())
-            .map(|segment| Part {
-                tensor: segment.tensor,
-                bytes: u64::from(segment.begin) * format.bytes()..u64::from(segment.end) * format.bytes(),
-                first: segment.first * format.bytes(),
-            })
-            .collect(),
+    launch.kind.memories().map(move |memory| {
+        let format = launch.kind.element(memory);
+        let part = |(segment, span): (&Segment, Span)| {
+            let Range { start, end } = span.of_state();
+            let bytes = start as u64 * format.bytes()..end as u64 * format.bytes();
+            Part { tensor: segment.tensor, bytes, first: segment.first * format.bytes() }
+        };
+        Home { memory, format, parts: launch.spans_of_segments().map(part).collect() }
     })
 }
 
@@ -66,11 +63,12 @@ pub(crate) fn carried(old: &[Home], new: &[Home], before: impl Fn(usize) -> Opti
                 let ends = |part: &Part| part.first + part.bytes.end - part.bytes.start;
                 let (begin, end) = (part.first.max(old.first), ends(part).min(ends(old)));
                 if begin < end {
-                    copies.push(Carry {
-                        from: (*from, old.bytes.start + begin - old.first),
-                        to: (buffer, part.bytes.start + begin - part.first),
-                        bytes: end - begin,
-                    });
+                    let (source, target) = (old.bytes.start + begin - old.first, part.bytes.start + begin - part.first);
+                    // Copies are of whole words of 4 bytes, of which a narrow tensor shares none. In both buffers it begins
+                    // at the same place in its word, since that is the place of its param.
+                    let lead = source % 4;
+                    let bytes = (lead + end - begin).next_multiple_of(4);
+                    copies.push(Carry { from: (*from, source - lead), to: (buffer, target - lead), bytes });
                 }
             }
         }

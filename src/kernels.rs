@@ -6,9 +6,9 @@ use wgpu::{
     ShaderSource, ShaderStages,
 };
 
-use crate::access::{Access, At, Bound};
-use crate::plan::{NORM_WORDS, WORKGROUP};
-use crate::variant::{Memory, Rule};
+use crate::access::{Access, At, Bound, state};
+use crate::format::Stored;
+use crate::plan::{Kind, NORM_WORDS, WORKGROUP};
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -27,11 +27,11 @@ pub(crate) enum Grad {
 /// Which kernel, and what is compiled into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
-    Norm(Shape),
+    Norm(Shape, Stored),
     /// Whether any group has a schedule.
     Tick(bool),
     Update {
-        rule: Rule,
+        kind: Kind,
         shape: Shape,
         grad: Grad,
         clip_value: bool,
@@ -40,7 +40,7 @@ pub(crate) enum Kernel {
     },
     /// The measuring of an update of the same fields.
     Insight {
-        rule: Rule,
+        kind: Kind,
         shape: Shape,
         grad: Grad,
         clip_value: bool,
@@ -62,47 +62,78 @@ pub(crate) struct Shape {
     pub shifted: bool,
 }
 
-impl Kernel {
-    /// Every combination that can be built.
-    #[cfg(test)]
-    pub fn all() -> Vec<Kernel> {
+#[cfg(test)]
+impl Shape {
+    fn all() -> impl Iterator<Item = Self> {
         let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
-        let shapes = (0..16).map(|bits| Shape {
+        (0..16).map(move |bits| Self {
             loose: bit(bits, 0),
             table: bit(bits, 1),
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
+        })
+    }
+}
+
+#[cfg(test)]
+impl Kind {
+    /// All that can be: 64 for each rule that remembers something.
+    pub fn all() -> impl Iterator<Item = Self> {
+        use crate::{Format, Master, Precision, Rounding, StateFormat, variant::Rule};
+        let params = [Format::F32, Format::F16, Format::Bf16];
+        let grads = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1.0 }];
+        let roundings = [Rounding::Nearest, Rounding::Stochastic];
+        let precisions = [StateFormat::F32, StateFormat::Bf16].into_iter().flat_map(move |state| {
+            roundings.into_iter().flat_map(move |param_rounding| {
+                roundings.into_iter().flat_map(move |state_rounding| {
+                    [Master::None, Master::F32, Master::Remainder].map(|master| Precision {
+                        state,
+                        state_min_len: 0,
+                        state_rounding,
+                        param_rounding,
+                        master,
+                        seed: 0,
+                    })
+                })
+            })
         });
-        let mut all = vec![Kernel::Tick(false), Kernel::Tick(true), Kernel::InsightFinish];
-        for shape in shapes {
-            all.push(Kernel::Norm(shape));
-            for (rule, grad) in
-                Rule::ALL.into_iter().flat_map(|rule| [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| (rule, grad)))
-            {
-                all.extend((0..4).map(|bits| Kernel::Update {
-                    rule,
-                    shape,
-                    grad,
-                    clip_value: bit(bits, 0),
-                    squarable: bit(bits, 1),
-                }));
-                if shape.table && !shape.edges {
-                    all.extend((0..4).map(|bits| Kernel::Insight {
-                        rule,
-                        shape,
-                        grad,
-                        clip_value: bit(bits, 0),
-                        squarable: bit(bits, 1),
-                    }));
-                }
+        let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate().is_ok()).collect();
+        let mut all = Vec::new();
+        for (rule, param) in Rule::ALL.into_iter().flat_map(|rule| params.map(|param| (rule, param))) {
+            for (grad, precision) in grads.into_iter().flat_map(|grad| precisions.iter().map(move |p| (grad, p))) {
+                all.extend(Self::new("x", rule, param, grad, 1, precision).ok());
             }
         }
-        all
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter()
+    }
+}
+
+impl Kernel {
+    /// Every combination that can be built.
+    #[cfg(test)]
+    pub fn all() -> impl Iterator<Item = Kernel> {
+        let others = [Kernel::Tick(false), Kernel::Tick(true), Kernel::InsightFinish];
+        let norms = Shape::all().flat_map(|shape| Stored::ALL.map(|stored| Kernel::Norm(shape, stored)));
+        others.into_iter().chain(norms).chain(Kind::all().flat_map(Self::of))
+    }
+
+    /// Those that update or measure tensors of a kind.
+    #[cfg(test)]
+    pub fn of(kind: Kind) -> impl Iterator<Item = Kernel> {
+        let grads = Shape::all().flat_map(|shape| [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| (shape, grad)));
+        let all = grads.flat_map(|(shape, grad)| (0..4).map(move |bits| (shape, grad, bits & 1 == 1, bits & 2 == 2)));
+        all.flat_map(move |(shape, grad, clip_value, squarable)| {
+            let update = Kernel::Update { kind, shape, grad, clip_value, squarable };
+            let insight = Kernel::Insight { kind, shape, grad, clip_value, squarable };
+            std::iter::once(update).chain((shape.table && !shape.edges).then_some(insight))
+        })
     }
 
     pub fn entry_point(self) -> &'static str {
         match self {
-            Kernel::Norm(_) => "norm",
+            Kernel::Norm(..) => "norm",
             Kernel::Tick(_) => "tick",
             Kernel::Update { .. } => "update",
             Kernel::Insight { .. } => "insight",
@@ -114,7 +145,7 @@ impl Kernel {
     pub fn wgsl(self) -> String {
         let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\n");
         let mut parts = Vec::new();
-        if let Kernel::Norm(shape) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
+        if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
             head += &format!("const EDGES: bool = {};\n", shape.edges);
             parts.push(include_str!("../shaders/words.wgsl"));
             parts.push(include_str!("../shaders/launch.wgsl"));
@@ -122,10 +153,13 @@ impl Kernel {
             parts.push(if shape.table { many } else { one });
         }
         match self {
-            Kernel::Norm(shape) => {
+            Kernel::Norm(shape, stored) => {
                 head += &format!("const WORDS: u32 = {NORM_WORDS}u;\n");
-                head +=
-                    &Access { name: "grad", binding: 2, bound: Bound::Read, at: grad_at(shape), edges: false }.wgsl();
+                let (bound, at) = (Bound::Read, grad_at(shape));
+                head += &Access { name: "grad", binding: 2, bound, stored, at, edges: false }.wgsl();
+                if stored != Stored::F32 {
+                    parts.push(include_str!("../shaders/half.wgsl"));
+                }
                 parts.extend([include_str!("../shaders/partial.wgsl"), include_str!("../shaders/norm.wgsl")]);
             }
             Kernel::Tick(scheduled) => {
@@ -141,24 +175,29 @@ impl Kernel {
                     parts.push(include_str!("../shaders/constant.wgsl"));
                 }
             }
-            Kernel::Update { rule, shape, grad, clip_value, squarable }
-            | Kernel::Insight { rule, shape, grad, clip_value, squarable } => {
+            Kernel::Update { kind, shape, grad, clip_value, squarable }
+            | Kernel::Insight { kind, shape, grad, clip_value, squarable } => {
                 for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
                     head += &format!("const {name}: bool = {value};\n");
                 }
                 let bound = if grad == Grad::Read { Bound::Read } else { Bound::Write };
                 let Shape { edges, loose, .. } = shape;
-                head += &Access { name: "grad", binding: 2, bound, at: grad_at(shape), edges }.wgsl();
-                let leave = if grad == Grad::Zero { "store_grad(word, Word(0.0), mask);" } else { "" };
+                let (stored, at) = (kind.grad, grad_at(shape));
+                head += &Access { name: "grad", binding: 2, bound, stored, at, edges }.wgsl();
+                let zero = if stored.is_half() { "Bits(0u)" } else { "Word(0.0)" };
+                let leave = if grad == Grad::Zero { format!("store_grad(word, {zero}, mask);") } else { String::new() };
                 head += &format!("fn leave_grad(word: u32, mask: Mask) {{ {leave} }}\n");
                 let at = if loose { At::Element("4u*word") } else { At::Word("word") };
-                head += &Access { name: "param", binding: 1, bound: Bound::Write, at, edges }.wgsl();
-                for memory in rule.memories() {
-                    let (name, binding) = (memory.name(), memory.binding());
-                    head += &Access { name, binding, bound: Bound::Write, at: At::Word("word"), edges }.wgsl();
+                let (bound, stored) = (Bound::Write, kind.param);
+                head += &Access { name: "param", binding: 1, bound, stored, at, edges }.wgsl();
+                head += &state(&kind);
+                if kind.is_narrow() {
+                    parts.push(include_str!("../shaders/half.wgsl"));
                 }
-                head += &state(rule.memories());
-                parts.push(rule.wgsl());
+                if kind.has_noise() {
+                    parts.push(include_str!("../shaders/noise.wgsl"));
+                }
+                parts.push(kind.rule.wgsl());
                 let (one, many) =
                     (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
                 parts.push(if shape.table { many } else { one });
@@ -166,7 +205,7 @@ impl Kernel {
                 if let Kernel::Insight { .. } = self {
                     let (some, none) = (include_str!("../shaders/snr.wgsl"), include_str!("../shaders/no_snr.wgsl"));
                     parts.push(include_str!("../shaders/measured.wgsl"));
-                    parts.push(if rule.has_snr() { some } else { none });
+                    parts.push(if kind.rule.has_snr() { some } else { none });
                     parts.push(include_str!("../shaders/insight.wgsl"));
                 }
             }
@@ -188,15 +227,15 @@ impl Kernel {
     fn bindings(self) -> Vec<(u32, Bound)> {
         use Bound::{Read, Uniform, Write};
         let mut bindings = match self {
-            Kernel::Norm(_) => vec![(0, Uniform), (2, Read), (3, Write)],
+            Kernel::Norm(..) => vec![(0, Uniform), (2, Read), (3, Write)],
             Kernel::Tick(scheduled) => {
                 let schedules = [(5, Read), (6, Read)].into_iter().filter(|_| scheduled);
                 [(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)].into_iter().chain(schedules).collect()
             }
-            Kernel::Update { rule, grad, shape, .. } | Kernel::Insight { rule, grad, shape, .. } => {
+            Kernel::Update { kind, grad, shape, .. } | Kernel::Insight { kind, grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
                 let scalars = if shape.table { (5, Read) } else { (5, Uniform) };
-                let memories = rule.memories().iter().map(|memory| (memory.binding(), Write));
+                let memories = kind.memories().map(|memory| (memory.binding(), Write));
                 [(0, Uniform), (1, Write), (2, grad), scalars].into_iter().chain(memories).collect()
             }
             Kernel::InsightFinish => vec![(1, Read), (2, Read), (3, Write), (5, Read)],
@@ -204,7 +243,7 @@ impl Kernel {
         if let Kernel::Insight { .. } = self {
             bindings.push((8, Write));
         }
-        if let Kernel::Norm(shape) | Kernel::Update { shape, .. } = self
+        if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } = self
             && shape.table
         {
             bindings.push((7, Read));
@@ -270,17 +309,6 @@ fn grad_at(shape: Shape) -> At {
     }
 }
 
-/// Param and what the rule remembers, and how a word of all of them is loaded and stored.
-fn state(memories: &[Memory]) -> String {
-    let names: Vec<&str> = std::iter::once("param").chain(memories.iter().map(|memory| memory.name())).collect();
-    let each = |f: &dyn Fn(&str) -> String| names.iter().map(|name| f(name)).collect::<String>();
-    let mut wgsl = format!("struct State {{ {} }}\n", each(&|name| format!("{name}: Word, ")));
-    let loads = each(&|name| format!("load_{name}(word), "));
-    wgsl += &format!("fn load(word: u32) -> State {{ return State({loads}); }}\n");
-    let stores = each(&|name| format!("store_{name}(word, after.{name}, mask); "));
-    wgsl + &format!("fn store(word: u32, after: State, mask: Mask) {{ {stores} }}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use std::mem::offset_of;
@@ -302,20 +330,44 @@ mod tests {
     }
 
     /// No capability: what every WebGPU device must have.
+    fn validate(kernel: Kernel) {
+        let module = parsed(kernel);
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        validator.validate(&module).unwrap_or_else(|e| panic!("{kernel:?}: {e:?}"));
+        let entry = module.entry_points.iter().find(|e| e.name == kernel.entry_point());
+        assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(WORKGROUP as u32), "{kernel:?}");
+    }
+
+    /// Of the kinds that are not all f32, each with one of the kernels in turn.
     #[test]
-    fn every_kernel_is_valid_without_any_feature() {
-        for kernel in Kernel::all() {
-            let module = parsed(kernel);
-            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
-            validator.validate(&module).unwrap_or_else(|e| panic!("{kernel:?}: {e:?}"));
-            let entry = module.entry_points.iter().find(|e| e.name == kernel.entry_point());
-            assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(WORKGROUP as u32), "{kernel:?}");
+    fn kernels_are_valid_without_any_feature() {
+        let plain = |kernel: &Kernel| match kernel {
+            Kernel::Update { kind, .. } | Kernel::Insight { kind, .. } => !kind.is_narrow(),
+            _ => true,
+        };
+        Kernel::all().filter(plain).for_each(validate);
+        for (i, kind) in Kind::all().enumerate() {
+            Kernel::of(kind).skip(i % 29).step_by(29).for_each(validate);
         }
     }
 
     #[test]
-    fn seven_storage_buffers_are_enough() {
-        assert_eq!(Kernel::all().into_iter().map(Kernel::storage_buffers).max(), Some(7));
+    #[ignore = "ten minutes; run with `cargo test --release --lib every_kernel -- --ignored`"]
+    fn every_kernel_is_valid_without_any_feature() {
+        use rayon::prelude::*;
+        let all: Vec<Kernel> = Kernel::all().collect();
+        println!("{} kernels", all.len());
+        all.into_par_iter().for_each(validate);
+    }
+
+    #[test]
+    fn eight_storage_buffers_are_enough() {
+        let plain =
+            |kernel: &Kernel| !matches!(kernel, Kernel::Update { kind, .. } if kind.master != crate::Master::None);
+        let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
+        assert_eq!(Kernel::all().map(Kernel::storage_buffers).max(), Some(8));
+        let most = Kernel::all().filter(plain).filter(|kernel| !measures(kernel)).map(Kernel::storage_buffers).max();
+        assert_eq!(most, Some(7), "one is left for Metal, but with masters and probes");
     }
 
     /// Name and offset of each member of a WGSL struct, and the size that Rust must give it.
@@ -345,11 +397,11 @@ mod tests {
 
     #[test]
     fn structs_are_laid_out_as_in_wgsl() {
-        let update = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
+        let update = Kernel::all().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
         same_layout!(update, LaunchUniform as "Launch" {
-            word, begin, end, grad_shift, update_pieces, norm_pieces, partial, bad_bits
+            word, begin, end, grad_shift, update_pieces, norm_pieces, partial, bad_bits, grad_scale, salt
         });
-        same_layout!(update, Piece as "Piece" { word, begin, end, group });
+        same_layout!(update, Piece as "Piece" { word, begin, end, group, shift });
         same_layout!(update, Scalars as "Scalars" {
             do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, g_coef, v_coef, max_coef, eps,
             eps_root, keep, take, decay, limit, t, lr, snr

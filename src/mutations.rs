@@ -47,13 +47,15 @@ const MUTATIONS: &[Mutation] = &[
     ("word + launch.grad_shift", "word - launch.grad_shift"),
     ("own.word + index + WORKGROUP", "own.word + index"),
     // stores
-    ("store_m(word, after.m, mask);", "store_m(word, after.v, mask);"),
+    ("store_m(at, after.m, mask);", "store_m(at, after.v, mask);"),
     ("s.v_coef + s.eps);", "s.v_coef - s.eps);"),
     ("if mask.w { param[at]", "if mask.z { param[at]"),
     ("if mask.w { param[at + 3u]", "if mask.z { param[at + 3u]"),
     ("param[at + 1u], param[at + 2u]", "param[at + 2u], param[at + 1u]"),
     ("4u*word + launch.grad_shift", "4u*(word + launch.grad_shift)"),
-    ("v[at].y = x.y", "v[at].y = x.x"),
+    ("param[at].y = x.y", "param[at].y = x.x"),
+    ("let at = word + own.shift", "let at = word - own.shift"),
+    ("0u - launch.word)", "0u)"),
     ("if mask.x { grad[at]", "if mask.y { grad[at]"),
     ("store_grad(word, Word(0.0)", "store_grad(word, Word(1.0)"),
     // launch.wgsl and its two readers
@@ -184,7 +186,7 @@ fn difference_of_rates(gpu: &Gpu) -> Option<String> {
         adam.set_t(&gpu.queue, t);
         twin.set_t(t);
         gpu.step(&adam);
-        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot { param, grad }).collect();
+        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot::new(param, grad)).collect();
         let (got, want) = (gpu.report(&adam).groups, twin.step(&mut slots).unwrap().groups);
         if let Some(i) = (0..got.len()).find(|&i| got[i].lr.to_bits() != want[i].lr.to_bits()) {
             return Some(format!("t {}: rate {} for {}", got[i].t, got[i].lr, want[i].lr));
@@ -198,7 +200,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let adamw = Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() };
     let other = Config { lr: 0.02, maximize: true, eps: 1e-3, ..Config::default() };
     let l2 = Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() };
-    let all = Options { clip: Clip::GlobalNorm(0.01), guard: true, zero_grad: true };
+    let all = Options { clip: Clip::GlobalNorm(0.01), guard: true, zero_grad: true, ..Options::default() };
     let spot = |group, buffers, param, grad, len| Spot { group, buffers, param, grad, len };
     let two_buffers = Scene {
         params: vec![30_000, 100],
@@ -208,7 +210,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
         configs: vec![adamw],
         options: all,
     };
-    let value = Options { clip: Clip::Value(0.5), guard: false, zero_grad: false };
+    let value = Options { clip: Clip::Value(0.5), guard: false, zero_grad: false, ..Options::default() };
     for (scene, scale) in [
         (Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw, other], all), 1.0),
         (Scene::arena(&[12, 1004, 8], 4, &[adamw, other], all), 1e-30),

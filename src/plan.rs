@@ -5,8 +5,12 @@
 //! aligned with the params, or the last word is not all inside its buffer, the launch is **loose**: its words are loaded
 //! and stored element by element.
 
-use crate::Error;
-use crate::variant::Rule;
+use std::ops::Range;
+
+use crate::cpu::mixed;
+use crate::format::{Element, Stored};
+use crate::variant::{Memory, Rule};
+use crate::{Error, Master, Rounding, StateFormat};
 
 /// Invocations in a workgroup: 256 is what every WebGPU device allows.
 pub(crate) const WORKGROUP: u64 = 256;
@@ -14,22 +18,36 @@ pub(crate) const WORKGROUP: u64 = 256;
 pub(crate) const UPDATE_WORDS: u64 = 2;
 /// Words that one invocation of the norm kernel reads: measured, see `benches/NOTES.md`.
 pub(crate) const NORM_WORDS: u64 = 16;
-/// The widest gap between two tensors that is bridged: what aligning each tensor to 256 bytes leaves at most.
-const MAX_GAP: u64 = 64;
 /// Elements a word: what one load moves where the views allow it.
 pub(crate) const LANES: u64 = 4;
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
 /// below this many elements it goes in one loose launch instead.
 const SINGLE_LAUNCH: u64 = 16 * 1024;
-/// Bytes of an f32, the one format so far.
-const ELEMENT: u64 = 4;
+/// Bytes of a word of the state, at most: of f32.
+const STATE_WORD: u64 = 4 * LANES;
+
+/// What one kernel can do: the rule, and how all is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Kind {
+    pub rule: Rule,
+    pub param: Stored,
+    pub grad: Stored,
+    pub state: StateFormat,
+    pub master: Master,
+    /// Of the param, where it has 16 bits and no master.
+    pub rounding: Rounding,
+    /// Of the state, where it is not f32.
+    pub state_rounding: Rounding,
+}
 
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed {
     pub tensor: usize,
     pub group: u32,
-    pub rule: Rule,
+    pub kind: Kind,
+    /// What an integer of the grad stands for.
+    pub grad_scale: f32,
     pub param: Place,
     pub grad: Place,
     /// Elements.
@@ -76,9 +94,10 @@ pub(crate) struct Segment {
 }
 
 /// One dispatch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Launch {
-    pub rule: Rule,
+    pub kind: Kind,
+    pub grad_scale: f32,
     pub param: Window,
     pub grad: Window,
     /// Words are loaded and stored element by element.
@@ -98,6 +117,8 @@ pub(crate) struct Span {
     pub begin: u32,
     pub end: u32,
     pub group: u32,
+    /// What to add (modulo 2^32) to a word to get that of the state, which the spans have one behind the other.
+    pub shift: u32,
 }
 
 /// What one workgroup owns: those elements of `begin..end` that are in its words, of which `word` is the first. The layout
@@ -109,11 +130,67 @@ pub(crate) struct Piece {
     pub begin: u32,
     pub end: u32,
     pub group: u32,
+    pub shift: u32,
+}
+
+impl Span {
+    /// Its elements in the state.
+    pub fn of_state(&self) -> std::ops::Range<usize> {
+        let shift = self.shift.wrapping_mul(LANES as u32);
+        self.begin.wrapping_add(shift) as usize..self.end.wrapping_add(shift) as usize
+    }
+}
+
+impl Kind {
+    /// What is remembered: what the rule does, and what a param of 16 bits may have beside it.
+    pub fn memories(&self) -> impl Iterator<Item = Memory> + use<> {
+        let beside = match self.master {
+            Master::None => None,
+            Master::F32 => Some(Memory::Master),
+            Master::Remainder => Some(Memory::Remainder),
+        };
+        self.rule.memories().iter().copied().chain(beside)
+    }
+
+    /// How that is stored.
+    pub fn element(&self, memory: Memory) -> Element {
+        match (memory, self.state) {
+            (Memory::Master, _) => Element::F32,
+            (Memory::Remainder, _) => Element::I16,
+            (_, StateFormat::F32) => Element::F32,
+            (_, StateFormat::Bf16) => Element::Bf16,
+        }
+    }
+
+    /// Whether anything is not f32.
+    pub fn is_narrow(&self) -> bool {
+        (self.param, self.grad, self.state) != (Stored::F32, Stored::F32, StateFormat::F32)
+    }
+
+    /// Whether chance has a part in it.
+    pub fn has_noise(&self) -> bool {
+        [self.rounding, self.state_rounding].contains(&Rounding::Stochastic)
+    }
+}
+
+impl Placed {
+    /// Which elements of their buffers its first ones are.
+    fn start(&self) -> u64 {
+        self.param.offset / self.kind.param.bytes()
+    }
+
+    fn shift(&self) -> i64 {
+        (self.grad.offset / self.kind.grad.bytes()) as i64 - self.start() as i64
+    }
+
+    fn end(&self) -> u64 {
+        self.start() + self.len
+    }
 }
 
 impl Segment {
-    pub fn span(&self) -> Span {
-        Span { begin: self.begin, end: self.end, group: self.group }
+    fn span(&self) -> Span {
+        Span { begin: self.begin, end: self.end, group: self.group, shift: 0 }
     }
 
     /// Its tensor, and how many elements of it are here.
@@ -125,7 +202,30 @@ impl Segment {
 impl Launch {
     /// The spans of the update kernel: neighbours of one group are one.
     pub fn update_spans(&self) -> Vec<Span> {
-        self.spans(|a, b| a.group == b.group)
+        // Where the state is narrow, no two tensors share its words: they can then be copied by themselves.
+        let joins = self.kind.state == StateFormat::F32 && self.kind.master != Master::Remainder;
+        let mut spans = self.spans(|a, b| joins && a.group == b.group);
+        let mut state = 0_u32;
+        for span in &mut spans {
+            let words = words_of(span.begin, span.end);
+            span.shift = state.wrapping_sub(words.start);
+            state += words.len() as u32;
+        }
+        spans
+    }
+
+    /// Words of the state: those of the spans, each span's whole and its own.
+    pub fn state_words(&self) -> u32 {
+        self.update_spans().last().map_or(0, |span| words_of(span.begin, span.end).end.wrapping_add(span.shift))
+    }
+
+    /// The update's span of each segment.
+    pub fn spans_of_segments(&self) -> impl Iterator<Item = (&Segment, Span)> {
+        let spans = self.update_spans();
+        self.segments.iter().map(move |segment| {
+            let span = spans[spans.partition_point(|span| span.end <= segment.begin)];
+            (segment, Span { begin: segment.begin, end: segment.end, ..span })
+        })
     }
 
     /// The spans of the norm kernel: neighbours are one, whatever the group.
@@ -147,25 +247,32 @@ impl Launch {
     /// Each span cut into what a workgroup owns, at so many words an invocation.
     pub fn pieces(&self, spans: &[Span], words: u64) -> Vec<Piece> {
         let pieces = spans.iter().flat_map(|span| {
-            let Span { begin, end, group } = *span;
-            self.words_of(span).step_by((WORKGROUP * words) as usize).map(move |word| Piece { word, begin, end, group })
+            let Span { begin, end, group, shift } = *span;
+            let firsts = words_of(begin, end).step_by((WORKGROUP * words) as usize);
+            firsts.map(move |word| Piece { word, begin, end, group, shift })
         });
         pieces.collect()
     }
 
-    /// How many that are.
-    pub fn workgroups(&self, spans: &[Span], words: u64) -> u64 {
-        spans.iter().map(|span| (self.words_of(span).len() as u64).div_ceil(WORKGROUP * words)).sum()
+    /// What its noise begins with.
+    pub fn salt(&self, number: usize, seed: u32) -> u32 {
+        mixed(seed ^ mixed(number as u32))
     }
 
-    fn words_of(&self, span: &Span) -> std::ops::Range<u32> {
-        span.begin / LANES as u32..span.end.div_ceil(LANES as u32)
+    /// How many that are.
+    pub fn workgroups(&self, spans: &[Span], words: u64) -> u64 {
+        spans.iter().map(|span| (words_of(span.begin, span.end).len() as u64).div_ceil(WORKGROUP * words)).sum()
     }
 
     /// Whether a span begins or ends within a word.
     pub fn edges(&self, spans: &[Span]) -> bool {
         spans.iter().any(|s| !s.begin.is_multiple_of(LANES as u32) || !s.end.is_multiple_of(LANES as u32))
     }
+}
+
+/// The words of which some element is in `begin..end`.
+fn words_of(begin: u32, end: u32) -> std::ops::Range<u32> {
+    begin / LANES as u32..end.div_ceil(LANES as u32)
 }
 
 /// The dispatch's dimensions for that many workgroups; the product may be larger, and the kernel returns early there.
@@ -175,27 +282,28 @@ pub(crate) fn dimensions(workgroups: u64, limits: &Limits) -> [u32; 3] {
 }
 
 /// Plans all launches. The tensors must not overlap.
-pub(crate) fn plan(placeds: &[Placed], limits: &Limits) -> Result<Vec<Launch>, Error> {
+pub(crate) fn plan(placeds: &[Placed], zero_grad: bool, limits: &Limits) -> Result<Vec<Launch>, Error> {
     // Two blocks: one that the views' offsets may waste, one to make progress in.
     if limits.binding < 2 * limits.align {
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
-    Ok(merge(placeds).iter().flat_map(|run| cut(run, limits)).collect())
+    let launches = merge(placeds).into_iter().flat_map(|run| cut(&run, limits));
+    Ok(launches.flat_map(|launch| part(launch, zero_grad)).collect())
 }
 
-/// Neighbours: the same rule, the same two buffers, the same distance between param and grad, and next to each other in both.
+/// What can be one launch: the same kind, the same two buffers, the same distance between param and grad. Where a launch has
+/// gaps, nothing is lost, since the state has none.
 fn merge(placeds: &[Placed]) -> Vec<Vec<Placed>> {
+    let key = |p: &Placed| (p.kind, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
     let mut sorted = placeds.to_vec();
-    let shift = |p: &Placed| p.grad.offset as i64 - p.param.offset as i64;
-    sorted.sort_by_key(|p| (p.rule, p.param.buffer, p.grad.buffer, shift(p), p.param.offset));
+    sorted.sort_by_key(|p| (key(p), p.param.offset));
     let mut runs: Vec<Vec<Placed>> = Vec::new();
     for placed in sorted {
         let joins = |last: &Placed| {
             // Where param and grad share a buffer, what lies between two params may be a grad.
-            let gap = if placed.param.buffer == placed.grad.buffer { 0 } else { MAX_GAP * ELEMENT };
-            let key = |p: &Placed| (p.rule, p.param.buffer, p.grad.buffer, shift(p));
-            key(last) == key(&placed) && placed.param.offset - (last.param.offset + last.len * ELEMENT) <= gap
+            let apart = placed.param.buffer == placed.grad.buffer && placed.start() != last.end();
+            key(last) == key(&placed) && !apart
         };
         match runs.last_mut() {
             Some(run) if run.last().is_some_and(joins) => run.push(placed),
@@ -205,35 +313,72 @@ fn merge(placeds: &[Placed]) -> Vec<Vec<Placed>> {
     runs
 }
 
+/// One of the two buffers of a run: how large its elements are, and how many of them lie in a block and in a binding.
+struct Side {
+    buffer: usize,
+    bytes: u64,
+    align: u64,
+    window: u64,
+    /// Elements up to the last that is in a whole word.
+    whole: u64,
+}
+
+impl Side {
+    fn new(place: &Place, bytes: u64, limits: &Limits) -> Self {
+        let align = limits.align.max(16) / bytes;
+        let window = limits.binding / bytes / align * align;
+        Self { buffer: place.buffer, bytes, align, window, whole: place.size / (LANES * bytes) * LANES }
+    }
+
+    /// The window for elements `first..last`, and which element it begins with.
+    fn window(&self, first: u64, last: u64) -> (u64, Window) {
+        let origin = first / self.align * self.align;
+        // A binding is a multiple of 4 bytes.
+        let bytes = ((last - origin) * self.bytes).next_multiple_of(4);
+        (origin, Window { buffer: self.buffer, offset: origin * self.bytes, bytes })
+    }
+}
+
 /// Cuts a run so that each part fits in the bindings and in one dispatch. Positions here are elements of the param buffer.
 fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Vec::new() };
-    let shift = (first.grad.offset as i64 - first.param.offset as i64) / ELEMENT as i64;
-    let grad = |position: u64| (position as i64 + shift) as u64;
-    let align = limits.align.max(16) / ELEMENT;
-    let window = limits.binding / ELEMENT / align * align;
+    let param = Side::new(&first.param, first.kind.param.bytes(), limits);
+    let grad = Side::new(&first.grad, first.kind.grad.bytes(), limits);
+    let shift = first.shift();
+    let shifted = |position: u64| (position as i64 + shift) as u64;
     let aligned = shift % LANES as i64 == 0;
+    let state_words = limits.binding / STATE_WORD;
     // Each part of a tensor begins a workgroup: half of the workgroups for those, half for the words.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
     let dispatch = workgroups.saturating_mul(WORKGROUP * UPDATE_WORDS);
 
     let mut launches = Vec::new();
-    let (mut begin, all) = (first.param.offset / ELEMENT, last.param.offset / ELEMENT + last.len);
+    let (mut begin, all) = (first.start(), last.end());
     while begin < all {
-        let by_param = begin / align * align + window;
-        let by_grad = begin + (window - grad(begin) % align);
-        let by_dispatch = (begin / align * align).saturating_add(dispatch);
-        let behind = run.partition_point(|placed| placed.param.offset / ELEMENT + placed.len <= begin);
-        let by_tensors = run.get(behind + workgroups as usize).map_or(all, |placed| placed.param.offset / ELEMENT);
-        let mut end = all.min(by_param).min(by_grad).min(by_dispatch);
+        let by_param = begin / param.align * param.align + param.window;
+        let by_grad = begin + (grad.window - shifted(begin) % grad.align);
+        let by_state = (begin / LANES + state_words) * LANES;
+        let by_dispatch = (begin / param.align * param.align).saturating_add(dispatch);
+        let behind = run.partition_point(|placed| placed.end() <= begin);
+        let by_tensors = run.get(behind + workgroups as usize).map_or(all, Placed::start);
+        let mut end = all.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
         if end < all {
             // The next part begins on a block of the param buffer: its words are then aligned as this one's.
             // That is past `begin`, since a window holds two blocks.
-            end = end / align * align;
+            end = end / param.align * param.align;
         }
         end = end.min(by_tensors);
+        // Of a word that two spans share the state has two.
+        let mut words = 0;
+        for placed in run[behind..].iter().take_while(|placed| placed.start() < end) {
+            words += placed.end().min(end).div_ceil(LANES) - placed.start().max(begin) / LANES;
+            if words > state_words && placed.start() > begin {
+                end = placed.start();
+                break;
+            }
+        }
         // The last word must be inside both buffers to be loaded whole.
-        let whole = (first.param.size / 16 * 4).min(((first.grad.size / 16 * 4) as i64 - shift).max(0) as u64);
+        let whole = param.whole.min((grad.whole as i64 - shift).max(0) as u64);
         if aligned && end.next_multiple_of(LANES) <= whole {
             launches.push((begin, end, false));
         } else if !aligned || end - begin < SINGLE_LAUNCH {
@@ -244,36 +389,33 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
         }
         begin = end;
     }
-    let launches = launches.into_iter().map(|(begin, end, loose)| launch(run, begin, end, loose, shift, align));
+    let launches = launches.into_iter().map(|(begin, end, loose)| launch(run, &param, &grad, begin..end, loose));
     // A part may have come to lie in a gap altogether.
     launches.filter(|launch| !launch.segments.is_empty()).collect()
 }
 
-/// The launch for elements `begin..end` of the param buffer.
-fn launch(run: &[Placed], begin: u64, end: u64, loose: bool, shift: i64, align: u64) -> Launch {
+/// The launch for those elements of the param buffer.
+fn launch(run: &[Placed], param: &Side, grad: &Side, elements: Range<u64>, loose: bool) -> Launch {
+    let Range { start: begin, end } = elements;
     // Whole words, where they are loaded whole.
     let (first, last) = if loose { (begin, end) } else { (begin / LANES * LANES, end.next_multiple_of(LANES)) };
-    let window = |buffer: usize, first: u64, last: u64| {
-        let origin = first / align * align;
-        (origin, Window { buffer, offset: origin * ELEMENT, bytes: (last - origin) * ELEMENT })
-    };
-    let shifted = |position: u64| (position as i64 + shift) as u64;
-    let (origin, param) = window(run[0].param.buffer, first, last);
-    let (grad_origin, grad) = window(run[0].grad.buffer, shifted(first), shifted(last));
-    let grad_shift = shift + origin as i64 - grad_origin as i64;
+    let shifted = |position: u64| (position as i64 + run[0].shift()) as u64;
+    let (origin, param) = param.window(first, last);
+    let (grad_origin, grad) = grad.window(shifted(first), shifted(last));
+    let grad_shift = run[0].shift() + origin as i64 - grad_origin as i64;
     let segments = run.iter().filter_map(|placed| {
-        let start = placed.param.offset / ELEMENT;
-        let (from, to) = (start.max(begin), (start + placed.len).min(end));
+        let (from, to) = (placed.start().max(begin), placed.end().min(end));
         (from < to).then(|| Segment {
             begin: (from - origin) as u32,
             end: (to - origin) as u32,
             group: placed.group,
             tensor: placed.tensor,
-            first: from - start,
+            first: from - placed.start(),
         })
     });
     Launch {
-        rule: run[0].rule,
+        kind: run[0].kind,
+        grad_scale: run[0].grad_scale,
         param,
         grad,
         loose,
@@ -283,32 +425,73 @@ fn launch(run: &[Placed], begin: u64, end: u64, loose: bool, shift: i64, align: 
     }
 }
 
+/// Two launches of one, where two spans share 32 bits of what is written: no two invocations of one dispatch may write them.
+fn part(launch: Launch, zero_grad: bool) -> Vec<Launch> {
+    if !(launch.kind.param.is_half() || zero_grad && launch.kind.grad.is_half()) {
+        return vec![launch];
+    }
+    let mut later: Vec<Range<u32>> = Vec::new();
+    let mut last = (0, false);
+    for span in launch.update_spans() {
+        let shares = span.begin == last.0 && span.begin % 2 == 1 && !last.1;
+        if shares {
+            later.push(span.begin..span.end);
+        }
+        last = (span.end, shares);
+    }
+    if later.is_empty() {
+        return vec![launch];
+    }
+    let is_later = |segment: &Segment| later.iter().any(|span| span.contains(&segment.begin));
+    let (later, sooner) = launch.segments.iter().partition(|segment| is_later(segment));
+    [sooner, later].map(|segments| Launch { segments, ..launch.clone() }).into()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Format, Precision};
+
+    fn kind(param: Format, grad: Format, state: StateFormat) -> Kind {
+        let precision = Precision { state, state_min_len: 0, ..Precision::default() };
+        Kind::new("x", Rule::Adam, param, grad, 1, &precision).unwrap()
+    }
 
     /// Tensors of these lengths, one behind the other with these gaps, in one buffer of params and one of grads.
-    fn place(tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<Placed> {
+    fn place(kind: Kind, tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<Placed> {
         let mut at = 0;
         let mut placed = Vec::new();
         for (tensor, (len, gap, group)) in tensors.iter().enumerate() {
-            let place = |buffer, begin| Place { buffer, offset: (begin + at) * ELEMENT, size: 0 };
+            let place =
+                |buffer, begin, stored: Stored| Place { buffer, offset: (begin + at) * stored.bytes(), size: 0 };
             placed.push(Placed {
                 tensor,
                 group: *group,
-                rule: Rule::Adam,
-                param: place(0, param),
-                grad: place(1, grad),
+                kind,
+                grad_scale: 1.0,
+                param: place(0, param, kind.param),
+                grad: place(1, grad, kind.grad),
                 len: *len,
             });
             at += len + gap;
         }
         for p in &mut placed {
-            (p.param.size, p.grad.size) = ((param + at + slack) * ELEMENT, (grad + at + slack) * ELEMENT);
+            let size = |begin: u64, stored: Stored| ((begin + at + slack) * stored.bytes()).next_multiple_of(4);
+            (p.param.size, p.grad.size) = (size(param, kind.param), size(grad, kind.grad));
         }
         placed
+    }
+
+    fn plain() -> Kind {
+        kind(Format::F32, Format::F32, StateFormat::F32)
+    }
+
+    fn kinds() -> impl Strategy<Value = Kind> {
+        let formats = || prop_oneof![Just(Format::F32), Just(Format::F16), Just(Format::Bf16)];
+        (formats(), formats(), prop_oneof![Just(StateFormat::F32), Just(StateFormat::Bf16)])
+            .prop_map(|(param, grad, state)| kind(param, grad, state))
     }
 
     fn tensors() -> impl Strategy<Value = Vec<(u64, u64, u32)>> {
@@ -324,10 +507,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_element_is_in_one_launch_and_all_limits_are_kept(
-            tensors in tensors(), param in 0..130_u64, grad in 0..130_u64, slack in 0..9_u64, limits in limits(),
+            kind in kinds(), tensors in tensors(), param in 0..130_u64, grad in 0..130_u64, slack in 0..9_u64,
+            limits in limits(),
         ) {
-            let placed = place(&tensors, param, grad, slack);
-            let launches = plan(&placed, &limits).unwrap();
+            let placed = place(kind, &tensors, param, grad, slack);
+            let launches = plan(&placed, false, &limits).unwrap();
+            let (of_param, of_grad) = (kind.param.bytes(), kind.grad.bytes());
             let mut seen: Vec<Vec<u32>> = tensors.iter().map(|t| vec![0; t.0 as usize]).collect();
             for launch in &launches {
                 let first = &placed[launch.segments[0].tensor];
@@ -336,7 +521,7 @@ mod tests {
                     prop_assert!(window.bytes <= limits.binding, "within the binding limit");
                     prop_assert!(window.offset + window.bytes <= size, "within the buffer");
                 }
-                prop_assert!(u64::from(launch.words) * LANES * ELEMENT <= limits.binding, "the moments too");
+                prop_assert!(u64::from(launch.state_words()) * STATE_WORD <= limits.binding, "the moments too");
                 for (spans, words) in [(launch.update_spans(), UPDATE_WORDS), (launch.norm_spans(), NORM_WORDS)] {
                     let pieces = launch.pieces(&spans, words);
                     prop_assert_eq!(pieces.len() as u64, launch.workgroups(&spans, words));
@@ -350,33 +535,40 @@ mod tests {
                         let of_tensor = segment.first + i as u64;
                         seen[segment.tensor][of_tensor as usize] += 1;
                         // Where the kernel finds it, in both buffers.
-                        let in_param = launch.param.offset / ELEMENT + u64::from(element);
-                        prop_assert_eq!(in_param, placed.param.offset / ELEMENT + of_tensor);
+                        let in_param = launch.param.offset / of_param + u64::from(element);
+                        prop_assert_eq!(in_param, placed.param.offset / of_param + of_tensor);
                         let element = u64::from(element);
                         let shifted = |x: u64| u64::from((x as u32).wrapping_add(launch.grad_shift));
                         let in_window =
                             if launch.loose { shifted(element) } else { shifted(element / LANES) * LANES + element % LANES };
-                        let in_grad = launch.grad.offset / ELEMENT + in_window;
-                        prop_assert_eq!(in_grad, placed.grad.offset / ELEMENT + of_tensor);
+                        let in_grad = launch.grad.offset / of_grad + in_window;
+                        prop_assert_eq!(in_grad, placed.grad.offset / of_grad + of_tensor);
                         prop_assert!(element < u64::from(launch.words) * LANES);
                     }
                 }
             }
             prop_assert!(seen.iter().flatten().all(|count| *count == 1));
+            for launch in launches.iter().filter(|launch| launch.kind.param.is_half()) {
+                for pair in launch.update_spans().windows(2) {
+                    // A span of one tensor's neighbours is one workgroup's only where they are of one group.
+                    let (last, first) = ((pair[0].end - 1) / 2, pair[1].begin / 2);
+                    prop_assert!(last < first, "no 32 bits are of two spans");
+                }
+            }
         }
     }
 
     #[test]
     fn neighbours_are_one_launch_and_strangers_are_not() {
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        let count = |placed: &[Placed]| plan(placed, &limits).unwrap().len();
+        let count = |placed: &[Placed]| plan(placed, false, &limits).unwrap().len();
         let thousand: Vec<_> = (0..1000).map(|i| (1000, 0, i % 2)).collect();
-        assert_eq!(count(&place(&thousand, 0, 0, 0)), 1);
-        // Aligned to 256 bytes: bridged. A wider gap is not.
-        assert_eq!(count(&place(&[(1, 63, 0), (4, 0, 0)], 0, 0, 0)), 1);
-        assert_eq!(count(&place(&[(4, 65, 0), (4, 0, 0)], 0, 0, 0)), 2);
+        assert_eq!(count(&place(plain(), &thousand, 0, 0, 0)), 1);
+        // Gaps are bridged.
+        assert_eq!(count(&place(plain(), &[(1, 63, 0), (4, 0, 0)], 0, 0, 0)), 1);
+        assert_eq!(count(&place(plain(), &[(4, 6500, 0), (4, 0, 0)], 0, 0, 0)), 1);
         // Another buffer, or another distance between param and grad.
-        let mut apart = place(&[(4, 0, 0), (4, 0, 0)], 0, 0, 8);
+        let mut apart = place(plain(), &[(4, 0, 0), (4, 0, 0)], 0, 0, 8);
         apart[1].grad.offset += 16;
         assert_eq!(count(&apart), 2);
         apart[1].grad.offset -= 16;
@@ -387,7 +579,7 @@ mod tests {
     #[test]
     fn a_tensor_above_128_mib_is_cut_in_two() {
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        let launches = plan(&place(&[(40 << 20, 0, 0)], 0, 0, 0), &limits).unwrap();
+        let launches = plan(&place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0), false, &limits).unwrap();
         assert_eq!(
             launches.iter().map(|l| (l.loose, l.words)).collect::<Vec<_>>(),
             [(false, 8 << 20), (false, 2 << 20)]

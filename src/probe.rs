@@ -86,9 +86,9 @@ impl Probe {
         let mut workgroups = Vec::new();
         for (launch, to) in shared.launches.iter().zip(uniforms.chunks_exact_mut(UNIFORM_STRIDE as usize)) {
             let begin = records.len();
-            for segment in &launch.segments {
+            for (segment, span) in launch.spans_of_segments() {
                 let first = records.len() as u32;
-                let pieces = launch.pieces(&[segment.span()], INSIGHT_WORDS);
+                let pieces = launch.pieces(&[span], INSIGHT_WORDS);
                 let record = |piece| Record { piece, measured: Measured::zeroed(), bins: [0; BINS] };
                 records.extend(pieces.into_iter().map(record));
                 runs.push(Run { first, end: records.len() as u32, group: segment.group });
@@ -96,6 +96,7 @@ impl Probe {
             let pieces = records.len() - begin;
             let uniform = LaunchUniform {
                 grad_shift: launch.grad_shift,
+                grad_scale: launch.grad_scale,
                 norm_pieces: pieces as u32,
                 partial: begin as u32,
                 ..LaunchUniform::default()
@@ -119,7 +120,7 @@ impl Probe {
             mapped_at_creation: false,
         });
 
-        let (_, buffers) = tensor::place(&adam.roster.groups)?;
+        let (_, buffers) = tensor::place(&adam.roster.groups, &shared.options)?;
         let (limits, mut pipelines) = (limits(device), HashMap::new());
         let mut dispatch = |kernel, workgroups, bindings: &[_]| {
             dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
@@ -134,7 +135,7 @@ impl Probe {
                 [(1, launch.param), (2, launch.grad)]
                     .map(|(binding, window)| (binding, part(&buffers[window.buffer], window.offset, window.bytes))),
             );
-            let memories = launch.rule.memories().iter().zip(state);
+            let memories = launch.kind.memories().zip(state);
             bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
             dispatches.push(dispatch(kernel(launch), workgroups, &bindings));
         }
@@ -204,9 +205,9 @@ impl Probe {
 
 /// The kernel that measures what that one updates.
 fn measuring(update: Kernel) -> Kernel {
-    let Kernel::Update { rule, shape, grad, clip_value, squarable } = update else { return update };
+    let Kernel::Update { kind, shape, grad, clip_value, squarable } = update else { return update };
     // What a workgroup owns is in its record, and nothing is stored.
-    Kernel::Insight { rule, shape: Shape { table: true, edges: false, ..shape }, grad, clip_value, squarable }
+    Kernel::Insight { kind, shape: Shape { table: true, edges: false, ..shape }, grad, clip_value, squarable }
 }
 
 /// That the device has as many storage buffers, as large ones, and as many workgroups in two dimensions.

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use bytemuck::{bytes_of, cast_slice};
 
 use crate::clock::{Powers, Settings};
+use crate::format::Element;
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Format, Options, Schedule};
+use crate::{Config, Error, Options, Schedule};
 
 /// The whole state of an optimizer, on the GPU or on the CPU: what one has read, the other can load.
 ///
@@ -76,7 +77,7 @@ pub struct MemoryState {
     /// What it is.
     pub memory: Memory,
     /// How its elements are stored.
-    pub format: Format,
+    pub format: Element,
     /// The elements, each with its low byte first.
     pub bytes: Vec<u8>,
 }
@@ -122,15 +123,16 @@ impl TensorState {
 }
 
 impl MemoryState {
-    pub(crate) fn f32(memory: Memory, values: &[f32]) -> Self {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self { memory, format: Format::F32, bytes }
+    pub(crate) fn halves(&self) -> impl Iterator<Item = u16> {
+        self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
     /// The elements as numbers.
     pub fn values(&self) -> Vec<f32> {
         match self.format {
-            Format::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            Element::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            Element::Bf16 => self.halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
+            Element::I16 => self.halves().map(|half| f32::from(half as i16)).collect(),
         }
     }
 }
@@ -142,7 +144,7 @@ pub(crate) struct Outline {
     pub clock: usize,
     pub len: u64,
     /// What is remembered of it, in which format and in how many bytes.
-    pub memories: Vec<(Memory, Format, u64)>,
+    pub memories: Vec<(Memory, Element, u64)>,
 }
 
 impl Outline {
@@ -247,7 +249,7 @@ impl TensorState {
         };
         differs("its length", self.len.to_string(), outline.len.to_string())?;
         differs("its group", group.to_string(), need.to_string())?;
-        let list = |memories: &mut dyn Iterator<Item = (Memory, Format, u64)>| {
+        let list = |memories: &mut dyn Iterator<Item = (Memory, Element, u64)>| {
             let each =
                 memories.map(|(memory, format, bytes)| format!("{} as {format:?} in {bytes} bytes", memory.name()));
             format!("[{}]", each.collect::<Vec<_>>().join(", "))

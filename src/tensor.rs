@@ -4,26 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use wgpu::{Buffer, BufferUsages};
 
-use crate::plan::{Place, Placed};
-use crate::{Config, Error, Schedule};
-
-/// How the elements of a [`View`] are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// 32-bit IEEE floats.
-    #[default]
-    F32,
-}
-
-impl Format {
-    /// Bytes an element.
-    pub const fn bytes(self) -> u64 {
-        match self {
-            Format::F32 => 4,
-        }
-    }
-}
+use crate::format::Stored;
+use crate::plan::{Kind, Place, Placed};
+use crate::variant::Rule;
+use crate::{Config, Error, Format, Master, Options, Precision, Rounding, Schedule, StateFormat};
 
 /// A range of one of the caller's buffers. Cloning it clones wgpu's handle, not the data.
 #[derive(Clone, Debug)]
@@ -41,7 +25,12 @@ pub struct View {
 impl View {
     /// All of `buffer`, as 32-bit floats. (A buffer's size is a multiple of 4, or wgpu refuses to bind it.)
     pub fn f32(buffer: &Buffer) -> Self {
-        Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / 4, format: Format::F32 }
+        Self::new(buffer, Format::F32)
+    }
+
+    /// All of `buffer`, in that format.
+    pub fn new(buffer: &Buffer, format: Format) -> Self {
+        Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / format.bytes(), format }
     }
 
     /// `len` elements of this view, from its element `first` on.
@@ -109,7 +98,7 @@ impl Group {
 
 /// Checks all views of all groups and says where they are, each buffer by its place in the returned list.
 #[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
-pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Placed>, Vec<Buffer>), Error> {
+pub(crate) fn place(groups: &[Group], options: &Options) -> Result<(Vec<Placed>, Vec<Buffer>), Error> {
     let mut placed = Vec::new();
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut numbers = HashMap::new();
@@ -132,20 +121,55 @@ pub(crate) fn place(groups: &[Group]) -> Result<(Vec<Placed>, Vec<Buffer>), Erro
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
-        placed.push(Placed {
-            tensor: placed.len(),
-            group: group as u32,
-            rule: groups[group].config.variant.rule(),
-            param,
-            grad,
-            len: tensor.param.len,
-        });
+        let kind = kind(tensor, groups[group].config.variant.rule(), options)?;
+        let (group, grad_scale) = (group as u32, tensor.grad.format.scale());
+        placed.push(Placed { tensor: placed.len(), group, kind, grad_scale, param, grad, len: tensor.param.len });
     }
     if placed.is_empty() {
         return Err(Error::NoTensors);
     }
     check_overlap(groups, &placed)?;
     Ok((placed, buffers))
+}
+
+/// How a tensor is stored, if that can be.
+fn kind(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Kind, Error> {
+    let (param, grad, len) = (tensor.param.format, tensor.grad.format, tensor.param.len);
+    let kind = Kind::new(&tensor.name, rule, param, grad, len, &options.precision)?;
+    let elements = |view: &View| view.offset / view.format.bytes();
+    if options.zero_grad && kind.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
+        let reason = "to zero gradients of 16 bits, param and grad must begin at the same element modulo 4";
+        return Err(Error::Storage { tensor: tensor.name.clone(), reason });
+    }
+    Ok(kind)
+}
+
+impl Kind {
+    pub fn new(
+        tensor: &str,
+        rule: Rule,
+        param: Format,
+        grad: Format,
+        len: u64,
+        precision: &Precision,
+    ) -> Result<Self, Error> {
+        let refused = |reason| Err(Error::Storage { tensor: tensor.to_owned(), reason });
+        let (param, scale, grad) = (param.stored(), grad.scale(), grad.stored());
+        if param == Stored::I32 {
+            return refused("a param cannot be stored as integers: only a grad can");
+        }
+        if !(scale > 0.0 && scale.is_finite()) {
+            return refused("the scale of a grad of integers must be finite and above 0");
+        }
+        let master = if param.is_half() { precision.master } else { Master::None };
+        if master == Master::Remainder && param != Stored::Bf16 {
+            return refused("a param of f16 has no remainder of 16 bits that makes it an f32: only one of bf16 has");
+        }
+        let rounding = if param.is_half() { precision.param_rounding } else { Rounding::Nearest };
+        let state = if rule.memories().is_empty() { StateFormat::F32 } else { precision.state_of(len) };
+        let state_rounding = if state == StateFormat::F32 { Rounding::Nearest } else { precision.state_rounding };
+        Ok(Self { rule, param, grad, state, master, rounding, state_rounding })
+    }
 }
 
 fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
@@ -176,8 +200,13 @@ fn check_overlap(groups: &[Group], placed: &[Placed]) -> Result<(), Error> {
     let names: Vec<&str> = groups.iter().flat_map(|g| &g.tensors).map(|t| t.name.as_str()).collect();
     let mut views: Vec<_> = placed
         .iter()
-        .flat_map(|p| [(p.param, p.len, p.tensor, "param"), (p.grad, p.len, p.tensor, "grad")])
-        .map(|(place, len, tensor, which)| (place.buffer, place.offset, place.offset + 4 * len, tensor, which))
+        .flat_map(|p| {
+            [
+                (p.param, p.len * p.kind.param.bytes(), p.tensor, "param"),
+                (p.grad, p.len * p.kind.grad.bytes(), p.tensor, "grad"),
+            ]
+        })
+        .map(|(place, bytes, tensor, which)| (place.buffer, place.offset, place.offset + bytes, tensor, which))
         .collect();
     views.sort_unstable();
     for pair in views.windows(2) {

@@ -110,10 +110,14 @@ pub enum Memory {
     V,
     /// AMSGrad's largest second moment so far.
     VMax,
+    /// The f32 of which a 16-bit parameter is the rounding: see [`Master::F32`](crate::Master::F32).
+    Master,
+    /// What a bf16 parameter lacks to an f32: see [`Master::Remainder`](crate::Master::Remainder).
+    Remainder,
 }
 
 impl Memory {
-    pub(crate) const ALL: [Self; 3] = [Self::M, Self::V, Self::VMax];
+    pub(crate) const ALL: [Self; 5] = [Self::M, Self::V, Self::VMax, Self::Master, Self::Remainder];
 
     /// Its name here and in WGSL.
     pub fn name(self) -> &'static str {
@@ -121,6 +125,8 @@ impl Memory {
             Self::M => "m",
             Self::V => "v",
             Self::VMax => "v_max",
+            Self::Master => "master",
+            Self::Remainder => "remainder",
         }
     }
 
@@ -129,6 +135,7 @@ impl Memory {
             Self::M => 3,
             Self::V => 4,
             Self::VMax => 6,
+            Self::Master | Self::Remainder => 9,
         }
     }
 }

@@ -23,11 +23,8 @@ fn state(steps: usize) -> State {
         let g = (step as f32 * 0.7).sin() * 1e-3;
         let (mut ga, mut gb, mut gc) = ([g, -g, 0.0, 1e-42, -0.0], [g * g], [f32::MAX, g, -1e19]);
         gc[0] = 1e19;
-        let mut slots = [
-            cpu::Slot { param: &mut a, grad: &mut ga },
-            cpu::Slot { param: &mut b, grad: &mut gb },
-            cpu::Slot { param: &mut c, grad: &mut gc },
-        ];
+        let mut slots =
+            [cpu::Slot::new(&mut a, &mut ga), cpu::Slot::new(&mut b, &mut gb), cpu::Slot::new(&mut c, &mut gc)];
         adam.step(&mut slots).unwrap();
     }
     adam.state()

@@ -12,11 +12,15 @@ use wgpu_adam::{
 const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
 
 fn guarded() -> Options {
-    Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0) }
+    Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() }
 }
 
 fn all_options() -> [Options; 3] {
-    [Options::default(), guarded(), Options { clip: Clip::Value(0.5), guard: false, zero_grad: false }]
+    [
+        Options::default(),
+        guarded(),
+        Options { clip: Clip::Value(0.5), guard: false, zero_grad: false, ..Options::default() },
+    ]
 }
 
 /// Some steps, then two measured ones: both sides must have found the same, and moved the same bits as ever.

@@ -59,7 +59,12 @@ fn config() -> impl Strategy<Value = Config> {
 
 fn options() -> impl Strategy<Value = Options> {
     let clip = prop_oneof![Just(Clip::None), Just(Clip::GlobalNorm(1.0)), Just(Clip::Value(0.5))];
-    (clip, any::<bool>(), any::<bool>()).prop_map(|(clip, guard, zero_grad)| Options { clip, guard, zero_grad })
+    (clip, any::<bool>(), any::<bool>()).prop_map(|(clip, guard, zero_grad)| Options {
+        clip,
+        guard,
+        zero_grad,
+        ..Options::default()
+    })
 }
 
 /// One buffer for all tensors is as likely as several.

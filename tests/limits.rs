@@ -17,7 +17,7 @@ fn small() -> Gpu {
 }
 
 fn options() -> [Options; 2] {
-    [Options::default(), Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true }]
+    [Options::default(), Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true, ..Options::default() }]
 }
 
 #[test]

@@ -61,13 +61,13 @@ impl World {
         self.gpu.step(&self.adam);
         let (before, mut fresh) = (self.params.clone(), grads.clone());
         let mut slots: Vec<Option<cpu::Slot>> =
-            self.params.iter_mut().zip(&mut grads).map(|(param, grad)| Some(cpu::Slot { param, grad })).collect();
+            self.params.iter_mut().zip(&mut grads).map(|(param, grad)| Some(cpu::Slot::new(param, grad))).collect();
         let mut slots: Vec<_> = self.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
         self.twin.step(&mut slots).unwrap();
         for (i, alone) in self.alone.iter_mut().enumerate() {
             if let Some(adam) = alone {
                 let mut param = before[i].clone();
-                adam.step(&mut [cpu::Slot { param: &mut param, grad: &mut fresh[i] }]).unwrap();
+                adam.step(&mut [cpu::Slot::new(&mut param, &mut fresh[i])]).unwrap();
                 scene::assert_same(&param, &self.params[i], &format!("tensor {i} alone"));
             } else {
                 scene::assert_same(&before[i], &self.params[i], &format!("tensor {i}, which is not optimized"));
@@ -250,7 +250,7 @@ fn clipping_is_over_the_tensors_of_the_moment() {
                     .params
                     .iter_mut()
                     .zip(&mut grads)
-                    .map(|(param, grad)| Some(cpu::Slot { param, grad }))
+                    .map(|(param, grad)| Some(cpu::Slot::new(param, grad)))
                     .collect();
                 let mut slots: Vec<_> = world.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
                 world.twin.step(&mut slots).unwrap();

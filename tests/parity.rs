@@ -14,9 +14,9 @@ fn configs() -> [Config; 2] {
 fn all_options() -> [Options; 4] {
     [
         Options::default(),
-        Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true },
-        Options { clip: Clip::Value(0.5), guard: true, zero_grad: false },
-        Options { clip: Clip::None, guard: true, zero_grad: true },
+        Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true, ..Options::default() },
+        Options { clip: Clip::Value(0.5), guard: true, zero_grad: false, ..Options::default() },
+        Options { clip: Clip::None, guard: true, zero_grad: true, ..Options::default() },
     ]
 }
 
@@ -119,7 +119,7 @@ fn tensors_in_any_order_and_in_several_buffers() {
             spot(0, (0, 0), 2500, 2600, 100),
         ],
         configs: configs().to_vec(),
-        options: Options { clip: Clip::GlobalNorm(0.5), guard: true, zero_grad: true },
+        options: Options { clip: Clip::GlobalNorm(0.5), guard: true, zero_grad: true, ..Options::default() },
     };
     check(&gpu, &scene, 3 + 1 + 3);
 }
@@ -127,7 +127,7 @@ fn tensors_in_any_order_and_in_several_buffers() {
 #[test]
 fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
     let gpu = Gpu::new();
-    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false };
+    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, ..Options::default() };
     let scene = Scene::scattered(&[1000, 10], &configs(), options);
     let (mut one, mut many) = (scene.start(&gpu), scene.start(&gpu));
     one.fresh_grads();
@@ -207,7 +207,7 @@ fn param_and_grad_may_share_a_buffer() {
     let len = 1000;
     let values: Vec<f32> = (0..3 * len).map(|i| scene::normal(3, 0, i as u64)).collect();
     for zero_grad in [false, true] {
-        let options = Options { zero_grad, clip: Clip::GlobalNorm(1.0), guard: true };
+        let options = Options { zero_grad, clip: Clip::GlobalNorm(1.0), guard: true, ..Options::default() };
         // Grads first, then a gap, then params.
         let (grad, param) = (0, 2 * len);
         let buffer = gpu.buffer(&values);
@@ -231,7 +231,7 @@ fn param_and_grad_may_share_a_buffer() {
 fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
     use wgpu_adam::cpu;
     let gpu = Gpu::new();
-    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false };
+    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, ..Options::default() };
     let mut run = Scene::scattered(&[5000, 17, 20_001], &configs()[..1], options).start(&gpu);
     let lens = [5000, 17, 20_001];
     let tensors = lens.iter().enumerate().map(|(i, &len)| cpu::Tensor::new(format!("tensor{i}"), len)).collect();

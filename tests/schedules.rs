@@ -124,7 +124,7 @@ impl<'a> Pair<'a> {
     fn twin_step(&mut self, grad: f32) -> Vec<(u64, f32)> {
         let mut grads = vec![grad; self.param.len()];
         let slots = self.param.chunks_mut(1).zip(grads.chunks_mut(1));
-        let report = self.twin.step(&mut slots.map(|(param, grad)| cpu::Slot { param, grad }).collect::<Vec<_>>());
+        let report = self.twin.step(&mut slots.map(|(param, grad)| cpu::Slot::new(param, grad)).collect::<Vec<_>>());
         report.unwrap().groups.iter().map(|group| (group.t, group.lr)).collect()
     }
 

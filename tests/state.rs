@@ -11,7 +11,7 @@ use scene::variants::variants;
 use scene::{Gpu, Run, Scene};
 use wgpu_adam::{Clip, Config, Decay, Error, Options, Report, State, Transfer, Variant};
 
-const OPTIONS: Options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false };
+const OPTIONS: Options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, ..Options::default() };
 
 /// A folder of its own for a test's files, emptied.
 fn folder(name: &str) -> PathBuf {

@@ -105,7 +105,7 @@ impl<'a> Cpu<'a> {
         let network = self.setup.network;
         let [w1, b1, w2, b2] = parts(network, &mut self.setup.param);
         let [dw1, db1, dw2, db2] = parts(network, &mut self.grad);
-        let slot = |param, grad| cpu::Slot { param, grad };
+        let slot = |param, grad| cpu::Slot::new(param, grad);
         let slots = &mut [slot(w1, dw1), slot(w2, dw2), slot(b1, db1), slot(b2, db2)];
         if measured {
             return Ok(Some(self.adam.step_measured(slots)?.1));

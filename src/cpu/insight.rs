@@ -3,10 +3,11 @@
 
 use rayon::prelude::*;
 
+use super::Moments;
 use super::measured::{INVOCATIONS, add, reduce};
 use super::rules::{self, State};
+use super::stored::Floats;
 use super::update::gradient;
-use super::{Moments, Slot};
 use crate::clock::Scalars;
 use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
 use crate::plan::{LANES, Launch, Piece, Segment};
@@ -34,17 +35,19 @@ pub(super) fn insight(
     launches: &[Launch],
     scalars: &[Scalars],
     clocks: &[GroupClock],
-    slots: &[Slot],
+    slots: &[Floats],
     moments: &[Moments],
 ) -> Vec<Finding> {
     let gradient = if matches!(options.clip, Clip::Value(_)) { gradient::<true> } else { gradient::<false> };
-    let segments = launches.iter().flat_map(|launch| launch.segments.iter().map(move |segment| (launch, segment)));
-    let findings = segments.map(|(launch, segment)| {
+    let segments = launches
+        .iter()
+        .flat_map(|launch| launch.spans_of_segments().map(move |(segment, span)| (launch, segment, span)));
+    let findings = segments.map(|(launch, segment, span)| {
         let (s, clock) = (&scalars[segment.group as usize], &clocks[segment.group as usize]);
         let slot = &slots[segment.tensor];
         let moments = &moments[segment.tensor];
-        let part = Part { launch, segment, s, gradient, param: slot.param, grad: slot.grad, moments };
-        let pieces = launch.pieces(&[segment.span()], INSIGHT_WORDS);
+        let part = Part { launch, segment, s, gradient, param: &slot.param, grad: &slot.grad, moments };
+        let pieces = launch.pieces(&[span], INSIGHT_WORDS);
         let records: Vec<_> = pieces.par_iter().map(|piece| workgroup(&part, piece)).collect();
         let (measured, bins) = finish(&records);
         Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr }
@@ -109,7 +112,7 @@ fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Mea
         ..Measured::default()
     };
     if s.do_step != 0 {
-        let rule = rules::of(part.launch.rule);
+        let rule = rules::of(part.launch.kind.rule);
         let moments = part.moments;
         let (m, v, v_max) = (load(&moments.m), load(&moments.v), load(&moments.v_max));
         let after: [State; WIDTH] = std::array::from_fn(|lane| {
@@ -123,7 +126,7 @@ fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Mea
         measured.step = squares(step);
         measured.update = squares(masked(&|lane| s.decay * param[lane] - after[lane].param));
         measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
-        if part.launch.rule.has_snr() {
+        if part.launch.kind.rule.has_snr() {
             measured.snr = measure_snr(s, &after, mask, bins);
         }
     }

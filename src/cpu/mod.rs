@@ -11,19 +11,22 @@
 //! let mut w = [1.0, -2.0];
 //! for _ in 0..200 {
 //!     let mut grad = w.map(|w| 2.0 * w); // of w*w
-//!     adam.step(&mut [cpu::Slot { param: &mut w, grad: &mut grad }])?;
+//!     adam.step(&mut [cpu::Slot::new(&mut w, &mut grad)])?;
 //! }
 //! assert!(w.iter().all(|w| w.abs() < 1e-2));
 //! # Ok::<(), wgpu_adam::Error>(())
 //! ```
 
+mod half;
 mod insight;
 mod measured;
 mod members;
+mod noise;
 mod norm;
 mod resume;
 mod rules;
 pub(crate) mod schedule;
+mod stored;
 mod tick;
 mod update;
 
@@ -31,29 +34,48 @@ use std::collections::HashSet;
 
 use crate::clock::{Scalars, Settings};
 use crate::phase::Phases;
-use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
+use crate::plan::{self, Kind, Launch, Limits, Place, Placed, Segment};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Clocks;
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Insight, Options, Report, Schedule};
+use crate::{Config, Error, Format, Insight, Options, Precision, Report, Schedule, StateFormat};
 
+use ::half::{bf16, f16};
+use stored::Floats;
+
+pub(crate) use half::nearest_bf16;
+pub(crate) use noise::mixed;
 #[cfg(test)]
 pub(crate) use norm::Partial;
 pub(crate) use norm::bad_bits;
 
 /// A named tensor of the twin: its values are handed over at each step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// A name that no other tensor of the optimizer has.
     pub name: String,
     /// Elements.
     pub len: usize,
+    /// How its params are stored.
+    pub param: Format,
+    /// How its gradients are stored.
+    pub grad: Format,
 }
 
 impl Tensor {
-    /// A tensor of that name and length.
+    /// A tensor of that name and length, all in f32.
     pub fn new(name: impl Into<String>, len: usize) -> Self {
-        Self { name: name.into(), len }
+        Self { name: name.into(), len, param: Format::F32, grad: Format::F32 }
+    }
+
+    fn kind(&self, rule: Rule, precision: &Precision) -> Result<Kind, Error> {
+        Kind::new(&self.name, rule, self.param, self.grad, self.len as u64, precision)
+    }
+
+    /// This tensor in those formats.
+    #[must_use]
+    pub fn stored(self, param: Format, grad: Format) -> Self {
+        Self { param, grad, ..self }
     }
 }
 
@@ -96,10 +118,75 @@ impl Group {
 #[derive(Debug)]
 pub struct Slot<'a> {
     /// Changed in place.
-    pub param: &'a mut [f32],
+    pub param: Values<'a>,
     /// Read, and zeroed by option.
-    pub grad: &'a mut [f32],
+    pub grad: Values<'a>,
 }
+
+/// Values in one of the formats.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Values<'a> {
+    /// [`Format::F32`].
+    F32(&'a mut [f32]),
+    /// [`Format::F16`].
+    F16(&'a mut [f16]),
+    /// [`Format::Bf16`].
+    Bf16(&'a mut [bf16]),
+    /// [`Format::I32`], with its scale.
+    I32(&'a mut [i32], f32),
+}
+
+impl<'a> Slot<'a> {
+    /// Those values: `&mut [f32]`, for example, or a [`Values`].
+    pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
+        Self { param: param.into(), grad: grad.into() }
+    }
+}
+
+impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F16(values) => values.len(),
+            Self::Bf16(values) => values.len(),
+            Self::I32(values, _) => values.len(),
+        }
+    }
+
+    fn format(&self) -> Format {
+        match self {
+            Self::F32(_) => Format::F32,
+            Self::F16(_) => Format::F16,
+            Self::Bf16(_) => Format::Bf16,
+            Self::I32(_, scale) => Format::I32 { scale: *scale },
+        }
+    }
+}
+
+macro_rules! values_from {
+    ($($number:ty => $values:ident),*) => {$(
+        impl<'a> From<&'a mut [$number]> for Values<'a> {
+            fn from(values: &'a mut [$number]) -> Self {
+                Self::$values(values)
+            }
+        }
+
+        impl<'a, const N: usize> From<&'a mut [$number; N]> for Values<'a> {
+            fn from(values: &'a mut [$number; N]) -> Self {
+                Self::$values(values)
+            }
+        }
+
+        impl<'a> From<&'a mut Vec<$number>> for Values<'a> {
+            fn from(values: &'a mut Vec<$number>) -> Self {
+                Self::$values(values)
+            }
+        }
+    )*};
+}
+
+values_from!(f32 => F32, f16 => F16, bf16 => Bf16);
 
 /// What is remembered of one tensor. What its rule has not is empty.
 #[derive(Clone, Debug)]
@@ -107,6 +194,8 @@ struct Moments {
     m: Vec<f32>,
     v: Vec<f32>,
     v_max: Vec<f32>,
+    /// The f32 of which a 16-bit param is the rounding; of a remainder any number with these lower bits.
+    master: Vec<f32>,
 }
 
 impl Moments {
@@ -115,6 +204,7 @@ impl Moments {
             Memory::M => &self.m,
             Memory::V => &self.v,
             Memory::VMax => &self.v_max,
+            Memory::Master | Memory::Remainder => &self.master,
         }
     }
 
@@ -123,6 +213,7 @@ impl Moments {
             Memory::M => &mut self.m,
             Memory::V => &mut self.v,
             Memory::VMax => &mut self.v_max,
+            Memory::Master | Memory::Remainder => &mut self.master,
         }
     }
 }
@@ -137,6 +228,10 @@ pub struct Adam {
     /// The group of each clock, and the clock of each tensor.
     of: Clocks,
     moments: Vec<Moments>,
+    /// How each tensor is stored, and where it is for the noise.
+    formats: Vec<(Format, Format)>,
+    kinds: Vec<Kind>,
+    spots: Vec<Vec<stored::Spot>>,
     /// Of each clock.
     rules: Vec<Rule>,
     settings: Vec<Settings>,
@@ -171,15 +266,21 @@ impl Adam {
                     return Err(Error::EmptyView { tensor: tensor.name.clone(), view: "param" });
                 }
                 let number = placed.len();
-                let place = |buffer| Place { buffer, offset: 0, size: 4 * tensor.len as u64 };
-                let (param, grad) = (place(2 * number), place(2 * number + 1));
+                let len = tensor.len as u64;
+                let place = |buffer, format: Format| Place {
+                    buffer,
+                    offset: 0,
+                    size: (len * format.bytes()).next_multiple_of(4),
+                };
+                let kind = tensor.kind(group.config.variant.rule(), &options.precision)?;
                 placed.push(Placed {
                     tensor: number,
                     group: clocks.of_tensor[number] as u32,
-                    rule: group.config.variant.rule(),
-                    param,
-                    grad,
-                    len: tensor.len as u64,
+                    kind,
+                    grad_scale: tensor.grad.scale(),
+                    param: place(2 * number, tensor.param),
+                    grad: place(2 * number + 1, tensor.grad),
+                    len,
                 });
             }
         }
@@ -188,24 +289,37 @@ impl Adam {
         }
         // WebGPU's default limits.
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        Ok(Self::like(groups, clocks, options, &plan::plan(&placed, &limits)?))
+        Ok(Self::like(groups, clocks, options, &plan::plan(&placed, options.zero_grad, &limits)?))
     }
 
     /// A twin with those clocks that sums the norm in the order of these launches. All else must have been checked.
     pub(crate) fn like(groups: &[Group], clocks: Clocks, options: Options, launches: &[Launch]) -> Self {
         let tensors = || groups.iter().flat_map(|g| g.tensors.iter().map(move |t| (&g.config.variant, t)));
-        let moments = tensors().map(|(variant, t)| {
-            let memory = |which, initial| {
-                if variant.rule().memories().contains(&which) { vec![initial; t.len] } else { Vec::new() }
+        let mut kinds: Vec<(usize, Kind)> =
+            launches.iter().flat_map(|l| l.segments.iter().map(|s| (s.tensor, l.kind))).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let kinds: Vec<Kind> = kinds.into_iter().map(|(_, kind)| kind).collect();
+        let moments = tensors().zip(&kinds).map(|((variant, t), kind)| {
+            let memory = |which: &[Memory], initial: f32| {
+                let initial = if kind.state == StateFormat::F32 { initial } else { nearest_bf16(initial) };
+                if kind.memories().any(|memory| which.contains(&memory)) { vec![initial; t.len] } else { Vec::new() }
             };
-            let v = memory(Memory::V, variant.initial());
-            Moments { m: memory(Memory::M, 0.0), v, v_max: memory(Memory::VMax, 0.0) }
+            Moments {
+                m: memory(&[Memory::M], 0.0),
+                v: memory(&[Memory::V], variant.initial()),
+                v_max: memory(&[Memory::VMax], 0.0),
+                master: memory(&[Memory::Master, Memory::Remainder], 0.0),
+            }
         });
         let mut adam = Self {
             groups: groups.to_vec(),
             names: tensors().map(|(_, t)| t.name.clone()).collect(),
+            formats: tensors().map(|(_, t)| (t.param, t.grad)).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
             moments: moments.collect(),
+            spots: stored::spots(launches, kinds.len(), options.precision.seed),
+            kinds,
             rules: Vec::new(),
             settings: Vec::new(),
             phases: Phases::default(),
@@ -235,17 +349,30 @@ impl Adam {
     }
 
     /// One step, with a look at what it is about to do.
-    fn step_and(&mut self, slots: &mut [Slot], look: impl FnOnce(&Self, &[Scalars], &[Slot])) -> Result<Report, Error> {
+    fn step_and(
+        &mut self,
+        slots: &mut [Slot],
+        look: impl FnOnce(&Self, &[Scalars], &[Floats]),
+    ) -> Result<Report, Error> {
         self.check(slots)?;
+        let loaded = slots.iter_mut().zip(&self.kinds).zip(&self.moments);
+        let mut floats: Vec<Floats> =
+            loaded.map(|((slot, kind), moments)| stored::load(kind, slot, &moments.master)).collect();
         let partials = if self.options.reads_norm() {
-            norm::norm(&self.launches, slots, norm::bad_bits(&self.options))
+            norm::norm(&self.launches, &floats, norm::bad_bits(&self.options))
         } else {
             Vec::new()
         };
         let lists = schedule::Lists { phases: &self.phases.phases, values: &self.phases.values };
         let scalars = tick::tick(&self.options, &partials, &self.settings, &lists, &mut self.clocks, &mut self.head);
-        look(self, &scalars, slots);
-        update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, slots, &mut self.moments);
+        look(self, &scalars, &floats);
+        update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
+        let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.made()).collect();
+        for (i, (slot, param)) in slots.iter_mut().zip(params).enumerate() {
+            let s = &scalars[self.of.of_tensor[i]];
+            let zeroed = self.options.zero_grad;
+            stored::store(&self.kinds[i], slot, param, zeroed, &mut self.moments[i], &self.spots[i], s);
+        }
         Ok(self.report())
     }
 
@@ -268,7 +395,15 @@ impl Adam {
         if slots.len() != self.names.len() {
             return Err(Error::Slots { given: slots.len(), need: self.names.len() });
         }
-        for ((slot, name), &need) in slots.iter().zip(&self.names).zip(&self.lens) {
+        for (((slot, name), &need), formats) in slots.iter().zip(&self.names).zip(&self.lens).zip(&self.formats) {
+            for (view, given, need) in
+                [("param", slot.param.format(), formats.0), ("grad", slot.grad.format(), formats.1)]
+            {
+                if given != need {
+                    let (tensor, given, need) = (name.clone(), format!("{given:?}"), format!("{need:?}"));
+                    return Err(Error::SlotFormat { tensor, view, given, need });
+                }
+            }
             for (view, given) in [("param", slot.param.len()), ("grad", slot.grad.len())] {
                 if given != need {
                     return Err(Error::SlotLength { tensor: name.clone(), view, given, need });

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::Slot;
+use super::stored::Floats;
 use crate::plan::{LANES, Launch, NORM_WORDS, Piece, WORKGROUP};
 use crate::report::NONE;
 use crate::{Clip, Options};
@@ -41,7 +41,7 @@ const INVOCATIONS: usize = WORKGROUP as usize;
 const WIDTH: usize = INVOCATIONS * LANES as usize;
 
 /// All partials, launch by launch.
-pub(super) fn norm(launches: &[Launch], slots: &[Slot], bad_bits: u32) -> Vec<Partial> {
+pub(super) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<Partial> {
     let pieces = launches.iter().flat_map(|launch| {
         launch.pieces(&launch.norm_spans(), NORM_WORDS).into_iter().map(move |piece| (launch, piece))
     });
@@ -50,7 +50,7 @@ pub(super) fn norm(launches: &[Launch], slots: &[Slot], bad_bits: u32) -> Vec<Pa
 }
 
 /// One workgroup's partial.
-fn workgroup(launch: &Launch, own: &Piece, slots: &[Slot], bad_bits: u32) -> Partial {
+fn workgroup(launch: &Launch, own: &Piece, slots: &[Floats], bad_bits: u32) -> Partial {
     let origin = (own.word * LANES as u32) as usize;
     let most = WIDTH * NORM_WORDS as usize;
     let (begin, end) = (origin.max(own.begin as usize), (origin + most).min(own.end as usize));

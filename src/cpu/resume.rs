@@ -1,19 +1,24 @@
 //! The state of the twin: read, and taken over. Twin of `src/resume.rs`.
 
+use super::stored::{bytes, values};
 use super::{Adam, Moments};
+use crate::Error;
+use crate::plan::Kind;
 use crate::report::{ClockHead, NONE};
 use crate::roster::Clocks;
 use crate::state::{ClockState, GroupState, MemoryState, Outline, State, TensorState};
 use crate::variant::Rule;
-use crate::{Error, Format};
 
 impl Adam {
     /// The whole state.
     pub fn state(&self) -> State {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments);
-        let tensor = |(((name, &len), &clock), moments): (((&String, _), &usize), &Moments)| {
-            let memories = self.rules[clock].memories().iter();
-            let memories = memories.map(|memory| MemoryState::f32(*memory, moments.of(*memory))).collect();
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments).zip(&self.kinds);
+        let tensor = |((((name, &len), &clock), moments), kind): ((((&String, _), &usize), &Moments), &Kind)| {
+            let memory = |memory| {
+                let bytes = bytes(kind, memory, moments.of(memory));
+                MemoryState { memory, format: kind.element(memory), bytes }
+            };
+            let memories = kind.memories().map(memory).collect();
             TensorState { name: name.clone(), clock, len: len as u64, memories }
         };
         State {
@@ -64,17 +69,20 @@ impl Adam {
         self.settle();
         for (moments, place) in self.moments.iter_mut().zip(order) {
             for memory in &state.tensors[place].memories {
-                *moments.of_mut(memory.memory) = memory.values();
+                *moments.of_mut(memory.memory) = values(memory);
             }
         }
         Ok(())
     }
 
     fn outlines(&self) -> Vec<Outline> {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor);
-        let outline = |((name, &len), &clock): ((&String, &usize), &usize)| {
-            let memories = self.rules[clock].memories().iter();
-            let memories = memories.map(|memory| (*memory, Format::F32, 4 * len as u64)).collect();
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.kinds);
+        let outline = |(((name, &len), &clock), kind): (((&String, &usize), &usize), &Kind)| {
+            let memory = |memory| {
+                let element = kind.element(memory);
+                (memory, element, element.bytes() * len as u64)
+            };
+            let memories = kind.memories().map(memory).collect();
             Outline { name: name.clone(), clock, len: len as u64, memories }
         };
         tensors.map(outline).collect()

@@ -3,8 +3,9 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use super::Moments;
 use super::rules::{self, State};
-use super::{Moments, Slot};
+use super::stored::Floats;
 use crate::clock::Scalars;
 use crate::variant::Rule;
 use crate::{Clip, Options};
@@ -124,7 +125,7 @@ pub(super) fn update(
     groups: &[usize],
     group_rules: &[Rule],
     scalars: &[Scalars],
-    slots: &mut [Slot],
+    slots: &mut [Floats],
     moments: &mut [Moments],
 ) {
     let apply = if matches!(options.clip, Clip::Value(_)) { apply_rule::<true> } else { apply_rule::<false> };

@@ -307,7 +307,7 @@ impl Run {
                 *largest_param = largest_param.max(f64::from(p.abs()));
             }
         }
-        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot { param, grad }).collect();
+        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot::new(param, grad)).collect();
         let result = step(&mut self.twin, &mut slots).unwrap();
         for (s, (param, grad)) in order.iter().zip(&values) {
             self.params[s.buffers.0][s.param..s.param + s.len].copy_from_slice(param);

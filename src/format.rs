@@ -1,0 +1,187 @@
+//! How numbers are stored: the formats of the caller's views, and how the optimizer keeps what it remembers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// How the elements of a [`View`](crate::View) are stored. No device feature is needed for any of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Format {
+    /// 32-bit IEEE floats.
+    #[default]
+    F32,
+    /// 16-bit IEEE floats ("half"), two in a word of 32 bits, the first in its lower half.
+    F16,
+    /// The upper 16 bits of an f32, likewise.
+    Bf16,
+    /// For gradients: 32-bit integers that count units of `scale`. WGSL has no atomic floats; such gradients can be summed
+    /// with `atomicAdd`.
+    I32 {
+        /// What 1 stands for: finite and above 0.
+        scale: f32,
+    },
+}
+
+/// A format without its scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Stored {
+    F32,
+    F16,
+    Bf16,
+    I32,
+}
+
+impl Format {
+    /// Bytes an element.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 | Self::I32 { .. } => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    pub(crate) fn stored(self) -> Stored {
+        match self {
+            Self::F32 => Stored::F32,
+            Self::F16 => Stored::F16,
+            Self::Bf16 => Stored::Bf16,
+            Self::I32 { .. } => Stored::I32,
+        }
+    }
+
+    /// What the kernels multiply by: 1 but for integers.
+    pub(crate) fn scale(self) -> f32 {
+        if let Self::I32 { scale } = self { scale } else { 1.0 }
+    }
+}
+
+impl Stored {
+    #[cfg(test)]
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::I32];
+
+    pub fn bytes(self) -> u64 {
+        if self.is_half() { 2 } else { 4 }
+    }
+
+    pub fn is_half(self) -> bool {
+        matches!(self, Self::F16 | Self::Bf16)
+    }
+}
+
+/// How precisely an optimizer keeps what it remembers, and how it rounds parameters of 16 bits. The arithmetic is f32
+/// throughout; only what is stored is narrower.
+///
+/// ```
+/// use wgpu_adam::{Master, Options, Precision, StateFormat};
+/// // 4 bytes of moments an element in place of 8, and parameters in bf16 with what they lack to an f32 beside them.
+/// let precision = Precision { state: StateFormat::Bf16, master: Master::Remainder, ..Precision::default() };
+/// let options = Options { precision, ..Options::default() };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Precision {
+    /// How `m`, `v` and `v_max` are stored.
+    pub state: StateFormat,
+    /// Tensors with fewer elements keep them in f32 all the same: biases and scales are few and matter. 4,096 by default, as
+    /// in bitsandbytes (`min_8bit_size`).
+    pub state_min_len: u64,
+    /// How `m`, `v` and `v_max` are rounded where they are not f32. Stochastic by default: with beta2 = 0.999 a step changes
+    /// `v` by about a thousandth, which to nearest is less than half a unit in the last place of a bf16 and would be lost
+    /// each time.
+    pub state_rounding: Rounding,
+    /// How parameters of 16 bits are rounded that have no [`master`](Self::master). To nearest by default, which loses a
+    /// step that is below half a unit in the last place: such a parameter stands still.
+    pub param_rounding: Rounding,
+    /// What is kept beside parameters of 16 bits.
+    pub master: Master,
+    /// Seed of the stochastic roundings. They depend on it, on the step's t and on the element's place, and on nothing else.
+    pub seed: u32,
+}
+
+impl Default for Precision {
+    fn default() -> Self {
+        Self {
+            state: StateFormat::F32,
+            state_min_len: 4096,
+            state_rounding: Rounding::Stochastic,
+            param_rounding: Rounding::Nearest,
+            master: Master::None,
+            seed: 0,
+        }
+    }
+}
+
+/// How `m`, `v` and `v_max` are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum StateFormat {
+    /// 4 bytes an element each.
+    #[default]
+    F32,
+    /// 2 bytes an element each.
+    Bf16,
+}
+
+/// What becomes of the bits that a narrower format has no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Rounding {
+    /// To the nearest number, and of two to the even one.
+    #[default]
+    Nearest,
+    /// Up or down by chance, more likely to the nearer, so that it is right on average. The chance is a function of
+    /// [`Precision::seed`], the step and the element: the same in every run, and on the CPU twin.
+    Stochastic,
+}
+
+/// What is kept beside parameters of 16 bits, so that small steps are not lost. Parameters of 32 bits have no need of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Master {
+    /// Nothing.
+    #[default]
+    None,
+    /// A copy in f32 (4 bytes), of which the parameter is the rounding to nearest even. Where the caller has written another
+    /// value into the parameter, the copy begins anew from that.
+    F32,
+    /// For bf16: the 16 bits that are lacking (2 bytes). Parameter and remainder together are exactly the f32; the parameter
+    /// is its rounding to nearest, and of two the one farther from zero.
+    Remainder,
+}
+
+/// How the elements of something that is remembered are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Element {
+    /// 32-bit IEEE floats.
+    F32,
+    /// The upper 16 bits of an f32.
+    Bf16,
+    /// 16-bit integers: what a bf16 lacks to an f32, in units of its last place.
+    I16,
+}
+
+impl Element {
+    /// Bytes an element.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::I16 => 2,
+        }
+    }
+}
+
+impl Precision {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if self.master != Master::None && self.param_rounding == Rounding::Stochastic {
+            let reason =
+                "with a master the parameter is its rounding to nearest: stochastic rounding makes no sense there";
+            return Err(Error::Precision { reason });
+        }
+        Ok(())
+    }
+
+    /// The format of a tensor's moments.
+    pub(crate) fn state_of(&self, len: u64) -> StateFormat {
+        if len < self.state_min_len { StateFormat::F32 } else { self.state }
+    }
+}
