@@ -11,7 +11,9 @@ use scene::variants::variants;
 use scene::{Gpu, Run, Scene};
 use wgpu_adam::{Clip, Config, Decay, Error, Options, Report, State, Transfer, Variant};
 
-const OPTIONS: Options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, ..Options::default() };
+fn options() -> Options {
+    Options { clip: Clip::GlobalNorm(1.0), guard: true, ..Options::default() }
+}
 
 /// A folder of its own for a test's files, emptied.
 fn folder(name: &str) -> PathBuf {
@@ -27,7 +29,7 @@ fn load(gpu: &Gpu, run: &mut Run, state: &State) -> Result<(), Error> {
 
 /// A scene of that configuration after `steps` steps, one of them skipped.
 fn started(gpu: &Gpu, configs: &[Config], steps: usize) -> Run {
-    let mut run = Scene::arena(&[300, 17, 1001, 4], 1, configs, OPTIONS).start(gpu);
+    let mut run = Scene::arena(&[300, 17, 1001, 4], 1, configs, options()).start(gpu);
     run.steps(gpu, steps / 2);
     run.fresh_grads();
     run.grads[0][40] = f32::NAN;
@@ -123,7 +125,7 @@ fn a_run_resumes_in_another_process() {
     let gpu = Gpu::new();
     if let Ok(folder) = std::env::var(STATE) {
         let folder = Path::new(&folder);
-        let mut run = Scene::arena(&[300, 17, 1001, 4], 1, &[Config::default()], OPTIONS).start(&gpu);
+        let mut run = Scene::arena(&[300, 17, 1001, 4], 1, &[Config::default()], options()).start(&gpu);
         let params = std::fs::read(folder.join("params")).unwrap();
         gpu.queue.write_buffer(&run.param_buffers[0], 0, &params);
         load(&gpu, &mut run, &State::load(folder.join("state")).unwrap()).unwrap();
