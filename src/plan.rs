@@ -348,6 +348,7 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
     let shifted = |position: u64| (position as i64 + shift) as u64;
     let aligned = shift % LANES as i64 == 0;
     let state_words = limits.binding / STATE_WORD;
+    let block = param.align.min(grad.align);
     // Each part of a tensor begins a workgroup: half of the workgroups for those, half for the words.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
     let dispatch = workgroups.saturating_mul(WORKGROUP * UPDATE_WORDS);
@@ -363,9 +364,8 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
         let by_tensors = run.get(behind + workgroups as usize).map_or(all, Placed::start);
         let mut end = all.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
         if end < all {
-            // The next part begins on a block of the param buffer: its words are then aligned as this one's.
-            // That is past `begin`, since a window holds two blocks.
-            end = end / param.align * param.align;
+            // The next part begins on a block, and so on a word. That is past `begin`, since a window holds two blocks.
+            end = end / block * block;
         }
         end = end.min(by_tensors);
         // Of a word that two spans share the state has two.

@@ -316,7 +316,7 @@ fn a_schedule_is_where_the_group_is() {
         gpu.step(&adam);
         let mut grads: Vec<Vec<f32>> = LENS.iter().map(|len| vec![1.0; *len]).collect();
         let slots = params.iter_mut().zip(&mut grads).take(members.len());
-        cpu.step(&mut slots.map(|(param, grad)| cpu::Slot { param, grad }).collect::<Vec<_>>()).unwrap();
+        cpu.step(&mut slots.map(|(param, grad)| cpu::Slot::new(param, grad)).collect::<Vec<_>>()).unwrap();
         for (name, state) in [("gpu", gpu.state(&adam)), ("twin", cpu.state())] {
             let own: Vec<(u64, u64)> = state
                 .tensors
