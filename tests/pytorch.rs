@@ -52,7 +52,7 @@ fn twin(config: Config) -> cpu::Adam {
 
 fn steps(adam: &mut cpu::Adam, param: &mut [f32], ts: std::ops::RangeInclusive<usize>) {
     for t in ts {
-        adam.step(&mut [cpu::Slot::new(param, &mut grads(t))]).unwrap();
+        adam.step(&mut [cpu::Slot::new(&mut *param, &mut grads(t))]).unwrap();
     }
 }
 
