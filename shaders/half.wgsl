@@ -1,11 +1,11 @@
 // 16-bit floats and fixed point, in integer arithmetic: no device feature is needed, and every driver gives the same bits.
 // Twin: src/cpu/half.rs.
 
-fn unpacked(pair: vec2<u32>) -> Bits {
+fn halves_of(pair: vec2<u32>) -> Bits {
     return Bits(pair.x & 0xffffu, pair.x >> 16u, pair.y & 0xffffu, pair.y >> 16u);
 }
 
-fn packed(halves: Bits) -> vec2<u32> {
+fn pair_of(halves: Bits) -> vec2<u32> {
     return vec2<u32>(halves.x | (halves.y << 16u), halves.z | (halves.w << 16u));
 }
 

@@ -63,7 +63,7 @@ impl Access {
             Stored::F16 | Stored::Bf16 => {
                 let half = |i| format!("{name}[(at + {i}u) >> 1u] >> (((at + {i}u) & 1u) * 16u)");
                 let bits = if whole {
-                    format!("unpacked({name}[at])")
+                    format!("halves_of({name}[at])")
                 } else {
                     format!("{} & Bits(0xffffu)", four("Bits", &half))
                 };
@@ -87,13 +87,13 @@ impl Access {
                 let (low, high) = [("x", "y"), ("z", "w")][i];
                 let word =
                     if whole { format!("{name}[at].{}", ["x", "y"][i]) } else { format!("{name}[(at >> 1u) + {i}u]") };
-                let merged = format!("merged({word}, packed(x).{}, mask.{low}, mask.{high})", ["x", "y"][i]);
+                let merged = format!("merged({word}, pair_of(x).{}, mask.{low}, mask.{high})", ["x", "y"][i]);
                 format!("if mask.{low} || mask.{high} {{ {word} = {merged}; }} ")
             };
             let pairs = pair(0) + &pair(1);
             return match (whole, self.edges) {
-                (true, false) => format!("{name}[at] = packed(x);"),
-                (true, true) => format!("if all(mask) {{ {name}[at] = packed(x); return; }} {pairs}"),
+                (true, false) => format!("{name}[at] = pair_of(x);"),
+                (true, true) => format!("if all(mask) {{ {name}[at] = pair_of(x); return; }} {pairs}"),
                 (false, _) => pairs,
             };
         }
