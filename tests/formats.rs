@@ -315,3 +315,62 @@ fn a_master_follows_a_param_that_the_caller_writes() {
     let want = [7.75, 7.75, 7.75, 7.75, 0.5, 0.5, 0.5, 0.5];
     assert!(values.iter().zip(want).all(|(x, want)| (x.to_f32() - want).abs() < 1e-2), "{values:?}");
 }
+
+/// Tensors of odd lengths in one arena of bf16, as narrow as can be; saved, loaded, changed.
+#[test]
+fn narrow_states_go_on_exactly_where_they_were_saved_or_carried_over() {
+    let gpu = Gpu::new();
+    let precision =
+        Precision { state: StateFormat::Bf16, state_min_len: 4, master: Master::Remainder, ..Precision::default() };
+    let options = Options { precision, ..Options::default() };
+    let values: Vec<f32> = (0..1200).map(|i| normal(1, 0, i)).collect();
+    let lens = [3_u64, 257, 5, 600, 1];
+    let make = || {
+        let param = buffer(&gpu, &Numbers::new(Format::Bf16, &values));
+        let grad = buffer(&gpu, &Numbers::new(Format::Bf16, &values));
+        let mut at = 1;
+        let mut tensors = Vec::new();
+        for (i, len) in lens.into_iter().enumerate() {
+            let view = |buffer| View::new(buffer, Format::Bf16).range(at, len);
+            tensors.push(Tensor::new(format!("t{i}"), view(&param), view(&grad)));
+            at += len;
+        }
+        let adam = Adam::new(&gpu.device, &[Group::new(adamw(), tensors)], options).unwrap();
+        (adam, param)
+    };
+    let (whole, whole_param) = make();
+    gpu.steps(&whole, 20);
+
+    let (first, first_param) = make();
+    gpu.steps(&first, 10);
+    let bytes = gpu.state(&first).to_bytes().unwrap();
+    let state = wgpu_adam::State::from_bytes(&bytes).unwrap();
+    let mut twin = first.twin();
+    twin.load(&state).unwrap();
+    assert_eq!(twin.state().tensors, state.tensors, "by way of the twin");
+    let (mut third, third_param) = make();
+    pollster::block_on(third.load(&gpu.device, &gpu.queue, &twin.state())).unwrap();
+    gpu.queue.write_buffer(&third_param, 0, &gpu_bytes(&gpu, &first_param));
+    gpu.steps(&third, 10);
+    assert_eq!(gpu.state(&third).tensors, gpu.state(&whole).tensors, "saved and loaded");
+    assert_eq!(gpu_bytes(&gpu, &third_param), gpu_bytes(&gpu, &whole_param));
+
+    // With rounding to nearest, carried over is exact too.
+    let nearest = Options { precision: Precision { state_rounding: Rounding::Nearest, ..precision }, ..options };
+    let carried = |remove: bool| {
+        let (param, grad) =
+            (buffer(&gpu, &Numbers::new(Format::Bf16, &values)), buffer(&gpu, &Numbers::new(Format::Bf16, &values)));
+        let view = |buffer, at, len| View::new(buffer, Format::Bf16).range(at, len);
+        let tensor = |name: &str, at, len| Tensor::new(name, view(&param, at, len), view(&grad, at, len));
+        let tensors = vec![tensor("a", 1, 5), tensor("b", 6, 257), tensor("c", 263, 400)];
+        let mut adam = Adam::new(&gpu.device, &[Group::new(adamw(), tensors)], nearest).unwrap();
+        gpu.steps(&adam, 10);
+        if remove {
+            adam.remove(&gpu.device, &gpu.queue, &["a"]).unwrap();
+        }
+        gpu.steps(&adam, 10);
+        let state = gpu.state(&adam);
+        state.tensors.into_iter().find(|tensor| tensor.name == "c").unwrap().memories
+    };
+    assert_eq!(carried(true), carried(false), "carried over");
+}
