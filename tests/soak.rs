@@ -44,6 +44,8 @@ fn a_million_steps() {
         for _ in 0..1000 {
             run.twin_step();
         }
+        // One submission in flight at a time: what several need is a matter of chance.
+        gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
         if submission % 50 == 49 {
             let report = gpu.report(&run.adam);
             assert_eq!(report.t + report.skipped, 1000 * (submission + 1));
