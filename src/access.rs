@@ -1,7 +1,7 @@
 //! How a word of each buffer is loaded and stored: the WGSL that is generated for each kind of tensor.
 
 use crate::format::{Rounding, Stored};
-use crate::plan::Kind;
+use crate::kind::Kind;
 use crate::variant::Memory;
 use crate::{Master, StateFormat};
 

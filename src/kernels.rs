@@ -8,7 +8,8 @@ use wgpu::{
 
 use crate::access::{Access, At, Bound, state};
 use crate::format::Stored;
-use crate::plan::{Kind, NORM_WORDS, WORKGROUP};
+use crate::kind::Kind;
+use crate::plan::{NORM_WORDS, WORKGROUP};
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -75,41 +76,6 @@ impl Shape {
     }
 }
 
-#[cfg(test)]
-impl Kind {
-    /// All that can be: 64 for each rule that remembers something.
-    pub fn all() -> impl Iterator<Item = Self> {
-        use crate::{Format, Master, Precision, Rounding, StateFormat, variant::Rule};
-        let params = [Format::F32, Format::F16, Format::Bf16];
-        let grads = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1.0 }];
-        let roundings = [Rounding::Nearest, Rounding::Stochastic];
-        let precisions = [StateFormat::F32, StateFormat::Bf16].into_iter().flat_map(move |state| {
-            roundings.into_iter().flat_map(move |param_rounding| {
-                roundings.into_iter().flat_map(move |state_rounding| {
-                    [Master::None, Master::F32, Master::Remainder].map(|master| Precision {
-                        state,
-                        state_min_len: 0,
-                        state_rounding,
-                        param_rounding,
-                        master,
-                        seed: 0,
-                    })
-                })
-            })
-        });
-        let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate().is_ok()).collect();
-        let mut all = Vec::new();
-        for (rule, param) in Rule::ALL.into_iter().flat_map(|rule| params.map(|param| (rule, param))) {
-            for (grad, precision) in grads.into_iter().flat_map(|grad| precisions.iter().map(move |p| (grad, p))) {
-                all.extend(Self::new("x", rule, param, grad, 1, precision).ok());
-            }
-        }
-        all.sort_unstable();
-        all.dedup();
-        all.into_iter()
-    }
-}
-
 impl Kernel {
     /// Every combination that can be built.
     #[cfg(test)]
@@ -146,7 +112,6 @@ impl Kernel {
         let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\n");
         let mut parts = Vec::new();
         if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
-            head += &format!("const EDGES: bool = {};\n", shape.edges);
             parts.push(include_str!("../shaders/words.wgsl"));
             parts.push(include_str!("../shaders/launch.wgsl"));
             let (one, many) = (include_str!("../shaders/one_span.wgsl"), include_str!("../shaders/many_spans.wgsl"));
@@ -154,7 +119,7 @@ impl Kernel {
         }
         match self {
             Kernel::Norm(shape, stored) => {
-                head += &format!("const WORDS: u32 = {NORM_WORDS}u;\n");
+                head += &format!("const WORDS: u32 = {NORM_WORDS}u;\nconst EDGES: bool = {};\n", shape.edges);
                 let (bound, at) = (Bound::Read, grad_at(shape));
                 head += &Access { name: "grad", binding: 2, bound, stored, at, edges: false }.wgsl();
                 if stored != Stored::F32 {

@@ -8,9 +8,8 @@
 use std::ops::Range;
 
 use crate::cpu::mixed;
-use crate::format::{Element, Stored};
-use crate::variant::{Memory, Rule};
-use crate::{Error, Master, Rounding, StateFormat};
+use crate::kind::Kind;
+use crate::{Error, Master, StateFormat};
 
 /// Invocations in a workgroup: 256 is what every WebGPU device allows.
 pub(crate) const WORKGROUP: u64 = 256;
@@ -25,20 +24,6 @@ pub(crate) const LANES: u64 = 4;
 const SINGLE_LAUNCH: u64 = 16 * 1024;
 /// Bytes of a word of the state, at most: of f32.
 const STATE_WORD: u64 = 4 * LANES;
-
-/// What one kernel can do: the rule, and how all is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Kind {
-    pub rule: Rule,
-    pub param: Stored,
-    pub grad: Stored,
-    pub state: StateFormat,
-    pub master: Master,
-    /// Of the param, where it has 16 bits and no master.
-    pub rounding: Rounding,
-    /// Of the state, where it is not f32.
-    pub state_rounding: Rounding,
-}
 
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +90,6 @@ pub(crate) struct Launch {
     /// What to add (modulo 2^32) to a word of the param window to get that of the grad window; where the launch is loose, to
     /// an element.
     pub grad_shift: u32,
-    /// Words of the param window up to the last one that is used.
-    pub words: u32,
     /// In ascending order, at least one. Elements between them are not touched.
     pub segments: Vec<Segment>,
 }
@@ -138,38 +121,6 @@ impl Span {
     pub fn of_state(&self) -> std::ops::Range<usize> {
         let shift = self.shift.wrapping_mul(LANES as u32);
         self.begin.wrapping_add(shift) as usize..self.end.wrapping_add(shift) as usize
-    }
-}
-
-impl Kind {
-    /// What is remembered: what the rule does, and what a param of 16 bits may have beside it.
-    pub fn memories(&self) -> impl Iterator<Item = Memory> + use<> {
-        let beside = match self.master {
-            Master::None => None,
-            Master::F32 => Some(Memory::Master),
-            Master::Remainder => Some(Memory::Remainder),
-        };
-        self.rule.memories().iter().copied().chain(beside)
-    }
-
-    /// How that is stored.
-    pub fn element(&self, memory: Memory) -> Element {
-        match (memory, self.state) {
-            (Memory::Master, _) => Element::F32,
-            (Memory::Remainder, _) => Element::I16,
-            (_, StateFormat::F32) => Element::F32,
-            (_, StateFormat::Bf16) => Element::Bf16,
-        }
-    }
-
-    /// Whether anything is not f32.
-    pub fn is_narrow(&self) -> bool {
-        (self.param, self.grad, self.state) != (Stored::F32, Stored::F32, StateFormat::F32)
-    }
-
-    /// Whether chance has a part in it.
-    pub fn has_noise(&self) -> bool {
-        [self.rounding, self.state_rounding].contains(&Rounding::Stochastic)
     }
 }
 
@@ -420,7 +371,6 @@ fn launch(run: &[Placed], param: &Side, grad: &Side, elements: Range<u64>, loose
         grad,
         loose,
         grad_shift: (if loose { grad_shift } else { grad_shift / LANES as i64 }) as u32,
-        words: (last - origin).div_ceil(LANES) as u32,
         segments: segments.collect(),
     }
 }
@@ -452,6 +402,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::format::Stored;
+    use crate::variant::Rule;
     use crate::{Format, Precision};
 
     fn kind(param: Format, grad: Format, state: StateFormat) -> Kind {
@@ -543,7 +495,7 @@ mod tests {
                             if launch.loose { shifted(element) } else { shifted(element / LANES) * LANES + element % LANES };
                         let in_grad = launch.grad.offset / of_grad + in_window;
                         prop_assert_eq!(in_grad, placed.grad.offset / of_grad + of_tensor);
-                        prop_assert!(element < u64::from(launch.words) * LANES);
+                        prop_assert!((element + 1) * of_param <= launch.param.bytes);
                     }
                 }
             }
@@ -581,7 +533,7 @@ mod tests {
         let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
         let launches = plan(&place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0), false, &limits).unwrap();
         assert_eq!(
-            launches.iter().map(|l| (l.loose, l.words)).collect::<Vec<_>>(),
+            launches.iter().map(|l| (l.loose, l.state_words())).collect::<Vec<_>>(),
             [(false, 8 << 20), (false, 2 << 20)]
         );
         assert_eq!(launches[1].segments[0].first, 32 << 20);

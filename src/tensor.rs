@@ -1,13 +1,13 @@
-//! What the user hands over: views of their own buffers, tensors, groups; and the checks that these can be used.
+//! What the user hands over: views of their own buffers, and tensors; and the checks that these can be used.
 
 use std::collections::{HashMap, HashSet};
 
 use wgpu::{Buffer, BufferUsages};
 
-use crate::format::Stored;
-use crate::plan::{Kind, Place, Placed};
+use crate::kind::Kind;
+use crate::plan::{Place, Placed};
 use crate::variant::Rule;
-use crate::{Config, Error, Format, Master, Options, Precision, Rounding, Schedule, StateFormat};
+use crate::{Error, Format, Group, Options};
 
 /// A range of one of the caller's buffers. Cloning it clones wgpu's handle, not the data.
 #[derive(Clone, Debug)]
@@ -61,41 +61,6 @@ impl Tensor {
     }
 }
 
-/// Tensors that share one configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// Which Adam, and how fast.
-    pub config: Config,
-    /// The tensors, in any order; neighbours in the same buffers share a launch whatever the order here.
-    pub tensors: Vec<Tensor>,
-    /// How the learning rate changes over the group's steps. By default it does not.
-    pub schedule: Schedule,
-}
-
-impl Group {
-    /// Those tensors under that configuration, with a constant learning rate.
-    pub fn new(config: Config, tensors: Vec<Tensor>) -> Self {
-        Self { config, tensors, ..Self::default() }
-    }
-
-    /// This group with that schedule.
-    #[must_use]
-    pub fn with_schedule(self, schedule: Schedule) -> Self {
-        Self { schedule, ..self }
-    }
-
-    /// The learning rate at step `t` of this group, the first of which is 1: to be plotted, for example.
-    pub fn lr(&self, t: u64) -> f64 {
-        self.config.lr * self.schedule.factor(t)
-    }
-
-    pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
-        self.config.validate(number)?;
-        self.schedule.validate(number)?;
-        self.schedule.check_lr(number, self.config.lr)
-    }
-}
-
 /// Checks all views of all groups and says where they are, each buffer by its place in the returned list.
 #[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
 pub(crate) fn place(groups: &[Group], options: &Options) -> Result<(Vec<Placed>, Vec<Buffer>), Error> {
@@ -142,34 +107,6 @@ fn kind(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Kind, Error> {
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
     Ok(kind)
-}
-
-impl Kind {
-    pub fn new(
-        tensor: &str,
-        rule: Rule,
-        param: Format,
-        grad: Format,
-        len: u64,
-        precision: &Precision,
-    ) -> Result<Self, Error> {
-        let refused = |reason| Err(Error::Storage { tensor: tensor.to_owned(), reason });
-        let (param, scale, grad) = (param.stored(), grad.scale(), grad.stored());
-        if param == Stored::I32 {
-            return refused("a param cannot be stored as integers: only a grad can");
-        }
-        if !(scale > 0.0 && scale.is_finite()) {
-            return refused("the scale of a grad of integers must be finite and above 0");
-        }
-        let master = if param.is_half() { precision.master } else { Master::None };
-        if master == Master::Remainder && param != Stored::Bf16 {
-            return refused("a param of f16 has no remainder of 16 bits that makes it an f32: only one of bf16 has");
-        }
-        let rounding = if param.is_half() { precision.param_rounding } else { Rounding::Nearest };
-        let state = if rule.memories().is_empty() { StateFormat::F32 } else { precision.state_of(len) };
-        let state_rounding = if state == StateFormat::F32 { Rounding::Nearest } else { precision.state_rounding };
-        Ok(Self { rule, param, grad, state, master, rounding, state_rounding })
-    }
 }
 
 fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {

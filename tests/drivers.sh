@@ -4,24 +4,14 @@
 # a line a driver at the end. SwiftShader's library comes with Debian's package chromium-common, of which nothing else is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
-if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
-    XDG_RUNTIME_DIR=$(mktemp -d)
-    export XDG_RUNTIME_DIR
-    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
-fi
+source tests/environment.sh
 folder=$PWD/target/drivers
 mkdir -p "$folder"
 
 installed() { dpkg-query --show --showformat='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 missing=()
 for package in libvulkan1 mesa-vulkan-drivers libegl1 libgles2 libgl1-mesa-dri; do installed "$package" || missing+=("$package"); done
-if [ ${#missing[@]} -gt 0 ]; then
-    sudo=""
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    $sudo apt-get update -qq
-    $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
-fi
+[ ${#missing[@]} -eq 0 ] || debian "${missing[@]}"
 if [ ! -e "$folder/libvk_swiftshader.so" ]; then
     (cd "$folder" && apt-get download -qq chromium-common)
     dpkg-deb --fsys-tarfile "$folder"/chromium-common_*.deb | tar --extract --directory "$folder" --strip-components=4 \

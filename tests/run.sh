@@ -2,13 +2,7 @@
 # The one test command. Installs a software Vulkan driver where there is no adapter, and requires an adapter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
-# A Vulkan loader would otherwise warn at each start.
-if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
-    XDG_RUNTIME_DIR=$(mktemp -d)
-    export XDG_RUNTIME_DIR
-    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
-fi
+source tests/environment.sh
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -18,10 +12,7 @@ cargo build --locked --example compare
 adapter() { local code=0; cargo run --quiet --locked --example compare -- --steps 1 >/dev/null 2>&1 || code=$?; [ "$code" -ne 3 ]; }
 if ! adapter; then
     command -v apt-get >/dev/null || { echo "there is no adapter, and no apt-get to install a software one with" >&2; exit 1; }
-    sudo=""
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    $sudo apt-get update -qq
-    $sudo apt-get install -y -qq --no-install-recommends libvulkan1 mesa-vulkan-drivers
+    debian libvulkan1 mesa-vulkan-drivers
     adapter || { echo "there is no adapter even with Mesa's software driver" >&2; exit 1; }
 fi
 

@@ -26,6 +26,7 @@ mod norm;
 mod resume;
 mod rules;
 pub(crate) mod schedule;
+mod slot;
 mod stored;
 mod tick;
 mod update;
@@ -33,15 +34,17 @@ mod update;
 use std::collections::HashSet;
 
 use crate::clock::{Scalars, Settings};
+use crate::kind::Kind;
 use crate::phase::Phases;
-use crate::plan::{self, Kind, Launch, Limits, Place, Placed, Segment};
+use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Clocks;
 use crate::variant::{Memory, Rule};
-use crate::{Config, Error, Format, Insight, Options, Precision, Report, Schedule, StateFormat};
+use crate::{Config, Error, Format, Insight, Options, Precision, Report, StateFormat};
 
-use ::half::{bf16, f16};
 use stored::Floats;
+
+pub use slot::{Slot, Values};
 
 pub(crate) use half::nearest_bf16;
 pub(crate) use noise::mixed;
@@ -79,114 +82,8 @@ impl Tensor {
     }
 }
 
-/// Tensors that share one configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// Which Adam, and how fast.
-    pub config: Config,
-    /// The tensors.
-    pub tensors: Vec<Tensor>,
-    /// How the learning rate changes over the group's steps. By default it does not.
-    pub schedule: Schedule,
-}
-
-impl Group {
-    /// Those tensors under that configuration, with a constant learning rate.
-    pub fn new(config: Config, tensors: Vec<Tensor>) -> Self {
-        Self { config, tensors, ..Self::default() }
-    }
-
-    /// This group with that schedule.
-    #[must_use]
-    pub fn with_schedule(self, schedule: Schedule) -> Self {
-        Self { schedule, ..self }
-    }
-
-    /// The learning rate at step `t` of this group, the first of which is 1: to be plotted, for example.
-    pub fn lr(&self, t: u64) -> f64 {
-        self.config.lr * self.schedule.factor(t)
-    }
-
-    pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
-        self.config.validate(number)?;
-        self.schedule.validate(number)?;
-        self.schedule.check_lr(number, self.config.lr)
-    }
-}
-
-/// One tensor's values for one step.
-#[derive(Debug)]
-pub struct Slot<'a> {
-    /// Changed in place.
-    pub param: Values<'a>,
-    /// Read, and zeroed by option.
-    pub grad: Values<'a>,
-}
-
-/// Values in one of the formats.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Values<'a> {
-    /// [`Format::F32`].
-    F32(&'a mut [f32]),
-    /// [`Format::F16`].
-    F16(&'a mut [f16]),
-    /// [`Format::Bf16`].
-    Bf16(&'a mut [bf16]),
-    /// [`Format::I32`], with its scale.
-    I32(&'a mut [i32], f32),
-}
-
-impl<'a> Slot<'a> {
-    /// Those values: `&mut [f32]`, for example, or a [`Values`].
-    pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
-        Self { param: param.into(), grad: grad.into() }
-    }
-}
-
-impl Values<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::F16(values) => values.len(),
-            Self::Bf16(values) => values.len(),
-            Self::I32(values, _) => values.len(),
-        }
-    }
-
-    fn format(&self) -> Format {
-        match self {
-            Self::F32(_) => Format::F32,
-            Self::F16(_) => Format::F16,
-            Self::Bf16(_) => Format::Bf16,
-            Self::I32(_, scale) => Format::I32 { scale: *scale },
-        }
-    }
-}
-
-macro_rules! values_from {
-    ($($number:ty => $values:ident),*) => {$(
-        impl<'a> From<&'a mut [$number]> for Values<'a> {
-            fn from(values: &'a mut [$number]) -> Self {
-                Self::$values(values)
-            }
-        }
-
-        impl<'a, const N: usize> From<&'a mut [$number; N]> for Values<'a> {
-            fn from(values: &'a mut [$number; N]) -> Self {
-                Self::$values(values)
-            }
-        }
-
-        impl<'a> From<&'a mut Vec<$number>> for Values<'a> {
-            fn from(values: &'a mut Vec<$number>) -> Self {
-                Self::$values(values)
-            }
-        }
-    )*};
-}
-
-values_from!(f32 => F32, f16 => F16, bf16 => Bf16);
+/// Tensors of the twin that share one configuration.
+pub type Group = crate::Group<Tensor>;
 
 /// What is remembered of one tensor. What its rule has not is empty.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use super::stored::{bytes, values};
 use super::{Adam, Moments};
 use crate::Error;
-use crate::plan::Kind;
+use crate::kind::Kind;
 use crate::report::{ClockHead, NONE};
 use crate::roster::Clocks;
 use crate::state::{ClockState, GroupState, MemoryState, Outline, State, TensorState};

@@ -6,7 +6,8 @@ use super::half::{from_bf16, from_f16, from_i32, joined, parted, to_bf16, to_f16
 use super::noise::noise;
 use super::{Moments, Slot, Values};
 use crate::clock::Scalars;
-use crate::plan::{Kind, Launch};
+use crate::kind::Kind;
+use crate::plan::Launch;
 use crate::state::MemoryState;
 use crate::variant::Memory;
 use crate::{Master, Rounding, StateFormat};
@@ -147,9 +148,10 @@ pub(super) fn store(
         return;
     }
     let chance = |rounding, which: u32, i: usize| {
-        let spot = spots[spots.partition_point(|spot| spot.first <= i) - 1];
-        let element = spot.element + (i - spot.first) as u32;
-        (rounding == Rounding::Stochastic).then(|| noise(element, which, spot.salt, s.t))
+        (rounding == Rounding::Stochastic).then(|| {
+            let spot = spots[spots.partition_point(|spot| spot.first <= i) - 1];
+            noise(spot.element + (i - spot.first) as u32, which, spot.salt, s.t)
+        })
     };
     if let Some(param) = param {
         let round = |x: f32, i: usize| match (kind.master, &slot.param) {
