@@ -10,6 +10,11 @@ fn average(old: Word, x: Word, rate: f32, from_target: u32) -> Word {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
 
+// The built-in leaves open what the maximum of a number and a NaN is; here the number stays.
+fn larger(old: Word, x: Word) -> Word {
+    return select(old, x, x > old);
+}
+
 // A finite gradient whose square overflows would leave v infinite and the parameter frozen for good. It counts as the
 // largest one whose square is finite; infinities and NaN go through and are seen.
 fn squarable(g: Word) -> Word {

@@ -3,7 +3,7 @@
 mod scene;
 
 use scene::{Gpu, Run, Scene};
-use wgpu_adam::{Clip, Config, Options, Report};
+use wgpu_adam::{Clip, Config, Options, Report, preset};
 
 fn guarded() -> Options {
     Options { guard: true, ..Options::default() }
@@ -158,6 +158,24 @@ fn without_the_guard_a_nan_is_seen() {
         let all = matches!(clip, Clip::GlobalNorm(_));
         assert_eq!((got[8].is_nan(), want[8].is_nan()), (all, all), "{clip:?}");
         assert!(gpu.report(&run.adam).bad_tensor.is_none());
+    }
+}
+
+/// What the maximum of a number and a NaN is WGSL leaves open, and drivers differ: the number, here and on the twin.
+#[test]
+fn without_the_guard_a_maximum_passes_over_a_nan_on_every_driver() {
+    let gpu = Gpu::new();
+    for config in [preset::pytorch::amsgrad(), preset::optax::amsgrad(), preset::pytorch::adamax()] {
+        for first in [1.0, f32::INFINITY] {
+            let mut run = Scene::scattered(&[8], &[config], Options::default()).start(&gpu);
+            for gradient in [first, f32::NAN, 1.0] {
+                run.fresh_grads();
+                run.grads[0][..4].fill(gradient);
+                step(&mut run, &gpu);
+            }
+            run.assert_same(&gpu);
+            assert!(gpu.read(&run.param_buffers[0])[0].is_nan(), "it is seen all the same");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 fn rule(s: Scalars, old: State, g: Word) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = max(s.keep * old.v, abs(g) + s.eps);
+    let v = larger(s.keep * old.v, abs(g) + s.eps);
     let step = (s.m_coef * m) / v;
     return State(moved(s, old.param, step), m, v);
 }

@@ -1,6 +1,6 @@
 //! The rules: twin of `shaders/rules/*.wgsl`, a function a file, of the file's name.
 
-use super::update::{average, moved};
+use super::update::{average, larger, moved};
 use crate::clock::Scalars;
 use crate::variant::Rule;
 
@@ -42,7 +42,7 @@ pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {
 pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let v_max = old.v_max.max(v * s.max_coef);
+    let v_max = larger(old.v_max, v * s.max_coef);
     let step = (s.m_coef * m) / ((v_max + s.eps_root).sqrt() * s.v_coef + s.eps);
     State { param: moved(s, old.param, step), m, v, v_max }
 }
@@ -50,7 +50,7 @@ pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
 #[inline(always)]
 pub(super) fn adamax(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = (s.keep * old.v).max(g.abs() + s.eps);
+    let v = larger(s.keep * old.v, g.abs() + s.eps);
     let step = (s.m_coef * m) / v;
     State { param: moved(s, old.param, step), m, v, ..old }
 }

@@ -19,6 +19,11 @@ pub(super) fn average(old: f32, x: f32, rate: f32, from_target: u32) -> f32 {
 }
 
 #[inline(always)]
+pub(super) fn larger(old: f32, x: f32) -> f32 {
+    if x > old { x } else { old }
+}
+
+#[inline(always)]
 fn squarable(g: f32) -> f32 {
     let bits = g.to_bits();
     let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f80_0000) < 0x2000_0000;
