@@ -1,5 +1,5 @@
 // What the step is about to do, measured between `tick` and `update`: each workgroup measures a part of one tensor. Twin:
-// src/cpu/insight.rs. It is appended to the module of `update`, whose loads, gradient and rule it uses.
+// src/cpu/insight.rs. It has the loads, the gradient and the rule of `update`.
 
 @group(0) @binding(8) var<storage, read_write> records: array<Record>;
 

@@ -4,7 +4,7 @@ struct Scalars {
     do_step: u32,       // 1 to apply the step, 0 to skip it
     scale: f32,         // times the gradient: the sign and the clip coefficient
     l2: f32,            // coupled weight decay
-    m_rate: f32,        // see `average` in update.wgsl
+    m_rate: f32,        // see `average` in step.wgsl
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,

@@ -166,8 +166,10 @@ impl Kernel {
                 let (one, many) =
                     (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
                 parts.push(if shape.table { many } else { one });
-                parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/update.wgsl")]);
-                if let Kernel::Insight { .. } = self {
+                parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/step.wgsl")]);
+                if let Kernel::Update { .. } = self {
+                    parts.push(include_str!("../shaders/update.wgsl"));
+                } else {
                     let (some, none) = (include_str!("../shaders/snr.wgsl"), include_str!("../shaders/no_snr.wgsl"));
                     parts.push(include_str!("../shaders/measured.wgsl"));
                     parts.push(if kind.rule.has_snr() { some } else { none });

@@ -24,7 +24,7 @@ pub(crate) fn mutated(source: String) -> String {
 }
 
 const MUTATIONS: &[Mutation] = &[
-    // update.wgsl
+    // step.wgsl and update.wgsl
     ("+ rate * (x - old)", "- rate * (x - old)"),
     ("select(old, x, from_target != 0u)", "select(old, x, from_target == 0u)"),
     ("average(old.m, g, s.m_rate", "average(old.m, g, s.v_rate"),

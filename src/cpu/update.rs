@@ -1,4 +1,5 @@
-//! The step: each element's rule applied in place, with the scalars of `tick`. Twin of `update.wgsl`.
+//! The step: each element's rule applied in place, with the scalars of `tick`. Twin of `step.wgsl` and
+//! `update.wgsl`.
 
 use multiversion::multiversion;
 use rayon::prelude::*;
