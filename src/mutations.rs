@@ -201,7 +201,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let other = Config { lr: 0.02, maximize: true, eps: 1e-3, ..Config::default() };
     let l2 = Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() };
     let all = Options { clip: Clip::GlobalNorm(0.01), guard: true, zero_grad: true, ..Options::default() };
-    let spot = |group, buffers, param, grad, len| Spot { group, buffers, param, grad, len };
+    let spot = Spot::f32;
     let two_buffers = Scene {
         params: vec![30_000, 100],
         grads: vec![30_000, 100],

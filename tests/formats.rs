@@ -4,197 +4,38 @@
 mod scene;
 
 use half::{bf16, f16};
-use scene::{Gpu, normal};
-use wgpu::{Buffer, BufferUsages, util::BufferInitDescriptor, util::DeviceExt};
+use scene::precisions::{BESIDE, GRADS, STATES, precision, stored};
+use scene::{Gpu, Numbers, Scene, normal};
+use wgpu::Buffer;
 use wgpu_adam::{
     Adam, Clip, Config, Decay, Error, Format, Group, Master, Options, Precision, Rounding, StateFormat, Tensor, View,
     cpu, preset,
 };
 
-/// Numbers in a format.
-#[derive(Clone)]
-enum Numbers {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
-    I32(Vec<i32>, f32),
-}
-
-impl Numbers {
-    fn new(format: Format, values: &[f32]) -> Self {
-        match format {
-            Format::F16 => Self::F16(values.iter().map(|x| f16::from_f32(*x)).collect()),
-            Format::Bf16 => Self::Bf16(values.iter().map(|x| bf16::from_f32(*x)).collect()),
-            Format::I32 { scale } => Self::I32(values.iter().map(|x| (x / scale) as i32).collect(), scale),
-            _ => Self::F32(values.to_vec()),
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::F32(x) => bytemuck::cast_slice(x),
-            Self::F16(x) => bytemuck::cast_slice(x),
-            Self::Bf16(x) => bytemuck::cast_slice(x),
-            Self::I32(x, _) => bytemuck::cast_slice(x),
-        }
-    }
-
-    /// Those of `len` behind the first `skip`.
-    fn range(&mut self, skip: usize, len: usize) -> cpu::Values<'_> {
-        match self {
-            Self::F32(x) => (&mut x[skip..skip + len]).into(),
-            Self::F16(x) => (&mut x[skip..skip + len]).into(),
-            Self::Bf16(x) => (&mut x[skip..skip + len]).into(),
-            Self::I32(x, scale) => cpu::Values::I32(&mut x[skip..skip + len], *scale),
-        }
-    }
-}
-
-fn padded(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
-
 fn buffer(gpu: &Gpu, numbers: &Numbers) -> Buffer {
-    gpu.device.create_buffer_init(&BufferInitDescriptor {
-        label: None,
-        contents: &padded(numbers.bytes()),
-        usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-    })
-}
-
-/// Tensors of these lengths, one behind the other and the groups in turn, `skip` elements into a param and a grad buffer.
-struct Case<'a> {
-    formats: (Format, Format),
-    lens: &'a [usize],
-    skip: (usize, usize),
-    configs: &'a [Config],
-    options: Options,
-}
-
-impl Case<'_> {
-    /// Runs so many steps on both sides and compares every bit of params, gradients and state.
-    fn run(&self, gpu: &Gpu, steps: u64) {
-        let all: usize = self.lens.iter().sum();
-        let values = |seed, len: usize| (0..len).map(|i| normal(seed, 0, i as u64)).collect::<Vec<f32>>();
-        let mut params = Numbers::new(self.formats.0, &values(1, self.skip.0 + all + 1));
-        let mut grads = Numbers::new(self.formats.1, &values(2, self.skip.1 + all));
-        let (param_buffer, grad_buffer) = (buffer(gpu, &params), buffer(gpu, &grads));
-        let mut at = 0;
-        let mut groups: Vec<Group> = self.configs.iter().map(|config| Group::new(*config, Vec::new())).collect();
-        let mut places = vec![Vec::new(); groups.len()];
-        for (i, &len) in self.lens.iter().enumerate() {
-            let view = |buffer, format, skip: usize| View::new(buffer, format).range((skip + at) as u64, len as u64);
-            let param = view(&param_buffer, self.formats.0, self.skip.0);
-            let grad = view(&grad_buffer, self.formats.1, self.skip.1);
-            let group = i % groups.len();
-            groups[group].tensors.push(Tensor::new(format!("tensor{i}"), param, grad));
-            places[group].push((at, len));
-            at += len;
-        }
-        let adam = Adam::new(&gpu.device, &groups, self.options).unwrap();
-        let mut twin = adam.twin();
-        for t in 0..steps {
-            let fresh: Vec<f32> = (0..self.skip.1 + all)
-                .map(|i| normal(3 + t, 0, i as u64) * 10f32.powi(i as i32 % 5 - 3))
-                .map(|x| if matches!(self.formats.1, Format::I32 { .. }) { x.clamp(-1.0, 1.0) } else { x })
-                .collect();
-            grads = Numbers::new(self.formats.1, &fresh);
-            gpu.queue.write_buffer(&grad_buffer, 0, &padded(grads.bytes()));
-            gpu.step(&adam);
-            let mut slots: Vec<cpu::Slot> = Vec::new();
-            // Each step of the twin has its own pieces of the two vectors.
-            let mut pieces: Vec<(Numbers, Numbers)> = Vec::new();
-            for (at, len) in places.iter().flatten() {
-                let piece = |numbers: &Numbers, skip: usize| match numbers {
-                    Numbers::F32(x) => Numbers::F32(x[skip + at..skip + at + len].to_vec()),
-                    Numbers::F16(x) => Numbers::F16(x[skip + at..skip + at + len].to_vec()),
-                    Numbers::Bf16(x) => Numbers::Bf16(x[skip + at..skip + at + len].to_vec()),
-                    Numbers::I32(x, scale) => Numbers::I32(x[skip + at..skip + at + len].to_vec(), *scale),
-                };
-                pieces.push((piece(&params, self.skip.0), piece(&grads, self.skip.1)));
-            }
-            for ((param, grad), (_, len)) in pieces.iter_mut().zip(places.iter().flatten()) {
-                slots.push(cpu::Slot::new(param.range(0, *len), grad.range(0, *len)));
-            }
-            twin.step(&mut slots).unwrap();
-            for ((param, grad), (at, len)) in pieces.into_iter().zip(places.iter().flatten()) {
-                put(&mut params, self.skip.0 + at, *len, &param);
-                put(&mut grads, self.skip.1 + at, *len, &grad);
-            }
-        }
-        let name = format!("{:?}, {:?}, {:?}", self.formats, self.lens, self.options);
-        self.compare(&gpu_bytes(gpu, &param_buffer), params.bytes(), &format!("params: {name}"), gpu);
-        self.compare(&gpu_bytes(gpu, &grad_buffer), grads.bytes(), &format!("grads: {name}"), gpu);
-        let (got, want) = (gpu.state(&adam), twin.state());
-        for (got, want) in got.tensors.iter().zip(&want.tensors) {
-            assert_eq!(got.memories.len(), want.memories.len(), "{name}");
-            for (got, want) in got.memories.iter().zip(&want.memories) {
-                assert_eq!((got.memory, got.format, got.bytes.len()), (want.memory, want.format, want.bytes.len()));
-                self.compare(&got.bytes, &want.bytes, &format!("{:?}: {name}", got.memory), gpu);
-            }
-        }
-    }
-
-    fn compare(&self, got: &[u8], want: &[u8], what: &str, gpu: &Gpu) {
-        if gpu.software {
-            let at = got.iter().zip(want).position(|(a, b)| a != b);
-            assert_eq!(at, None, "{what}: byte {at:?} of {}", want.len());
-        }
-    }
-}
-
-fn put(numbers: &mut Numbers, at: usize, len: usize, piece: &Numbers) {
-    match (numbers, piece) {
-        (Numbers::F32(to), Numbers::F32(from)) => to[at..at + len].copy_from_slice(from),
-        (Numbers::F16(to), Numbers::F16(from)) => to[at..at + len].copy_from_slice(from),
-        (Numbers::Bf16(to), Numbers::Bf16(from)) => to[at..at + len].copy_from_slice(from),
-        (Numbers::I32(to, _), Numbers::I32(from, _)) => to[at..at + len].copy_from_slice(from),
-        _ => unreachable!("of one format"),
-    }
+    gpu.buffer(&numbers.words())
 }
 
 fn gpu_bytes(gpu: &Gpu, buffer: &Buffer) -> Vec<u8> {
     bytemuck::cast_slice(&gpu.read(buffer)).to_vec()
 }
 
-const GRADS: [Format; 4] = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1e-6 }];
-
-/// Each format of params with each master and rounding that it can have.
-fn params() -> Vec<(Format, Precision)> {
-    let precision = Precision { state_min_len: 0, seed: 7, ..Precision::default() };
-    let by_chance = Precision { param_rounding: Rounding::Stochastic, ..precision };
-    let master = |master| Precision { master, ..precision };
-    vec![
-        (Format::F32, precision),
-        (Format::F16, precision),
-        (Format::F16, by_chance),
-        (Format::F16, master(Master::F32)),
-        (Format::Bf16, precision),
-        (Format::Bf16, by_chance),
-        (Format::Bf16, master(Master::F32)),
-        (Format::Bf16, master(Master::Remainder)),
-    ]
-}
-
-fn states(precision: Precision) -> Vec<Precision> {
-    let state = |state, state_rounding| Precision { state, state_rounding, ..precision };
-    vec![
-        state(StateFormat::F32, Rounding::Nearest),
-        state(StateFormat::Bf16, Rounding::Nearest),
-        state(StateFormat::Bf16, Rounding::Stochastic),
-    ]
-}
-
-fn all() -> impl Iterator<Item = ((Format, Format), Precision)> {
-    params().into_iter().flat_map(|(param, precision)| {
-        GRADS.into_iter().flat_map(move |grad| states(precision).into_iter().map(move |p| ((param, grad), p)))
-    })
-}
-
 fn adamw() -> Config {
     Config { lr: 1e-2, decay: Decay::Decoupled(0.1), ..Config::default() }
+}
+
+/// Each format of params with each that they and what is remembered can be stored in, with each of gradients.
+fn all() -> impl Iterator<Item = ((Format, Format), Precision)> {
+    stored().flat_map(|(param, precision)| GRADS.map(|grad| ((param, grad), precision)))
+}
+
+/// Runs so many steps on both sides and compares every bit.
+fn check(gpu: &Gpu, scene: &Scene, steps: usize) {
+    let mut run = scene.start(gpu);
+    run.steps(gpu, steps);
+    if let Some(difference) = run.difference(gpu) {
+        panic!("{difference}: {:?}, {:?}", scene.spots, scene.options);
+    }
 }
 
 #[test]
@@ -202,8 +43,8 @@ fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
     let gpu = Gpu::new();
     for (formats, precision) in all() {
         let options = Options { precision, ..Options::default() };
-        let case = |lens: &[usize]| Case { formats, lens, skip: (0, 0), configs: &[adamw()], options }.run(&gpu, 100);
-        case(&[1, 2, 3, 5, 255, 257, 1000, 4097]);
+        let lens = [1, 2, 3, 5, 255, 257, 1000, 4097];
+        check(&gpu, &Scene::arena(&lens, 1, &[adamw()], options).stored(formats, (0, 0)), 100);
     }
 }
 
@@ -216,9 +57,8 @@ fn tensors_that_share_words_and_groups_that_alternate() {
             [((0, 0), true), ((3, 0), false), ((1, 2), false), ((5, 1), true)].into_iter().skip(i % 2).step_by(2)
         {
             let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision };
-            let configs = [adamw(), other];
             let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
-            Case { formats, lens: &lens, skip, configs: &configs, options }.run(&gpu, 8);
+            check(&gpu, &Scene::arena(&lens, 1, &[adamw(), other], options).stored(formats, skip), 8);
         }
     }
 }
@@ -226,12 +66,10 @@ fn tensors_that_share_words_and_groups_that_alternate() {
 #[test]
 fn every_rule_with_narrow_moments() {
     let gpu = Gpu::new();
-    let precision =
-        Precision { state: StateFormat::Bf16, state_min_len: 0, master: Master::Remainder, ..Precision::default() };
-    let options = Options { precision, ..Options::default() };
+    let options = Options { precision: precision(STATES[2], BESIDE[3]), ..Options::default() };
     for config in scene::variants::variants() {
-        let formats = (Format::Bf16, Format::Bf16);
-        Case { formats, lens: &[5, 300], skip: (2, 2), configs: &[config], options }.run(&gpu, 30);
+        let scene = Scene::arena(&[5, 300], 1, &[config], options).stored((Format::Bf16, Format::Bf16), (2, 2));
+        check(&gpu, &scene, 30);
     }
 }
 

@@ -510,7 +510,7 @@ fn an_insight_asked_for_early_is_of_its_own_step() {
 fn one_workgroup_more_than_a_run_has_in_one_round() {
     // 256 workgroups are 2,097,152 elements, so that some invocations of the finish add two of them.
     let gpu = Gpu::new();
-    let spot = |param, len| Spot { group: 0, buffers: (0, 0), param, grad: param, len };
+    let spot = |param, len| Spot::f32(0, (0, 0), param, param, len);
     let len = 256 * 8192 + 5000;
     let scene = Scene {
         params: vec![len + 100],

@@ -1,15 +1,16 @@
-//! Any layout of any tensors in any groups with any options, on devices with limits as small as a device may have, and with
-//! gradients that are no ordinary numbers: GPU and twin side by side.
+//! Any layout of any tensors in any formats and groups with any options, on devices with limits as small as a device may have,
+//! and with gradients that are no ordinary numbers: GPU and twin side by side.
 
 mod scene;
 
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use scene::precisions::{BESIDE, GRADS, PARAMS, STATES, goes_with, precision};
 use scene::variants::variants;
-use scene::{Gpu, Scene, Spot};
+use scene::{Gpu, Numbers, Scene, Spot};
 use wgpu::Limits;
-use wgpu_adam::{Clip, Config, Decay, Error, Options, Probe};
+use wgpu_adam::{Clip, Config, Decay, Error, Format, Options, Precision, Probe};
 
 /// Binding limits in bytes and workgroups a dimension. WebGPU's own are the first; the last has room for three groups.
 const LIMITS: [(u64, u32); 4] = [(128 << 20, 65_535), (16_384, 3), (4096, 2), (1024, 1)];
@@ -24,11 +25,14 @@ static GPUS: LazyLock<[Gpu; 4]> = LazyLock::new(|| {
     })
 });
 
-/// Smallest and largest of the normal and of the denormal numbers, zeros, infinities and NaNs with a payload.
-const SPECIAL: [u32; 14] = [
+/// Smallest and largest of the normal and of the denormal numbers, of f32 and of the halves, zeros, infinities and NaNs with a
+/// payload.
+const SPECIAL: [u32; 19] = [
     0x0000_0001,
+    0x007f_0000,
     0x807f_ffff,
     0x0080_0000,
+    0x7f7f_0000,
     0x7f7f_ffff,
     0xff7f_ffff,
     0x0000_0000,
@@ -40,15 +44,49 @@ const SPECIAL: [u32; 14] = [
     0x7f80_0001,
     0x5f7f_ffff,
     0x5f80_0000,
+    0x3380_0000,
+    0xb87f_c000,
+    0x477f_e000,
 ];
 
-/// A tensor: group, param buffer, gap before it, grad buffer, gap before it, length.
-type Place = (usize, usize, usize, usize, usize, usize);
+/// A tensor.
+#[derive(Clone, Debug)]
+struct Place {
+    group: usize,
+    buffers: (usize, usize),
+    /// Elements before it.
+    gaps: (usize, usize),
+    len: usize,
+    /// Stored in the scene's second pair of formats.
+    second: bool,
+}
 
 fn place() -> impl Strategy<Value = Place> {
     let gap = || prop_oneof![3 => Just(0_usize), 1 => 1..5_usize, 1 => 0..70_usize];
     let len = prop_oneof![1..8_usize, 1..300_usize, 1020..1030_usize, 1..5000_usize];
-    (0..3_usize, 0..3_usize, gap(), 0..3_usize, gap(), len)
+    (0..3_usize, (0..3_usize, 0..3_usize), (gap(), gap()), len, prop::bool::weighted(0.25))
+        .prop_map(|(group, buffers, gaps, len, second)| Place { group, buffers, gaps, len, second })
+}
+
+/// A precision, and two pairs of formats that can have it.
+fn formats() -> impl Strategy<Value = (Precision, [(Format, Format); 2])> {
+    let pair = || {
+        let coarse = Format::I32 { scale: 1.0 / 4096.0 };
+        let grads = [&GRADS[..], &[coarse]].concat();
+        (prop::sample::select(&PARAMS[..]), prop::sample::select(grads))
+    };
+    let min_len = prop_oneof![Just(0_u64), Just(100), Just(4096)];
+    let (states, beside) = (prop::sample::select(&STATES[..]), prop::sample::select(&BESIDE[..]));
+    (states, beside, min_len, any::<u32>(), [pair(), pair()], any::<bool>()).prop_map(
+        |(state, beside, state_min_len, seed, pairs, f32s)| {
+            let pairs = pairs.map(|(param, grad)| match param {
+                _ if f32s => (Format::F32, Format::F32),
+                Format::F16 if !goes_with(param, beside) => (Format::Bf16, grad),
+                _ => (param, grad),
+            });
+            (Precision { state_min_len, seed, ..precision(state, beside) }, pairs)
+        },
+    )
 }
 
 fn config() -> impl Strategy<Value = Config> {
@@ -67,21 +105,30 @@ fn options() -> impl Strategy<Value = Options> {
     })
 }
 
-/// One buffer for all tensors is as likely as several.
+/// One buffer for all tensors, whatever their formats, is as likely as several.
 fn scene() -> impl Strategy<Value = Scene> {
     let places = prop::collection::vec(place(), 1..9);
-    (places, any::<bool>(), 0..9_usize, prop::collection::vec(config(), 3), options()).prop_map(
-        |(places, arena, slack, configs, options)| {
-            let (mut params, mut grads) = (vec![0; 3], vec![0; 3]);
+    (places, any::<bool>(), 0..9_usize, prop::collection::vec(config(), 3), options(), formats()).prop_map(
+        |(places, arena, slack, configs, options, (precision, pairs))| {
+            // Bytes.
+            let (mut params, mut grads) = ([0_usize; 3], [0_usize; 3]);
             let mut spots = Vec::new();
-            for (group, param_buffer, param_gap, grad_buffer, grad_gap, len) in places {
-                let buffers = if arena { (0, 0) } else { (param_buffer, grad_buffer) };
-                let (param, grad) = (params[buffers.0] + param_gap, grads[buffers.1] + grad_gap);
-                spots.push(Spot { group, buffers, param, grad, len });
-                (params[buffers.0], grads[buffers.1]) = (param + len, grad + len);
+            for Place { group, buffers, gaps, len, second } in places {
+                let buffers = if arena { (0, 0) } else { buffers };
+                let formats = pairs[usize::from(second)];
+                let (param_bytes, grad_bytes) = (formats.0.bytes() as usize, formats.1.bytes() as usize);
+                let param = params[buffers.0].div_ceil(param_bytes) + gaps.0;
+                let mut grad = grads[buffers.1].div_ceil(grad_bytes) + gaps.1;
+                if options.zero_grad && grad_bytes == 2 {
+                    // Other grads of 16 bits cannot be zeroed.
+                    grad += (4 + param % 4 - grad % 4) % 4;
+                }
+                spots.push(Spot { group, buffers, param, grad, len, formats });
+                (params[buffers.0], grads[buffers.1]) = ((param + len) * param_bytes, (grad + len) * grad_bytes);
             }
-            let with_slack = |lens: Vec<usize>| lens.into_iter().map(|len| (len + slack).max(1)).collect();
-            Scene { params: with_slack(params), grads: with_slack(grads), spots, configs, options }
+            let words = |bytes: [usize; 3]| bytes.map(|bytes| (bytes.div_ceil(4) + slack).max(1)).to_vec();
+            let options = Options { precision, ..options };
+            Scene { params: words(params), grads: words(grads), spots, configs, options }
         },
     )
 }
@@ -108,11 +155,14 @@ proptest! {
                 let special = f32::from_bits(*bits);
                 // Where the device takes it for zero it is zero: Lion, for one, knows no small steps.
                 let special = if gpu.flushes && special.is_subnormal() { 0.0 } else { special };
-                run.grads[spot.buffers.1][spot.grad + at.index(spot.len)] = special;
+                Numbers::new(spot.formats.1, &[special])
+                    .put(&mut run.grads[spot.buffers.1], spot.grad + at.index(spot.len));
             }
             // The last step is measured too, where the device has room for it.
-            let probe = if step == 3 { Probe::new(&gpu.device, &run.adam).ok() } else { None };
-            let Some(probe) = probe else {
+            let probe = (step == 3).then(|| Probe::new(&gpu.device, &run.adam));
+            let no_room = |error: &Error| matches!(error, Error::Limit { .. });
+            assert!(!matches!(&probe, Some(Err(error)) if !no_room(error)));
+            let Some(Ok(probe)) = probe else {
                 run.upload_grads(gpu);
                 gpu.step(&run.adam);
                 run.twin_step();

@@ -2,6 +2,7 @@
 
 mod scene;
 
+use scene::precisions::{GRADS, stored};
 use scene::{Gpu, Scene};
 use wgpu::Limits;
 use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Tensor, View};
@@ -54,6 +55,24 @@ fn an_arena_above_the_limits_is_cut() {
                 run.steps(&gpu, 10);
                 run.assert_same(&gpu);
             }
+        }
+    }
+}
+
+#[test]
+fn tensors_and_arenas_of_other_formats_are_cut() {
+    let gpu = small();
+    let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
+    for (i, (param, precision)) in stored().enumerate() {
+        let formats = (param, GRADS[i % 4]);
+        let options = Options { precision, ..options()[i / 4 % 2] };
+        let tensor = Scene::offset(5001, (60, 1), (4, 9), configs[0], options);
+        let arena = Scene::arena(&[7, 1023, 2049, 2, 3000], 1, &configs, options);
+        for scene in [tensor.stored(formats, (0, 0)), arena.stored(formats, (1, 1))] {
+            let mut run = scene.start(&gpu);
+            assert!(run.adam.dispatches() > 3, "{formats:?}, {precision:?}: {}", run.adam.dispatches());
+            run.steps(&gpu, 5);
+            run.assert_same(&gpu);
         }
     }
 }

@@ -106,7 +106,7 @@ fn every_configuration() {
 #[test]
 fn tensors_in_any_order_and_in_several_buffers() {
     let gpu = Gpu::new();
-    let spot = |group, buffers, param, grad, len| Spot { group, buffers, param, grad, len };
+    let spot = Spot::f32;
     let scene = Scene {
         params: vec![3000, 100],
         grads: vec![3000, 100],

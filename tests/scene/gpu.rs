@@ -1,0 +1,124 @@
+//! The adapter under test, and what a test does with its buffers.
+
+use std::sync::OnceLock;
+
+use wgpu::util::{BufferInitDescriptor, DeviceExt, initialize_adapter_from_env_or_default};
+use wgpu::{
+    Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits,
+    Queue,
+};
+use wgpu_adam::{Adam, Report, State};
+
+pub struct Gpu {
+    pub device: Device,
+    pub queue: Queue,
+    /// A CPU adapter: the same bits as on the twin.
+    pub software: bool,
+    pub backend: wgpu::Backend,
+    /// It takes numbers below 2^-126 for zero, as WGSL allows.
+    pub flushes: bool,
+}
+
+/// What was found out of the adapter, which is the same for the whole process.
+static FLUSHES: OnceLock<bool> = OnceLock::new();
+
+impl Gpu {
+    /// Whether half of 2^-147 is not 2^-148.
+    fn probe_denormals(&self) -> bool {
+        let source = "@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+            @compute @workgroup_size(1) fn half() { x[0] = x[0] * x[1]; }";
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: None,
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let numbers = self.buffer(&[f32::from_bits(4), 0.5]);
+        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: numbers.as_entire_binding() }],
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&pipeline);
+            pass.set_bind_group(0, &bind_group, &[]);
+            pass.dispatch_workgroups(1, 1, 1);
+        }
+        self.queue.submit([encoder.finish()]);
+        self.read(&numbers)[0].to_bits() != 2
+    }
+
+    /// The default limits of WebGPU and no feature.
+    pub fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    pub fn with(required_limits: Limits) -> Self {
+        let _ = env_logger::builder().is_test(true).try_init();
+        // WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several.
+        let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
+        let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None))
+            .expect("no adapter: these tests need one (a software one will do)");
+        let descriptor = DeviceDescriptor { required_limits, ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("no device");
+        let info = adapter.get_info();
+        let software = info.device_type == DeviceType::Cpu;
+        let mut gpu = Self { device, queue, software, backend: info.backend, flushes: false };
+        gpu.flushes = *FLUSHES.get_or_init(|| gpu.probe_denormals());
+        gpu
+    }
+
+    pub fn buffer(&self, values: &[f32]) -> Buffer {
+        self.device.create_buffer_init(&BufferInitDescriptor {
+            label: None,
+            contents: bytemuck::cast_slice(values),
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+        })
+    }
+
+    pub fn write(&self, buffer: &Buffer, values: &[f32]) {
+        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
+    }
+
+    pub fn read(&self, buffer: &Buffer) -> Vec<f32> {
+        let size = buffer.size();
+        let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
+        let staging =
+            self.device.create_buffer(&BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
+        self.queue.submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
+        self.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range().unwrap())
+    }
+
+    pub fn step(&self, adam: &Adam) {
+        self.steps(adam, 1);
+    }
+
+    /// So many steps in one submission.
+    pub fn steps(&self, adam: &Adam, steps: usize) {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        for _ in 0..steps {
+            adam.step(&mut encoder);
+        }
+        self.queue.submit([encoder.finish()]);
+    }
+
+    pub fn report(&self, adam: &Adam) -> Report {
+        pollster::block_on(adam.report(&self.device, &self.queue)).unwrap()
+    }
+
+    pub fn state(&self, adam: &Adam) -> State {
+        pollster::block_on(adam.state(&self.device, &self.queue)).unwrap()
+    }
+}

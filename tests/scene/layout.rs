@@ -1,0 +1,145 @@
+//! Where tensors lie in which buffers, how they are stored, and of which configurations they are.
+
+use wgpu::Buffer;
+use wgpu_adam::{Adam, Config, Error, Format, Group, Options, Tensor, View};
+
+use super::gpu::Gpu;
+use super::run::Run;
+use super::stored::{Numbers, normals};
+
+/// Where one tensor lies: elements `param..param + len` of a param buffer, and so on.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub group: usize,
+    pub buffers: (usize, usize),
+    pub param: usize,
+    pub grad: usize,
+    pub len: usize,
+    /// Of param and grad.
+    pub formats: (Format, Format),
+}
+
+impl Spot {
+    pub fn f32(group: usize, buffers: (usize, usize), param: usize, grad: usize, len: usize) -> Self {
+        Self { group, buffers, param, grad, len, formats: (Format::F32, Format::F32) }
+    }
+
+    /// The param in an image of its buffer.
+    pub fn param_of(&self, images: &[Vec<f32>]) -> Numbers {
+        Numbers::of(&images[self.buffers.0], self.formats.0, self.param, self.len)
+    }
+
+    pub fn put_param(&self, numbers: &Numbers, images: &mut [Vec<f32>]) {
+        numbers.put(&mut images[self.buffers.0], self.param);
+    }
+
+    pub fn grad_of(&self, images: &[Vec<f32>]) -> Numbers {
+        Numbers::of(&images[self.buffers.1], self.formats.1, self.grad, self.len)
+    }
+
+    pub fn put_grad(&self, numbers: &Numbers, images: &mut [Vec<f32>]) {
+        numbers.put(&mut images[self.buffers.1], self.grad);
+    }
+}
+
+/// Buffers (their lengths in words), tensors in them, configurations.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub params: Vec<usize>,
+    pub grads: Vec<usize>,
+    pub spots: Vec<Spot>,
+    pub configs: Vec<Config>,
+    pub options: Options,
+}
+
+impl Scene {
+    /// Each tensor in buffers of its own, the groups in turn.
+    pub fn scattered(lens: &[usize], configs: &[Config], options: Options) -> Self {
+        let spot = |(i, &len): (usize, &usize)| Spot::f32(i % configs.len(), (i, i), 0, 0, len);
+        Self {
+            params: lens.to_vec(),
+            grads: lens.to_vec(),
+            spots: lens.iter().enumerate().map(spot).collect(),
+            configs: configs.to_vec(),
+            options,
+        }
+    }
+
+    /// All tensors one behind the other in one buffer of params and one of grads, each padded to a multiple of `align`.
+    pub fn arena(lens: &[usize], align: usize, configs: &[Config], options: Options) -> Self {
+        let mut at = 0;
+        let mut spots = Vec::new();
+        for (i, &len) in lens.iter().enumerate() {
+            spots.push(Spot::f32(i % configs.len(), (0, 0), at, at, len));
+            at = (at + len).next_multiple_of(align);
+        }
+        let end = spots.last().map_or(0, |s: &Spot| s.param + s.len);
+        Self { params: vec![end], grads: vec![end], spots, configs: configs.to_vec(), options }
+    }
+
+    /// One tensor, with its param at that element of a buffer with that many more behind it, its grad likewise.
+    pub fn offset(len: usize, param: (usize, usize), grad: (usize, usize), config: Config, options: Options) -> Self {
+        Self {
+            params: vec![param.0 + len + param.1],
+            grads: vec![grad.0 + len + grad.1],
+            spots: vec![Spot::f32(0, (0, 0), param.0, grad.0, len)],
+            configs: vec![config],
+            options,
+        }
+    }
+
+    /// The same in other formats, and so many elements further behind in the buffers of params and of grads.
+    pub fn stored(mut self, formats: (Format, Format), skip: (usize, usize)) -> Self {
+        for spot in &mut self.spots {
+            (spot.formats, spot.param, spot.grad) = (formats, spot.param + skip.0, spot.grad + skip.1);
+        }
+        self.params.iter_mut().for_each(|words| *words += skip.0);
+        self.grads.iter_mut().for_each(|words| *words += skip.1);
+        self
+    }
+
+    /// The order in which the library has the tensors: group by group.
+    pub fn order(&self) -> Vec<&Spot> {
+        (0..self.configs.len()).flat_map(|g| self.spots.iter().filter(move |s| s.group == g)).collect()
+    }
+
+    pub fn start(&self, gpu: &Gpu) -> Run {
+        self.try_start(gpu).unwrap()
+    }
+
+    pub fn try_start(&self, gpu: &Gpu) -> Result<Run, Error> {
+        let fill = |sizes: &[usize], seed: u64| -> Vec<Vec<f32>> {
+            sizes.iter().enumerate().map(|(i, &len)| normals(seed, i as u64, len)).collect()
+        };
+        let (mut params, mut grads) = (fill(&self.params, 1), fill(&self.grads, 2));
+        for (i, spot) in self.spots.iter().enumerate().filter(|(_, s)| s.formats != (Format::F32, Format::F32)) {
+            let of = |format, seed| Numbers::new(format, &normals(seed, 100 + i as u64, spot.len));
+            spot.put_param(&of(spot.formats.0, 1), &mut params);
+            spot.put_grad(&of(spot.formats.1, 2), &mut grads);
+        }
+        let buffers = |values: &[Vec<f32>]| values.iter().map(|v| gpu.buffer(v)).collect::<Vec<_>>();
+        let (param_buffers, grad_buffers) = (buffers(&params), buffers(&grads));
+        let groups = self.configs.iter().enumerate().map(|(g, config)| {
+            Group::new(
+                *config,
+                (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
+                    .map(|(i, s)| {
+                        let view = |buffer: &Buffer, format, at: usize| {
+                            View::new(buffer, format).range(at as u64, s.len as u64)
+                        };
+                        let (param, grad) = (&param_buffers[s.buffers.0], &grad_buffers[s.buffers.1]);
+                        Tensor::new(
+                            format!("tensor{i}"),
+                            view(param, s.formats.0, s.param),
+                            view(grad, s.formats.1, s.grad),
+                        )
+                    })
+                    .collect(),
+            )
+        });
+        let adam = Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), self.options)?;
+        let twin = adam.twin();
+        let largest = self.order().iter().map(|s| vec![(0.0, 0.0); s.len]).collect();
+        Ok(Run { scene: self.clone(), adam, twin, params, grads, param_buffers, grad_buffers, steps: 0, largest })
+    }
+}

@@ -1,0 +1,46 @@
+//! The formats of params, gradients and what is remembered: all that can be combined.
+
+use wgpu_adam::{Format, Master, Precision, Rounding, StateFormat};
+
+pub const PARAMS: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
+pub const GRADS: [Format; 4] = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1e-6 }];
+
+/// How the moments are stored, and rounded where they are narrow.
+pub const STATES: [(StateFormat, Rounding); 3] = [
+    (StateFormat::F32, Rounding::Nearest),
+    (StateFormat::Bf16, Rounding::Nearest),
+    (StateFormat::Bf16, Rounding::Stochastic),
+];
+
+/// How a param of 16 bits is rounded, and what is beside it.
+pub const BESIDE: [(Rounding, Master); 4] = [
+    (Rounding::Nearest, Master::None),
+    (Rounding::Stochastic, Master::None),
+    (Rounding::Nearest, Master::F32),
+    (Rounding::Nearest, Master::Remainder),
+];
+
+/// Narrow whatever the length of a tensor.
+pub fn precision(
+    (state, state_rounding): (StateFormat, Rounding),
+    (param_rounding, master): (Rounding, Master),
+) -> Precision {
+    Precision { state, state_min_len: 0, state_rounding, param_rounding, master, seed: 7 }
+}
+
+/// Whether params of that format can have that beside them, and it is not the same as nothing.
+pub fn goes_with(param: Format, (rounding, master): (Rounding, Master)) -> bool {
+    match param {
+        Format::F32 => (rounding, master) == BESIDE[0],
+        Format::F16 => master != Master::Remainder,
+        _ => true,
+    }
+}
+
+/// Every way in which a param and what is remembered of it can be stored.
+pub fn stored() -> impl Iterator<Item = (Format, Precision)> {
+    PARAMS.into_iter().flat_map(|param| {
+        let beside = BESIDE.into_iter().filter(move |beside| goes_with(param, *beside));
+        beside.flat_map(move |beside| STATES.into_iter().map(move |state| (param, precision(state, beside))))
+    })
+}

@@ -1,0 +1,170 @@
+//! A scene in motion: steps on both sides, and what differs.
+
+use wgpu::Buffer;
+use wgpu_adam::{Adam, Decay, Element, Error, Format, Insight, Memory, Probe, Report, cpu};
+
+use super::gpu::Gpu;
+use super::layout::{Scene, Spot};
+use super::stored::Numbers;
+use super::tolerance::{Tolerance, share};
+use super::{differing, mix, normal};
+
+/// A scene in motion: the buffers on the GPU, and their images that the twin moves.
+pub struct Run {
+    pub scene: Scene,
+    pub adam: Adam,
+    pub twin: cpu::Adam,
+    pub params: Vec<Vec<f32>>,
+    pub grads: Vec<Vec<f32>>,
+    pub param_buffers: Vec<Buffer>,
+    pub grad_buffers: Vec<Buffer>,
+    pub steps: u64,
+    /// The largest |gradient| and |param| of each element, tensor by tensor.
+    pub largest: Vec<Vec<(f64, f64)>>,
+}
+
+impl Run {
+    /// New gradients on both sides: nine orders of magnitude over the elements, a tenth of them zero.
+    pub fn fresh_grads(&mut self) {
+        self.steps += 1;
+        let t = self.steps;
+        let grads = |stream: usize, len: usize| {
+            (0..len as u64).map(move |e| {
+                let scale = 10f32.powi((mix(e) % 10) as i32 - 7);
+                let zero = mix(e ^ t << 32).is_multiple_of(10);
+                if zero { 0.0 } else { scale * normal(2 + t, stream as u64, e) }
+            })
+        };
+        for (i, words) in self.grads.iter_mut().enumerate() {
+            let fresh = grads(i, words.len());
+            words.iter_mut().zip(fresh).for_each(|(word, grad)| *word = grad);
+        }
+        for (i, spot) in self.scene.spots.iter().enumerate().filter(|(_, spot)| spot.formats.1 != Format::F32) {
+            let fresh: Vec<f32> = grads(100 + i, spot.len).collect();
+            spot.put_grad(&Numbers::new(spot.formats.1, &fresh), &mut self.grads);
+        }
+    }
+
+    pub fn upload_grads(&self, gpu: &Gpu) {
+        for (buffer, grads) in self.grad_buffers.iter().zip(&self.grads) {
+            gpu.write(buffer, grads);
+        }
+    }
+
+    /// So many steps on both sides, each with fresh gradients.
+    pub fn steps(&mut self, gpu: &Gpu, steps: usize) {
+        for _ in 0..steps {
+            self.step(gpu);
+        }
+    }
+
+    /// One step on both sides with fresh gradients.
+    pub fn step(&mut self, gpu: &Gpu) {
+        self.fresh_grads();
+        self.upload_grads(gpu);
+        gpu.step(&self.adam);
+        self.twin_step();
+    }
+
+    /// The twin's step, on the images.
+    pub fn twin_step(&mut self) -> Report {
+        self.twin_step_by(cpu::Adam::step)
+    }
+
+    /// One step on both sides with the gradients as they are, and what either measured in it.
+    pub fn measured_step(&mut self, gpu: &Gpu, probe: &Probe) -> (Insight, Insight) {
+        self.upload_grads(gpu);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        probe.step(&self.adam, &mut encoder).unwrap();
+        gpu.queue.submit([encoder.finish()]);
+        let got = pollster::block_on(probe.read(&self.adam, &gpu.device, &gpu.queue)).unwrap();
+        (got, self.twin_step_by(cpu::Adam::step_measured).1)
+    }
+
+    fn twin_step_by<T>(&mut self, step: impl FnOnce(&mut cpu::Adam, &mut [cpu::Slot]) -> Result<T, Error>) -> T {
+        let order: Vec<Spot> = self.scene.order().into_iter().cloned().collect();
+        let mut values: Vec<_> = order.iter().map(|s| (s.param_of(&self.params), s.grad_of(&self.grads))).collect();
+        for ((s, (param, grad)), largest) in order.iter().zip(&values).zip(&mut self.largest) {
+            let l2 = if let Decay::L2(decay) = self.scene.configs[s.group].decay { decay } else { 0.0 };
+            for ((p, g), (largest_grad, largest_param)) in param.values().iter().zip(grad.values()).zip(largest) {
+                *largest_grad = largest_grad.max(f64::from(g.abs()) + l2 * f64::from(p.abs()));
+                *largest_param = largest_param.max(f64::from(p.abs()));
+            }
+        }
+        let mut slots: Vec<_> =
+            values.iter_mut().map(|(param, grad)| cpu::Slot::new(param.slot(), grad.slot())).collect();
+        let result = step(&mut self.twin, &mut slots).unwrap();
+        for (s, (param, grad)) in order.iter().zip(&values) {
+            s.put_param(param, &mut self.params);
+            s.put_grad(grad, &mut self.grads);
+        }
+        result
+    }
+
+    /// What is wrong first, if anything. Beside the views, and in the gradients, every bit must be right; in param, in what is
+    /// remembered and in the report, every bit on a CPU adapter. Elsewhere the tolerance holds, which is one of f32: of a
+    /// tensor of which anything is narrower only what lies beside it is compared.
+    pub fn difference(&self, gpu: &Gpu) -> Option<String> {
+        let mut got: Vec<Vec<f32>> = self.param_buffers.iter().map(|buffer| gpu.read(buffer)).collect();
+        let (state, twin) = (gpu.state(&self.adam), self.twin.state());
+        let mut worst: f64 = 0.0;
+        for ((spot, largest), (tensor, twin)) in
+            self.scene.order().into_iter().zip(&self.largest).zip(state.tensors.iter().zip(&twin.tensors))
+        {
+            let config = &self.scene.configs[spot.group];
+            let of = |e: usize| Tolerance::new(config, self.steps, largest[e].0, largest[e].1);
+            let want = spot.param_of(&self.params);
+            let mut values = vec![(None, spot.param_of(&got).values(), want.values())];
+            assert_eq!(tensor.memories.len(), twin.memories.len());
+            for (got, want) in tensor.memories.iter().zip(&twin.memories) {
+                assert_eq!((got.memory, got.format, got.bytes.len()), (want.memory, want.format, want.bytes.len()));
+                values.push((Some(got.memory), got.values(), want.values()));
+            }
+            let f32s = (Format::F32, Format::F32);
+            let narrow = spot.formats != f32s || tensor.memories.iter().any(|memory| memory.format != Element::F32);
+            let values = values.into_iter().filter(|_| gpu.software || !narrow);
+            for (what, e, got, want) in values.flat_map(|(what, got, want)| {
+                got.into_iter().zip(want).enumerate().map(move |(e, (got, want))| (what, e, got, want))
+            }) {
+                // What is below 2^-126 may be lost in each of the last steps.
+                let lost = if gpu.flushes && what.is_some() { 1e3 * f32::MIN_POSITIVE } else { 0.0 };
+                if got.to_bits() == want.to_bits() || lost > 0.0 && (got - want).abs() <= lost {
+                    continue;
+                }
+                let tolerance = match what {
+                    None => of(e).param,
+                    Some(Memory::M) => of(e).m,
+                    _ => of(e).v,
+                };
+                let share = share(got, want, tolerance, gpu.software);
+                worst = worst.max(share);
+                if share > 1.0 {
+                    let (what, name) = (what.map_or("param", Memory::name), &tensor.name);
+                    return Some(format!("{what} of {name} [{e}]: {got:e} for {want:e}, {share} of the tolerance"));
+                }
+            }
+            spot.put_param(&want, &mut got);
+        }
+        println!("worst share of the tolerance: {worst:.3}");
+        // The params are now as they should be, but for what lies beside the views.
+        let beside = differing("params", &got, &self.params);
+        let grads: Vec<Vec<f32>> = self.grad_buffers.iter().map(|buffer| gpu.read(buffer)).collect();
+        beside.or_else(|| differing("grads", &grads, &self.grads)).or_else(|| {
+            let (got, want) = (gpu.report(&self.adam), self.twin.report());
+            let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            let close = |a: f32, b: f32| same(a, b) || (!gpu.software || gpu.flushes) && (a / b - 1.0).abs() < 1e-5;
+            let counts = |r: &Report| (r.t, r.skipped, r.last_skipped, r.bad_tensor.clone(), r.groups.clone());
+            let same = counts(&got) == counts(&want)
+                && close(got.clip_coef, want.clip_coef)
+                && got.grad_norm.is_some() == want.grad_norm.is_some()
+                && close(got.grad_norm.unwrap_or(1.0), want.grad_norm.unwrap_or(1.0));
+            (!same).then(|| format!("{got:?} for {want:?}"))
+        })
+    }
+
+    pub fn assert_same(&self, gpu: &Gpu) {
+        if let Some(difference) = self.difference(gpu) {
+            panic!("{difference}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Numbers in any format. A buffer's image on the host is words of 32 bits, kept as `f32`; here are the elements that a view
+//! of another format has in them.
+
+use half::{bf16, f16};
+use wgpu_adam::{Format, cpu};
+
+use super::normal;
+
+/// Numbers in a format.
+#[derive(Clone, Debug)]
+pub enum Numbers {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+    I32(Vec<i32>, f32),
+}
+
+impl Numbers {
+    /// Those nearest to the values.
+    pub fn new(format: Format, values: &[f32]) -> Self {
+        match format {
+            Format::F16 => Self::F16(values.iter().map(|x| f16::from_f32(*x)).collect()),
+            Format::Bf16 => Self::Bf16(values.iter().map(|x| bf16::from_f32(*x)).collect()),
+            Format::I32 { scale } => Self::I32(values.iter().map(|x| (x / scale) as i32).collect(), scale),
+            _ => Self::F32(values.to_vec()),
+        }
+    }
+
+    /// `len` elements of an image, from element `first` of that format on.
+    pub fn of(words: &[f32], format: Format, first: usize, len: usize) -> Self {
+        fn part<T: bytemuck::Pod>(words: &[f32], first: usize, len: usize) -> Vec<T> {
+            bytemuck::cast_slice::<_, T>(words)[first..first + len].to_vec()
+        }
+        match format {
+            Format::F16 => Self::F16(part(words, first, len)),
+            Format::Bf16 => Self::Bf16(part(words, first, len)),
+            Format::I32 { scale } => Self::I32(part(words, first, len), scale),
+            _ => Self::F32(part(words, first, len)),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::F32(x) => bytemuck::cast_slice(x),
+            Self::F16(x) => bytemuck::cast_slice(x),
+            Self::Bf16(x) => bytemuck::cast_slice(x),
+            Self::I32(x, _) => bytemuck::cast_slice(x),
+        }
+    }
+
+    /// Puts them into an image, from element `first` of their format on.
+    pub fn put(&self, words: &mut [f32], first: usize) {
+        let (bytes, at) = (self.bytes(), first * if matches!(self, Self::F16(_) | Self::Bf16(_)) { 2 } else { 4 });
+        bytemuck::cast_slice_mut(words)[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// An image that has only them.
+    pub fn words(&self) -> Vec<f32> {
+        let mut words = vec![0.0; self.bytes().len().div_ceil(4)];
+        self.put(&mut words, 0);
+        words
+    }
+
+    pub fn values(&self) -> Vec<f32> {
+        match self {
+            Self::F32(x) => x.clone(),
+            Self::F16(x) => x.iter().map(|x| x.to_f32()).collect(),
+            Self::Bf16(x) => x.iter().map(|x| x.to_f32()).collect(),
+            Self::I32(x, scale) => x.iter().map(|x| *x as f32 * scale).collect(),
+        }
+    }
+
+    pub fn slot(&mut self) -> cpu::Values<'_> {
+        match self {
+            Self::F32(x) => x.into(),
+            Self::F16(x) => x.into(),
+            Self::Bf16(x) => x.into(),
+            Self::I32(x, scale) => cpu::Values::I32(x, *scale),
+        }
+    }
+}
+
+/// So many about normal numbers.
+pub fn normals(seed: u64, stream: u64, len: usize) -> Vec<f32> {
+    (0..len).map(|e| normal(seed, stream, e as u64)).collect()
+}
