@@ -12,6 +12,7 @@ struct Launch {
     bad_bits: u32,      // magnitudes from here on are bad: all bits of an f32 but the sign
     grad_scale: f32,    // what an integer stands for
     salt: u32,          // of its noise: of the seed, and of each launch another
+    first_scale: u32,   // where the scales begin in a buffer of 8-bit codes, in words of 4 bytes
 }
 
 // What a workgroup owns: those elements of begin..end that are in its words, of which `word` is the first.

@@ -1,5 +1,6 @@
 //! How a word of each buffer is loaded and stored: the WGSL that is generated for each kind of tensor.
 
+use crate::cpu::SIGNED;
 use crate::format::{Rounding, Stored};
 use crate::kind::Kind;
 use crate::variant::Memory;
@@ -121,7 +122,12 @@ fn half_name(stored: Stored) -> &'static str {
 /// `store` have the word of param and the one of the state, `at`; between them are the conversions and roundings.
 pub(crate) fn state(kind: &Kind) -> String {
     let mut wgsl = String::new();
+    let (in_blocks, memories) = (kind.in_blocks(), kind.rule.memories());
     for memory in kind.memories() {
+        if let Some(code) = code_name(memory).filter(|_| in_blocks) {
+            wgsl += &blocks(memory, code);
+            continue;
+        }
         let stored = match memory {
             Memory::Master => Stored::F32,
             Memory::Remainder => Stored::Bf16,
@@ -131,7 +137,6 @@ pub(crate) fn state(kind: &Kind) -> String {
         let (name, binding, bound, at) = (memory.name(), memory.binding(), Bound::Write, At::Word("word"));
         wgsl += &Access { name, binding, bound, stored, at, edges: false }.wgsl();
     }
-    let memories = kind.rule.memories();
     let each = |f: &dyn Fn(usize, &str) -> String| {
         memories.iter().enumerate().map(|(i, memory)| f(i, memory.name())).collect::<String>()
     };
@@ -168,8 +173,43 @@ pub(crate) fn state(kind: &Kind) -> String {
             let rounded = format!("to_bf16(after.{name}, {})", chance(kind.state_rounding, i + 1));
             format!("store_{name}(at, {rounded}, mask); ")
         }
+        StateFormat::Block8 => {
+            let (of, chance) = (memories.len(), chance(kind.state_rounding, i + 1));
+            format!(
+                "{{ let scale = atomicLoad(&scales[{of}u*block + {i}u]); store_{name}(at, after.{name}, scale, {chance}, mask); }} "
+            )
+        }
     });
     wgsl += &format!("fn load(word: u32, at: u32) -> State {{ return State({param}, {loads}); }}\n");
-    wgsl += "fn store(s: Scalars, word: u32, at: u32, after: State, mask: Mask) {\n";
+    if !in_blocks {
+        wgsl += "fn store(s: Scalars, word: u32, at: u32, after: State, mask: Mask) {\n";
+        return wgsl + &format!("{param_stores} {stores} }}\n");
+    }
+    let of = memories.len();
+    let notes = each(&|i, name| format!("atomicMax(&scales[{of}u*block + {i}u], block_scale(after.{name}, mask)); "));
+    let scales = each(&|i, name| {
+        format!("{name}[launch.first_scale + at / WORDS_A_BLOCK] = atomicLoad(&scales[{of}u*block + {i}u]); ")
+    });
+    wgsl += &format!("const MEMORIES: u32 = {of}u;\n");
+    wgsl += &format!("fn note(block: u32, after: State, mask: Mask) {{ {notes} }}\n");
+    wgsl += &format!("fn store_scales(at: u32, block: u32) {{ {scales} }}\n");
+    wgsl += "fn store(s: Scalars, word: u32, at: u32, block: u32, after: State, mask: Mask) {\n";
     wgsl + &format!("{param_stores} {stores} }}\n")
+}
+
+/// The code of a moment in blocks of 8 bits.
+fn code_name(memory: Memory) -> Option<&'static str> {
+    memory.scale().map(|_| if memory.code() == SIGNED { "SIGNED" } else { "UNSIGNED" })
+}
+
+/// The binding of codes with their scales behind them, a word of codes in 32 bits.
+fn blocks(memory: Memory, code: &str) -> String {
+    let (name, binding) = (memory.name(), memory.binding());
+    format!(
+        "@group(0) @binding({binding}) var<storage, read_write> {name}: array<u32>;\n\
+         fn load_{name}(at: u32) -> Word {{\n\
+         return decoded({code}, unpacked_codes({name}[at]), {name}[launch.first_scale + at / WORDS_A_BLOCK]); }}\n\
+         fn store_{name}(at: u32, x: Word, scale: u32, noise: Bits, stochastic: bool, mask: Mask) {{\n\
+         {name}[at] = packed_codes(encoded({code}, select(Word(0.0), x, mask), scale, noise, stochastic)); }}\n"
+    )
 }

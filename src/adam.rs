@@ -206,9 +206,9 @@ impl Shared {
             for part in &home.parts {
                 let (end, memories) =
                     (part.first + part.bytes.end - part.bytes.start, &mut outlines[part.tensor].memories);
-                match memories.iter_mut().find(|known| known.0 == home.memory) {
+                match memories.iter_mut().find(|known| known.0 == part.memory) {
                     Some(known) => known.2 = known.2.max(end),
-                    None => memories.push((home.memory, home.format, end)),
+                    None => memories.push((part.memory, part.format, end)),
                 }
             }
         }

@@ -11,7 +11,7 @@ use wgpu::{
 
 use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::clock::{Scalars, Settings};
-use crate::cpu::{bad_bits, nearest_bf16};
+use crate::cpu::{UNSIGNED, bad_bits, nearest_bf16, scales};
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
 use crate::phase::{Phase, Phases};
 use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
@@ -34,6 +34,7 @@ pub(crate) struct LaunchUniform {
     pub bad_bits: u32,
     pub grad_scale: f32,
     pub salt: u32,
+    pub first_scale: u32,
 }
 
 /// `Control` in `tick.wgsl`.
@@ -287,6 +288,7 @@ impl<'a> Builder<'a> {
                 bad_bits: bad_bits(&shared.options),
                 grad_scale: launch.grad_scale,
                 salt: launch.salt(i, shared.options.precision.seed),
+                first_scale: launch.first_scale(),
             };
             to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));
         }
@@ -307,7 +309,8 @@ impl<'a> Builder<'a> {
         let memories = launch.kind.memories().map(|memory| {
             let element = launch.kind.element(memory);
             if memory != Memory::V || launch.segments.iter().all(|segment| initial(segment) == 0.0) {
-                return Ok(self.empty(memory.name(), usage, elements * element.bytes()));
+                let scales = memory.scale().map_or(0, |_| u64::from(launch.scales()));
+                return Ok(self.empty(memory.name(), usage, elements * element.bytes() + 4 * scales));
             }
             let mut values = vec![0.0; elements as usize];
             for (segment, span) in launch.spans_of_segments() {
@@ -316,6 +319,11 @@ impl<'a> Builder<'a> {
             if element == Element::Bf16 {
                 let halves: Vec<u16> = values.iter().map(|x| (nearest_bf16(*x).to_bits() >> 16) as u16).collect();
                 return self.filled(memory.name(), usage, cast_slice(&halves));
+            }
+            if element == Element::U8 {
+                let mut bytes = UNSIGNED.codes(&values);
+                bytes.extend(scales(&values).flat_map(f32::to_le_bytes));
+                return self.filled(memory.name(), usage, &bytes);
             }
             self.filled(memory.name(), usage, cast_slice(&values))
         });

@@ -6,6 +6,7 @@
 //!            m      "exp_avg", or "momentum_buffer" for RMSProp and SGD
 //!            v      "exp_avg_sq", "exp_inf" for AdaMax, "square_avg" for RMSProp, "sum" for AdaGrad
 //!            v_max  "max_exp_avg_sq"
+//!            where they are in blocks of 8 bits "<name>_scale" too, a scale a block; see `blocks.wgsl` for the codes
 //!            and beside params of 16 bits "master" or "remainder"
 //! ```
 
@@ -84,14 +85,21 @@ fn key(memory: Memory, rule: Rule) -> &'static str {
         (Memory::V, Rule::AdaGrad) => "sum",
         (Memory::V, _) => "exp_avg_sq",
         (Memory::VMax, _) => "max_exp_avg_sq",
+        (Memory::MScale, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer_scale",
+        (Memory::MScale, _) => "exp_avg_scale",
+        (Memory::VScale, Rule::AdaMax) => "exp_inf_scale",
+        (Memory::VScale, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg_scale",
+        (Memory::VScale, Rule::AdaGrad) => "sum_scale",
+        (Memory::VScale, _) => "exp_avg_sq_scale",
+        (Memory::VMaxScale, _) => "max_exp_avg_sq_scale",
         (Memory::Master, _) => "master",
         (Memory::Remainder, _) => "remainder",
     }
 }
 
 /// The formats that a memory may have, as safetensors calls them.
-const DTYPES: [(Element, Dtype); 3] =
-    [(Element::F32, Dtype::F32), (Element::Bf16, Dtype::BF16), (Element::I16, Dtype::I16)];
+const DTYPES: [(Element, Dtype); 4] =
+    [(Element::F32, Dtype::F32), (Element::Bf16, Dtype::BF16), (Element::I16, Dtype::I16), (Element::U8, Dtype::U8)];
 
 /// One tensor of the file.
 struct Entry<'a> {

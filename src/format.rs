@@ -121,7 +121,19 @@ pub enum StateFormat {
     F32,
     /// 2 bytes an element each.
     Bf16,
+    /// 1 byte an element each, and 4 for each block of [`BLOCK`] elements: 8-bit floats that share a scale, the largest
+    /// magnitude in the block. `m` has a sign, 3 bits of mantissa down to 2^-11 of the scale and 2 bits down to 7e-7 of it,
+    /// and is zero below; `v` and `v_max` have 3 bits down to 2^-24 and 2 bits down to 1.6e-12, and are no smaller: a second
+    /// moment that came to be zero would make a step without bound. Zero is exact. What is not finite stays in its element
+    /// (as NaN), what is below 2^-125 is zero.
+    ///
+    /// The idea is that of Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization" (arXiv:2110.02861); the code
+    /// is another. A tensor must begin at a multiple of 4 elements in the buffer of its params.
+    Block8,
 }
+
+/// Elements of a tensor that share a scale where the state is [`StateFormat::Block8`], from its first one on.
+pub const BLOCK: u64 = 256;
 
 /// What becomes of the bits that a narrower format has no room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -158,6 +170,8 @@ pub enum Element {
     Bf16,
     /// 16-bit integers: what a bf16 lacks to an f32, in units of its last place.
     I16,
+    /// Codes of [`StateFormat::Block8`].
+    U8,
 }
 
 impl Element {
@@ -166,6 +180,7 @@ impl Element {
         match self {
             Self::F32 => 4,
             Self::Bf16 | Self::I16 => 2,
+            Self::U8 => 1,
         }
     }
 }

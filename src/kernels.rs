@@ -159,6 +159,9 @@ impl Kernel {
                 if kind.is_narrow() {
                     parts.push(include_str!("../shaders/half.wgsl"));
                 }
+                if kind.in_blocks() {
+                    parts.push(include_str!("../shaders/blocks.wgsl"));
+                }
                 if kind.has_noise() {
                     parts.push(include_str!("../shaders/noise.wgsl"));
                 }
@@ -168,7 +171,9 @@ impl Kernel {
                 parts.push(if shape.table { many } else { one });
                 parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/step.wgsl")]);
                 if let Kernel::Update { .. } = self {
-                    parts.push(include_str!("../shaders/update.wgsl"));
+                    let (one, all) =
+                        (include_str!("../shaders/update.wgsl"), include_str!("../shaders/update_blocks.wgsl"));
+                    parts.push(if kind.in_blocks() { all } else { one });
                 } else {
                     let (some, none) = (include_str!("../shaders/snr.wgsl"), include_str!("../shaders/no_snr.wgsl"));
                     parts.push(include_str!("../shaders/measured.wgsl"));
@@ -366,7 +371,8 @@ mod tests {
     fn structs_are_laid_out_as_in_wgsl() {
         let update = Kernel::all().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
         same_layout!(update, LaunchUniform as "Launch" {
-            word, begin, end, grad_shift, update_pieces, norm_pieces, partial, bad_bits, grad_scale, salt
+            word, begin, end, grad_shift, update_pieces, norm_pieces, partial, bad_bits, grad_scale, salt,
+            first_scale
         });
         same_layout!(update, Piece as "Piece" { word, begin, end, group, shift });
         same_layout!(update, Scalars as "Scalars" {

@@ -1,6 +1,6 @@
 //! What one kernel can do with a tensor: the rule, and how all is stored.
 
-use crate::format::{Element, Stored};
+use crate::format::{BLOCK, Element, Stored};
 use crate::variant::{Memory, Rule};
 use crate::{Error, Format, Master, Precision, Rounding, StateFormat};
 
@@ -59,14 +59,31 @@ impl Kind {
         self.rule.memories().iter().copied().chain(beside)
     }
 
+    /// That with the scales of its blocks, each behind its codes.
+    pub fn parts(&self) -> impl Iterator<Item = Memory> + use<> {
+        let in_blocks = self.in_blocks();
+        self.memories().flat_map(move |memory| [Some(memory), memory.scale().filter(|_| in_blocks)]).flatten()
+    }
+
     /// How that is stored.
     pub fn element(&self, memory: Memory) -> Element {
         match (memory, self.state) {
-            (Memory::Master, _) => Element::F32,
             (Memory::Remainder, _) => Element::I16,
+            (Memory::Master | Memory::MScale | Memory::VScale | Memory::VMaxScale, _) => Element::F32,
             (_, StateFormat::F32) => Element::F32,
             (_, StateFormat::Bf16) => Element::Bf16,
+            (_, StateFormat::Block8) => Element::U8,
         }
+    }
+
+    /// How many of these a tensor of that length has.
+    pub fn count(memory: Memory, len: u64) -> u64 {
+        if memory.is_scale() { len.div_ceil(BLOCK) } else { len }
+    }
+
+    /// Whether the state is in blocks with scales of their own.
+    pub fn in_blocks(&self) -> bool {
+        self.state == StateFormat::Block8
     }
 
     /// Whether anything is not f32.
@@ -82,25 +99,26 @@ impl Kind {
 
 #[cfg(test)]
 impl Kind {
-    /// All that can be: 64 for each rule that remembers something.
+    /// All that can be: 160 for each rule that remembers something.
     pub fn all() -> impl Iterator<Item = Self> {
         let params = [Format::F32, Format::F16, Format::Bf16];
         let grads = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1.0 }];
         let roundings = [Rounding::Nearest, Rounding::Stochastic];
-        let precisions = [StateFormat::F32, StateFormat::Bf16].into_iter().flat_map(move |state| {
-            roundings.into_iter().flat_map(move |param_rounding| {
-                roundings.into_iter().flat_map(move |state_rounding| {
-                    [Master::None, Master::F32, Master::Remainder].map(|master| Precision {
-                        state,
-                        state_min_len: 0,
-                        state_rounding,
-                        param_rounding,
-                        master,
-                        seed: 0,
+        let precisions =
+            [StateFormat::F32, StateFormat::Bf16, StateFormat::Block8].into_iter().flat_map(move |state| {
+                roundings.into_iter().flat_map(move |param_rounding| {
+                    roundings.into_iter().flat_map(move |state_rounding| {
+                        [Master::None, Master::F32, Master::Remainder].map(|master| Precision {
+                            state,
+                            state_min_len: 0,
+                            state_rounding,
+                            param_rounding,
+                            master,
+                            seed: 0,
+                        })
                     })
                 })
-            })
-        });
+            });
         let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate().is_ok()).collect();
         let mut all = Vec::new();
         for (rule, param) in Rule::ALL.into_iter().flat_map(|rule| params.map(|param| (rule, param))) {

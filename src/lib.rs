@@ -52,7 +52,7 @@ mod scene;
 pub use adam::Adam;
 pub use config::{Clip, Config, Decay, Options};
 pub use error::Error;
-pub use format::{Element, Format, Master, Precision, Rounding, StateFormat};
+pub use format::{BLOCK, Element, Format, Master, Precision, Rounding, StateFormat};
 pub use group::Group;
 pub use insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
 pub use probe::Probe;

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::cpu::mixed;
+use crate::format::BLOCK;
 use crate::kind::Kind;
 use crate::{Error, Master, StateFormat};
 
@@ -24,6 +25,8 @@ pub(crate) const LANES: u64 = 4;
 const SINGLE_LAUNCH: u64 = 16 * 1024;
 /// Bytes of a word of the state, at most: of f32.
 const STATE_WORD: u64 = 4 * LANES;
+/// Words of a block that has a scale of its own.
+const BLOCK_WORDS: u32 = (BLOCK / LANES) as u32;
 
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +140,22 @@ impl Placed {
     fn end(&self) -> u64 {
         self.start() + self.len
     }
+
+    /// Words of the state for so many words of the param: whole blocks, where it is in blocks.
+    fn state_words(&self, words: u64) -> u64 {
+        if self.kind.in_blocks() { words.next_multiple_of(BLOCK_WORDS.into()) } else { words }
+    }
+
+    /// Bytes of a binding in which there is room for a block, wherever that begins.
+    fn one_block(&self, limits: &Limits) -> u64 {
+        let bytes = self.kind.param.bytes().max(self.kind.grad.bytes());
+        (BLOCK * bytes + 2 * limits.align.max(16)).max(u64::from(BLOCK_WORDS) * STATE_WORD)
+    }
+
+    /// Where its last block begins that begins before that position, which is in it.
+    fn block_before(&self, position: u64) -> u64 {
+        position - 1 - (position - 1 - self.start()) % BLOCK
+    }
 }
 
 impl Segment {
@@ -160,14 +179,29 @@ impl Launch {
         for span in &mut spans {
             let words = words_of(span.begin, span.end);
             span.shift = state.wrapping_sub(words.start);
-            state += words.len() as u32;
+            state += self.whole_blocks(words.len() as u32);
         }
         spans
     }
 
-    /// Words of the state: those of the spans, each span's whole and its own.
+    /// Words of the state: those of the spans, each span's whole and its own, and of whole blocks where it is in blocks.
     pub fn state_words(&self) -> u32 {
-        self.update_spans().last().map_or(0, |span| words_of(span.begin, span.end).end.wrapping_add(span.shift))
+        let end = |span: &Span| words_of(span.begin, span.end).end.wrapping_add(span.shift);
+        self.whole_blocks(self.update_spans().last().map_or(0, end))
+    }
+
+    fn whole_blocks(&self, words: u32) -> u32 {
+        if self.kind.in_blocks() { words.next_multiple_of(BLOCK_WORDS) } else { words }
+    }
+
+    /// Where the state is in blocks: which 4 bytes of a memory's buffer are the first scale, behind all codes.
+    pub fn first_scale(&self) -> u32 {
+        self.state_words()
+    }
+
+    /// Scales in a memory's buffer.
+    pub fn scales(&self) -> u32 {
+        if self.kind.in_blocks() { self.state_words() / BLOCK_WORDS } else { 0 }
     }
 
     /// The update's span of each segment.
@@ -239,6 +273,12 @@ pub(crate) fn plan(placeds: &[Placed], zero_grad: bool, limits: &Limits) -> Resu
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
+    if let Some(placed) =
+        placeds.iter().find(|placed| placed.kind.in_blocks() && limits.binding < placed.one_block(limits))
+    {
+        let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
+        return Err(Error::Limit { limit, given, need: placed.one_block(limits) });
+    }
     let launches = merge(placeds).into_iter().flat_map(|run| cut(&run, limits));
     Ok(launches.flat_map(|launch| part(launch, zero_grad)).collect())
 }
@@ -299,6 +339,8 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
     let shifted = |position: u64| (position as i64 + shift) as u64;
     let aligned = shift % LANES as i64 == 0;
     let state_words = limits.binding / STATE_WORD;
+    let state_words =
+        if first.kind.in_blocks() { state_words - state_words % u64::from(BLOCK_WORDS) } else { state_words };
     let block = param.align.min(grad.align);
     // Each part of a tensor begins a workgroup: half of the workgroups for those, half for the words.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
@@ -316,13 +358,19 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
         let mut end = all.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
         if end < all {
             // The next part begins on a block, and so on a word. That is past `begin`, since a window holds two blocks.
-            end = end / block * block;
+            end = if first.kind.in_blocks() {
+                // Or on a block of its tensor's, which are not parted.
+                let parted = run.iter().find(|placed| (placed.start()..placed.end()).contains(&end));
+                parted.map_or(end, |placed| end - (end - placed.start()) % BLOCK)
+            } else {
+                end / block * block
+            };
         }
         end = end.min(by_tensors);
         // Of a word that two spans share the state has two.
         let mut words = 0;
         for placed in run[behind..].iter().take_while(|placed| placed.start() < end) {
-            words += placed.end().min(end).div_ceil(LANES) - placed.start().max(begin) / LANES;
+            words += placed.state_words(placed.end().min(end).div_ceil(LANES) - placed.start().max(begin) / LANES);
             if words > state_words && placed.start() > begin {
                 end = placed.start();
                 break;
@@ -335,8 +383,10 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
         } else if !aligned || end - begin < SINGLE_LAUNCH {
             launches.push((begin, end, true));
         } else {
-            launches.push((begin, end / LANES * LANES, false));
-            launches.push((end / LANES * LANES, end, true));
+            let last = run.iter().find(|placed| placed.kind.in_blocks() && placed.start() < end && end <= placed.end());
+            let tail = last.map_or(end / LANES * LANES, |placed| placed.block_before(end));
+            launches.push((begin, tail, false));
+            launches.push((tail, end, true));
         }
         begin = end;
     }
@@ -413,7 +463,9 @@ mod tests {
 
     /// Tensors of these lengths, one behind the other with these gaps, in one buffer of params and one of grads.
     fn place(kind: Kind, tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<Placed> {
-        let mut at = 0;
+        // Where the state is in blocks, each begins at a multiple of 4.
+        let align = if kind.in_blocks() { LANES } else { 1 };
+        let (mut at, param) = (0, param.next_multiple_of(align));
         let mut placed = Vec::new();
         for (tensor, (len, gap, group)) in tensors.iter().enumerate() {
             let place =
@@ -427,7 +479,7 @@ mod tests {
                 grad: place(1, grad, kind.grad),
                 len: *len,
             });
-            at += len + gap;
+            at = (at + len + gap).next_multiple_of(align);
         }
         for p in &mut placed {
             let size = |begin: u64, stored: Stored| ((begin + at + slack) * stored.bytes()).next_multiple_of(4);
@@ -442,7 +494,7 @@ mod tests {
 
     fn kinds() -> impl Strategy<Value = Kind> {
         let formats = || prop_oneof![Just(Format::F32), Just(Format::F16), Just(Format::Bf16)];
-        (formats(), formats(), prop_oneof![Just(StateFormat::F32), Just(StateFormat::Bf16)])
+        (formats(), formats(), prop_oneof![Just(StateFormat::F32), Just(StateFormat::Bf16), Just(StateFormat::Block8)])
             .prop_map(|(param, grad, state)| kind(param, grad, state))
     }
 
@@ -463,7 +515,12 @@ mod tests {
             limits in limits(),
         ) {
             let placed = place(kind, &tensors, param, grad, slack);
-            let launches = plan(&placed, false, &limits).unwrap();
+            let planned = plan(&placed, false, &limits);
+            if kind.in_blocks() && limits.binding < placed[0].one_block(&limits) {
+                prop_assert!(planned.is_err(), "no room for a block");
+                return Ok(());
+            }
+            let launches = planned.unwrap();
             let (of_param, of_grad) = (kind.param.bytes(), kind.grad.bytes());
             let mut seen: Vec<Vec<u32>> = tensors.iter().map(|t| vec![0; t.0 as usize]).collect();
             for launch in &launches {
@@ -479,6 +536,13 @@ mod tests {
                     prop_assert_eq!(pieces.len() as u64, launch.workgroups(&spans, words));
                     let [x, y, z] = dimensions(pieces.len() as u64, &limits).map(u64::from);
                     prop_assert!(x.max(y).max(z) <= limits.workgroups && x * y * z >= pieces.len() as u64);
+                }
+                if kind.in_blocks() {
+                    prop_assert_eq!(launch.segments.len(), launch.update_spans().len());
+                    for (segment, span) in launch.spans_of_segments() {
+                        let state = span.of_state().start as u64;
+                        prop_assert!(segment.first % BLOCK == 0 && state % BLOCK == 0, "blocks are whole");
+                    }
                 }
                 for segment in &launch.segments {
                     let placed = &placed[segment.tensor];

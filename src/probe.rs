@@ -99,6 +99,7 @@ impl Probe {
                 grad_scale: launch.grad_scale,
                 norm_pieces: pieces as u32,
                 partial: begin as u32,
+                first_scale: launch.first_scale(),
                 ..LaunchUniform::default()
             };
             to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));

@@ -117,8 +117,18 @@ impl TensorState {
         self.values(Memory::VMax)
     }
 
-    fn values(&self, memory: Memory) -> Vec<f32> {
-        self.memories.iter().find(|m| m.memory == memory).map_or_else(Vec::new, MemoryState::values)
+    fn find(&self, memory: Memory) -> Option<&MemoryState> {
+        self.memories.iter().find(|m| m.memory == memory)
+    }
+
+    /// The numbers that a memory stands for.
+    pub(crate) fn values(&self, memory: Memory) -> Vec<f32> {
+        match (self.find(memory), memory.scale().and_then(|scale| self.find(scale))) {
+            (Some(codes), Some(scales)) if codes.format == Element::U8 => {
+                memory.code().values(&codes.bytes, scales.values().into_iter())
+            }
+            (numbers, _) => numbers.map_or_else(Vec::new, MemoryState::values),
+        }
     }
 }
 
@@ -127,12 +137,13 @@ impl MemoryState {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// The elements as numbers.
+    /// The elements as numbers. Codes of 8 bits are themselves: [`TensorState::m`] and the others have what they stand for.
     pub fn values(&self) -> Vec<f32> {
         match self.format {
             Element::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
             Element::Bf16 => self.halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
             Element::I16 => self.halves().map(|half| f32::from(half as i16)).collect(),
+            Element::U8 => self.bytes.iter().map(|code| f32::from(*code)).collect(),
         }
     }
 }

@@ -106,6 +106,10 @@ fn kind(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Kind, Error> {
         let reason = "to zero gradients of 16 bits, param and grad must begin at the same element modulo 4";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
+    if kind.in_blocks() && elements(&tensor.param) % 4 != 0 {
+        let reason = "with a state in blocks of 8 bits its param must begin at a multiple of 4 elements in its buffer";
+        return Err(Error::Storage { tensor: tensor.name.clone(), reason });
+    }
     Ok(kind)
 }
 

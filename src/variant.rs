@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::config::{below_one, rate};
+use crate::cpu::{Code, SIGNED, UNSIGNED};
 
 /// Which rule makes the step. `g` is the gradient after clipping, sign and coupled decay; `m_hat` and `v_hat` are the
 /// moments divided by `1 - beta^t` (as they are, without [`bias_correction`](crate::Config::bias_correction)); the step is
@@ -110,6 +111,12 @@ pub enum Memory {
     V,
     /// AMSGrad's largest second moment so far.
     VMax,
+    /// The scales of the blocks of an 8-bit `m`: see [`StateFormat::Block8`](crate::StateFormat::Block8).
+    MScale,
+    /// Those of `v`.
+    VScale,
+    /// Those of `v_max`.
+    VMaxScale,
     /// The f32 of which a 16-bit parameter is the rounding: see [`Master::F32`](crate::Master::F32).
     Master,
     /// What a bf16 parameter lacks to an f32: see [`Master::Remainder`](crate::Master::Remainder).
@@ -117,7 +124,8 @@ pub enum Memory {
 }
 
 impl Memory {
-    pub(crate) const ALL: [Self; 5] = [Self::M, Self::V, Self::VMax, Self::Master, Self::Remainder];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::M, Self::MScale, Self::V, Self::VScale, Self::VMax, Self::VMaxScale, Self::Master, Self::Remainder];
 
     /// Its name here and in WGSL.
     pub fn name(self) -> &'static str {
@@ -125,18 +133,41 @@ impl Memory {
             Self::M => "m",
             Self::V => "v",
             Self::VMax => "v_max",
+            Self::MScale => "m_scale",
+            Self::VScale => "v_scale",
+            Self::VMaxScale => "v_max_scale",
             Self::Master => "master",
             Self::Remainder => "remainder",
         }
     }
 
+    /// Where it is bound. Scales are behind their codes.
     pub(crate) fn binding(self) -> u32 {
         match self {
-            Self::M => 3,
-            Self::V => 4,
-            Self::VMax => 6,
+            Self::M | Self::MScale => 3,
+            Self::V | Self::VScale => 4,
+            Self::VMax | Self::VMaxScale => 6,
             Self::Master | Self::Remainder => 9,
         }
+    }
+
+    /// The scales of its blocks.
+    pub(crate) fn scale(self) -> Option<Self> {
+        match self {
+            Self::M => Some(Self::MScale),
+            Self::V => Some(Self::VScale),
+            Self::VMax => Some(Self::VMaxScale),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_scale(self) -> bool {
+        matches!(self, Self::MScale | Self::VScale | Self::VMaxScale)
+    }
+
+    /// How its codes of 8 bits are to be read.
+    pub(crate) fn code(self) -> Code {
+        if self == Self::M { SIGNED } else { UNSIGNED }
     }
 }
 

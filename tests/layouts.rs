@@ -6,7 +6,7 @@ mod scene;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use scene::precisions::{BESIDE, GRADS, PARAMS, STATES, goes_with, precision};
+use scene::precisions::{BESIDE, GRADS, PARAMS, STATES, align, goes_with, precision};
 use scene::variants::variants;
 use scene::{Gpu, Numbers, Scene, Spot};
 use wgpu::Limits;
@@ -117,7 +117,7 @@ fn scene() -> impl Strategy<Value = Scene> {
                 let buffers = if arena { (0, 0) } else { buffers };
                 let formats = pairs[usize::from(second)];
                 let (param_bytes, grad_bytes) = (formats.0.bytes() as usize, formats.1.bytes() as usize);
-                let param = params[buffers.0].div_ceil(param_bytes) + gaps.0;
+                let param = (params[buffers.0].div_ceil(param_bytes) + gaps.0).next_multiple_of(align(&precision));
                 let mut grad = grads[buffers.1].div_ceil(grad_bytes) + gaps.1;
                 if options.zero_grad && grad_bytes == 2 {
                     // Other grads of 16 bits cannot be zeroed.

@@ -17,6 +17,7 @@
 //! # Ok::<(), wgpu_adam::Error>(())
 //! ```
 
+mod blocks;
 mod half;
 mod insight;
 mod measured;
@@ -46,6 +47,7 @@ use stored::Floats;
 
 pub use slot::{Slot, Values};
 
+pub(crate) use blocks::{Code, SIGNED, UNSIGNED, scales};
 pub(crate) use half::nearest_bf16;
 pub(crate) use noise::mixed;
 #[cfg(test)]
@@ -96,20 +98,21 @@ struct Moments {
 }
 
 impl Moments {
+    /// The numbers that are stored there, or of scales those that they scale.
     fn of(&self, memory: Memory) -> &Vec<f32> {
         match memory {
-            Memory::M => &self.m,
-            Memory::V => &self.v,
-            Memory::VMax => &self.v_max,
+            Memory::M | Memory::MScale => &self.m,
+            Memory::V | Memory::VScale => &self.v,
+            Memory::VMax | Memory::VMaxScale => &self.v_max,
             Memory::Master | Memory::Remainder => &self.master,
         }
     }
 
     fn of_mut(&mut self, memory: Memory) -> &mut Vec<f32> {
         match memory {
-            Memory::M => &mut self.m,
-            Memory::V => &mut self.v,
-            Memory::VMax => &mut self.v_max,
+            Memory::M | Memory::MScale => &mut self.m,
+            Memory::V | Memory::VScale => &mut self.v,
+            Memory::VMax | Memory::VMaxScale => &mut self.v_max,
             Memory::Master | Memory::Remainder => &mut self.master,
         }
     }
@@ -199,7 +202,7 @@ impl Adam {
         let kinds: Vec<Kind> = kinds.into_iter().map(|(_, kind)| kind).collect();
         let moments = tensors().zip(&kinds).map(|((variant, t), kind)| {
             let memory = |which: &[Memory], initial: f32| {
-                let initial = if kind.state == StateFormat::F32 { initial } else { nearest_bf16(initial) };
+                let initial = if kind.state == StateFormat::Bf16 { nearest_bf16(initial) } else { initial };
                 if kind.memories().any(|memory| which.contains(&memory)) { vec![initial; t.len] } else { Vec::new() }
             };
             Moments {

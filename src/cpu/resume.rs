@@ -18,7 +18,7 @@ impl Adam {
                 let bytes = bytes(kind, memory, moments.of(memory));
                 MemoryState { memory, format: kind.element(memory), bytes }
             };
-            let memories = kind.memories().map(memory).collect();
+            let memories = kind.parts().map(memory).collect();
             TensorState { name: name.clone(), clock, len: len as u64, memories }
         };
         State {
@@ -68,8 +68,10 @@ impl Adam {
         self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         self.settle();
         for (moments, place) in self.moments.iter_mut().zip(order) {
-            for memory in &state.tensors[place].memories {
-                *moments.of_mut(memory.memory) = values(memory);
+            let tensor = &state.tensors[place];
+            // The numbers of scales are those that they scale.
+            for memory in tensor.memories.iter().filter(|memory| !memory.memory.is_scale()) {
+                *moments.of_mut(memory.memory) = values(tensor, memory);
             }
         }
         Ok(())
@@ -80,9 +82,9 @@ impl Adam {
         let outline = |(((name, &len), &clock), kind): (((&String, &usize), &usize), &Kind)| {
             let memory = |memory| {
                 let element = kind.element(memory);
-                (memory, element, element.bytes() * len as u64)
+                (memory, element, element.bytes() * Kind::count(memory, len as u64))
             };
-            let memories = kind.memories().map(memory).collect();
+            let memories = kind.parts().map(memory).collect();
             Outline { name: name.clone(), clock, len: len as u64, memories }
         };
         tensors.map(outline).collect()

@@ -2,13 +2,15 @@
 
 use rayon::prelude::*;
 
+use super::blocks::scales;
 use super::half::{from_bf16, from_f16, from_i32, joined, parted, to_bf16, to_f16};
 use super::noise::noise;
 use super::{Moments, Slot, Values};
 use crate::clock::Scalars;
+use crate::format::BLOCK;
 use crate::kind::Kind;
 use crate::plan::Launch;
-use crate::state::MemoryState;
+use crate::state::{MemoryState, TensorState};
 use crate::variant::Memory;
 use crate::{Master, Rounding, StateFormat};
 
@@ -171,10 +173,17 @@ pub(super) fn store(
             moments.master = param;
         }
     }
-    if kind.state == StateFormat::Bf16 {
-        for (which, memory) in (1..).zip(kind.rule.memories()) {
-            let round = |(i, x): (usize, &mut f32)| *x = from_bf16(to_bf16(*x, chance(kind.state_rounding, which, i)));
-            moments.of_mut(*memory).par_iter_mut().enumerate().for_each(round);
+    for (which, memory) in (1..).zip(kind.rule.memories()) {
+        let (values, chance) = (moments.of_mut(*memory), |i| chance(kind.state_rounding, which, i));
+        match kind.state {
+            StateFormat::F32 => {}
+            StateFormat::Bf16 => {
+                values.par_iter_mut().enumerate().for_each(|(i, x)| *x = from_bf16(to_bf16(*x, chance(i))));
+            }
+            StateFormat::Block8 => {
+                let blocks = values.par_chunks_mut(BLOCK as usize).enumerate();
+                blocks.for_each(|(i, block)| memory.code().round(block, |at| chance(i * BLOCK as usize + at)));
+            }
         }
     }
 }
@@ -183,16 +192,18 @@ pub(super) fn store(
 pub(super) fn bytes(kind: &Kind, memory: Memory, values: &[f32]) -> Vec<u8> {
     match (memory, kind.state) {
         (Memory::Remainder, _) => values.iter().flat_map(|x| parted(*x).1.to_le_bytes()).collect(),
+        (Memory::MScale | Memory::VScale | Memory::VMaxScale, _) => scales(values).flat_map(f32::to_le_bytes).collect(),
         (Memory::Master, _) | (_, StateFormat::F32) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        (_, StateFormat::Block8) => memory.code().codes(values),
         (_, StateFormat::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
     }
 }
 
-/// The numbers that make those bytes.
-pub(super) fn values(memory: &MemoryState) -> Vec<f32> {
+/// The numbers that make the bytes of one of the tensor's memories.
+pub(super) fn values(tensor: &TensorState, memory: &MemoryState) -> Vec<f32> {
     match memory.memory {
         // Any number with these lower bits.
         Memory::Remainder => memory.halves().map(|half| f32::from_bits(half.into())).collect(),
-        _ => memory.values(),
+        which => tensor.values(which),
     }
 }

@@ -6,10 +6,12 @@ pub const PARAMS: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
 pub const GRADS: [Format; 4] = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1e-6 }];
 
 /// How the moments are stored, and rounded where they are narrow.
-pub const STATES: [(StateFormat, Rounding); 3] = [
+pub const STATES: [(StateFormat, Rounding); 5] = [
     (StateFormat::F32, Rounding::Nearest),
     (StateFormat::Bf16, Rounding::Nearest),
     (StateFormat::Bf16, Rounding::Stochastic),
+    (StateFormat::Block8, Rounding::Nearest),
+    (StateFormat::Block8, Rounding::Stochastic),
 ];
 
 /// How a param of 16 bits is rounded, and what is beside it.
@@ -26,6 +28,11 @@ pub fn precision(
     (param_rounding, master): (Rounding, Master),
 ) -> Precision {
     Precision { state, state_min_len: 0, state_rounding, param_rounding, master, seed: 7 }
+}
+
+/// Of how many elements a tensor's first one must be a multiple, in its buffer of params.
+pub fn align(precision: &Precision) -> usize {
+    if precision.state == StateFormat::Block8 { 4 } else { 1 }
 }
 
 /// Whether params of that format can have that beside them, and it is not the same as nothing.
