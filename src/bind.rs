@@ -121,9 +121,15 @@ impl<'a> Builder<'a> {
         buffers: Vec<Buffer>,
     ) -> Result<Self, Error> {
         let limits = limits(device);
-        let launches = plan::plan(placed, options.zero_grad, &limits)?;
         let tensors = || roster.groups.iter().flat_map(|g| &g.tensors);
         let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
+        for placed in placed {
+            if let Some(need) = placed.block_too_large(&limits) {
+                let (tensor, given) = (names[placed.tensor].clone(), limits.binding);
+                return Err(Error::BlockTooLarge { tensor, given, need });
+            }
+        }
+        let launches = plan::plan(placed, options.zero_grad, &limits)?;
         let mut first_partials = Vec::new();
         let mut partials = 0;
         for launch in &launches {

@@ -106,6 +106,12 @@ pub enum Error {
     /// The device's limits do not allow this.
     #[error("the device's limit {limit} is {given}, but {need} is needed")]
     Limit { limit: &'static str, given: u64, need: u64 },
+    /// The device binds fewer bytes than a block of an 8-bit state needs.
+    #[error(
+        "tensor `{tensor}`: a block of its 8-bit state needs bindings of {need} bytes, but the device's limit \
+         max_storage_buffer_binding_size is {given}"
+    )]
+    BlockTooLarge { tensor: String, given: u64, need: u64 },
     /// The device's memory is not enough.
     #[error("{what}: the device is out of memory")]
     OutOfMemory { what: &'static str },

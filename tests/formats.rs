@@ -59,7 +59,7 @@ fn tensors_that_share_words_and_groups_that_alternate() {
             let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision };
             let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
             // As far from each other as before.
-            let begin = skip.0.next_multiple_of(align(&precision));
+            let begin = usize::next_multiple_of(skip.0, align(&precision));
             let skip = (begin, skip.1 + begin - skip.0);
             check(&gpu, &Scene::arena(&lens, align(&precision), &[adamw(), other], options).stored(formats, skip), 8);
         }

@@ -145,7 +145,7 @@ proptest! {
         let mut run = match scene.try_start(gpu) {
             Ok(run) => run,
             // More partials than a binding holds, say. All else would be a mistake.
-            Err(Error::Limit { .. }) => return Err(TestCaseError::reject("beyond the device's limits")),
+            Err(Error::Limit { .. } | Error::BlockTooLarge { .. }) => return Err(TestCaseError::reject("beyond the device's limits")),
             Err(error) => panic!("{error}"),
         };
         for step in 0..4 {

@@ -17,7 +17,7 @@ pub mod variants;
 pub use gpu::Gpu;
 pub use layout::{Scene, Spot};
 pub use run::Run;
-pub use stored::Numbers;
+pub use stored::{Numbers, normals};
 
 /// m, v and v_max; empty where the variant has none.
 pub fn moments(tensor: &TensorState) -> [Vec<f32>; 3] {

@@ -1,0 +1,218 @@
+//! A state in blocks of 8 bits: what it must never do, and that it goes on exactly.
+
+mod scene;
+
+use scene::precisions::{STATES, align, precision};
+use scene::{Gpu, Scene, normals};
+use wgpu::Limits;
+use wgpu_adam::{
+    Adam, BLOCK, Config, Decay, Element, Error, Group, Memory, Options, Precision, Rounding, State, StateFormat,
+    Tensor, Variant, View, preset,
+};
+
+fn blocks(state_rounding: Rounding) -> Options {
+    let precision =
+        Precision { state: StateFormat::Block8, state_min_len: 0, state_rounding, seed: 3, ..Precision::default() };
+    Options { precision, ..Options::default() }
+}
+
+const ROUNDINGS: [Rounding; 2] = [Rounding::Nearest, Rounding::Stochastic];
+
+/// One tensor on the device, with gradients made anew for each step.
+fn run(
+    gpu: &Gpu,
+    config: Config,
+    options: Options,
+    start: &[f32],
+    steps: u32,
+    grad: impl Fn(u32, usize) -> f32,
+) -> Vec<Vec<f32>> {
+    let (param, grads) = (gpu.buffer(start), gpu.buffer(start));
+    let tensor = Tensor::new("w", View::f32(&param), View::f32(&grads));
+    let adam = Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options).unwrap();
+    let step = |t| {
+        gpu.write(&grads, &(0..start.len()).map(|i| grad(t, i)).collect::<Vec<f32>>());
+        gpu.step(&adam);
+        gpu.read(&param)
+    };
+    (0..steps).map(step).collect()
+}
+
+#[test]
+fn a_zero_gradient_with_a_zero_state_never_moves_a_weight() {
+    let gpu = Gpu::new();
+    let start = normals(1, 0, 600);
+    for rounding in ROUNDINGS {
+        for config in scene::variants::variants() {
+            let config = Config { decay: Decay::None, eps: 1e-8, eps_root: 0.0, ..config };
+            // Every third element has a gradient, of any size, and its neighbours in the block have none.
+            let grad = |t: u32, i: usize| {
+                if i.is_multiple_of(3) { (t as f32 - 20.0) * 10f32.powi(i as i32 % 9 - 4) } else { 0.0 }
+            };
+            let last = run(&gpu, config, blocks(rounding), &start, 40, grad).pop().unwrap();
+            let moved = |i: usize| last[i].to_bits() != start[i].to_bits();
+            assert!((0..600).all(|i| i % 3 == 0 || !moved(i)), "{config:?}");
+            assert!((0..600).filter(|i| moved(*i)).count() > 150, "{config:?}: the others move");
+        }
+    }
+}
+
+/// Elements of one block whose gradients differ by 10^6. Adam is invariant to their scale, and so must it be here: a second
+/// moment that came to zero beside larger ones would make a step without bound.
+#[test]
+fn elements_of_one_block_may_differ_by_a_million() {
+    let gpu = Gpu::new();
+    let scale = |i: usize| 10f32.powf(-6.0 * (i % 256) as f32 / 255.0);
+    let config = Config { lr: 1e-3, ..preset::pytorch::adam() };
+    for rounding in ROUNDINGS {
+        // The same sign always, and noise, and a burst that comes once.
+        let kinds: [(&str, &dyn Fn(u32, usize) -> f32); 3] = [
+            ("constant", &|_, i| scale(i)),
+            ("noise", &|t, i| scale(i) * normals(t.into(), i as u64, 1)[0]),
+            ("burst", &|t, i| if t == i as u32 % 8 { scale(i) } else { 0.0 }),
+        ];
+        for (name, grad) in kinds {
+            let exact = run(&gpu, config, Options::default(), &[0.0; 512], 100, grad);
+            let coarse = run(&gpu, config, blocks(rounding), &[0.0; 512], 100, grad);
+            let mut largest = [0f32; 2];
+            for (t, pair) in [&exact, &coarse].map(|run| run.windows(2)).into_iter().enumerate() {
+                for two in pair {
+                    let step = two[0].iter().zip(&two[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    largest[t] = largest[t].max(step);
+                }
+            }
+            assert!(
+                largest[1] < 1.5 * largest[0],
+                "{name}, {rounding:?}: steps of {} in place of {}",
+                largest[1],
+                largest[0]
+            );
+            if name == "constant" {
+                // Both have come as far, the elements together and each by itself.
+                let (exact, coarse) = (&exact[99], &coarse[99]);
+                let mean = coarse.iter().sum::<f32>() / exact.iter().sum::<f32>();
+                assert!((mean - 1.0).abs() < 0.05, "{rounding:?}: {mean} of the way");
+                let ratios = coarse.iter().zip(exact).map(|(coarse, exact)| coarse / exact);
+                let (least, most) = ratios.fold((f32::MAX, 0f32), |(least, most), x| (least.min(x), most.max(x)));
+                assert!(least > 0.7 && most < 1.4, "{rounding:?}: {least} to {most} of the way");
+            }
+        }
+    }
+}
+
+/// What is not finite stays with its element, and what is huge is no harm to it.
+#[test]
+fn what_is_no_number_and_what_is_huge() {
+    let gpu = Gpu::new();
+    for rounding in ROUNDINGS {
+        let grad = |t: u32, i: usize| match (t, i) {
+            (3, 7) => f32::NAN,
+            (3, 300) => f32::INFINITY,
+            (_, 20) => f32::MAX,
+            (_, 21) => f32::MIN,
+            (_, 22) => f32::from_bits(1),
+            (_, i) if i >= 512 => f32::MAX / (1 + i) as f32,
+            (_, i) => 1.0 + i as f32,
+        };
+        let last = run(&gpu, Config::default(), blocks(rounding), &[0.0; 700], 12, grad).pop().unwrap();
+        for (i, x) in last.iter().enumerate() {
+            let bad = [7, 300].contains(&i);
+            assert_eq!(x.is_nan(), bad, "element {i} is {x}");
+            assert!(bad || x.abs() < 12.0 * 1.5e-3, "element {i} went to {x}");
+        }
+    }
+}
+
+/// Tensors whose lengths are odd, of which one is cut by the device's limits; saved, loaded by the twin and by others,
+/// changed.
+#[test]
+fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
+    let limits = Limits { max_storage_buffer_binding_size: 4096, ..Limits::default() };
+    for gpu in [Gpu::new(), Gpu::with(limits)] {
+        let lens = [3, 257, 1, 3000, 70];
+        let configs = [
+            preset::pytorch::adam(),
+            Config { variant: Variant::AmsGrad { of_corrected: false }, ..Config::default() },
+        ];
+        let precision =
+            Precision { state_min_len: 50, ..precision(STATES[4], (Rounding::Nearest, wgpu_adam::Master::None)) };
+        let options = Options { precision, ..Options::default() };
+        let scene = Scene::arena(&lens, align(&precision), &configs, options);
+        let mut whole = scene.start(&gpu);
+        whole.steps(&gpu, 20);
+        whole.assert_same(&gpu);
+
+        let mut first = scene.start(&gpu);
+        first.steps(&gpu, 10);
+        let state = State::from_bytes(&gpu.state(&first.adam).to_bytes().unwrap()).unwrap();
+        let formats = |name: &str| {
+            let tensor = state.tensors.iter().find(|tensor| tensor.name == name).unwrap();
+            tensor.memories.iter().map(|m| (m.memory, m.format, m.bytes.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(formats("tensor0"), [(Memory::M, Element::F32, 12), (Memory::V, Element::F32, 12)], "few elements");
+        let scales = 4 * 3000_u64.div_ceil(BLOCK) as usize;
+        let of = |codes, scale| [(codes, Element::U8, 3000), (scale, Element::F32, scales)];
+        let want = [of(Memory::M, Memory::MScale), of(Memory::V, Memory::VScale), of(Memory::VMax, Memory::VMaxScale)];
+        assert_eq!(formats("tensor3"), want.concat());
+        let mut twin = first.adam.twin();
+        twin.load(&state).unwrap();
+        assert_eq!(twin.state().tensors, state.tensors, "by way of the twin");
+        pollster::block_on(first.adam.load(&gpu.device, &gpu.queue, &twin.state())).unwrap();
+        first.steps(&gpu, 10);
+        assert_eq!(gpu.state(&first.adam).tensors, gpu.state(&whole.adam).tensors, "saved and loaded");
+
+        // What is carried over is where it was, whatever is removed beside it.
+        first.adam.remove(&gpu.device, &gpu.queue, &["tensor0", "tensor4"]).unwrap();
+        let carried = gpu.state(&first.adam);
+        let others: Vec<_> = gpu
+            .state(&whole.adam)
+            .tensors
+            .into_iter()
+            .filter(|t| !["tensor0", "tensor4"].contains(&&*t.name))
+            .collect();
+        assert_eq!(carried.tensors.len(), 3);
+        for (got, want) in carried.tensors.iter().zip(&others) {
+            assert_eq!((&got.name, &got.memories), (&want.name, &want.memories), "carried over");
+        }
+    }
+}
+
+#[test]
+fn an_accumulator_that_does_not_begin_at_zero() {
+    let gpu = Gpu::new();
+    let config = Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.1 }, ..Config::default() };
+    let mut run = Scene::scattered(&[700], &[config], blocks(Rounding::Stochastic)).start(&gpu);
+    let state = gpu.state(&run.adam);
+    assert_eq!(state.tensors[0].v(), [0.1; 700]);
+    assert_eq!(run.twin.state().tensors, state.tensors);
+    run.steps(&gpu, 20);
+    run.assert_same(&gpu);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason() {
+    let gpu = Gpu::new();
+    let buffers = [0, 1].map(|_| gpu.buffer(&[0.0; 600]));
+    let make = |gpu: &Gpu, first| {
+        let [param, grad] = buffers.each_ref().map(|buffer| View::f32(buffer).range(first, 500));
+        let tensor = Tensor::new("w", param, grad);
+        Adam::new(&gpu.device, &[Group::new(Config::default(), vec![tensor])], blocks(Rounding::Nearest))
+    };
+    let error = make(&gpu, 2).err().unwrap().to_string();
+    assert!(
+        error.starts_with("tensor `w`: with a state in blocks of 8 bits its param must begin at a multiple"),
+        "{error}"
+    );
+    assert!(make(&gpu, 4).is_ok());
+
+    // A device on which a block has no room in a binding.
+    let limits = Limits { max_storage_buffer_binding_size: 1024, ..Limits::default() };
+    let small = Gpu::with(limits);
+    let buffers = [0, 1].map(|_| small.buffer(&[0.0; 600]));
+    let tensor = Tensor::new("w", View::f32(&buffers[0]), View::f32(&buffers[1]));
+    let group = [Group::new(Config::default(), vec![tensor])];
+    let error = Adam::new(&small.device, &group, blocks(Rounding::Nearest)).err().unwrap();
+    assert!(matches!(error, Error::BlockTooLarge { .. }), "{error}");
+    assert!(error.to_string().starts_with("tensor `w`: "), "{error}");
+    assert!(Adam::new(&small.device, &group, Options::default()).is_ok());
+}
