@@ -532,7 +532,7 @@ mod tests {
                     prop_assert_eq!(launch.segments.len(), launch.update_spans().len());
                     for (segment, span) in launch.spans_of_segments() {
                         let state = span.of_state().start as u64;
-                        prop_assert!(segment.first % BLOCK == 0 && state % BLOCK == 0, "blocks are whole");
+                        prop_assert!(segment.first.is_multiple_of(BLOCK) && state.is_multiple_of(BLOCK), "blocks are whole");
                     }
                 }
                 for segment in &launch.segments {

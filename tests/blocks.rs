@@ -66,7 +66,8 @@ fn elements_of_one_block_may_differ_by_a_million() {
     let config = Config { lr: 1e-3, ..preset::pytorch::adam() };
     for rounding in ROUNDINGS {
         // The same sign always, and noise, and a burst that comes once.
-        let kinds: [(&str, &dyn Fn(u32, usize) -> f32); 3] = [
+        type Gradient<'a> = &'a dyn Fn(u32, usize) -> f32;
+        let kinds: [(&str, Gradient); 3] = [
             ("constant", &|_, i| scale(i)),
             ("noise", &|t, i| scale(i) * normals(t.into(), i as u64, 1)[0]),
             ("burst", &|t, i| if t == i as u32 % 8 { scale(i) } else { 0.0 }),
