@@ -8,8 +8,7 @@ use scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
 use scene::{Gpu, Numbers, Scene, normal};
 use wgpu::Buffer;
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Error, Format, Group, Master, Options, Precision, Rounding, StateFormat, Tensor, View,
-    cpu, preset,
+    Adam, Clip, Config, Decay, Error, Format, Group, Master, Options, Precision, Rounding, Tensor, View, cpu, preset,
 };
 
 fn buffer(gpu: &Gpu, numbers: &Numbers) -> Buffer {
@@ -159,47 +158,14 @@ fn a_master_follows_a_param_that_the_caller_writes() {
     assert!(values.iter().zip(want).all(|(x, want)| (x.to_f32() - want).abs() < 1e-2), "{values:?}");
 }
 
-/// Tensors of odd lengths in one arena of bf16, as narrow as can be; saved, loaded, changed.
+/// What is kept of tensors of odd lengths where another is removed. (With rounding by chance it is not the same: that depends
+/// on an element's place.)
 #[test]
-fn narrow_states_go_on_exactly_where_they_were_saved_or_carried_over() {
+fn narrow_states_are_carried_over_exactly() {
     let gpu = Gpu::new();
-    let precision =
-        Precision { state: StateFormat::Bf16, state_min_len: 4, master: Master::Remainder, ..Precision::default() };
-    let options = Options { precision, ..Options::default() };
+    let precision = Precision { state_min_len: 4, ..precision(STATES[1], BESIDE[3]) };
+    let nearest = Options { precision, ..Options::default() };
     let values: Vec<f32> = (0..1200).map(|i| normal(1, 0, i)).collect();
-    let lens = [3_u64, 257, 5, 600, 1];
-    let make = || {
-        let param = buffer(&gpu, &Numbers::new(Format::Bf16, &values));
-        let grad = buffer(&gpu, &Numbers::new(Format::Bf16, &values));
-        let mut at = 1;
-        let mut tensors = Vec::new();
-        for (i, len) in lens.into_iter().enumerate() {
-            let view = |buffer| View::new(buffer, Format::Bf16).range(at, len);
-            tensors.push(Tensor::new(format!("t{i}"), view(&param), view(&grad)));
-            at += len;
-        }
-        let adam = Adam::new(&gpu.device, &[Group::new(adamw(), tensors)], options).unwrap();
-        (adam, param)
-    };
-    let (whole, whole_param) = make();
-    gpu.steps(&whole, 20);
-
-    let (first, first_param) = make();
-    gpu.steps(&first, 10);
-    let bytes = gpu.state(&first).to_bytes().unwrap();
-    let state = wgpu_adam::State::from_bytes(&bytes).unwrap();
-    let mut twin = first.twin();
-    twin.load(&state).unwrap();
-    assert_eq!(twin.state().tensors, state.tensors, "by way of the twin");
-    let (mut third, third_param) = make();
-    pollster::block_on(third.load(&gpu.device, &gpu.queue, &twin.state())).unwrap();
-    gpu.queue.write_buffer(&third_param, 0, &gpu_bytes(&gpu, &first_param));
-    gpu.steps(&third, 10);
-    assert_eq!(gpu.state(&third).tensors, gpu.state(&whole).tensors, "saved and loaded");
-    assert_eq!(gpu_bytes(&gpu, &third_param), gpu_bytes(&gpu, &whole_param));
-
-    // With rounding to nearest, carried over is exact too.
-    let nearest = Options { precision: Precision { state_rounding: Rounding::Nearest, ..precision }, ..options };
     let carried = |remove: bool| {
         let (param, grad) =
             (buffer(&gpu, &Numbers::new(Format::Bf16, &values)), buffer(&gpu, &Numbers::new(Format::Bf16, &values)));

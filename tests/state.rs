@@ -1,5 +1,5 @@
 //! A run that is saved, loaded and continued gives the bits that it would have given without: on the GPU, in another
-//! process, by way of the twin; for every variant.
+//! process, by way of the twin; for every variant and every way in which numbers are stored.
 
 mod scene;
 
@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use scene::precisions::{GRADS, stored};
 use scene::variants::variants;
-use scene::{Gpu, Run, Scene};
-use wgpu_adam::{Clip, Config, Decay, Error, Options, Report, State, Transfer, Variant};
+use scene::{Gpu, Numbers, Run, Scene};
+use wgpu_adam::{Clip, Config, Decay, Error, Options, Precision, Report, State, Transfer, Variant};
 
 fn options() -> Options {
     Options { clip: Clip::GlobalNorm(1.0), guard: true, ..Options::default() }
@@ -27,12 +28,29 @@ fn load(gpu: &Gpu, run: &mut Run, state: &State) -> Result<(), Error> {
     pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, state))
 }
 
-/// A scene of that configuration after `steps` steps, one of them skipped.
-fn started(gpu: &Gpu, configs: &[Config], steps: usize) -> Run {
-    let mut run = Scene::arena(&[300, 17, 1001, 4], 1, configs, options()).start(gpu);
+fn arena(configs: &[Config]) -> Scene {
+    Scene::arena(&[300, 17, 1001, 4], 1, configs, options())
+}
+
+/// For every way in which params and what is remembered can be stored, a scene with a group of each variant; the gradients in
+/// each format in turn, and here and there the small tensors in f32.
+fn cases() -> impl Iterator<Item = Scene> {
+    stored().enumerate().map(|(i, (param, precision))| {
+        let configs: Vec<Config> = variants();
+        let lens: Vec<usize> = [300, 17, 1001, 4, 3].into_iter().cycle().take(2 * configs.len()).collect();
+        let precision = Precision { state_min_len: [0, 100][i / 3 % 2], ..precision };
+        let options = Options { precision, ..options() };
+        Scene::arena(&lens, 1, &configs, options).stored((param, GRADS[i % GRADS.len()]), (i % 3, i % 2))
+    })
+}
+
+/// A scene after `steps` steps, one of them skipped (but where gradients are integers, which are always finite).
+fn started(gpu: &Gpu, scene: &Scene, steps: usize) -> Run {
+    let mut run = scene.start(gpu);
     run.steps(gpu, steps / 2);
     run.fresh_grads();
-    run.grads[0][40] = f32::NAN;
+    let spot = &scene.spots[0];
+    Numbers::new(spot.formats.1, &[f32::NAN]).put(&mut run.grads[0], spot.grad + 40);
     run.upload_grads(gpu);
     gpu.step(&run.adam);
     run.twin_step();
@@ -51,10 +69,10 @@ fn fresh(gpu: &Gpu, other: &Run) -> Run {
     run
 }
 
-/// Continues both for 50 steps and holds all of them to be the same.
-fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run) {
-    one.steps(gpu, 50);
-    other.steps(gpu, 50);
+/// Continues both and holds all of them to be the same.
+fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
+    one.steps(gpu, steps);
+    other.steps(gpu, steps);
     for (a, b) in one.param_buffers.iter().zip(&other.param_buffers) {
         scene::assert_same(&gpu.read(a), &gpu.read(b), "params");
     }
@@ -71,7 +89,7 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
     let folder = folder("variants");
     for (i, config) in variants().into_iter().enumerate() {
         let other = Config { lr: 0.02, decay: Decay::Decoupled(0.1), ..config };
-        let mut run = started(&gpu, &[config, other], 30);
+        let mut run = started(&gpu, &arena(&[config, other]), 30);
         run.adam.set_lr(&gpu.queue, 1, 0.013).unwrap();
         run.twin.set_lr(1, 0.013).unwrap();
         let path = folder.join(format!("{i}.safetensors"));
@@ -82,7 +100,7 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
         assert_eq!((state.t, state.skipped, state.groups[1].config.lr), (30, 1, 0.013));
         load(&gpu, &mut resumed, &state).unwrap();
         resumed.twin.load(&state).unwrap();
-        same_from_here(&gpu, &mut run, &mut resumed);
+        same_from_here(&gpu, &mut run, &mut resumed, 50);
         if gpu.software {
             run.assert_same(&gpu);
         }
@@ -92,14 +110,14 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
 #[test]
 fn from_gpu_to_file_to_twin_to_file_to_gpu() {
     let gpu = Gpu::new();
-    for config in variants() {
-        let mut run = started(&gpu, &[config], 20);
+    for scene in cases() {
+        let mut run = started(&gpu, &scene, 6);
         let to_twin = gpu.state(&run.adam).to_bytes().unwrap();
-        // The twin makes ten steps alone.
+        // The twin makes some steps alone.
         run.twin.load(&State::from_bytes(&to_twin).unwrap()).unwrap();
         let mut resumed = fresh(&gpu, &run);
         resumed.twin = run.twin.clone();
-        for _ in 0..10 {
+        for _ in 0..4 {
             resumed.fresh_grads();
             resumed.twin_step();
         }
@@ -109,60 +127,67 @@ fn from_gpu_to_file_to_twin_to_file_to_gpu() {
             gpu.write(buffer, params);
         }
         load(&gpu, &mut resumed, &State::from_bytes(&to_gpu).unwrap()).unwrap();
-        run.steps(&gpu, 10);
+        run.steps(&gpu, 4);
         if gpu.software {
-            assert_eq!(run.twin.state(), resumed.twin.state(), "{config:?}");
-            same_from_here(&gpu, &mut run, &mut resumed);
+            assert_eq!(run.twin.state(), resumed.twin.state(), "{scene:?}");
+            same_from_here(&gpu, &mut run, &mut resumed, 4);
         }
         resumed.assert_same(&gpu);
     }
 }
 
-/// In the other process this test is the run that resumes: it finds the paths in the environment.
+/// In the other process this test is all the runs that resume: it finds the folder of their files in the environment.
 #[test]
-fn a_run_resumes_in_another_process() {
-    const STATE: &str = "WGPU_ADAM_TEST_RESUME";
+fn every_run_resumes_in_another_process() {
+    const FOLDER: &str = "WGPU_ADAM_TEST_RESUME";
     let gpu = Gpu::new();
-    if let Ok(folder) = std::env::var(STATE) {
-        let folder = Path::new(&folder);
-        let mut run = Scene::arena(&[300, 17, 1001, 4], 1, &[Config::default()], options()).start(&gpu);
-        let params = std::fs::read(folder.join("params")).unwrap();
-        gpu.queue.write_buffer(&run.param_buffers[0], 0, &params);
-        load(&gpu, &mut run, &State::load(folder.join("state")).unwrap()).unwrap();
-        for step in 0..20 {
+    let more = |run: &mut Run| {
+        for step in 0..5 {
             run.steps = 1000 + step;
             run.fresh_grads();
             run.upload_grads(&gpu);
             gpu.step(&run.adam);
         }
-        std::fs::write(folder.join("params"), bytemuck::cast_slice(&gpu.read(&run.param_buffers[0]))).unwrap();
-        return gpu.state(&run.adam).save(folder.join("state")).unwrap();
+    };
+    let params = |run: &Run| bytemuck::cast_slice(&gpu.read(&run.param_buffers[0])).to_vec();
+    if let Ok(folder) = std::env::var(FOLDER) {
+        for (i, scene) in cases().enumerate() {
+            let path = |file: &str| Path::new(&folder).join(format!("{i}.{file}"));
+            let mut run = scene.start(&gpu);
+            gpu.queue.write_buffer(&run.param_buffers[0], 0, &std::fs::read(path("params")).unwrap());
+            load(&gpu, &mut run, &State::load(path("state")).unwrap()).unwrap();
+            more(&mut run);
+            std::fs::write(path("params"), params(&run)).unwrap();
+            gpu.state(&run.adam).save(path("state")).unwrap();
+        }
+        return;
     }
     let folder = folder("process");
-    let mut run = started(&gpu, &[Config::default()], 30);
-    std::fs::write(folder.join("params"), bytemuck::cast_slice(&gpu.read(&run.param_buffers[0]))).unwrap();
-    gpu.state(&run.adam).save(folder.join("state")).unwrap();
+    let path = |i: usize, file: &str| folder.join(format!("{i}.{file}"));
+    let mut ends: Vec<(State, Vec<u8>)> = Vec::new();
+    for (i, scene) in cases().enumerate() {
+        let mut run = started(&gpu, &scene, 6);
+        std::fs::write(path(i, "params"), params(&run)).unwrap();
+        gpu.state(&run.adam).save(path(i, "state")).unwrap();
+        more(&mut run);
+        ends.push((gpu.state(&run.adam), params(&run)));
+    }
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_run_resumes_in_another_process"])
-        .env(STATE, &folder)
+        .args(["--exact", "every_run_resumes_in_another_process"])
+        .env(FOLDER, &folder)
         .output()
         .unwrap();
     assert!(status.status.success(), "{status:?}");
-    for step in 0..20 {
-        run.steps = 1000 + step;
-        run.fresh_grads();
-        run.upload_grads(&gpu);
-        gpu.step(&run.adam);
+    for (i, ((state, params), scene)) in ends.iter().zip(cases()).enumerate() {
+        assert!(State::load(path(i, "state")).unwrap() == *state, "{scene:?}");
+        assert!(std::fs::read(path(i, "params")).unwrap() == *params, "{scene:?}");
     }
-    assert_eq!(State::load(folder.join("state")).unwrap(), gpu.state(&run.adam));
-    let params: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(folder.join("params")).unwrap());
-    scene::assert_same(&params, &gpu.read(&run.param_buffers[0]), "params");
 }
 
 #[test]
 fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
     let gpu = Gpu::new();
-    let run = started(&gpu, &[Config::default(), Config { lr: 0.1, ..Config::default() }], 10);
+    let run = started(&gpu, &arena(&[Config::default(), Config { lr: 0.1, ..Config::default() }]), 10);
     let whole = gpu.state(&run.adam);
     for staging in [1, 4, 100, 1000, 1004, 1 << 20] {
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -193,7 +218,7 @@ fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
 #[test]
 fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
     let gpu = Gpu::new();
-    let run = started(&gpu, &[Config::default()], 10);
+    let run = started(&gpu, &arena(&[Config::default()]), 10);
     let before = gpu.state(&run.adam);
     let in_pieces = run.adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(1000));
     let at_once = run.adam.state(&gpu.device, &gpu.queue);
@@ -211,7 +236,7 @@ type Change<'a> = &'a dyn Fn(&mut State);
 fn what_does_not_fit_is_named_and_changes_nothing() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 0.1, ..Config::default() }];
-    let mut run = started(&gpu, &configs, 10);
+    let mut run = started(&gpu, &arena(&configs), 10);
     let good = gpu.state(&run.adam);
     let refused = |run: &mut Run, change: Change, want: &str| {
         let mut state = good.clone();
@@ -289,7 +314,7 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
 #[test]
 fn loading_takes_the_configurations_of_the_state() {
     let gpu = Gpu::new();
-    let mut run = started(&gpu, &[Config::default()], 10);
+    let mut run = started(&gpu, &arena(&[Config::default()]), 10);
     let mut state = gpu.state(&run.adam);
     state.groups[0].config = Config { lr: 0.05, decay: Decay::L2(0.1), beta1: 0.5, ..Config::default() };
     load(&gpu, &mut run, &state).unwrap();
