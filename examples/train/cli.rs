@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::rate::Course;
+use crate::storage::{Params, State, Storage};
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -62,6 +63,18 @@ pub struct Cli {
     #[arg(long, value_name = "NORM", value_parser = positive, allow_negative_numbers = true)]
     pub clip: Option<f64>,
 
+    /// How the parameters are stored
+    #[arg(long, value_enum, default_value_t = Params::F32)]
+    pub params: Params,
+
+    /// How Adam's state is stored
+    #[arg(long, value_enum, default_value_t = State::F32)]
+    pub state: State,
+
+    /// Elements from which on a tensor's state is stored so; that of shorter ones is f32
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    pub state_min_len: u64,
+
     /// Where to draw loss, accuracy and what Adam did, as an SVG; drawn anew after every epoch
     #[arg(long, value_name = "FILE", default_value = "train.svg", value_parser = svg)]
     pub plot: PathBuf,
@@ -83,6 +96,10 @@ impl Cli {
 
     pub fn batch(&self) -> usize {
         self.batch.unwrap_or(if self.data.is_some() { 128 } else { 32 }).into()
+    }
+
+    pub fn storage(&self) -> Storage {
+        Storage { params: self.params, state: self.state, state_min_len: self.state_min_len }
     }
 
     pub fn hidden(&self) -> usize {
@@ -118,6 +135,7 @@ mod tests {
         Cli::command().debug_assert();
         Cli::try_parse_from(["train"]).unwrap();
         Cli::try_parse_from(["train", "--no-plot", "--lr", "0", "--data", "here", "--classes", "26"]).unwrap();
+        Cli::try_parse_from(["train", "--params", "bf16-stochastic", "--state", "block8"]).unwrap();
         Cli::try_parse_from(["train", "--schedule", "one-cycle", "--warm-up", "100"]).unwrap();
     }
 
@@ -137,6 +155,7 @@ mod tests {
             ["--seed", "x"],
             ["--schedule", "x"],
             ["--warm-up", "-1"],
+            ["--state", "f16"],
         ] {
             assert!(Cli::try_parse_from([&["train"], &bad[..]].concat()).is_err(), "{bad:?}");
         }

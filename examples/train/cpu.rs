@@ -4,8 +4,9 @@ use crate::{
     network::Network,
     trainer::{Batch, Epoch, Result, Score, Setup, Trainer, batches, is_measured},
 };
+use half::bf16;
 use rayon::prelude::*;
-use wgpu_adam::{Insight, Report, cpu};
+use wgpu_adam::{Format, Insight, Report, cpu};
 
 /// Multiplications that are worth a task of their own.
 const TASK: usize = 1 << 18;
@@ -13,6 +14,8 @@ const TASK: usize = 1 << 18;
 pub struct Cpu<'a> {
     setup: Setup<'a>,
     pub grad: Vec<f32>,
+    /// The parameters, where they are stored in 16 bits.
+    stored: Vec<bf16>,
     adam: cpu::Adam,
     // As in the equations of `network.rs`; `z` becomes dz, and `h` dh beside its column of ones.
     x: Vec<f32>,
@@ -21,11 +24,17 @@ pub struct Cpu<'a> {
 }
 
 impl<'a> Cpu<'a> {
-    pub fn new(setup: Setup<'a>) -> Result<Self> {
+    pub fn new(mut setup: Setup<'a>) -> Result<Self> {
         let Network { features, hidden, classes } = setup.network;
         let network = setup.network;
         let [decaying, plain] = setup.configs();
-        let tensor = cpu::Tensor::new;
+        let format = setup.storage.format();
+        let tensor = |name, len| cpu::Tensor::new(name, len).stored(format, Format::F32);
+        let stored = match format {
+            Format::Bf16 => setup.param.iter().map(|x| bf16::from_f32(*x)).collect(),
+            _ => Vec::new(),
+        };
+        widen(&stored, &mut setup.param);
         let groups = [
             cpu::Group::new(decaying, vec![tensor("w1", network.w1().len()), tensor("w2", network.w2().len())]),
             cpu::Group::new(plain, vec![tensor("b1", network.b1().len()), tensor("b2", network.b2().len())]),
@@ -33,6 +42,7 @@ impl<'a> Cpu<'a> {
         .map(|group| group.with_schedule(setup.schedule.clone()));
         Ok(Self {
             grad: vec![0.0; network.len()],
+            stored,
             adam: cpu::Adam::new(&groups, setup.options())?,
             x: vec![0.0; setup.batch * (features + 1)],
             h: vec![1.0; setup.batch * (hidden + 1)],
@@ -103,15 +113,21 @@ impl<'a> Cpu<'a> {
     /// One step; and what it did, where it is measured.
     fn step(&mut self, measured: bool) -> Result<Option<Insight>> {
         let network = self.setup.network;
-        let [w1, b1, w2, b2] = parts(network, &mut self.setup.param);
+        let [w1, b1, w2, b2] = match self.stored.is_empty() {
+            true => parts(network, &mut self.setup.param).map(cpu::Values::from),
+            false => parts(network, &mut self.stored).map(cpu::Values::from),
+        };
         let [dw1, db1, dw2, db2] = parts(network, &mut self.grad);
-        let slot = |param, grad| cpu::Slot::new(param, grad);
+        let slot = cpu::Slot::new;
         let slots = &mut [slot(w1, dw1), slot(w2, dw2), slot(b1, db1), slot(b2, db2)];
-        if measured {
-            return Ok(Some(self.adam.step_measured(slots)?.1));
-        }
-        self.adam.step(slots)?;
-        Ok(None)
+        let insight = if measured {
+            Some(self.adam.step_measured(slots)?.1)
+        } else {
+            self.adam.step(slots)?;
+            None
+        };
+        widen(&self.stored, &mut self.setup.param);
+        Ok(insight)
     }
 }
 
@@ -143,8 +159,13 @@ impl Trainer for Cpu<'_> {
     }
 }
 
+/// The f32 of parameters that are stored in 16 bits.
+fn widen(stored: &[bf16], param: &mut [f32]) {
+    param.iter_mut().zip(stored).for_each(|(param, stored)| *param = stored.to_f32());
+}
+
 /// w1, b1, w2 and b2 in the buffer that holds them all.
-fn parts(network: Network, all: &mut [f32]) -> [&mut [f32]; 4] {
+fn parts<T>(network: Network, all: &mut [T]) -> [&mut [T]; 4] {
     let (w1, rest) = all.split_at_mut(network.w1().len());
     let (b1, rest) = rest.split_at_mut(network.b1().len());
     let (w2, b2) = rest.split_at_mut(network.w2().len());

@@ -7,9 +7,10 @@ use crate::{
     resident::Resident,
     trainer::{Epoch, Result, Score, Setup, Trainer, is_measured},
 };
+use half::bf16;
 use std::ops::Range;
-use wgpu::{Buffer, BufferUsages, Device, PollType, Queue, util::DeviceExt};
-use wgpu_adam::{Adam, Group, Probe, Report, Tensor, View};
+use wgpu::{Buffer, BufferUsages, ComputePass, Device, PollType, Queue, util::DeviceExt};
+use wgpu_adam::{Adam, Format, Group, Probe, Report, Tensor, View};
 
 /// Minibatches in one submission, at most: enough to keep the GPU busy, few enough that none takes long.
 const SUBMISSION: usize = 64;
@@ -23,6 +24,8 @@ pub struct Gpu {
     probe: Probe,
     #[cfg(test)]
     grad: Buffer,
+    /// Where the parameters are stored in 16 bits: makes f32 of them, which the passes read.
+    widen: Option<Kernel>,
     sum: Kernel,
     totals: Buffer,
     readback: Buffer,
@@ -45,9 +48,20 @@ impl Gpu {
         let param = upload(&device, "param", bytemuck::cast_slice(&param), BufferUsages::STORAGE);
         let grad = empty(&device, "grad", floats, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
 
+        let halves: Vec<bf16> = setup.param.iter().map(|x| bf16::from_f32(*x)).chain([bf16::ZERO; 3]).collect();
+        let halves = &halves[..floats];
+        let stored = (setup.storage.format() == Format::Bf16)
+            .then(|| upload(&device, "param in bf16", bytemuck::cast_slice(halves), BufferUsages::STORAGE));
+        let widen = stored.as_ref().map(|stored| {
+            let workgroups = (floats as u32).div_ceil(2 * 256).min(65_535);
+            let bindings = [Read(stored), Write(&param)];
+            Kernel::new(&device, "widen", include_str!("widen.wgsl"), &[], &bindings, [workgroups, 1, 1])
+        });
+
         let tensor = |name: &str, at: Range<usize>| {
-            let view = |buffer| View::f32(buffer).range(at.start as u64, at.len() as u64);
-            Tensor::new(name, view(&param), view(&grad))
+            let view = |buffer, format| View::new(buffer, format).range(at.start as u64, at.len() as u64);
+            let param = view(stored.as_ref().unwrap_or(&param), setup.storage.format());
+            Tensor::new(name, param, view(&grad, Format::F32))
         };
         let [decaying, plain] = setup.configs();
         let groups = [
@@ -82,6 +96,7 @@ impl Gpu {
             probe,
             #[cfg(test)]
             grad,
+            widen,
             sum,
             totals,
             readback,
@@ -116,6 +131,10 @@ impl Trainer for Gpu {
             let end = (first + 1..most).find(|end| measured(end - 1)).unwrap_or(most);
             let mut encoder = self.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
+            let widen = |pass: &mut ComputePass| self.widen.iter().for_each(|kernel| kernel.record(pass, 0));
+            if first == 0 {
+                widen(&mut pass);
+            }
             for batch in first..end {
                 let offset = self.rows.offset(batch);
                 if batch >= train {
@@ -128,6 +147,7 @@ impl Trainer for Gpu {
                 } else {
                     self.adam.record(&mut pass);
                 }
+                widen(&mut pass);
             }
             if end == batches {
                 self.sum.record(&mut pass, 0);

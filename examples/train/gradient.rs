@@ -9,6 +9,7 @@ use crate::{
     network::Network,
     random::Random,
     rate::Course,
+    storage::{Params, State, Storage},
     trainer::{Epoch, Setup, Trainer, is_measured},
 };
 use wgpu_adam::Measures;
@@ -59,6 +60,8 @@ fn setup(data: &Data, hidden: usize, batch: usize) -> Setup<'_> {
         schedule: Course::Cosine.schedule(5 * 45, 20),
         weight_decay: 0.0,
         clip: None,
+        storage: Storage { params: Params::F32, state: State::F32, state_min_len: 0 },
+        seed: 0,
     }
 }
 

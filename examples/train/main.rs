@@ -19,6 +19,7 @@ mod plot;
 mod random;
 mod rate;
 mod resident;
+mod storage;
 mod trainer;
 
 use clap::Parser;
@@ -88,6 +89,8 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         schedule: cli.schedule.schedule(steps, cli.warm_up),
         weight_decay: cli.weight_decay,
         clip: cli.clip,
+        storage: cli.storage(),
+        seed: cli.seed as u32,
     };
     let batches = train_batches + data.held_out.len().div_ceil(batch) as u64;
     let shape = format!("{}-{}-{}", data.features, network.hidden, data.classes);
@@ -98,11 +101,12 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     say(format!("runs on  {place}"))?;
     say(format!("data     {}", data.title))?;
     say(format!(
-        "network  {shape}, {} parameters; batch {batch}, lr {:?} ({}), seed {}",
+        "network  {shape}, {} parameters; batch {batch}, lr {:?} ({}), seed {}{}",
         network.len(),
         cli.lr,
         cli.schedule.name(),
-        cli.seed
+        cli.seed,
+        cli.storage().title(),
     ))?;
     let title =
         format!("{}: {shape}, batch {batch}, lr {:?} ({}), seed {}", data.name, cli.lr, cli.schedule.name(), cli.seed);

@@ -1,6 +1,6 @@
 //! What training is, wherever it runs: epochs of minibatches in, losses and accuracies out.
 
-use crate::{data::Data, network::Network};
+use crate::{data::Data, network::Network, storage::Storage};
 use wgpu_adam::{Clip, Config, Decay, Insight, Measures, Options, Report, Schedule};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -28,6 +28,9 @@ pub struct Setup<'a> {
     pub weight_decay: f64,
     /// Largest norm of a gradient.
     pub clip: Option<f64>,
+    pub storage: Storage,
+    /// Of the roundings.
+    pub seed: u32,
 }
 
 impl Setup<'_> {
@@ -40,7 +43,8 @@ impl Setup<'_> {
 
     /// A step whose gradient is not finite is skipped, and counted.
     pub fn options(&self) -> Options {
-        Options { clip: self.clip.map_or(Clip::None, Clip::GlobalNorm), guard: true, ..Options::default() }
+        let precision = self.storage.precision(self.seed);
+        Options { clip: self.clip.map_or(Clip::None, Clip::GlobalNorm), guard: true, precision, ..Options::default() }
     }
 }
 
