@@ -176,7 +176,7 @@ pub(crate) fn state(kind: &Kind) -> String {
         StateFormat::Block8 => {
             let (of, chance) = (memories.len(), chance(kind.state_rounding, i + 1));
             format!(
-                "{{ let scale = atomicLoad(&scales[{of}u*block + {i}u]); store_{name}(at, after.{name}, scale, {chance}, mask); }} "
+                "{{ let scale = atomicLoad(&scales[{of}u*block + {i}u]); store_{name}(at, after.{name}, scale, {chance}); }} "
             )
         }
     });
@@ -202,14 +202,14 @@ fn code_name(memory: Memory) -> Option<&'static str> {
     memory.scale().map(|_| if memory.code() == SIGNED { "SIGNED" } else { "UNSIGNED" })
 }
 
-/// The binding of codes with their scales behind them, a word of codes in 32 bits.
+/// The binding of codes with their scales behind them, a word of codes in 32 bits. Behind a tensor's end they mean nothing.
 fn blocks(memory: Memory, code: &str) -> String {
     let (name, binding) = (memory.name(), memory.binding());
     format!(
         "@group(0) @binding({binding}) var<storage, read_write> {name}: array<u32>;\n\
          fn load_{name}(at: u32) -> Word {{\n\
          return decoded({code}, unpacked_codes({name}[at]), {name}[launch.first_scale + at / WORDS_A_BLOCK]); }}\n\
-         fn store_{name}(at: u32, x: Word, scale: u32, noise: Bits, stochastic: bool, mask: Mask) {{\n\
-         {name}[at] = packed_codes(encoded({code}, select(Word(0.0), x, mask), scale, noise, stochastic)); }}\n"
+         fn store_{name}(at: u32, x: Word, scale: u32, noise: Bits, stochastic: bool) {{\n\
+         {name}[at] = packed_codes(encoded({code}, x, scale, noise, stochastic)); }}\n"
     )
 }

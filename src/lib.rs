@@ -44,6 +44,8 @@ mod in_float64;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
+mod mutations_of_formats;
+#[cfg(test)]
 mod mutations_of_insight;
 #[cfg(test)]
 #[path = "../tests/scene/mod.rs"]
