@@ -1,4 +1,4 @@
-// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/cpu/blocks.rs.
+// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/blocks.rs.
 //
 // A level is a float of at most 1, in units of the scale: with 3 bits of mantissa down to 2^-FINE, below that with 2. Level 0
 // is 1, and each next one is smaller. A code above 0 is the number of levels less the level; 0 is exactly zero. All of that

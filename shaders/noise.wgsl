@@ -1,5 +1,5 @@
 // Chance for stochastic rounding: a function of the seed, the step and the element, and of nothing else. Twin:
-// src/cpu/noise.rs.
+// src/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
     var x = bits;

@@ -1,7 +1,7 @@
 // The step where the state is in blocks of 8 bits: a block's new scale is known when all its elements are. As update.wgsl, but
 // between rule and store the workgroup finds the largest magnitudes. A piece begins with a block, so that each block is one
 // workgroup's. `note`, `store` and `store_scales`
-// are in the generated head. Twin: src/cpu/update.rs and src/cpu/blocks.rs.
+// are in the generated head. Twin: src/cpu/update.rs and src/blocks.rs.
 
 fn is_stepped(s: Scalars, word: u32, own: Piece) -> bool {
     return s.do_step != 0u && word * LANES < own.end;

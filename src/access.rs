@@ -1,6 +1,6 @@
 //! How a word of each buffer is loaded and stored: the WGSL that is generated for each kind of tensor.
 
-use crate::cpu::SIGNED;
+use crate::blocks::SIGNED;
 use crate::format::{Rounding, Stored};
 use crate::kind::Kind;
 use crate::variant::Memory;

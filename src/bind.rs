@@ -10,8 +10,9 @@ use wgpu::{
 };
 
 use crate::adam::{Adam, Dispatch, LaunchState, Shared};
+use crate::blocks::{UNSIGNED, scales};
 use crate::clock::{Scalars, Settings};
-use crate::cpu::{UNSIGNED, bad_bits, nearest_bf16, scales};
+use crate::cpu::{bad_bits, nearest_bf16};
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
 use crate::phase::{Phase, Phases};
 use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};

@@ -5,6 +5,7 @@
 mod access;
 mod adam;
 mod bind;
+mod blocks;
 mod bound;
 mod clock;
 mod config;
@@ -23,6 +24,7 @@ mod kernels;
 mod kind;
 mod measured;
 mod members;
+mod noise;
 mod phase;
 mod plan;
 pub mod preset;

@@ -7,9 +7,9 @@
 
 use std::ops::Range;
 
-use crate::cpu::mixed;
 use crate::format::BLOCK;
 use crate::kind::Kind;
+use crate::noise::mixed;
 use crate::{Error, Master, StateFormat};
 
 /// Invocations in a workgroup: 256 is what every WebGPU device allows.

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::blocks::{Code, SIGNED, UNSIGNED};
 use crate::config::{below_one, rate};
-use crate::cpu::{Code, SIGNED, UNSIGNED};
 
 /// Which rule makes the step. `g` is the gradient after clipping, sign and coupled decay; `m_hat` and `v_hat` are the
 /// moments divided by `1 - beta^t` (as they are, without [`bias_correction`](crate::Config::bias_correction)); the step is

@@ -17,12 +17,10 @@
 //! # Ok::<(), wgpu_adam::Error>(())
 //! ```
 
-mod blocks;
 mod half;
 mod insight;
 mod measured;
 mod members;
-mod noise;
 mod norm;
 mod resume;
 mod rules;
@@ -47,9 +45,7 @@ use stored::Floats;
 
 pub use slot::{Slot, Values};
 
-pub(crate) use blocks::{Code, SIGNED, UNSIGNED, scales};
 pub(crate) use half::nearest_bf16;
-pub(crate) use noise::mixed;
 #[cfg(test)]
 pub(crate) use norm::Partial;
 pub(crate) use norm::bad_bits;

@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::blocks::scales;
 use super::half::{from_bf16, from_f16, from_i32, joined, parted, to_bf16, to_f16};
-use super::noise::noise;
 use super::{Moments, Slot, Values};
+use crate::blocks::scales;
 use crate::clock::Scalars;
 use crate::format::BLOCK;
 use crate::kind::Kind;
+use crate::noise::noise;
 use crate::plan::Launch;
 use crate::state::{MemoryState, TensorState};
 use crate::variant::Memory;

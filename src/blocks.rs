@@ -203,7 +203,7 @@ mod tests {
         fn blocks_of_anything(block in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 1..300), seed: u32) {
             for code in BOTH {
                 for noise in [None, Some(seed)] {
-                    let (before, noise) = (block.clone(), |i| noise.map(|seed| crate::cpu::mixed(seed ^ i as u32)));
+                    let (before, noise) = (block.clone(), |i| noise.map(|seed| crate::noise::mixed(seed ^ i as u32)));
                     let mut after = before.clone();
                     let before_blocks: Vec<&[f32]> = before.chunks(BLOCK as usize).collect();
                     for block in after.chunks_mut(BLOCK as usize) {
