@@ -2,7 +2,7 @@
 
 mod scene;
 
-use scene::precisions::{GRADS, stored};
+use scene::precisions::{GRADS, align, stored};
 use scene::{Gpu, Scene};
 use wgpu::Limits;
 use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Tensor, View};
@@ -67,8 +67,8 @@ fn tensors_and_arenas_of_other_formats_are_cut() {
         let formats = (param, GRADS[i % 4]);
         let options = Options { precision, ..options()[i / 4 % 2] };
         let tensor = Scene::offset(5001, (60, 1), (4, 9), configs[0], options);
-        let arena = Scene::arena(&[7, 1023, 2049, 2, 3000], 1, &configs, options);
-        for scene in [tensor.stored(formats, (0, 0)), arena.stored(formats, (1, 1))] {
+        let arena = Scene::arena(&[7, 1023, 2049, 2, 3000], align(&precision), &configs, options);
+        for scene in [tensor.stored(formats, (0, 0)), arena.stored(formats, (align(&precision), align(&precision)))] {
             let mut run = scene.start(&gpu);
             assert!(run.adam.dispatches() > 3, "{formats:?}, {precision:?}: {}", run.adam.dispatches());
             run.steps(&gpu, 5);
