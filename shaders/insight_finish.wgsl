@@ -15,6 +15,7 @@ struct Finding {
     did_step: u32,      // 0 where the step was skipped
     t: u32,             // steps applied
     lr: f32,            // of the step
+    unscale: f32,       // takes the loss scale back from the gradients
 }
 
 @group(0) @binding(1) var<storage, read> runs: array<Run>;
@@ -51,6 +52,7 @@ fn insight_finish(
             findings[at].did_step = s.do_step;
             findings[at].t = s.t;
             findings[at].lr = s.lr;
+            findings[at].unscale = s.unscale;
         }
     }
 }

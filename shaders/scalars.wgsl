@@ -2,7 +2,7 @@
 
 struct Scalars {
     do_step: u32,       // 1 to apply the step, 0 to skip it
-    scale: f32,         // times the gradient: the sign and the clip coefficient
+    scale: f32,         // times the gradient: the sign, the clip coefficient, and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in step.wgsl
     v_rate: f32,
@@ -21,11 +21,12 @@ struct Scalars {
     t: u32,             // steps applied, with this one
     lr: f32,            // of this one
     snr: f32,           // times |m| / sqrt(v): the bias corrections
+    unscale: f32,       // takes the loss scale back from the gradient
 }
 
 // One group's, at an offset that a uniform binding may have.
 struct Slot {
     scalars: Scalars,
     // Up to 256 bytes, and not by `@size`: wgpu's GL backend does not know it.
-    pad: array<u32, 44>,
+    pad: array<u32, 43>,
 }

@@ -29,11 +29,11 @@ fn clipped(g: Word, limit: f32) -> Word {
 
 // What the rule sees as the gradient.
 fn gradient(s: Scalars, grad: Word, param: Word) -> Word {
-    var g = grad;
+    var g = s.scale * grad;
     if CLIP_VALUE {
         g = clipped(g, s.limit);
     }
-    g = s.scale * g + s.l2 * param;
+    g = g + s.l2 * param;
     if SQUARABLE {
         g = squarable(g);
     }

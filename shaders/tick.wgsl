@@ -1,7 +1,7 @@
 // The clock: one workgroup that finishes the norm, decides on the step, and makes each group's scalars for it.
 // Twin: src/clock.rs and src/cpu/tick.rs. All that depends on time is made here; `update` knows no t.
 
-// What does not change from step to step. `Control` in kernels.rs.
+// What does not change from step to step. `Control` in control.rs.
 struct Control {
     groups: u32,
     partials: u32,
@@ -10,7 +10,10 @@ struct Control {
     max_norm: f32,
     limit: f32,         // clip by value
     nan: u32,           // the bits of a NaN, which WGSL has no way to write
-    pad: u32,
+    growth_factor: f32, // of the loss scale: see loss_scale.wgsl
+    backoff_factor: f32,
+    growth_interval: u32,
+    pad: vec2<u32>,
 }
 
 // A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low word first.
@@ -81,7 +84,7 @@ struct Clock {
     last_skipped: u32,  // 1 where the last step was
     bad_partial: u32,   // of the last skipped step: the first partial with a bad element, or NONE
     bad_element: u32,   // and that element of its launch
-    grad_norm: f32,     // of the last step
+    grad_norm: f32,     // of the last step, without the loss scale
     clip_coef: f32,
     pad: u32,
     groups: array<GroupClock>,
@@ -95,6 +98,7 @@ struct Clock {
 
 var<workgroup> skip: u32;
 var<workgroup> clip_coef: f32;
+var<workgroup> unscale: f32;
 
 // NAdam's beta1*(1 - gamma^t/2).
 fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
@@ -133,7 +137,7 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     return s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2);
 }
 
-fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: f32) -> Scalars {
+fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Scalars {
     let corrected = s.corrected != 0u;
     var correction1 = 1.0;
     var correction2 = 1.0;
@@ -143,7 +147,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
     }
     var scalars = Scalars(
         1u,
-        s.sign * clip_coef,
+        s.sign * clip_coef * unscale,
         s.l2,
         s.m_rate,
         s.v_rate,
@@ -162,6 +166,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, limit: 
         t,
         lr,
         sqrt(correction2) / correction1,
+        unscale,
     );
     switch s.kind {
         case AMSGRAD_OF_CORRECTED: {
@@ -264,18 +269,27 @@ fn together(a: f32, b: f32) -> f32 {
     return longer * sqrt(1.0 + ratio * ratio);
 }
 
-fn global_norm(total: Partial) -> f32 {
-    return together(together(sqrt(total.small) * DOWN, sqrt(total.middle)), sqrt(total.big) * UP);
+// Of the gradients without their scale: it is taken back first, since with it the norm might overflow.
+fn global_norm(total: Partial, unscale: f32) -> f32 {
+    let small = sqrt(total.small) * unscale * DOWN;
+    let middle = sqrt(total.middle) * unscale;
+    let big = sqrt(total.big) * unscale * UP;
+    return together(together(small, middle), big);
+}
+
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
 // What holds for all groups: the norm, the clip coefficient, whether to skip.
 fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
+    unscale = inverse_scale();
     if control.partials > 0u {
         // At the lowest scale no sum of finite gradients overflows.
-        let finite = (bitcast<u32>(total.big) & 0x7f800000u) != 0x7f800000u;
-        clock.grad_norm = select(total.big, global_norm(total), finite);
+        let finite = is_finite(total.big);
+        clock.grad_norm = select(total.big, global_norm(total, unscale), finite);
         if control.clip != 0u {
             // Without the guard a gradient that is not finite makes every parameter NaN: seen, not hidden.
             clip_coef = select(
@@ -284,10 +298,13 @@ fn decide(total: Partial) {
                 finite,
             );
         }
-        if control.guard != 0u && total.first_bad != NONE {
+        // The norm of finite gradients may overflow; then none of them is to blame.
+        if control.guard != 0u && (total.first_bad != NONE || !is_finite(clock.grad_norm)) {
             skip = 1u;
             clock.bad_partial = total.first_bad;
-            clock.bad_element = partials[total.first_bad].first_bad;
+            if total.first_bad != NONE {
+                clock.bad_element = partials[total.first_bad].first_bad;
+            }
         }
     }
     clock.clip_coef = clip_coef;
@@ -295,6 +312,7 @@ fn decide(total: Partial) {
     clock.skipped += skip;
     // Both counts stop at the last u32.
     clock.applied += select(0u, 1u, skip == 0u && clock.applied != 0xffffffffu);
+    adapt_scale(skip != 0u);
 }
 
 fn tick_group(i: u32) {
@@ -305,7 +323,7 @@ fn tick_group(i: u32) {
     let position = now.position + select(1u, 0u, now.position == 0xffffffffu);
     let lr = s.lr * factor(s, position);
     clock.groups[i] = GroupClock(powers, t, lr, position, 0u);
-    slots[i].scalars = scalars(s, powers, t, lr, clip_coef, control.limit);
+    slots[i].scalars = scalars(s, powers, t, lr, clip_coef, unscale, control.limit);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -321,6 +339,7 @@ fn tick(@builtin(local_invocation_index) index: u32) {
         } else {
             slots[i].scalars.do_step = 0u;
             slots[i].scalars.t = clock.groups[i].t;
+            slots[i].scalars.unscale = unscale;
         }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
 use wgpu::{BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline, Device, Queue};
 
-use crate::bind::{Builder, Pipelines};
+use crate::bind::{Builder, Kept};
 use crate::clock::Settings;
 use crate::faults::{Scopes, at_once};
 use crate::home::{self, Home};
+use crate::loss_scale::ScaleBytes;
 use crate::plan::Launch;
 use crate::readback::{Source, read};
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -29,7 +30,7 @@ pub struct Adam {
     pub(crate) slots: Buffer,
     /// As they are now: for changes of them.
     pub(crate) roster: Roster,
-    pub(crate) pipelines: Pipelines,
+    pub(crate) kept: Kept,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -78,7 +79,7 @@ impl Adam {
     pub fn new(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, Roster::new(groups), options)?;
         let scopes = Scopes::open(device);
-        let made = builder.build(Pipelines::default());
+        let made = builder.build(Kept::default());
         at_once(scopes.close(MAKING)).unwrap_or(Ok(()))?;
         made
     }
@@ -90,7 +91,7 @@ impl Adam {
     pub async fn create(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, Roster::new(groups), options)?;
         let scopes = Scopes::open(device);
-        let made = builder.build(Pipelines::default());
+        let made = builder.build(Kept::default());
         scopes.close(MAKING).await?;
         made
     }
@@ -153,14 +154,17 @@ impl Adam {
     /// # Errors
     /// [`Error::Readback`] where the device cannot map the buffer, because it was lost for example.
     pub fn report(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<Report, Error>> + use<> {
-        let source = Source { buffer: &self.clock, offset: 0, bytes: self.clock.size() };
-        let bytes = read(device, queue, "the report", &[source]);
-        let shared = self.shared.clone();
+        let buffers = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
+        let sources: Vec<Source> = buffers.map(|buffer| Source { buffer, offset: 0, bytes: buffer.size() }).collect();
+        let bytes = read(device, queue, "the report", &sources);
+        let (shared, clock) = (self.shared.clone(), self.clock.size() as usize);
         async move {
             let bytes = bytes.await?;
-            let (head, clocks) = split_clock(&bytes);
+            let (clock, scale) = bytes.split_at(clock);
+            let (head, clocks) = split_clock(clock);
+            let scale = (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(scale).scale);
             let bad = shared.tensor_at(head.bad_partial, head.bad_element);
-            Ok(Report::new(&head, &shared.clocks.groups, &clocks, shared.options.reads_norm(), bad))
+            Ok(Report::new(&head, &shared.clocks.groups, &clocks, shared.options.reads_norm(), bad, scale))
         }
     }
 

@@ -12,8 +12,10 @@ use wgpu::{
 use crate::adam::{Adam, Dispatch, LaunchState, Shared};
 use crate::blocks::{UNSIGNED, scales};
 use crate::clock::{Scalars, Settings};
+use crate::control::Control;
 use crate::cpu::{bad_bits, nearest_bf16};
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
+use crate::loss_scale::ScaleBytes;
 use crate::phase::{Phase, Phases};
 use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -36,20 +38,6 @@ pub(crate) struct LaunchUniform {
     pub grad_scale: f32,
     pub salt: u32,
     pub first_scale: u32,
-}
-
-/// `Control` in `tick.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct Control {
-    pub groups: u32,
-    pub partials: u32,
-    pub guard: u32,
-    pub clip: u32,
-    pub max_norm: f32,
-    pub limit: f32,
-    pub nan: u32,
-    pub pad: u32,
 }
 
 pub(crate) fn limits(device: &Device) -> Limits {
@@ -85,6 +73,14 @@ struct Sizes {
 
 /// The pipelines in use.
 pub(crate) type Pipelines = HashMap<Kernel, (ComputePipeline, BindGroupLayout)>;
+
+/// What an optimizer keeps when it gets other buffers, since its tensors or groups have changed.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    pub pipelines: Pipelines,
+    /// The caller's bind groups have it too.
+    pub loss_scale: Option<Buffer>,
+}
 
 /// What is needed while an `Adam` is made.
 pub(crate) struct Builder<'a> {
@@ -164,7 +160,7 @@ impl<'a> Builder<'a> {
     }
 
     fn tick_kernel(&self) -> Kernel {
-        Kernel::Tick(!self.phases.phases.is_empty())
+        Kernel::Tick { scheduled: !self.phases.phases.is_empty(), scaled: self.shared.options.loss_scale.is_some() }
     }
 
     fn update_kernel(&self, launch: &Launch) -> Kernel {
@@ -195,8 +191,9 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Makes what the device must have. Pipelines that there are already are used.
-    pub fn build(self, mut pipelines: Pipelines) -> Result<Adam, Error> {
+    /// Makes what the device must have, but for what there is already.
+    pub fn build(self, kept: Kept) -> Result<Adam, Error> {
+        let Kept { mut pipelines, mut loss_scale } = kept;
         let (shared, sizes, options) = (&self.shared, &self.sizes, &self.shared.options);
         let head = ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let settings =
@@ -209,22 +206,17 @@ impl<'a> Builder<'a> {
             self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
         let mut schedules = Vec::new();
-        if self.tick_kernel() == Kernel::Tick(true) {
-            let Phases { phases, values } = &self.phases;
+        let Phases { phases, values } = &self.phases;
+        if !phases.is_empty() {
             schedules.push(self.filled("phases", BufferUsages::STORAGE, cast_slice(phases))?);
             schedules.push(self.filled("schedule tables", BufferUsages::STORAGE, cast_slice(values))?);
         }
-        let control = Control {
-            groups: shared.clocks.groups.len() as u32,
-            partials: self.partials as u32,
-            guard: options.guard.into(),
-            clip: matches!(options.clip, Clip::GlobalNorm(_)).into(),
-            max_norm: if let Clip::GlobalNorm(max_norm) = options.clip { max_norm as f32 } else { 0.0 },
-            limit: if let Clip::Value(limit) = options.clip { limit as f32 } else { 0.0 },
-            nan: f32::NAN.to_bits(),
-            pad: 0,
-        };
+        let control = Control::new(options, shared.clocks.groups.len(), self.partials);
         let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control))?;
+        if let (Some(scale), None) = (options.loss_scale, &loss_scale) {
+            let usage = usage | BufferUsages::UNIFORM;
+            loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
+        }
         let uniforms = self.launch_uniforms()?;
         let state =
             shared.launches.iter().map(|launch| self.memories(launch)).collect::<Result<Vec<LaunchState>, _>>()?;
@@ -247,7 +239,8 @@ impl<'a> Builder<'a> {
         }
         let bindings = [&control, &settings, &partials, &clock, &slots];
         let bindings = bindings.into_iter().chain(&schedules).map(Buffer::as_entire_binding);
-        let bindings: Vec<_> = (0..).zip(bindings).collect();
+        let mut bindings: Vec<_> = (0..).zip(bindings).collect();
+        bindings.extend(loss_scale.as_ref().map(|buffer| (7, buffer.as_entire_binding())));
         dispatches.push(dispatch(self.tick_kernel(), 1, &bindings));
         for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
             let spans = launch.update_spans();
@@ -272,7 +265,7 @@ impl<'a> Builder<'a> {
             clock,
             slots,
             roster: self.roster,
-            pipelines,
+            kept: Kept { pipelines, loss_scale },
             shared: Arc::new(self.shared),
         })
     }
@@ -371,7 +364,7 @@ pub(crate) fn update_kernel(launch: &Launch, options: &Options) -> Kernel {
         grad,
         clip_value: matches!(options.clip, Clip::Value(_)),
         squarable: match options.clip {
-            Clip::None => !options.guard,
+            Clip::None => !options.guard || options.loss_scale.is_some(),
             Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
         },
     }

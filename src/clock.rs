@@ -215,7 +215,7 @@ fn rate(beta: f64) -> (f32, u32) {
 pub(crate) struct Scalars {
     /// 1 to apply the step, 0 to skip it.
     pub do_step: u32,
-    /// Times the gradient: the sign and the clip coefficient.
+    /// Times the gradient: the sign, the clip coefficient, and [`unscale`](Self::unscale).
     pub scale: f32,
     pub l2: f32,
     pub m_rate: f32,
@@ -243,17 +243,19 @@ pub(crate) struct Scalars {
     pub lr: f32,
     /// Times `|m| / sqrt(v)`, for the signal-to-noise ratio: the bias corrections of both.
     pub snr: f32,
+    /// Takes the loss scale back from the gradient: 1 over it.
+    pub unscale: f32,
 }
 
 impl Scalars {
     /// The scalars of step `t`, to which `powers` have just advanced.
-    pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, limit: f32) -> Self {
+    pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Self {
         let corrected = s.corrected != 0;
         let correction1 = if corrected { complement(powers.power1) } else { 1.0 };
         let correction2 = if corrected { complement(powers.power2) } else { 1.0 };
         let mut scalars = Self {
             do_step: 1,
-            scale: s.sign * clip_coef,
+            scale: s.sign * clip_coef * unscale,
             l2: s.l2,
             m_rate: s.m_rate,
             v_rate: s.v_rate,
@@ -273,6 +275,7 @@ impl Scalars {
             t,
             lr,
             snr: correction2.sqrt() / correction1,
+            unscale,
         };
         match s.kind {
             kind::AMSGRAD_OF_CORRECTED => {
@@ -372,8 +375,10 @@ mod tests {
             let check = |clock: &Powers, t: u64| {
                 let (want, got) = (correction(beta, t), f64::from(complement(clock.power2)));
                 assert!(((got - want) / want).abs() < 1e-7, "beta {beta}, t {t}: {got} for {want}");
-                let (want, got) =
-                    (1.0 / want.sqrt(), f64::from(Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 0.0).v_coef));
+                let (want, got) = (
+                    1.0 / want.sqrt(),
+                    f64::from(Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 1.0, 0.0).v_coef),
+                );
                 assert!(((got - want) / want).abs() < 2e-7, "beta {beta}, t {t}: {got} for {want}");
             };
             let mut clock = Powers::default();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Precision, Variant};
+use crate::{Error, LossScale, Precision, Variant};
 
 /// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
 ///
@@ -88,13 +88,18 @@ pub struct Options {
     /// Gradient clipping, before the moments.
     pub clip: Clip,
     /// The finite guard: a step in which any gradient is NaN or infinite, or would overflow when squared, is skipped
-    /// whole. `param`, `m`, `v` and `t` stay as they were; the [`Report`](crate::Report) counts the skip and names the tensor.
+    /// whole, and so is one in which their norm overflows. `param`, `m`, `v` and `t` stay as they were; the
+    /// [`Report`](crate::Report) counts the skip and names the tensor.
     pub guard: bool,
     /// Set the gradients to zero in the same pass over memory. They are zeroed in a skipped step too, so that a NaN does
     /// not live on in buffers that the caller accumulates into.
     pub zero_grad: bool,
     /// How what is remembered is stored, and how 16-bit parameters are rounded. All in f32 by default.
     pub precision: Precision,
+    /// The loss was multiplied by a scale that the device holds: take it back, and let it grow and back off. It implies the
+    /// guard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
 }
 
 /// Gradient clipping.
@@ -145,6 +150,7 @@ pub(crate) fn rate(group: usize, field: &'static str, given: f64) -> Result<(), 
 impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.precision.validate()?;
+        self.loss_scale.map_or(Ok(()), |scale| scale.validate())?;
         match self.clip {
             Clip::None => Ok(()),
             Clip::GlobalNorm(limit) | Clip::Value(limit) if limit > 0.0 && (limit as f32).is_finite() => Ok(()),
@@ -155,8 +161,13 @@ impl Options {
         }
     }
 
+    /// Whether a step with a bad gradient is skipped.
+    pub(crate) fn guards(&self) -> bool {
+        self.guard || self.loss_scale.is_some()
+    }
+
     /// Whether a step begins with a pass over all gradients.
     pub(crate) fn reads_norm(&self) -> bool {
-        self.guard || matches!(self.clip, Clip::GlobalNorm(_))
+        self.guards() || matches!(self.clip, Clip::GlobalNorm(_))
     }
 }

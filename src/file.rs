@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
+use crate::loss_scale::LossScaleState;
 use crate::state::{ClockState, GroupState, MemoryState, State, TensorState};
 use crate::variant::{Memory, Rule};
 use crate::{Config, Element, Error, Options, Schedule};
@@ -32,6 +33,8 @@ struct Head {
     t: u64,
     skipped: u64,
     options: Options,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<ScaleHead>,
     groups: Vec<GroupHead>,
     clocks: Vec<ClockHead>,
     tensors: Vec<TensorHead>,
@@ -43,6 +46,15 @@ struct GroupHead {
     config: Config,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+}
+
+/// A [`LossScaleState`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScaleHead {
+    /// As f64, which JSON gives back exactly.
+    scale: f64,
+    growth_tracker: u32,
 }
 
 impl GroupHead {
@@ -250,6 +262,9 @@ impl State {
             t: self.t,
             skipped: self.skipped,
             options: self.options,
+            loss_scale: self
+                .loss_scale
+                .map(|LossScaleState { scale, growth_tracker }| ScaleHead { scale: scale.into(), growth_tracker }),
             groups: self.groups.iter().map(GroupHead::new).collect(),
             clocks: self.clocks.iter().map(clock).collect(),
             tensors: self.tensors.iter().map(tensor).collect(),
@@ -291,6 +306,9 @@ impl Head {
             t: self.t,
             skipped: self.skipped,
             options: self.options,
+            loss_scale: self
+                .loss_scale
+                .map(|ScaleHead { scale, growth_tracker }| LossScaleState { scale: scale as f32, growth_tracker }),
             groups: self
                 .groups
                 .into_iter()

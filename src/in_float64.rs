@@ -178,7 +178,7 @@ const FAR: [u32; 5] = [1_000_000, (1 << 24) + 1, 30_000_001, 1_000_000_000, 4_00
 fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
     for config in configs() {
         let settings = Settings::new(&config);
-        let scalars = |powers: &Powers, t| Scalars::new(&settings, powers, t, settings.lr, 1.0, 0.0);
+        let scalars = |powers: &Powers, t| Scalars::new(&settings, powers, t, settings.lr, 1.0, 1.0, 0.0);
         let (mut worst, mut powers): (f64, _) = (0.0, Powers::default());
         for t in 1..=20_000 {
             powers.advance(&settings, t - 1);

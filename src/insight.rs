@@ -44,7 +44,7 @@ pub struct Measures {
     pub zero_grads: u64,
     /// Gradients that are NaN or infinite.
     pub bad_grads: u64,
-    /// The 2-norm of the finite gradients as they lie in the buffer, before clipping.
+    /// The 2-norm of the finite gradients, before clipping; without the loss scale, where there is one.
     pub grad_norm: f64,
     /// Root mean square of the parameters before the step. NaN where one is not finite.
     pub param_rms: f64,
@@ -174,7 +174,7 @@ impl Sums {
             elements,
             zero: measured.zero.into(),
             bad: measured.bad.into(),
-            grad: measured.grad.value(),
+            grad: measured.grad.value() * f64::from(finding.unscale).powi(2),
             param: measured.param.value(),
             update: measured.update.value(),
             snr: measured.snr.into(),

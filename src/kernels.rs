@@ -29,8 +29,12 @@ pub(crate) enum Grad {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
     Norm(Shape, Stored),
-    /// Whether any group has a schedule.
-    Tick(bool),
+    Tick {
+        /// Whether any group has a schedule.
+        scheduled: bool,
+        /// Whether there is a loss scale.
+        scaled: bool,
+    },
     Update {
         kind: Kind,
         shape: Shape,
@@ -80,9 +84,10 @@ impl Kernel {
     /// Every combination that can be built.
     #[cfg(test)]
     pub fn all() -> impl Iterator<Item = Kernel> {
-        let others = [Kernel::Tick(false), Kernel::Tick(true), Kernel::InsightFinish];
+        let ticks = [(false, false), (false, true), (true, false), (true, true)];
+        let ticks = ticks.map(|(scheduled, scaled)| Kernel::Tick { scheduled, scaled });
         let norms = Shape::all().flat_map(|shape| Stored::ALL.map(|stored| Kernel::Norm(shape, stored)));
-        others.into_iter().chain(norms).chain(Kind::all().flat_map(Self::of))
+        ticks.into_iter().chain([Kernel::InsightFinish]).chain(norms).chain(Kind::all().flat_map(Self::of))
     }
 
     /// Those that update or measure tensors of a kind.
@@ -100,7 +105,7 @@ impl Kernel {
     pub fn entry_point(self) -> &'static str {
         match self {
             Kernel::Norm(..) => "norm",
-            Kernel::Tick(_) => "tick",
+            Kernel::Tick { .. } => "tick",
             Kernel::Update { .. } => "update",
             Kernel::Insight { .. } => "insight",
             Kernel::InsightFinish => "insight_finish",
@@ -127,18 +132,18 @@ impl Kernel {
                 }
                 parts.extend([include_str!("../shaders/partial.wgsl"), include_str!("../shaders/norm.wgsl")]);
             }
-            Kernel::Tick(scheduled) => {
+            Kernel::Tick { scheduled, scaled } => {
                 parts.extend([
                     include_str!("../shaders/partial.wgsl"),
                     include_str!("../shaders/scalars.wgsl"),
                     include_str!("../shaders/fixed.wgsl"),
                     include_str!("../shaders/tick.wgsl"),
                 ]);
-                if scheduled {
-                    parts.push(include_str!("../shaders/schedule.wgsl"));
-                } else {
-                    parts.push(include_str!("../shaders/constant.wgsl"));
-                }
+                let (some, none) = (include_str!("../shaders/schedule.wgsl"), include_str!("../shaders/constant.wgsl"));
+                parts.push(if scheduled { some } else { none });
+                let (some, none) =
+                    (include_str!("../shaders/loss_scale.wgsl"), include_str!("../shaders/no_loss_scale.wgsl"));
+                parts.push(if scaled { some } else { none });
             }
             Kernel::Update { kind, shape, grad, clip_value, squarable }
             | Kernel::Insight { kind, shape, grad, clip_value, squarable } => {
@@ -200,9 +205,11 @@ impl Kernel {
         use Bound::{Read, Uniform, Write};
         let mut bindings = match self {
             Kernel::Norm(..) => vec![(0, Uniform), (2, Read), (3, Write)],
-            Kernel::Tick(scheduled) => {
+            Kernel::Tick { scheduled, scaled } => {
                 let schedules = [(5, Read), (6, Read)].into_iter().filter(|_| scheduled);
-                [(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)].into_iter().chain(schedules).collect()
+                let loss_scale = scaled.then_some((7, Write));
+                let all = [(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)];
+                all.into_iter().chain(schedules).chain(loss_scale).collect()
             }
             Kernel::Update { kind, grad, shape, .. } | Kernel::Insight { kind, grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
@@ -289,9 +296,11 @@ mod tests {
     use naga::{Module, TypeInner};
 
     use super::*;
-    use crate::bind::{Control, LaunchUniform};
+    use crate::bind::LaunchUniform;
     use crate::clock::{Powers, Scalars, Settings};
+    use crate::control::Control;
     use crate::cpu::Partial;
+    use crate::loss_scale::ScaleBytes;
     use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
     use crate::phase::Phase;
     use crate::plan::Piece;
@@ -377,10 +386,13 @@ mod tests {
         same_layout!(update, Piece as "Piece" { word, begin, end, group, shift });
         same_layout!(update, Scalars as "Scalars" {
             do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, g_coef, v_coef, max_coef, eps,
-            eps_root, keep, take, decay, limit, t, lr, snr
+            eps_root, keep, take, decay, limit, t, lr, snr, unscale
         });
-        let tick = Kernel::Tick(true);
-        same_layout!(tick, Control as "Control" { groups, partials, guard, clip, max_norm, limit, nan, pad });
+        let tick = Kernel::Tick { scheduled: true, scaled: true };
+        same_layout!(tick, Control as "Control" {
+            groups, partials, guard, clip, max_norm, limit, nan, growth_factor, backoff_factor, growth_interval, pad
+        });
+        same_layout!(tick, ScaleBytes as "LossScale" { scale, growth_tracker });
         same_layout!(tick, Settings as "Settings" {
             beta1, beta2, gamma, lr, eps, eps_root, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target,
             kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, first_phase,
@@ -400,7 +412,7 @@ mod tests {
         same_layout!(insight, Measured as "Measured" { grad, param, step, update, snr, largest_step, zero, bad });
         same_layout!(insight, Record as "Record" { piece, measured, bins });
         same_layout!(Kernel::InsightFinish, Run as "Run" { first, end, group });
-        same_layout!(Kernel::InsightFinish, Finding as "Finding" { measured, bins, did_step, t, lr });
+        same_layout!(Kernel::InsightFinish, Finding as "Finding" { measured, bins, did_step, t, lr, unscale });
         assert!(insight.wgsl().contains(&format!("const BINS: u32 = {BINS}u;")));
         assert!(insight.wgsl().contains(&format!("const WORDS: u32 = {INSIGHT_WORDS}u;")));
         assert_eq!(layout(&parsed(tick), "Slot").1 as u64, UNIFORM_STRIDE);

@@ -71,6 +71,8 @@ pub(crate) struct Finding {
     pub t: u32,
     /// Of the step, if it was not skipped.
     pub lr: f32,
+    /// What takes the loss scale back from the gradients.
+    pub unscale: f32,
 }
 
 impl Squares {

@@ -103,10 +103,9 @@ impl Adam {
             group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
         }
         let (clocks, before) = self.roster.clocks.changed(groups.len(), &members);
-        let (builder, pipelines) =
-            (Builder::checked(device, Roster { groups, clocks }, self.shared.options)?, self.pipelines.clone());
+        let builder = Builder::checked(device, Roster { groups, clocks }, self.shared.options)?;
         let scopes = Scopes::open(device);
-        let made = builder.build(pipelines).inspect(|next| self.carry(device, queue, next, &members, &before));
+        let made = builder.build(self.kept.clone()).inspect(|next| self.carry(device, queue, next, &members, &before));
         at_once(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
         *self = made?;
         Ok(())

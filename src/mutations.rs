@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use crate::scene::{Gpu, Scene, Spot, normal};
-use crate::{Adam, Clip, Config, Decay, Group, Options, Schedule, Tensor, View, cpu};
+use crate::{Adam, Clip, Config, Decay, Group, LossScale, Options, Schedule, Tensor, View, cpu};
 
 pub(crate) type Mutation = (&'static str, &'static str);
 
@@ -37,7 +37,7 @@ const MUTATIONS: &[Mutation] = &[
     ("s.v_coef + s.eps)", "s.v_coef)"),
     ("(s.decay * param + step)", "(s.decay * param - step)"),
     ("(s.decay * param + step)", "(s.decay + step)"),
-    ("s.scale * g + s.l2", "g + s.l2"),
+    ("s.scale * grad", "grad"),
     ("s.l2 * param;", "s.l2;"),
     ("abs(g) > Word(limit)", "abs(g) < Word(limit)"),
     ("select(Word(limit), Word(-limit)", "select(Word(-limit), Word(limit)"),
@@ -81,8 +81,8 @@ const MUTATIONS: &[Mutation] = &[
     ("a.small + b.small", "a.small"),
     ("a.big + b.big", "a.big"),
     ("min(a.first_bad, b.first_bad)", "a.first_bad"),
-    ("sqrt(total.small) * DOWN", "sqrt(total.small) * UP"),
-    ("sqrt(total.big) * UP", "sqrt(total.big)"),
+    ("unscale * DOWN", "unscale * UP"),
+    ("unscale * UP", "unscale"),
     // tick.wgsl
     ("correction1 = complement(powers.power1)", "correction1 = complement(powers.power2)"),
     ("1.0 / sqrt(correction2)", "1.0 / correction2"),
@@ -93,6 +93,11 @@ const MUTATIONS: &[Mutation] = &[
     ("low1 < high.x", "low1 > high.x"),
     ("(cross1 & 0xffffu)", "(cross2 & 0xffffu)"),
     ("s.sign * clip_coef", "clip_coef"),
+    ("* clip_coef * unscale", "* clip_coef"),
+    ("total.small) * unscale * DOWN", "total.small) * DOWN"),
+    ("total.middle) * unscale", "total.middle)"),
+    ("total.big) * unscale * UP", "total.big) * UP"),
+    ("|| !is_finite(clock.grad_norm)", ""),
     ("min(1.0, control.max_norm", "max(1.0, control.max_norm"),
     ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
     ("bitcast<f32>(control.nan)", "1.0"),
@@ -100,6 +105,20 @@ const MUTATIONS: &[Mutation] = &[
     ("clock.skipped += skip", "clock.skipped = skip"),
     ("clock.bad_element = partials[total.first_bad].first_bad", "clock.bad_element = 0u"),
     ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP"),
+    // loss_scale.wgsl
+    ("0x7f000000u - bits", "0x7f800000u - bits"),
+    ("(bits & 0x007fffffu) == 0u", "(bits & 0x003fffffu) == 0u"),
+    ("return 1.0 / loss_scale.scale", "return loss_scale.scale"),
+    ("* control.backoff_factor, LEAST)", "* control.growth_factor, LEAST)"),
+    ("control.backoff_factor, LEAST)", "control.backoff_factor, 0.0)"),
+    ("LEAST);\n        loss_scale.growth_tracker = 0u;", "LEAST);"),
+    ("loss_scale.growth_tracker += 1u", "loss_scale.growth_tracker += 2u"),
+    ("growth_tracker >= control", "growth_tracker > control"),
+    ("* control.growth_factor", "* control.backoff_factor"),
+    ("grown <= MOST", "grown < MOST"),
+    ("grown, grown <= MOST", "grown, true"),
+    ("MOST);\n        loss_scale.growth_tracker = 0u;", "MOST);"),
+    ("adapt_scale(skip != 0u)", "adapt_scale(false)"),
 ];
 
 /// Of the integers: noticed by [`difference_of_rates`].
@@ -210,6 +229,14 @@ fn difference(gpu: &Gpu) -> Option<String> {
         configs: vec![adamw],
         options: all,
     };
+    let scaled = |exponent, growth_interval| {
+        let loss_scale = LossScale { initial: 1.5 * 2f64.powi(exponent), growth_interval, ..LossScale::default() };
+        Options { guard: false, loss_scale: Some(loss_scale), ..all }
+    };
+    let power_of_two = |exponent, growth_interval| {
+        let loss_scale = LossScale { initial: 2f64.powi(exponent), growth_interval, ..LossScale::default() };
+        Options { clip: Clip::None, loss_scale: Some(loss_scale), ..all }
+    };
     let value = Options { clip: Clip::Value(0.5), guard: false, zero_grad: false, ..Options::default() };
     for (scene, scale) in [
         (Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw, other], all), 1.0),
@@ -219,12 +246,18 @@ fn difference(gpu: &Gpu) -> Option<String> {
         (Scene::scattered(&[4096], &[other], all), 1e30),
         (Scene::scattered(&[4096], &[l2], value), 1.0),
         (Scene::scattered(&[8], &[l2], Options { clip: Clip::None, ..value }), 1e25),
+        (Scene::arena(&[5, 1003, 7], 4, &[adamw, other], scaled(10, 3)), 1.0),
+        // At the least scale, and above the largest.
+        (Scene::scattered(&[40], &[other], power_of_two(-64, 100)), 1e-5),
+        (Scene::scattered(&[40], &[other], power_of_two(63, 2)), 1e10),
+        // A norm that overflows when the scale is taken back.
+        (Scene::scattered(&[40], &[adamw], scaled(-20, 3)), 1e38),
     ] {
         let mut run = scene.start(gpu);
         for t in 0..12 {
             run.fresh_grads();
             run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
-            if scene.options.guard && t % 5 == 4 {
+            if scene.options.guards() && t % 5 == 4 {
                 // Near the end; and where a tensor begins within a word.
                 let bad = if t < 5 { run.grads[0].len() - 2 } else { 5 };
                 run.grads[0][bad] = f32::NAN;

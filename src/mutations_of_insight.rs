@@ -3,7 +3,7 @@
 use crate::mutations::{Mutation, must_be_noticed};
 use crate::preset::optax;
 use crate::scene::{Gpu, Run, Scene};
-use crate::{Config, Decay, Options, Probe};
+use crate::{Config, Decay, LossScale, Options, Probe};
 
 const MUTATIONS: &[Mutation] = &[
     // measured.wgsl
@@ -54,9 +54,11 @@ const MUTATIONS: &[Mutation] = &[
     ("records[i].bins[k]", "records[run.first].bins[k]"),
     ("scalars(run.group)", "scalars(0u)"),
     ("findings[at].t = s.t", "findings[at].t = s.do_step"),
+    ("findings[at].unscale = s.unscale", "findings[at].unscale = 1.0"),
     // tick.wgsl
     ("sqrt(correction2) / correction1", "sqrt(correction1) / correction1"),
     ("slots[i].scalars.t = clock.groups[i].t", "slots[i].scalars.t = 0u"),
+    ("slots[i].scalars.unscale = unscale", ""),
 ];
 
 /// What differs in the measured steps of the scenes, if anything does.
@@ -64,7 +66,8 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let adamw = Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() };
     let other = Config { lr: 0.02, beta1: 0.0, maximize: true, decay: Decay::L2(0.1), ..Config::default() };
     let belief = Config { beta1: 0.1, beta2: 0.5, ..optax::adabelief() };
-    let guarded = Options { guard: true, ..Options::default() };
+    let loss_scale = Some(LossScale { growth_interval: 3, ..LossScale::default() });
+    let guarded = Options { guard: true, loss_scale, ..Options::default() };
     for (scene, bad) in [
         (Scene::arena(&[5, 9001, 7, 20_001], 1, &[adamw, other], guarded), false),
         // Where one tensor's word is another's too: the bad gradient is of one of them.

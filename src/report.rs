@@ -14,13 +14,16 @@ pub struct Report {
     /// Whether the last step was skipped.
     pub last_skipped: bool,
     /// In the latest skipped step, the tensor with the first bad element: NaN, infinite, or too large to be squared
-    /// (first by where the tensors lie in their buffers). `None` where no step was ever skipped.
+    /// (first by where the tensors lie in their buffers). `None` where no step was ever skipped, or it was the norm that
+    /// overflowed.
     pub bad_tensor: Option<String>,
-    /// The 2-norm of all gradients of the last step together, before clipping. `None` where the step does not need it:
+    /// The 2-norm of all gradients of the last step together, before clipping and without the loss scale. `None` where the step does not need it:
     /// without clipping by global norm and without the guard.
     pub grad_norm: Option<f32>,
     /// What the gradients of the last step were scaled by: 1 where nothing was clipped by norm.
     pub clip_coef: f32,
+    /// What the loss of the next step is to be multiplied by. `None` without a [`LossScale`](crate::LossScale).
+    pub loss_scale: Option<f32>,
     /// For each group, the learning rate of the last step that was applied (0 before the first) and its own count.
     pub groups: Vec<GroupReport>,
 }
@@ -78,6 +81,7 @@ impl Report {
         clocks: &[GroupClock],
         norm: bool,
         bad_tensor: Option<String>,
+        loss_scale: Option<f32>,
     ) -> Self {
         let mut groups: Vec<GroupReport> = Vec::new();
         for (&group, clock) in of.iter().zip(clocks) {
@@ -94,6 +98,7 @@ impl Report {
             bad_tensor,
             grad_norm: norm.then_some(head.grad_norm),
             clip_coef: head.clip_coef,
+            loss_scale,
             groups,
         }
     }

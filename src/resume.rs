@@ -2,13 +2,14 @@
 
 use std::future::Future;
 
-use bytemuck::cast_slice;
+use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
 use wgpu::{Buffer, Device, Queue};
 
 use crate::adam::split_clock;
 use crate::bind::Builder;
 use crate::clock::Settings;
 use crate::faults::Scopes;
+use crate::loss_scale::ScaleBytes;
 use crate::report::ClockHead;
 use crate::roster::Clocks;
 use crate::state::{ClockState, GroupState, Outline, State, TensorState};
@@ -37,9 +38,10 @@ impl Adam {
         transfer: Transfer,
     ) -> impl Future<Output = Result<State, Error>> + use<> {
         // The clock at the beginning and at the end, to see whether it has moved.
+        let small = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
         let memories = self.state.iter().flatten();
-        let buffers: Vec<Buffer> = [&self.clock].into_iter().chain(memories).chain([&self.clock]).cloned().collect();
-        let last = buffers.len() - 1;
+        let buffers: Vec<Buffer> = small.clone().chain(memories).chain([&self.clock]).cloned().collect();
+        let (small, last) = (small.count(), buffers.len() - 1);
         let (reading, begun) = transfer::read(device, queue, buffers, transfer);
         let shared = self.shared.clone();
         let groups = self
@@ -52,11 +54,12 @@ impl Adam {
             begun.await?;
             let homes = shared.homes();
             let mut tensors: Vec<TensorState> = shared.outlines(&homes).into_iter().map(Outline::zeros).collect();
-            let (mut began, mut ended) = (Vec::new(), Vec::new());
+            let (mut began, mut ended, mut scale) = (Vec::new(), Vec::new(), Vec::new());
             let take = |stretch: &Stretch, bytes: &[u8]| match stretch.buffer {
                 0 => began.extend_from_slice(bytes),
                 at if at == last => ended.extend_from_slice(bytes),
-                at => homes[at - 1].scatter(stretch.bytes.start, bytes, &mut tensors),
+                at if at < small => scale.extend_from_slice(bytes),
+                at => homes[at - small].scatter(stretch.bytes.start, bytes, &mut tensors),
             };
             reading.finish(take).await?;
             let ((head, clocks), (ended, _)) = (split_clock(&began), split_clock(&ended));
@@ -68,6 +71,7 @@ impl Adam {
                 t: head.applied.into(),
                 skipped: head.skipped.into(),
                 options: shared.options,
+                loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),
                 groups,
                 clocks: (shared.clocks.groups.iter().zip(&clocks))
                     .map(|(group, clock)| ClockState::new(*group, clock))
@@ -127,7 +131,7 @@ impl Adam {
             // from those of now until all has gone well.
             let builder = Builder::checked(device, roster, self.shared.options)?;
             let scopes = Scopes::open(device);
-            let made = builder.build(self.pipelines.clone());
+            let made = builder.build(self.kept.clone());
             scopes.close("making the optimizer").await?;
             let adam = made?;
             adam.fill(device, queue, state, &order, &adam.roster.settings(), transfer).await?;
@@ -150,13 +154,16 @@ impl Adam {
         transfer: Transfer,
     ) -> Result<(), Error> {
         let (homes, clock, settings) = (self.shared.homes(), state.clock_bytes(), cast_slice::<_, u8>(settings));
-        let small = [&self.clock, &self.settings];
-        let buffers: Vec<Buffer> = small.into_iter().chain(self.state.iter().flatten()).cloned().collect();
+        let scale = self.shared.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        let scale = scale.map(ScaleBytes::from);
+        let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale()).collect();
+        let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();
         let give = |stretch: &Stretch, to: &mut Vec<u8>| {
             let part = |bytes: &[u8]| bytes[stretch.bytes.start as usize..stretch.bytes.end as usize].to_vec();
             match stretch.buffer {
                 0 => to.extend(part(&clock)),
                 1 => to.extend(part(settings)),
+                at if at < small.len() => to.extend(part(scale.as_ref().map_or(&[], bytes_of))),
                 at => homes[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
             }
         };

@@ -6,6 +6,7 @@ use bytemuck::{bytes_of, cast_slice};
 
 use crate::clock::{Powers, Settings};
 use crate::format::Element;
+use crate::loss_scale::{LossScaleState, is_scale};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::variant::{Memory, Rule};
 use crate::{Config, Error, Options, Schedule};
@@ -26,6 +27,9 @@ pub struct State {
     pub skipped: u64,
     /// What the optimizer was made with. This is for the reader: loading does not change an optimizer's options.
     pub options: Options,
+    /// Where the loss scale stands, if there is one. An optimizer that has one and loads a state without begins it anew; an
+    /// optimizer that has none leaves that of a state alone.
+    pub loss_scale: Option<LossScaleState>,
     /// The groups, in order.
     pub groups: Vec<GroupState>,
     /// The clocks. All tensors of a group have one, unless some were added or reset in mid-run.
@@ -182,6 +186,9 @@ impl State {
             if u32::try_from(count).is_err() {
                 return bad(format!("{what} is {count}, but must be below 2^32"));
             }
+        }
+        if let Some(LossScaleState { scale, .. }) = self.loss_scale.filter(|state| !is_scale(state.scale)) {
+            return bad(format!("the loss scale is {scale}, but must be from 2^-64 to 2^64"));
         }
         for (i, clock) in self.clocks.iter().enumerate() {
             if clock.group >= self.groups.len() {

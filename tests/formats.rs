@@ -8,7 +8,8 @@ use scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
 use scene::{Gpu, Numbers, Scene, normal};
 use wgpu::Buffer;
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Error, Format, Group, Master, Options, Precision, Rounding, Tensor, View, cpu, preset,
+    Adam, Clip, Config, Decay, Error, Format, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
+    View, cpu, preset,
 };
 
 fn buffer(gpu: &Gpu, numbers: &Numbers) -> Buffer {
@@ -29,12 +30,13 @@ fn all() -> impl Iterator<Item = ((Format, Format), Precision)> {
 }
 
 /// Runs so many steps on both sides and compares every bit.
-fn check(gpu: &Gpu, scene: &Scene, steps: usize) {
+fn check(gpu: &Gpu, scene: &Scene, steps: usize) -> Report {
     let mut run = scene.start(gpu);
     run.steps(gpu, steps);
     if let Some(difference) = run.difference(gpu) {
         panic!("{difference}: {:?}, {:?}", scene.spots, scene.options);
     }
+    run.twin.report()
 }
 
 #[test]
@@ -55,7 +57,8 @@ fn tensors_that_share_words_and_groups_that_alternate() {
         for (skip, zero_grad) in
             [((0, 0), true), ((3, 0), false), ((1, 2), false), ((5, 1), true)].into_iter().skip(i % 2).step_by(2)
         {
-            let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision };
+            let options =
+                Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision, ..Options::default() };
             let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
             // As far from each other as before.
             let begin = usize::next_multiple_of(skip.0, align(&precision));
@@ -74,6 +77,22 @@ fn every_rule_with_narrow_moments() {
             let scene = Scene::arena(&[5, 300], 4, &[config], options).stored((Format::Bf16, Format::Bf16), (4, 2));
             check(&gpu, &scene, 30);
         }
+    }
+}
+
+/// It grows until something overflows in f16, and backs off; in the others there is room.
+#[test]
+fn a_loss_scale_with_gradients_of_every_format() {
+    let gpu = Gpu::new();
+    // Each format of each with some of the others.
+    for (i, (formats, precision)) in all().enumerate().step_by(7) {
+        let loss_scale = LossScale { initial: 512.0, growth_interval: 3, ..LossScale::default() };
+        let clip = [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(0.5)][i % 3];
+        let options = Options { clip, precision, loss_scale: Some(loss_scale), ..Options::default() };
+        let configs = [adamw(), Config { maximize: true, ..Config::default() }];
+        let scene = Scene::arena(&[3, 4, 257], align(&precision), &configs, options).stored(formats, (0, 0));
+        let report = check(&gpu, &scene, 24);
+        assert_eq!(report.skipped > 0, formats.1 == Format::F16, "{formats:?}: {report:?}");
     }
 }
 

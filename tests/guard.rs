@@ -106,6 +106,21 @@ fn the_norm_neither_overflows_nor_underflows() {
     }
 }
 
+/// Finite gradients whose norm is not: clipped they would come to nothing, and count as a step all the same.
+#[test]
+fn a_norm_that_overflows_skips_the_step() {
+    let gpu = Gpu::new();
+    for guard in [true, false] {
+        let mut run = scene(Options { clip: Clip::GlobalNorm(1.0), guard, ..Options::default() }).start(&gpu);
+        let before = run.params.clone();
+        run.grads.iter_mut().for_each(|grads| grads.fill(3e38));
+        let report = step(&mut run, &gpu);
+        assert_eq!((report.last_skipped, report.bad_tensor.as_deref()), (guard, None));
+        assert_eq!((report.grad_norm, report.clip_coef), (Some(f32::INFINITY), 0.0));
+        assert_eq!(run.params, before, "guarded or clipped to nothing");
+    }
+}
+
 /// On both sides of where gradients begin to count as small, and as big: neither side may be lost.
 #[test]
 fn the_norm_counts_gradients_of_all_magnitudes_together() {

@@ -10,7 +10,7 @@ use scene::precisions::{BESIDE, GRADS, PARAMS, STATES, align, goes_with, precisi
 use scene::variants::variants;
 use scene::{Gpu, Numbers, Scene, Spot};
 use wgpu::Limits;
-use wgpu_adam::{Clip, Config, Decay, Error, Format, Options, Precision, Probe};
+use wgpu_adam::{Clip, Config, Decay, Error, Format, LossScale, Options, Precision, Probe};
 
 /// Binding limits in bytes and workgroups a dimension. WebGPU's own are the first; the last has room for three groups.
 const LIMITS: [(u64, u32); 4] = [(128 << 20, 65_535), (16_384, 3), (4096, 2), (1024, 1)];
@@ -97,10 +97,12 @@ fn config() -> impl Strategy<Value = Config> {
 
 fn options() -> impl Strategy<Value = Options> {
     let clip = prop_oneof![Just(Clip::None), Just(Clip::GlobalNorm(1.0)), Just(Clip::Value(0.5))];
-    (clip, any::<bool>(), any::<bool>()).prop_map(|(clip, guard, zero_grad)| Options {
+    let loss_scale = LossScale { initial: 1024.0, growth_interval: 2, ..LossScale::default() };
+    (clip, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(move |(clip, guard, zero_grad, scaled)| Options {
         clip,
         guard,
         zero_grad,
+        loss_scale: scaled.then_some(loss_scale),
         ..Options::default()
     })
 }

@@ -50,7 +50,7 @@ pub(super) fn insight(
         let pieces = launch.pieces(&[span], INSIGHT_WORDS);
         let records: Vec<_> = pieces.par_iter().map(|piece| workgroup(&part, piece)).collect();
         let (measured, bins) = finish(&records);
-        Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr }
+        Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr, unscale: s.unscale }
     });
     findings.collect()
 }

@@ -98,6 +98,7 @@ impl Adam {
         // What is said of the bad element is in terms of launches that are no more.
         let ClockHead { bad_partial, bad_element, .. } = next.head;
         next.head = ClockHead { bad_partial, bad_element, ..self.head };
+        next.loss_scale = self.loss_scale;
         *self = next;
         Ok(())
     }

@@ -19,6 +19,7 @@
 
 mod half;
 mod insight;
+mod loss_scale;
 mod measured;
 mod members;
 mod norm;
@@ -34,6 +35,7 @@ use std::collections::HashSet;
 
 use crate::clock::{Scalars, Settings};
 use crate::kind::Kind;
+use crate::loss_scale::LossScaleState;
 use crate::phase::Phases;
 use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -134,6 +136,7 @@ pub struct Adam {
     phases: Phases,
     pub(crate) clocks: Vec<GroupClock>,
     head: ClockHead,
+    loss_scale: Option<LossScaleState>,
     options: Options,
     /// In which order the norm is summed.
     launches: Vec<Launch>,
@@ -222,6 +225,7 @@ impl Adam {
             clocks: vec![GroupClock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
+            loss_scale: options.loss_scale.map(|scale| scale.begin()),
             options,
             launches: launches.to_vec(),
         };
@@ -259,8 +263,9 @@ impl Adam {
         } else {
             Vec::new()
         };
-        let lists = schedule::Lists { phases: &self.phases.phases, values: &self.phases.values };
-        let scalars = tick::tick(&self.options, &partials, &self.settings, &lists, &mut self.clocks, &mut self.head);
+        let Self { options, settings, phases, clocks, head, loss_scale, .. } = &mut *self;
+        let lists = schedule::Lists { phases: &phases.phases, values: &phases.values };
+        let scalars = tick::tick(options, &partials, settings, &lists, clocks, head, loss_scale);
         look(self, &scalars, &floats);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.made()).collect();
@@ -312,7 +317,8 @@ impl Adam {
     /// What the last step did.
     pub fn report(&self) -> Report {
         let bad = (self.head.bad_partial != NONE).then(|| self.tensor_at(self.head.bad_partial, self.head.bad_element));
-        Report::new(&self.head, &self.of.groups, &self.clocks, self.options.reads_norm(), bad.flatten())
+        let norm = self.options.reads_norm();
+        Report::new(&self.head, &self.of.groups, &self.clocks, norm, bad.flatten(), self.loss_scale())
     }
 
     fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {

@@ -13,11 +13,12 @@ pub(crate) const NOT_FINITE: u32 = 0x7f80_0000;
 /// And from which on its square is not: 2^64.
 pub(crate) const NOT_SQUARABLE: u32 = 0x5f80_0000;
 
-/// From where on a gradient is bad: where it is clipped before it is squared, only if it is not finite.
+/// From where on a gradient is bad: where it is clipped, or its scale taken back, before it is squared, only if it is not
+/// finite.
 pub(crate) fn bad_bits(options: &Options) -> u32 {
     match options.clip {
-        Clip::GlobalNorm(_) | Clip::Value(_) => NOT_FINITE,
-        Clip::None => NOT_SQUARABLE,
+        Clip::None if options.loss_scale.is_none() => NOT_SQUARABLE,
+        _ => NOT_FINITE,
     }
 }
 

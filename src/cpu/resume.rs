@@ -25,6 +25,7 @@ impl Adam {
             t: self.head.applied.into(),
             skipped: self.head.skipped.into(),
             options: self.options,
+            loss_scale: self.loss_scale,
             groups: self
                 .groups
                 .iter()
@@ -66,6 +67,7 @@ impl Adam {
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
         let (applied, skipped) = (state.t as u32, state.skipped as u32);
         self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.loss_scale = self.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         self.settle();
         for (moments, place) in self.moments.iter_mut().zip(order) {
             let tensor = &state.tensors[place];

@@ -1,9 +1,11 @@
 //! The clock: finish the norm, decide on the step, make each group's scalars. Twin of `tick.wgsl`; the arithmetic of
 //! powers and scalars is in `clock.rs`.
 
+use super::loss_scale::{adapt_scale, inverse_scale};
 use super::norm::{DOWN, Partial, UP, reduce};
 use super::schedule::{Lists, factor};
 use crate::clock::{Scalars, Settings};
+use crate::loss_scale::LossScaleState;
 use crate::plan::WORKGROUP;
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::{Clip, Options};
@@ -16,18 +18,23 @@ pub(super) fn tick(
     lists: &Lists,
     clocks: &mut [GroupClock],
     head: &mut ClockHead,
+    loss_scale: &mut Option<LossScaleState>,
 ) -> Vec<Scalars> {
-    let skip = decide(options, partials, head);
+    let unscale = inverse_scale(*loss_scale);
+    let skip = decide(options, partials, unscale, head);
+    if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale) {
+        adapt_scale(options, state, skip);
+    }
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { 0.0 };
     let groups = settings.iter().zip(clocks).map(|(settings, group)| {
         if skip {
-            return Scalars::default();
+            return Scalars { unscale, ..Scalars::default() };
         }
         group.powers.advance(settings, group.t);
         group.t = group.t.saturating_add(1);
         group.position = group.position.saturating_add(1);
         group.lr = settings.lr * factor(lists, settings, group.position);
-        Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, limit)
+        Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, unscale, limit)
     });
     groups.collect()
 }
@@ -59,26 +66,33 @@ fn together(a: f32, b: f32) -> f32 {
     longer * (1.0 + ratio * ratio).sqrt()
 }
 
-fn global_norm(total: &Partial) -> f32 {
-    together(together(total.small.sqrt() * DOWN, total.middle.sqrt()), total.big.sqrt() * UP)
+/// Of the gradients without their scale: it is taken back first, since with it the norm might overflow.
+fn global_norm(total: &Partial, unscale: f32) -> f32 {
+    let small = total.small.sqrt() * unscale * DOWN;
+    let middle = total.middle.sqrt() * unscale;
+    let big = total.big.sqrt() * unscale * UP;
+    together(together(small, middle), big)
 }
 
 /// What holds for all groups: the norm, the clip coefficient, whether to skip.
-fn decide(options: &Options, partials: &[Partial], head: &mut ClockHead) -> bool {
+fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut ClockHead) -> bool {
     let mut skip = false;
     head.clip_coef = 1.0;
     if !partials.is_empty() {
         let total = finish_partials(partials);
         let finite = total.big.is_finite();
-        head.grad_norm = if finite { global_norm(&total) } else { total.big };
+        head.grad_norm = if finite { global_norm(&total, unscale) } else { total.big };
         if let Clip::GlobalNorm(max_norm) = options.clip {
             let coef = max_norm as f32 / (head.grad_norm + 1e-6);
             head.clip_coef = if finite { coef.min(1.0) } else { f32::NAN };
         }
-        if options.guard && total.first_bad != NONE {
+        // The norm of finite gradients may overflow; then none of them is to blame.
+        if options.guards() && (total.first_bad != NONE || !head.grad_norm.is_finite()) {
             skip = true;
             head.bad_partial = total.first_bad;
-            head.bad_element = partials[total.first_bad as usize].first_bad;
+            if let Some(partial) = partials.get(total.first_bad as usize) {
+                head.bad_element = partial.first_bad;
+            }
         }
     }
     head.last_skipped = skip.into();

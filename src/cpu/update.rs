@@ -40,11 +40,11 @@ fn clipped(g: f32, limit: f32) -> f32 {
 /// What the rule sees as the gradient.
 #[inline(always)]
 pub(super) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
-    let mut g = grad;
+    let mut g = s.scale * grad;
     if CLIP_VALUE {
         g = clipped(g, s.limit);
     }
-    squarable(s.scale * g + s.l2 * param)
+    squarable(g + s.l2 * param)
 }
 
 /// Decay and step are summed before they touch param, so that there is one rounding at param's magnitude.

@@ -24,15 +24,16 @@ pub struct Run {
 }
 
 impl Run {
-    /// New gradients on both sides: nine orders of magnitude over the elements, a tenth of them zero.
+    /// New gradients on both sides: nine orders of magnitude over the elements, a tenth of them zero. Where there is a loss
+    /// scale, they are those of a loss that was multiplied by it, and infinite where that is too large for their format.
     pub fn fresh_grads(&mut self) {
         self.steps += 1;
-        let t = self.steps;
+        let (t, loss_scale) = (self.steps, self.twin.loss_scale().unwrap_or(1.0));
         let grads = |stream: usize, len: usize| {
             (0..len as u64).map(move |e| {
                 let scale = 10f32.powi((mix(e) % 10) as i32 - 7);
                 let zero = mix(e ^ t << 32).is_multiple_of(10);
-                if zero { 0.0 } else { scale * normal(2 + t, stream as u64, e) }
+                if zero { 0.0 } else { loss_scale * (scale * normal(2 + t, stream as u64, e)) }
             })
         };
         for (i, words) in self.grads.iter_mut().enumerate() {
@@ -145,6 +146,7 @@ impl Run {
             }
             spot.put_param(&want, &mut got);
         }
+        let scales = [state.loss_scale, twin.loss_scale];
         println!("worst share of the tolerance: {worst:.3}");
         // The params are now as they should be, but for what lies beside the views.
         let beside = differing("params", &got, &self.params);
@@ -156,9 +158,11 @@ impl Run {
             let counts = |r: &Report| (r.t, r.skipped, r.last_skipped, r.bad_tensor.clone(), r.groups.clone());
             let same = counts(&got) == counts(&want)
                 && close(got.clip_coef, want.clip_coef)
+                && scales[0].map(|scale| scale.growth_tracker) == scales[1].map(|scale| scale.growth_tracker)
+                && close(got.loss_scale.unwrap_or(1.0), want.loss_scale.unwrap_or(1.0))
                 && got.grad_norm.is_some() == want.grad_norm.is_some()
                 && close(got.grad_norm.unwrap_or(1.0), want.grad_norm.unwrap_or(1.0));
-            (!same).then(|| format!("{got:?} for {want:?}"))
+            (!same).then(|| format!("{got:?}, {:?} for {want:?}, {:?}", scales[0], scales[1]))
         })
     }
 

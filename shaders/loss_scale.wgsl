@@ -1,0 +1,40 @@
+// The dynamic loss scale: it grows after a number of steps without a bad gradient and backs off after each with one. Twin:
+// src/cpu/loss_scale.rs. `no_loss_scale.wgsl` is for optimizers without.
+
+// The caller binds it too. `ScaleState` in loss_scale.rs.
+struct LossScale {
+    scale: f32,
+    growth_tracker: u32,    // steps applied since it has changed
+    pad: vec2<u32>,
+}
+
+@group(0) @binding(7) var<storage, read_write> loss_scale: LossScale;
+
+// Between these a gradient's scale, the clip coefficient included, is no number below 2^-126, which some devices take for zero.
+const LEAST: f32 = 5.421010862427522e-20;       // 2^-64
+const MOST: f32 = 18446744073709551616.0;       // 2^64
+
+// What takes the scale back from the gradients. Of a power of two it is exact: a division may be off by 2.5 units in the last
+// place.
+fn inverse_scale() -> f32 {
+    let bits = bitcast<u32>(loss_scale.scale);
+    if (bits & 0x007fffffu) == 0u {
+        return bitcast<f32>(0x7f000000u - bits);
+    }
+    return 1.0 / loss_scale.scale;
+}
+
+// For the next step.
+fn adapt_scale(skipped: bool) {
+    if skipped {
+        loss_scale.scale = max(loss_scale.scale * control.backoff_factor, LEAST);
+        loss_scale.growth_tracker = 0u;
+        return;
+    }
+    loss_scale.growth_tracker += 1u;
+    if loss_scale.growth_tracker >= control.growth_interval {
+        let grown = loss_scale.scale * control.growth_factor;
+        loss_scale.scale = select(loss_scale.scale, grown, grown <= MOST);
+        loss_scale.growth_tracker = 0u;
+    }
+}

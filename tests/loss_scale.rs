@@ -1,0 +1,471 @@
+//! The loss scale that lives on the device: it moves as PyTorch's GradScaler does, and what it does to the gradients is taken
+//! back whole.
+
+mod scene;
+
+use half::f16;
+use scene::{Gpu, Run, Scene, mix};
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
+use wgpu::{Buffer, BufferUsages};
+use wgpu_adam::{
+    Adam, Clip, Config, Decay, Error, Format, Group, LossScale, LossScaleState, Options, Probe, State, Tensor, View,
+    cpu,
+};
+
+/// `torch.amp.GradScaler`, as far as its `update` goes: the scale is an f32 and its factors are not. With two bounds of ours.
+struct Model {
+    options: LossScale,
+    scale: f32,
+    growth_tracker: u32,
+}
+
+impl Model {
+    fn new(options: LossScale) -> Self {
+        Self { options, scale: options.initial as f32, growth_tracker: 0 }
+    }
+
+    fn update(&mut self, found_inf: bool) {
+        if found_inf {
+            self.scale = ((f64::from(self.scale) * self.options.backoff_factor) as f32).max(2f32.powi(-64));
+            self.growth_tracker = 0;
+            return;
+        }
+        self.growth_tracker += 1;
+        if self.growth_tracker == self.options.growth_interval {
+            let grown = (f64::from(self.scale) * self.options.growth_factor) as f32;
+            if grown <= 2f32.powi(64) {
+                self.scale = grown;
+            }
+            self.growth_tracker = 0;
+        }
+    }
+}
+
+fn scaled(loss_scale: LossScale) -> Options {
+    Options { loss_scale: Some(loss_scale), ..Options::default() }
+}
+
+/// One that often grows.
+fn restless() -> LossScale {
+    LossScale { growth_interval: 3, ..LossScale::default() }
+}
+
+/// What the device holds.
+fn held(gpu: &Gpu, adam: &Adam) -> f32 {
+    gpu.read(adam.loss_scale().unwrap())[0]
+}
+
+/// Gradients of a scaled loss, on both sides.
+fn scale_grads(run: &mut Run, scale: f32) {
+    run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
+}
+
+#[test]
+fn the_defaults_are_pytorchs() {
+    let LossScale { initial, growth_factor, backoff_factor, growth_interval } = LossScale::default();
+    assert_eq!((initial, growth_factor, backoff_factor, growth_interval), (65_536.0, 2.0, 0.5, 2000));
+}
+
+#[test]
+fn the_scale_moves_as_pytorchs() {
+    let gpu = Gpu::new();
+    let two = |k| 2f64.powi(k);
+    for (initial, growth_factor, backoff_factor, growth_interval, every) in [
+        (65_536.0, 2.0, 0.5, 3, 7),
+        (1.0, 1.5, 0.25, 1, 4),
+        (12.0, 2.0, 0.5, 2, 3),
+        // Up to the top, where it stays; and beyond it, which it does not reach.
+        (two(61), 2.0, 0.5, 1, 99),
+        (two(63), 3.0, 0.5, 1, 99),
+        // Down to the bottom.
+        (two(-62), 2.0, 0.5, 50, 2),
+        (two(-64), 2.0, 0.75, 5, 2),
+    ] {
+        let options = LossScale { initial, growth_factor, backoff_factor, growth_interval };
+        let mut run = Scene::scattered(&[5, 300], &[Config::default()], scaled(options)).start(&gpu);
+        let mut model = Model::new(options);
+        let mut skipped = 0;
+        for t in 0..40 {
+            run.fresh_grads();
+            let found_inf = mix(t).is_multiple_of(every);
+            if found_inf {
+                run.grads[1][299] = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN][t as usize % 3];
+            }
+            run.upload_grads(&gpu);
+            gpu.step(&run.adam);
+            let twin = run.twin_step();
+            model.update(found_inf);
+            skipped += u64::from(found_inf);
+            let report = gpu.report(&run.adam);
+            let want = model.scale;
+            assert_eq!(held(&gpu, &run.adam), want, "step {t} of {options:?}");
+            assert_eq!((report.loss_scale, twin.loss_scale), (Some(want), Some(want)));
+            assert_eq!(run.twin.loss_scale(), Some(want));
+            assert_eq!((report.skipped, report.last_skipped, report.t), (skipped, found_inf, t + 1 - skipped));
+            assert_eq!((twin.skipped, twin.last_skipped), (skipped, found_inf));
+            let growth_tracker = model.growth_tracker;
+            assert_eq!(gpu.state(&run.adam).loss_scale, Some(LossScaleState { scale: want, growth_tracker }));
+            assert_eq!(report.bad_tensor.is_some(), skipped > 0, "the guard is implied");
+        }
+    }
+}
+
+/// Scales that are no powers of two, infinities by chance, clipping, several groups, zeroing.
+#[test]
+fn gpu_and_twin_are_equal() {
+    let gpu = Gpu::new();
+    let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() };
+    for (i, clip) in [Clip::None, Clip::GlobalNorm(0.5), Clip::Value(0.25)].into_iter().enumerate() {
+        for initial in [1024.0, 3.0e5] {
+            let loss_scale = LossScale { initial, backoff_factor: 0.3, growth_interval: 4, ..LossScale::default() };
+            let options = Options { clip, zero_grad: i == 1, guard: i == 2, ..scaled(loss_scale) };
+            let mut run = Scene::arena(&[5, 1003, 7, 2501], 1, &[Config::default(), l2], options).start(&gpu);
+            for t in 0..60 {
+                run.fresh_grads();
+                if mix(t).is_multiple_of(5) {
+                    let at = mix(!t) as usize % run.grads[0].len();
+                    run.grads[0][at] = f32::INFINITY;
+                }
+                run.upload_grads(&gpu);
+                gpu.step(&run.adam);
+                run.twin_step();
+            }
+            run.assert_same(&gpu);
+            let report = run.twin.report();
+            assert!((5..30).contains(&report.skipped), "{report:?}");
+        }
+    }
+}
+
+/// Taking back a power of two changes no bit: parameters, moments and the norm are those of gradients that never had a scale.
+#[test]
+fn a_power_of_two_leaves_no_trace() {
+    let gpu = Gpu::new();
+    let configs = [Config::default(), Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() }];
+    for clip in [Clip::None, Clip::GlobalNorm(0.01), Clip::Value(0.01)] {
+        let plain = Options { clip, guard: true, ..Options::default() };
+        let scale = LossScale { growth_interval: 4, ..LossScale::default() };
+        let options = Options { loss_scale: Some(scale), ..plain };
+        let mut without = Scene::scattered(&[1000, 3, 4097], &configs, plain).start(&gpu);
+        let mut with = Scene::scattered(&[1000, 3, 4097], &configs, options).start(&gpu);
+        for _ in 0..20 {
+            // Of magnitudes at which both norms are summed alike.
+            let scale = held(&gpu, &with.adam);
+            without.fresh_grads();
+            with.grads = without.grads.clone();
+            scale_grads(&mut with, scale);
+            for run in [&with, &without] {
+                run.upload_grads(&gpu);
+                gpu.step(&run.adam);
+            }
+            let (got, want) = (gpu.report(&with.adam), gpu.report(&without.adam));
+            assert_eq!((got.grad_norm, got.clip_coef, got.t), (want.grad_norm, want.clip_coef, want.t), "{clip:?}");
+            assert!(!matches!(clip, Clip::GlobalNorm(_)) || want.clip_coef < 1.0);
+        }
+        assert_eq!(held(&gpu, &with.adam), 65_536.0 * 32.0);
+        for (got, want) in with.param_buffers.iter().zip(&without.param_buffers) {
+            scene::assert_same(&gpu.read(got), &gpu.read(want), &format!("{clip:?}"));
+        }
+        assert_eq!(gpu.state(&with.adam).tensors, gpu.state(&without.adam).tensors, "{clip:?}");
+    }
+}
+
+/// Gradients that only their scale makes large: their norm, and their squares, are those without it.
+#[test]
+fn what_only_the_scale_makes_large_is_not_too_large() {
+    let gpu = Gpu::new();
+    for (exponent, clip) in [(60, Clip::None), (60, Clip::GlobalNorm(1.0)), (40, Clip::Value(1.0))] {
+        let loss_scale = LossScale { initial: 2f64.powi(exponent), ..LossScale::default() };
+        let options = Options { clip, ..scaled(loss_scale) };
+        let mut run = Scene::scattered(&[4096], &[Config::default()], options).start(&gpu);
+        // Up to 2^127.
+        let largest = 2f32.powi(127 - exponent);
+        let grads = |run: &mut Run| {
+            for (i, g) in run.grads[0].iter_mut().enumerate() {
+                *g = f32::MAX.min(2f32.powi(exponent) * largest * (1.0 - i as f32 / 8192.0));
+            }
+        };
+        grads(&mut run);
+        let want = run.grads[0].iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt() / 2f64.powi(exponent);
+        run.upload_grads(&gpu);
+        gpu.step(&run.adam);
+        run.twin_step();
+        run.steps += 1;
+        run.assert_same(&gpu);
+        let report = gpu.report(&run.adam);
+        assert!(!report.last_skipped);
+        let norm = f64::from(report.grad_norm.unwrap());
+        assert!((norm / want - 1.0).abs() < 1e-6, "{norm} for {want}");
+        assert!(gpu.state(&run.adam).tensors[0].v().iter().all(|v| v.is_finite() && *v > 0.0));
+    }
+}
+
+/// And those that are too large only without it: the scale is below 1.
+#[test]
+fn a_norm_that_overflows_skips_the_step() {
+    let gpu = Gpu::new();
+    for clip in [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(1.0)] {
+        let loss_scale = LossScale { initial: 2f64.powi(-20), ..LossScale::default() };
+        let options = Options { clip, ..scaled(loss_scale) };
+        let mut run = Scene::scattered(&[100], &[Config::default()], options).start(&gpu);
+        let before = run.params.clone();
+        run.grads[0][7] = 1e35;
+        run.upload_grads(&gpu);
+        gpu.step(&run.adam);
+        run.twin_step();
+        run.assert_same(&gpu);
+        let report = gpu.report(&run.adam);
+        assert!(report.last_skipped && report.bad_tensor.is_none(), "{report:?}");
+        assert_eq!((report.grad_norm, report.loss_scale), (Some(f32::INFINITY), Some(2f32.powi(-21))));
+        assert_eq!(before, run.params, "{clip:?}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
+    let gpu = Gpu::new();
+    let scene = Scene::scattered(&[100, 7], &[Config::default()], scaled(restless()));
+    let (mut whole, mut first) = (scene.start(&gpu), scene.start(&gpu));
+    let step = |run: &mut Run, t: u64| {
+        run.fresh_grads();
+        if t == 4 {
+            run.grads[0][0] = f32::NAN;
+        }
+        run.upload_grads(&gpu);
+        gpu.step(&run.adam);
+        run.twin_step();
+    };
+    for t in 0..14 {
+        step(&mut whole, t);
+    }
+    for t in 0..6 {
+        step(&mut first, t);
+    }
+    let state = State::from_bytes(&gpu.state(&first.adam).to_bytes().unwrap()).unwrap();
+    assert_eq!(state.loss_scale, Some(LossScaleState { scale: 65_536.0, growth_tracker: 1 }));
+    assert_eq!(state, first.twin.state());
+    let mut second = scene.start(&gpu);
+    let buffer = second.adam.loss_scale().unwrap().clone();
+    pollster::block_on(second.adam.load(&gpu.device, &gpu.queue, &state)).unwrap();
+    second.twin.load(&state).unwrap();
+    assert_eq!(second.adam.loss_scale(), Some(&buffer), "the caller's bind groups have it");
+    second.steps = first.steps;
+    for (to, from) in second.param_buffers.iter().zip(&first.param_buffers) {
+        gpu.write(to, &gpu.read(from));
+    }
+    second.params.clone_from(&first.params);
+    for t in 6..14 {
+        step(&mut second, t);
+    }
+    second.assert_same(&gpu);
+    assert_eq!(gpu.state(&second.adam), gpu.state(&whole.adam));
+    assert_eq!(second.params, whole.params);
+}
+
+/// A state file of before, or of an optimizer without a scale; and the other way round.
+#[test]
+fn a_state_without_a_scale_begins_it_anew() {
+    let gpu = Gpu::new();
+    let mut run = Scene::scattered(&[100], &[Config::default()], scaled(restless())).start(&gpu);
+    let mut plain = Scene::scattered(&[100], &[Config::default()], Options::default()).start(&gpu);
+    let begun = LossScaleState { scale: 65_536.0, growth_tracker: 0 };
+    for _ in 0..4 {
+        run.step(&gpu);
+        plain.step(&gpu);
+    }
+    let with = gpu.state(&run.adam);
+    assert_eq!(with.loss_scale, Some(LossScaleState { scale: 131_072.0, growth_tracker: 1 }));
+    let without = gpu.state(&plain.adam).to_bytes().unwrap();
+    assert!(!String::from_utf8_lossy(&without).contains("loss_scale"), "as files have been");
+    let without = State::from_bytes(&without).unwrap();
+    pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, &without)).unwrap();
+    run.twin.load(&without).unwrap();
+    assert_eq!((gpu.state(&run.adam).loss_scale, run.twin.state().loss_scale), (Some(begun), Some(begun)));
+    pollster::block_on(plain.adam.load(&gpu.device, &gpu.queue, &with)).unwrap();
+    plain.twin.load(&with).unwrap();
+    assert_eq!((gpu.state(&plain.adam).loss_scale, plain.twin.state().loss_scale), (None, None));
+    for scale in [0.0, -1.0, 1e30, f32::NAN, f32::INFINITY] {
+        let broken = State { loss_scale: Some(LossScaleState { scale, ..begun }), ..with.clone() };
+        let error = run.twin.load(&broken).unwrap_err().to_string();
+        assert!(error.contains("the loss scale is") && error.contains("must be from 2^-64 to 2^64"), "{error}");
+    }
+}
+
+#[test]
+fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
+    let gpu = Gpu::new();
+    let mut run = Scene::scattered(&[100, 8], &[Config::default()], scaled(restless())).start(&gpu);
+    for _ in 0..4 {
+        run.step(&gpu);
+    }
+    let (device, queue) = (&gpu.device, &gpu.queue);
+    let buffer = run.adam.loss_scale().unwrap().clone();
+    let want = Some(LossScaleState { scale: 131_072.0, growth_tracker: 1 });
+    let check = |adam: &Adam, twin: &cpu::Adam, what| {
+        assert_eq!(adam.loss_scale(), Some(&buffer), "{what}");
+        assert_eq!((gpu.state(adam).loss_scale, twin.state().loss_scale), (want, want), "{what}");
+    };
+    let (param, grad) = (gpu.buffer(&[0.0; 4]), gpu.buffer(&[0.0; 4]));
+    let tensor = Tensor::new("later", View::f32(&param), View::f32(&grad));
+    run.adam.add(device, queue, 0, [tensor]).unwrap();
+    run.twin.add(0, [cpu::Tensor::new("later", 4)]).unwrap();
+    check(&run.adam, &run.twin, "add");
+    run.adam.reset(device, queue, &["tensor0"]).unwrap();
+    run.twin.reset(&["tensor0"]).unwrap();
+    check(&run.adam, &run.twin, "reset");
+    // With clocks that the new one has not, so that it gets other buffers.
+    let state = gpu.state(&run.adam);
+    run.adam.remove(device, queue, &["tensor1"]).unwrap();
+    run.twin.remove(&["tensor1"]).unwrap();
+    check(&run.adam, &run.twin, "remove");
+    run.adam.set_t(queue, 100);
+    run.twin.set_t(100);
+    check(&run.adam, &run.twin, "set_t");
+    let mut other = Scene::scattered(&[100, 8], &[Config::default()], scaled(restless())).start(&gpu);
+    let (param, grad) = (gpu.buffer(&[0.0; 4]), gpu.buffer(&[0.0; 4]));
+    other.adam.add(device, queue, 0, [Tensor::new("later", View::f32(&param), View::f32(&grad))]).unwrap();
+    let buffer = other.adam.loss_scale().unwrap().clone();
+    pollster::block_on(other.adam.load(device, queue, &state)).unwrap();
+    assert_eq!(other.adam.loss_scale(), Some(&buffer));
+    assert_eq!(gpu.state(&other.adam), state);
+    // And it still moves.
+    gpu.steps(&other.adam, 2);
+    assert_eq!(held(&gpu, &other.adam), 262_144.0);
+}
+
+#[test]
+fn a_probe_measures_the_gradients_without_their_scale() {
+    let gpu = Gpu::new();
+    let scene = |options| Scene::scattered(&[3000, 40], &[Config::default()], options).start(&gpu);
+    let mut plain = scene(Options { guard: true, ..Options::default() });
+    let mut scaled = scene(scaled(restless()));
+    let (plain_probe, probe) =
+        (Probe::new(&gpu.device, &plain.adam).unwrap(), Probe::new(&gpu.device, &scaled.adam).unwrap());
+    for t in 0..8 {
+        plain.fresh_grads();
+        if t == 4 {
+            plain.grads[0][5] = f32::NAN;
+        }
+        scaled.grads = plain.grads.clone();
+        let scale = scaled.twin.loss_scale().unwrap();
+        scale_grads(&mut scaled, scale);
+        let (got, twin) = scaled.measured_step(&gpu, &probe);
+        let (want, _) = plain.measured_step(&gpu, &plain_probe);
+        assert_eq!(got, want, "step {t}");
+        assert_eq!(got.skipped, t == 4);
+        if gpu.software {
+            assert_eq!(got, twin, "step {t}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let gpu = Gpu::new();
+    let good = LossScale::default();
+    let [nan, infinite] = [f64::NAN, f64::INFINITY];
+    let of = |field: fn(&mut LossScale) -> &mut f64, value: f64| {
+        let mut loss_scale = good;
+        *field(&mut loss_scale) = value;
+        loss_scale
+    };
+    let mut cases = vec![(LossScale { growth_interval: 0, ..good }, "loss_scale.growth_interval")];
+    for value in [0.0, -1.0, nan, infinite, 2e19, 1e-20] {
+        cases.push((of(|l| &mut l.initial, value), "loss_scale.initial"));
+    }
+    for value in [1.0, 0.5, -2.0, nan, infinite, 1.0 + 1e-12] {
+        cases.push((of(|l| &mut l.growth_factor, value), "loss_scale.growth_factor"));
+    }
+    for value in [0.0, 1.0, -0.5, nan, 2.0, 1.0 - 1e-12, 1e-300] {
+        cases.push((of(|l| &mut l.backoff_factor, value), "loss_scale.backoff_factor"));
+    }
+    let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 4]));
+    let groups = [Group::new(Config::default(), vec![Tensor::new("w", View::f32(&param), View::f32(&grad))])];
+    let twins = [cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 4)])];
+    for (loss_scale, want) in cases {
+        let [on_gpu, on_cpu] = [
+            Adam::new(&gpu.device, &groups, scaled(loss_scale)).err(),
+            cpu::Adam::new(&twins, scaled(loss_scale)).err(),
+        ];
+        for error in [on_gpu, on_cpu] {
+            assert!(matches!(&error, Some(Error::Option { field, .. }) if *field == want), "{loss_scale:?}: {error:?}");
+        }
+    }
+    assert!(Adam::new(&gpu.device, &groups, Options::default()).unwrap().loss_scale().is_none());
+}
+
+/// A backward pass as a caller would write it, with gradients in f16: those of 1e-9 * (param - 3)^2 / 2.
+const BACKWARD: &str = "
+@group(0) @binding(0) var<uniform> loss_scale: f32;
+@group(0) @binding(1) var<storage, read> param: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> grad: array<u32>;
+
+@compute @workgroup_size(64)
+fn backward(@builtin(global_invocation_id) id: vec3<u32>) {
+    let g = loss_scale * 1e-9 * (param[id.x] - 3.0);
+    // What pack2x16float makes of a number above 65504, WGSL leaves open: here it is infinity.
+    grad[id.x] = select(pack2x16float(g), 0x7c007c00u, any(abs(g) >= vec2<f32>(65520.0)));
+}
+";
+
+/// The distance from the goal after so many steps, recorded into one submission, and the report.
+fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu_adam::Report) {
+    const LEN: usize = 128;
+    let param = gpu.buffer(&[1.0; LEN]);
+    let grad = gpu.buffer(&[0.0; LEN / 2]);
+    let tensor = Tensor::new("w", View::f32(&param), View::new(&grad, Format::F16));
+    let group = Group::new(Config { lr: 0.02, eps: 1e-15, ..Config::default() }, vec![tensor]);
+    let options = Options { loss_scale, ..Options::default() };
+    let adam = Adam::new(&gpu.device, &[group], options).unwrap();
+    let one = gpu.device.create_buffer_init(&BufferInitDescriptor {
+        label: None,
+        contents: bytemuck::cast_slice(&[1f32, 0.0, 0.0, 0.0]),
+        usage: BufferUsages::UNIFORM,
+    });
+    let scale: &Buffer = adam.loss_scale().unwrap_or(&one);
+
+    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: None,
+        source: wgpu::ShaderSource::Wgsl(BACKWARD.into()),
+    });
+    let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: None,
+        module: &module,
+        entry_point: None,
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    let entries = [scale, &param, &grad].into_iter().zip(0..);
+    let entries =
+        entries.map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
+    let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries.collect::<Vec<_>>(),
+    });
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    for _ in 0..steps {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &bind_group, &[]);
+        pass.dispatch_workgroups(LEN as u32 / 2 / 64, 1, 1);
+        adam.record(&mut pass);
+    }
+    gpu.queue.submit([encoder.finish()]);
+    let far = gpu.read(&param).iter().map(|w| (w - 3.0).abs()).fold(0.0, f32::max);
+    (far, gpu.report(&adam))
+}
+
+#[test]
+fn gradients_that_vanish_in_f16_train_with_a_scale() {
+    let gpu = Gpu::new();
+    let (far, report) = trained(&gpu, None, 400);
+    assert_eq!((far, report.t, report.loss_scale), (2.0, 400, None), "2e-9 is zero in f16: it stands still");
+    assert_eq!(f16::from_f32(2e-9), f16::ZERO);
+    let (far, report) = trained(&gpu, Some(LossScale { initial: 65_536.0, ..restless() }), 400);
+    assert!(far < 0.02, "{far} from the goal: {report:?}");
+    // It has grown until something overflowed, and gone on.
+    assert!(report.skipped > 0 && report.loss_scale.unwrap() > 1e9, "{report:?}");
+    assert_eq!(report.t + report.skipped, 400);
+}
