@@ -176,7 +176,8 @@ fn what_only_the_scale_makes_large_is_not_too_large() {
     let gpu = Gpu::new();
     for (exponent, clip) in [(60, Clip::None), (60, Clip::GlobalNorm(1.0)), (40, Clip::Value(1.0))] {
         let loss_scale = LossScale { initial: 2f64.powi(exponent), ..LossScale::default() };
-        let options = Options { clip, ..scaled(loss_scale) };
+        // The guard of an optimizer without a scale would skip them.
+        let options = Options { clip, guard: true, ..scaled(loss_scale) };
         let mut run = Scene::scattered(&[4096], &[Config::default()], options).start(&gpu);
         // Up to 2^127.
         let largest = 2f32.powi(127 - exponent);
