@@ -28,6 +28,8 @@ pub struct Adam {
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) slots: Buffer,
+    /// Bytes of all buffers but the state's.
+    pub(crate) small: u64,
     /// As they are now: for changes of them.
     pub(crate) roster: Roster,
     pub(crate) kept: Kept,

@@ -224,7 +224,7 @@ impl<'a> Builder<'a> {
         let mut dispatch = |kernel, workgroups, bindings: &[(u32, BindingResource)]| {
             dispatch(self.device, &self.limits, &mut pipelines, kernel, workgroups, bindings)
         };
-        let mut dispatches = Vec::new();
+        let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
         let uniform = |i: usize| part(&uniforms, UNIFORM_STRIDE * i as u64, size_of::<LaunchUniform>() as u64);
         let whole = |window: &Window| part(&self.buffers[window.buffer], window.offset, window.bytes);
         if options.reads_norm() {
@@ -235,6 +235,7 @@ impl<'a> Builder<'a> {
                 bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
                 let kernel = Kernel::Norm(shape(launch, &spans), launch.kind.grad);
                 dispatches.push(dispatch(kernel, launch.workgroups(&spans, NORM_WORDS), &bindings));
+                tables.extend(table);
             }
         }
         let bindings = [&control, &settings, &partials, &clock, &slots];
@@ -255,7 +256,10 @@ impl<'a> Builder<'a> {
             }
             let workgroups = launch.workgroups(&spans, UPDATE_WORDS);
             dispatches.push(dispatch(self.update_kernel(launch), workgroups, &bindings));
+            tables.extend(table);
         }
+        let small = [&control, &settings, &partials, &clock, &slots, &uniforms].into_iter().chain(&schedules);
+        let small = small.chain(&tables).chain(&loss_scale).map(Buffer::size).sum();
         let launches = shared.launches.len();
         log::debug!("{} tensors in {launches} launches, {} dispatches a step", shared.names.len(), dispatches.len());
         Ok(Adam {
@@ -264,6 +268,7 @@ impl<'a> Builder<'a> {
             settings,
             clock,
             slots,
+            small,
             roster: self.roster,
             kept: Kept { pipelines, loss_scale },
             shared: Arc::new(self.shared),

@@ -26,6 +26,7 @@ mod kind;
 mod loss_scale;
 mod measured;
 mod members;
+mod memory;
 mod noise;
 mod phase;
 mod plan;
@@ -62,6 +63,7 @@ pub use format::{BLOCK, Element, Format, Master, Precision, Rounding, StateForma
 pub use group::Group;
 pub use insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
 pub use loss_scale::{LossScale, LossScaleState};
+pub use memory::MemoryUse;
 pub use probe::Probe;
 pub use report::{GroupReport, Report};
 pub use schedule::Schedule;

@@ -1,0 +1,141 @@
+//! What `memory()` says is what wgpu was asked for, and what the README says of each format.
+
+mod scene;
+
+use scene::{Gpu, Scene};
+use wgpu_adam::{
+    Adam, Clip, Config, Format, Group, LossScale, Master, MemoryUse, Options, Precision, Schedule, StateFormat, Tensor,
+    View, preset,
+};
+
+const LEN: usize = 1 << 16;
+
+fn adam(gpu: &Gpu, config: Config, formats: (Format, Format), precision: Precision) -> Adam {
+    let [param, grad] = [0, 1].map(|_| gpu.buffer(&vec![0.0; LEN]));
+    let view = |buffer, format| View::new(buffer, format).range(0, LEN as u64);
+    let tensor = Tensor::new("w", view(&param, formats.0), view(&grad, formats.1));
+    let options = Options { precision, ..Options::default() };
+    Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options).unwrap()
+}
+
+#[test]
+fn each_kind_has_its_bytes() {
+    let gpu = Gpu::new();
+    let len = LEN as u64;
+    let f32s = (Format::F32, Format::F32);
+    let halves = (Format::Bf16, Format::Bf16);
+    let small = adam(&gpu, Config::default(), f32s, Precision::default()).memory().small;
+    assert!((500..3000).contains(&small), "{small}");
+    let held = |m, v, v_max, master, remainder| MemoryUse { m, v, v_max, master, remainder, small };
+    let beside = |master| Precision { master, ..Precision::default() };
+    let bf16 = Precision { state: StateFormat::Bf16, ..Precision::default() };
+    for (config, formats, precision, want) in [
+        (preset::pytorch::adam(), f32s, Precision::default(), held(4 * len, 4 * len, 0, 0, 0)),
+        (preset::pytorch::amsgrad(), f32s, Precision::default(), held(4 * len, 4 * len, 4 * len, 0, 0)),
+        (preset::optax::lion(), f32s, Precision::default(), held(4 * len, 0, 0, 0, 0)),
+        (preset::pytorch::adagrad(), f32s, bf16, held(0, 2 * len, 0, 0, 0)),
+        (preset::pytorch::sgd(), f32s, bf16, held(0, 0, 0, 0, 0)),
+        (preset::pytorch::adam(), halves, beside(Master::F32), held(4 * len, 4 * len, 0, 4 * len, 0)),
+        (preset::pytorch::amsgrad(), halves, beside(Master::Remainder), held(4 * len, 4 * len, 4 * len, 0, 2 * len)),
+    ] {
+        let memory = adam(&gpu, config, formats, precision).memory();
+        assert_eq!(memory, want, "{config:?}, {precision:?}");
+        assert_eq!(memory.total(), want.m + want.v + want.v_max + want.master + want.remainder + small);
+    }
+    let with = |options| Scene::scattered(&[LEN], &[Config::default()], options).start(&gpu).adam.memory().small;
+    let guarded = with(Options { guard: true, ..Options::default() });
+    assert_eq!(with(Options { loss_scale: Some(LossScale::default()), ..Options::default() }), guarded + 16);
+    assert_eq!(guarded, small + 16 * (LEN as u64 / 16_384 - 1), "16 bytes for one partial there are always");
+    let memory = held(4096, 0, 0, 8, 0);
+    assert_eq!(memory.to_string(), format!("m 4096, master 8, small {small}: {} bytes", 4104 + small));
+}
+
+/// Buffers of ours that wgpu's allocator has, and their bytes.
+fn allocated(gpu: &Gpu) -> Option<(u64, u64)> {
+    gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    let report = gpu.device.generate_allocator_report()?;
+    let ours = report.allocations.iter().filter(|allocation| allocation.name.starts_with("wgpu-adam"));
+    Some(ours.fold((0, 0), |(count, bytes), allocation| (count + 1, bytes + allocation.size)))
+}
+
+#[test]
+fn it_is_what_wgpu_has_allocated() {
+    let gpu = Gpu::new();
+    let Some(before) = allocated(&gpu) else {
+        assert!(!matches!(gpu.backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12), "these say what they allocate");
+        println!("{:?} does not say what it allocates", gpu.backend);
+        return;
+    };
+    assert_eq!(before, (0, 0));
+    let other = Config { lr: 0.1, ..Config::default() };
+    let options = Options { clip: Clip::GlobalNorm(1.0), loss_scale: Some(LossScale::default()), ..Options::default() };
+    let lens: Vec<usize> = (0..40).map(|i| 3001 + 97 * i).collect();
+    for scene in [
+        Scene::scattered(&[4096], &[Config::default()], Options::default()),
+        // With tables of who owns what, partials, and a loss scale.
+        Scene::arena(&lens, 64, &[Config::default(), other], options),
+        Scene::scattered(&lens, &[preset::pytorch::amsgrad(), other], options),
+    ] {
+        let mut run = scene.start(&gpu);
+        check(&gpu, &run.adam);
+        run.step(&gpu);
+        // What was before a change is freed.
+        run.adam.remove(&gpu.device, &gpu.queue, &["tensor0"]).unwrap_or(());
+        check(&gpu, &run.adam);
+    }
+    // With a schedule.
+    let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 100]));
+    let values = (0..50).map(|i| f64::from(i) / 50.0).collect();
+    let table = Schedule::Table { values, every: 1, interpolate: true };
+    let tensor = Tensor::new("w", View::f32(&param), View::f32(&grad));
+    let group = Group::new(Config::default(), vec![tensor]).with_schedule(table);
+    check(&gpu, &Adam::new(&gpu.device, &[group], Options::default()).unwrap());
+}
+
+fn check(gpu: &Gpu, adam: &Adam) {
+    let (buffers, bytes) = allocated(gpu).unwrap();
+    let told = adam.memory().total();
+    // Of each buffer the size is rounded up, and what is before it to where it may begin.
+    assert!((told..=told + 63 * buffers).contains(&bytes), "{bytes} in {buffers} buffers, told {}", adam.memory());
+}
+
+/// Each line of the README's table.
+#[test]
+fn the_readme_tells_the_truth() {
+    let gpu = Gpu::new();
+    let table = include_str!("../README.md").lines().skip_while(|line| !line.starts_with("| params, gradients |"));
+    let lines: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(lines.len() >= 6, "{lines:?}");
+    for line in lines {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, formats, moments, beside, held, moved, _] = cells[..] else { panic!("{line}") };
+        let state = match moments {
+            "f32" => StateFormat::F32,
+            "bf16" => StateFormat::Bf16,
+            _ if moments.starts_with("8") => StateFormat::Block8,
+            _ => panic!("{line}"),
+        };
+        let master = match beside {
+            "" => Master::None,
+            "f32 master" => Master::F32,
+            "16-bit remainder" => Master::Remainder,
+            _ => panic!("{line}"),
+        };
+        for format in formats.split(" or ") {
+            let format = match format {
+                "f32" => Format::F32,
+                "f16" => Format::F16,
+                "bf16" => Format::Bf16,
+                _ => panic!("{line}"),
+            };
+            let precision = Precision { state, master, ..Precision::default() };
+            let memory = adam(&gpu, preset::pytorch::adamw(), (format, format), precision).memory();
+            let bytes = (memory.total() - memory.small) as f64 / LEN as f64;
+            let told = |cell: &str| cell.parse::<f64>().unwrap_or_else(|e| panic!("{e}: {line}"));
+            assert!((bytes - told(held)).abs() < 0.005, "{bytes} held: {line}");
+            // Params and all that is held are read and written, gradients read.
+            let bytes = 3.0 * format.bytes() as f64 + 2.0 * bytes;
+            assert!((bytes - told(moved)).abs() < 0.01, "{bytes} moved: {line}");
+        }
+    }
+}
