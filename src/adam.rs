@@ -20,7 +20,8 @@ use crate::{Error, Group, Options, Report, cpu};
 
 /// Adam on the caller's own buffers.
 ///
-/// The moments `m` and `v` (f32, 8 bytes an element, zero at first) are buffers of its own; parameters and gradients stay
+/// The moments `m` and `v` (f32 and so 8 bytes an element, if [`Options::precision`] does not say otherwise; zero at first)
+/// are buffers of its own; parameters and gradients stay
 /// where they are. All that a step decides, it decides on the device: nothing is sent to it or read from it for a step.
 pub struct Adam {
     pub(crate) dispatches: Vec<Dispatch>,
