@@ -10,7 +10,7 @@ struct LossScale {
 
 @group(0) @binding(7) var<storage, read_write> loss_scale: LossScale;
 
-// Between these a gradient's scale, the clip coefficient included, is no number below 2^-126, which some devices take for zero.
+// Between these neither a scale nor what takes it back is near 2^-126, below which some devices have zeros.
 const LEAST: f32 = 5.421010862427522e-20;       // 2^-64
 const MOST: f32 = 18446744073709551616.0;       // 2^64
 

@@ -137,6 +137,11 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     return s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2);
 }
 
+// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+fn normal_or_zero(x: f32) -> f32 {
+    return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
+}
+
 fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Scalars {
     let corrected = s.corrected != 0u;
     var correction1 = 1.0;
@@ -147,7 +152,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
     }
     var scalars = Scalars(
         1u,
-        s.sign * clip_coef * unscale,
+        normal_or_zero(s.sign * clip_coef * unscale),
         s.l2,
         s.m_rate,
         s.v_rate,
@@ -294,7 +299,7 @@ fn decide(total: Partial) {
             // Without the guard a gradient that is not finite makes every parameter NaN: seen, not hidden.
             clip_coef = select(
                 bitcast<f32>(control.nan),
-                min(1.0, control.max_norm / (clock.grad_norm + 1e-6)),
+                normal_or_zero(min(1.0, control.max_norm / (clock.grad_norm + 1e-6))),
                 finite,
             );
         }

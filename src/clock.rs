@@ -247,6 +247,11 @@ pub(crate) struct Scalars {
     pub unscale: f32,
 }
 
+/// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+pub(crate) fn normal_or_zero(x: f32) -> f32 {
+    if x.is_subnormal() { 0.0 } else { x }
+}
+
 impl Scalars {
     /// The scalars of step `t`, to which `powers` have just advanced.
     pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Self {
@@ -255,7 +260,7 @@ impl Scalars {
         let correction2 = if corrected { complement(powers.power2) } else { 1.0 };
         let mut scalars = Self {
             do_step: 1,
-            scale: s.sign * clip_coef * unscale,
+            scale: normal_or_zero(s.sign * clip_coef * unscale),
             l2: s.l2,
             m_rate: s.m_rate,
             v_rate: s.v_rate,

@@ -110,7 +110,7 @@ pub enum Clip {
     None,
     /// Scale all gradients of all groups by `min(1, max_norm / (norm + 1e-6))`, where `norm` is the 2-norm of all of
     /// them together. This is PyTorch's `clip_grad_norm_`; optax's `clip_by_global_norm` has no 1e-6.
-    /// The norm itself neither overflows nor underflows, whatever the gradients' magnitude.
+    /// The norm itself neither overflows nor underflows, whatever the gradients' magnitude. A factor below 2^-126 is zero.
     GlobalNorm(f64),
     /// Clamp each gradient to `[-limit, limit]`.
     Value(f64),

@@ -71,8 +71,7 @@ pub struct LossScaleState {
     pub growth_tracker: u32,
 }
 
-/// Between these a gradient's scale, the clip coefficient included, is no number below 2^-126, which some devices take for
-/// zero.
+/// Between these neither a scale nor what takes it back is near 2^-126, below which some devices have zeros.
 pub(crate) const LEAST: f32 = f32::from_bits((127 - 64) << 23);
 pub(crate) const MOST: f32 = f32::from_bits((127 + 64) << 23);
 

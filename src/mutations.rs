@@ -99,6 +99,7 @@ const MUTATIONS: &[Mutation] = &[
     ("total.big) * unscale * UP", "total.big) * UP"),
     ("|| !is_finite(clock.grad_norm)", ""),
     ("min(1.0, control.max_norm", "max(1.0, control.max_norm"),
+    ("x, (bitcast<u32>(x) & 0x7f800000u) != 0u", "x, true"),
     ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
     ("bitcast<f32>(control.nan)", "1.0"),
     ("total.first_bad != NONE", "total.first_bad == NONE"),
@@ -244,6 +245,8 @@ fn difference(gpu: &Gpu) -> Option<String> {
         (two_buffers, 1.0),
         (Scene::offset(1002, (3, 2), (6, 0), adamw, all), 1.0),
         (Scene::scattered(&[4096], &[other], all), 1e30),
+        // Clipped by a factor below 2^-126.
+        (Scene::scattered(&[8], &[other], all), 1e36),
         (Scene::scattered(&[4096], &[l2], value), 1.0),
         (Scene::scattered(&[8], &[l2], Options { clip: Clip::None, ..value }), 1e25),
         (Scene::arena(&[5, 1003, 7], 4, &[adamw, other], scaled(10, 3)), 1.0),

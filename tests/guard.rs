@@ -121,6 +121,21 @@ fn a_norm_that_overflows_skips_the_step() {
     }
 }
 
+/// Some drivers have no numbers below 2^-126: what would be one is zero on all.
+#[test]
+fn a_coefficient_below_the_normal_numbers_is_zero_on_every_driver() {
+    let gpu = Gpu::new();
+    for (gradient, zero) in [(8e37_f32, false), (9e37, true), (f32::MAX, true)] {
+        let mut run = scene(Options { clip: Clip::GlobalNorm(1.0), ..guarded() }).start(&gpu);
+        run.grads.iter_mut().for_each(|grads| grads.fill(0.0));
+        run.grads[0][3] = gradient;
+        let report = step(&mut run, &gpu);
+        assert_eq!(report.grad_norm, Some(gradient));
+        assert_eq!((report.clip_coef == 0.0, report.clip_coef.is_subnormal()), (zero, false), "{}", report.clip_coef);
+        run.assert_same(&gpu);
+    }
+}
+
 /// On both sides of where gradients begin to count as small, and as big: neither side may be lost.
 #[test]
 fn the_norm_counts_gradients_of_all_magnitudes_together() {

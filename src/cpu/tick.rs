@@ -4,7 +4,7 @@
 use super::loss_scale::{adapt_scale, inverse_scale};
 use super::norm::{DOWN, Partial, UP, reduce};
 use super::schedule::{Lists, factor};
-use crate::clock::{Scalars, Settings};
+use crate::clock::{Scalars, Settings, normal_or_zero};
 use crate::loss_scale::LossScaleState;
 use crate::plan::WORKGROUP;
 use crate::report::{ClockHead, GroupClock, NONE};
@@ -84,7 +84,7 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
         head.grad_norm = if finite { global_norm(&total, unscale) } else { total.big };
         if let Clip::GlobalNorm(max_norm) = options.clip {
             let coef = max_norm as f32 / (head.grad_norm + 1e-6);
-            head.clip_coef = if finite { coef.min(1.0) } else { f32::NAN };
+            head.clip_coef = if finite { normal_or_zero(coef.min(1.0)) } else { f32::NAN };
         }
         // The norm of finite gradients may overflow; then none of them is to blame.
         if options.guards() && (total.first_bad != NONE || !head.grad_norm.is_finite()) {
