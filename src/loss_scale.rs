@@ -13,14 +13,13 @@ use crate::{Adam, Error};
 /// In code order:
 ///
 /// ```text
-/// bad       = any gradient is NaN or infinite, or their norm overflows
-/// norm      = |grad| / scale                                  (what is reported, and clipped by norm)
-/// if not bad:
-///     g     = grad / scale                                    (and then as in Config, after clipping; else no step)
-/// if bad:
+/// norm = |grad| / scale                               (reported, and clipped by norm)
+/// if norm or any element of grad is NaN or infinite:
+///     no step
 ///     scale = max(scale * backoff_factor, 2^-64)
 ///     growth_tracker = 0
 /// else:
+///     step with g = grad / scale                      (as in Config; clipped before)
 ///     growth_tracker = growth_tracker + 1
 ///     if growth_tracker == growth_interval:
 ///         if scale * growth_factor <= 2^64:
@@ -31,11 +30,11 @@ use crate::{Adam, Error};
 /// That is `torch.amp.GradScaler` with its defaults, and clipping as with its `unscale_` before `clip_grad_norm_`. What
 /// differs: the finite guard is part of it, whatever [`Options::guard`](crate::Options::guard) says; it happens on the
 /// device, so that any number of steps go into one submission; and the scale stays between 2^-64 and 2^64 (PyTorch's may
-/// grow up to the largest f32, and shrink to zero), so that what the gradients are multiplied by is no number that a device
-/// may take for zero.
+/// grow up to the largest f32, and shrink to zero): what the gradients are multiplied by, 1 / scale times the clip
+/// coefficient, is zero below 2^-126.
 ///
 /// Where the scale is a power of two, as with the defaults, taking it back changes no bit of a gradient on any driver.
-/// A gradient that is finite counts with a magnitude of at most 2^64, as without a scale and without the guard.
+/// A gradient above 2^64 without its scale counts as 2^64, as it does without the guard.
 ///
 /// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.2 (arXiv:1710.03740).
 ///
