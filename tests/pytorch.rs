@@ -1,8 +1,8 @@
 //! Runs that change from PyTorch to this crate in the middle and back, by `pytorch/convert.py`.
 //!
 //! `pytorch/generate.py` made the numbers. After the change a run goes on here, there in float32 and there in float64; the
-//! miss is against the latter, in units of the distance that the second half moves, and ours is no larger (10 %
-//! leeway) than PyTorch's own.
+//! miss is against the latter, in units of the distance that the second half moves, and ours is no larger than
+//! PyTorch's own, to the tolerance of `golden.rs`.
 
 #[path = "golden/problem.rs"]
 #[allow(dead_code, reason = "the golden runs use more of it")]
@@ -18,9 +18,12 @@ use wgpu_adam::{Adam, Config, Decay, Group, Options, State, Tensor, Variant, Vie
 
 const HALF: usize = 50;
 const LEN: usize = 512;
-/// `golden.rs` has 1.02, of eight times as many elements over five times as many steps: here a few dozen elements make nearly
-/// all of SGD's miss, and that is a matter of chance to 5 %.
-const SHARE: f64 = 1.1;
+/// Of PyTorch's miss, as in `golden.rs`: two per cent for the noise in two sums of roundings.
+const SHARE: f64 = 1.02;
+/// Whose miss is above that share on the way to here, on GPU and twin alike. A few dozen large elements make nearly all of
+/// SGD's miss, and how large that is is chance: with 40 other seeds ours is no larger in 30 of them, in the median 0.947 times
+/// PyTorch's, from 0.745 to 1.184. See `chance_decides_on_the_miss_of_sgd`.
+const SGD_TO_HERE: f64 = 1.06;
 
 fn cases() -> Vec<(&'static str, Config)> {
     let variant = |variant, config| Config { variant, ..config };
@@ -42,44 +45,48 @@ fn folder(file: String) -> PathBuf {
 }
 
 /// The gradients of step `t`, the first of which is 1.
-fn grads(t: usize) -> Vec<f32> {
-    problem::grads(0, t)[..LEN].to_vec()
+fn grads(seed: u64, t: usize) -> Vec<f32> {
+    problem::grads(seed, t)[..LEN].to_vec()
 }
 
 fn twin(config: Config) -> cpu::Adam {
     cpu::Adam::new(&[cpu::Group::new(config, vec![cpu::Tensor::new("w", LEN)])], Options::default()).unwrap()
 }
 
-fn steps(adam: &mut cpu::Adam, param: &mut [f32], ts: std::ops::RangeInclusive<usize>) {
+fn steps(adam: &mut cpu::Adam, param: &mut [f32], seed: u64, ts: std::ops::RangeInclusive<usize>) {
     for t in ts {
-        adam.step(&mut [cpu::Slot::new(&mut *param, &mut grads(t))]).unwrap();
+        adam.step(&mut [cpu::Slot::new(&mut *param, &mut grads(seed, t))]).unwrap();
     }
 }
 
 /// The first half of a run of ours.
 fn ours(config: Config) -> (State, Vec<f32>) {
     let (mut adam, mut param) = (twin(config), problem::first_params(0, 0)[..LEN].to_vec());
-    steps(&mut adam, &mut param, 1..=HALF);
+    steps(&mut adam, &mut param, 0, 1..=HALF);
     (adam.state(), param)
 }
 
-/// The second half, from a state, on the GPU and on the twin.
-fn second_half(gpu: &Gpu, config: Config, state: &State, half: &[f32]) -> [Vec<f32>; 2] {
+/// The second half, from a state, on the twin.
+fn on_twin(config: Config, state: &State, half: &[f32], seed: u64) -> Vec<f32> {
     // The state brings the configuration; only the rule must be right.
-    let other = Config { lr: 9.0, ..config };
-    let (mut adam, mut param) = (twin(other), half.to_vec());
+    let (mut adam, mut param) = (twin(Config { lr: 9.0, ..config }), half.to_vec());
     adam.load(state).unwrap();
-    steps(&mut adam, &mut param, HALF + 1..=2 * HALF);
+    steps(&mut adam, &mut param, seed, HALF + 1..=2 * HALF);
+    param
+}
 
-    let (on_gpu, grad) = (gpu.buffer(half), gpu.buffer(half));
-    let tensors = vec![Tensor::new("w", View::f32(&on_gpu), View::f32(&grad))];
-    let mut adam = Adam::new(&gpu.device, &[Group::new(other, tensors)], Options::default()).unwrap();
+/// And on the GPU.
+fn on_gpu(gpu: &Gpu, config: Config, state: &State, half: &[f32]) -> Vec<f32> {
+    let (param, grad) = (gpu.buffer(half), gpu.buffer(half));
+    let tensors = vec![Tensor::new("w", View::f32(&param), View::f32(&grad))];
+    let group = Group::new(Config { lr: 9.0, ..config }, tensors);
+    let mut adam = Adam::new(&gpu.device, &[group], Options::default()).unwrap();
     pollster::block_on(adam.load(&gpu.device, &gpu.queue, state)).unwrap();
     for t in HALF + 1..=2 * HALF {
-        gpu.write(&grad, &grads(t));
+        gpu.write(&grad, &grads(0, t));
         gpu.step(&adam);
     }
-    [gpu.read(&on_gpu), param]
+    gpu.read(&param)
 }
 
 fn floats(bytes: &[u8], dtype: Dtype) -> Vec<f64> {
@@ -100,15 +107,24 @@ fn miss(got: &[f64], want: &[f64], half: &[f64]) -> f64 {
     rms(got, want) / rms(want, half)
 }
 
+/// Where runs ended, by name.
+fn ends(path: PathBuf) -> impl Fn(String) -> Vec<f64> {
+    let bytes = std::fs::read(path).unwrap();
+    move |name| {
+        let ends = SafeTensors::deserialize(&bytes).unwrap();
+        let view = ends.tensor(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        floats(view.data(), view.dtype())
+    }
+}
+
+fn narrowed(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|value| *value as f32).collect()
+}
+
 #[test]
 fn a_run_goes_on_where_the_other_left_it() {
     let gpu = Gpu::new();
-    let bytes = std::fs::read(folder("ends.safetensors".into())).unwrap();
-    let ends = SafeTensors::deserialize(&bytes).unwrap();
-    let end = |name: String| {
-        let view = ends.tensor(&name).unwrap_or_else(|e| panic!("{name}: {e}"));
-        floats(view.data(), view.dtype())
-    };
+    let end = ends(folder("ends.safetensors".into()));
     for (case, config) in cases() {
         // From PyTorch to here.
         let state = State::load(folder(format!("{case}.torch.safetensors"))).unwrap();
@@ -118,12 +134,16 @@ fn a_run_goes_on_where_the_other_left_it() {
         let half = end(format!("{case}.to_here.half"));
         let exact = end(format!("{case}.to_here.f64"));
         let theirs = miss(&end(format!("{case}.to_here.f32")), &exact, &half);
-        let single: Vec<f32> = half.iter().map(|value| *value as f32).collect();
+        let share = if case == "sgd" { SGD_TO_HERE } else { SHARE };
         let hardware = if gpu.software { 0.0 } else { 7.0 / (1 << 24) as f64 };
-        for (side, param) in ["GPU", "twin"].into_iter().zip(second_half(&gpu, config, &state, &single)) {
+        let half32 = narrowed(&half);
+        for (side, hardware, param) in [
+            ("GPU", hardware, on_gpu(&gpu, config, &state, &half32)),
+            ("twin", 0.0, on_twin(config, &state, &half32, 0)),
+        ] {
             let own = miss(&widened(&param), &exact, &half);
-            println!("{case:14} to here, {side:4}: {own:.2e}, PyTorch {theirs:.2e}");
-            assert!(own <= SHARE * theirs + hardware, "{case}, {side}: {own} against PyTorch's {theirs}");
+            println!("{case:14} to here, {side:4}: {own:.2e}, PyTorch {theirs:.2e}, {:.3} of it", own / theirs);
+            assert!(own <= share * theirs + hardware, "{case}, {side}: {own} against PyTorch's {theirs}");
         }
         // From here to PyTorch: a state that this crate makes today, bit for bit.
         let state = State::load(folder(format!("{case}.ours.safetensors"))).unwrap();
@@ -131,12 +151,34 @@ fn a_run_goes_on_where_the_other_left_it() {
         assert_eq!(state, made, "{case}: what the file has is no longer what the first half gives");
         let exact = end(format!("{case}.to_torch.f64"));
         let theirs = miss(&end(format!("{case}.to_torch.f32")), &exact, &widened(&half));
-        let [_, param] = second_half(&gpu, config, &state, &half);
-        let own = miss(&widened(&param), &exact, &widened(&half));
-        println!("{case:14} to PyTorch: {theirs:.2e}, had it stayed here {own:.2e}");
+        let own = miss(&widened(&on_twin(config, &state, &half, 0)), &exact, &widened(&half));
+        println!("{case:14} to PyTorch: {theirs:.2e}, had it stayed here {own:.2e}, {:.3} of it", own / theirs);
         assert!(own <= SHARE * theirs, "{case}: {own} against PyTorch's {theirs}");
         assert!(theirs < 1e-3, "{case}: PyTorch has gone elsewhere: {theirs}");
     }
+}
+
+/// `generate.py --seeds 40 FOLDER` makes the numbers, and
+/// `PYTORCH_SEEDS=FOLDER cargo test --test pytorch -- --ignored --nocapture chance` compares.
+#[test]
+#[ignore = "reads numbers that are made on demand: see above"]
+fn chance_decides_on_the_miss_of_sgd() {
+    let folder = PathBuf::from(std::env::var("PYTORCH_SEEDS").expect("PYTORCH_SEEDS: the folder of generate.py"));
+    let (_, config) = cases().into_iter().find(|(case, _)| *case == "sgd").unwrap();
+    let mut ratios = Vec::new();
+    for seed in 1.. {
+        let file = |what: &str| folder.join(format!("seed{seed}.{what}.safetensors"));
+        let Ok(state) = State::load(file("torch")) else { break };
+        let [half, exact, single] =
+            ["half", "f64", "f32"].map(|which| ends(file("ends"))(format!("sgd.to_here.{which}")));
+        let own = widened(&on_twin(config, &state, &narrowed(&half), seed));
+        ratios.push(miss(&own, &exact, &half) / miss(&single, &exact, &half));
+    }
+    ratios.sort_by(f64::total_cmp);
+    assert!(ratios.len() >= 10, "{} seeds are too few", ratios.len());
+    let (below, median) = (ratios.iter().filter(|ratio| **ratio <= 1.0).count(), ratios[ratios.len() / 2]);
+    println!("ours is no larger in {below} of {}, median {median:.3}, {ratios:.3?}", ratios.len());
+    assert!(median <= 1.0, "more often larger than not");
 }
 
 /// Writes what `generate.py` goes on from.
