@@ -24,6 +24,7 @@ use crate::{Error, Group, Options, Report, cpu};
 /// are buffers of its own; parameters and gradients stay
 /// where they are. All that a step decides, it decides on the device: nothing is sent to it or read from it for a step.
 pub struct Adam {
+    pub(crate) device: Device,
     pub(crate) dispatches: Vec<Dispatch>,
     pub(crate) state: Vec<LaunchState>,
     pub(crate) settings: Buffer,
@@ -102,7 +103,8 @@ impl Adam {
     /// Records one step into a compute pass of its own at the end of `encoder`.
     ///
     /// Only records: no GPU object is made, nothing is submitted, written or read. Several steps may go into one
-    /// submission; each sees the gradients as the commands before it left them.
+    /// submission; each sees the gradients as the commands before it left them. Where a buffer of the caller's was destroyed,
+    /// the submission is an error (of the caller's scopes) and no command in it runs: state and clock stay as they were.
     pub fn step(&self, encoder: &mut CommandEncoder) {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam step"), timestamp_writes: None };
         self.record(&mut encoder.begin_compute_pass(&descriptor));
@@ -125,27 +127,35 @@ impl Adam {
     /// were recorded.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
+    /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
+    /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
     pub fn set_lr(&mut self, queue: &Queue, group: usize, lr: f64) -> Result<(), Error> {
         let groups = self.roster.groups.len();
-        let Some(own) = self.roster.groups.get_mut(group) else { return Err(Error::NoSuchGroup { group, groups }) };
+        let Some(own) = self.roster.groups.get(group) else { return Err(Error::NoSuchGroup { group, groups }) };
         own.schedule.check_lr(group, lr)?;
-        own.config.lr = lr;
+        let scopes = Scopes::open(&self.device);
         for (clock, _) in self.roster.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
             let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
             queue.write_buffer(&self.settings, at as u64, bytes_of(&(lr as f32)));
         }
+        at_once(scopes.close("setting the learning rate")).unwrap_or(Ok(()))?;
+        self.roster.groups[group].config.lr = lr;
         Ok(())
     }
 
     /// Sets all clocks, and the schedules, to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
     /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
-    pub fn set_t(&self, queue: &Queue, t: u32) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
+    pub fn set_t(&self, queue: &Queue, t: u32) -> Result<(), Error> {
         let head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let clocks = self.roster.settings();
         let clocks = clocks.iter().map(|settings| GroupClock::at(t, settings));
         let clocks: Vec<GroupClock> = clocks.collect();
+        let scopes = Scopes::open(&self.device);
         queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
+        at_once(scopes.close("setting t")).unwrap_or(Ok(()))
     }
 
     /// What the last submitted step did. The copy is submitted now and the future resolves when the device has got there;

@@ -263,6 +263,7 @@ impl<'a> Builder<'a> {
         let launches = shared.launches.len();
         log::debug!("{} tensors in {launches} launches, {} dispatches a step", shared.names.len(), dispatches.len());
         Ok(Adam {
+            device: self.device.clone(),
             dispatches,
             state,
             settings,

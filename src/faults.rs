@@ -52,3 +52,26 @@ pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
         Poll::Pending => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scene::{Gpu, Scene};
+    use crate::{Config, Error, Options};
+
+    /// Where there is no memory for a write, it fails as it does here, where its buffer is gone.
+    #[test]
+    fn what_is_written_is_under_error_scopes() {
+        let gpu = Gpu::new();
+        let mut adam = Scene::scattered(&[4], &[Config::default()], Options::default()).start(&gpu).adam;
+        let before = gpu.state(&adam);
+        adam.settings.destroy();
+        let error = adam.set_lr(&gpu.queue, 0, 0.5).unwrap_err();
+        assert!(matches!(error, Error::Device { what: "setting the learning rate", .. }), "{error}");
+        assert_eq!(gpu.state(&adam), before);
+        adam.clock.destroy();
+        let error = adam.set_t(&gpu.queue, 5).unwrap_err();
+        assert!(matches!(error, Error::Device { what: "setting t", .. }), "{error}");
+        let error = pollster::block_on(adam.report(&gpu.device, &gpu.queue)).unwrap_err();
+        assert!(matches!(error, Error::Device { what: "reading back", .. }), "{error}");
+    }
+}

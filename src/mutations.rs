@@ -203,7 +203,7 @@ fn difference_of_rates(gpu: &Gpu) -> Option<String> {
     for t in
         [0, 1, 2, 6, 8, 13, 15, 19, 20, 21, 28, 29, 36, 40, 52, 99, 600, 500_000, 999_988, 1_000_004, 4_000_000_000]
     {
-        adam.set_t(&gpu.queue, t);
+        adam.set_t(&gpu.queue, t).unwrap();
         twin.set_t(t);
         gpu.step(&adam);
         let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot::new(param, grad)).collect();

@@ -95,7 +95,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
                 return Some(difference);
             }
             // A clock that was set, and a step that is skipped.
-            run.adam.set_t(&gpu.queue, 77);
+            run.adam.set_t(&gpu.queue, 77).unwrap();
             run.twin.set_t(77);
             if let Some(difference) = measured(&mut run, gpu, &probe) {
                 return Some(difference);

@@ -56,7 +56,7 @@ impl Side<'_> {
     fn set_t(&mut self, t: u32) {
         match self {
             Self::Twin { adam, .. } => adam.set_t(t),
-            Self::Gpu { gpu, adam, .. } => adam.set_t(&gpu.queue, t),
+            Self::Gpu { gpu, adam, .. } => adam.set_t(&gpu.queue, t).unwrap(),
         }
     }
 

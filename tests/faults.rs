@@ -3,12 +3,15 @@
 
 mod scene;
 
+use std::future::Future;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use scene::{Gpu, Scene};
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, DeviceLostReason, PollType};
-use wgpu_adam::{Adam, Config, Error, Group, Options, State, Tensor, Transfer, View};
+use wgpu_adam::{Adam, Config, Error, Group, Options, Probe, State, Tensor, Transfer, View};
 
 fn group(param: &Buffer, grad: &Buffer) -> Vec<Group> {
     vec![Group::new(Config::default(), vec![Tensor::new("w", View::f32(param), View::f32(grad))])]
@@ -32,6 +35,30 @@ fn a_destroyed_buffer_is_an_error() {
     // One that was made before is as it was.
     named(adam.reset(&gpu.device, &gpu.queue, &["w"]).unwrap_err(), "changing the tensors");
     assert_eq!(gpu.state(&adam), before);
+}
+
+/// The step is recorded, and the caller's submission is what fails; nothing has happened, and without that tensor it goes on.
+#[test]
+fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
+    let gpu = Gpu::new();
+    for destroyed in 0..4 {
+        let options = Options { guard: true, ..Options::default() };
+        let mut run = Scene::scattered(&[64, 1000], &[Config::default()], options).start(&gpu);
+        run.steps(&gpu, 3);
+        let before = (gpu.state(&run.adam), gpu.report(&run.adam));
+        let (tensor, buffers) = (destroyed % 2, if destroyed < 2 { &run.param_buffers } else { &run.grad_buffers });
+        buffers[tensor].destroy();
+        let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        gpu.step(&run.adam);
+        let error = pollster::block_on(scope.pop()).expect("an error").to_string();
+        assert!(error.contains("destroyed"), "{error}");
+        let probe = Probe::new(&gpu.device, &run.adam).err().expect("an error");
+        assert!(matches!(probe, Error::Device { .. }), "{probe}");
+        assert_eq!((gpu.state(&run.adam), gpu.report(&run.adam)), before);
+        run.adam.remove(&gpu.device, &gpu.queue, &[&format!("tensor{tensor}")]).unwrap();
+        gpu.step(&run.adam);
+        assert_eq!(gpu.report(&run.adam).t, 4);
+    }
 }
 
 /// In the other process this test is what runs out of memory: its address space, in which a software driver has its device
@@ -114,7 +141,17 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     run.steps(&gpu, 20);
     let saved = gpu.state(&run.adam).to_bytes().unwrap();
     let (params, t) = (run.params.clone(), run.steps);
-    let in_flight = run.adam.state(&gpu.device, &gpu.queue);
+    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    // The device has something to do, so that what follows is still waiting when it is lost.
+    let busy = Scene::scattered(&[1 << 20], &[Config::default()], Options::default()).start(&gpu);
+    gpu.steps(&busy.adam, 100);
+    // What was asked for before the loss either has arrived or says that it has not, whether it was polled before or not.
+    let mut polled = pin!(run.adam.report(&gpu.device, &gpu.queue));
+    let first = polled.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let in_flight = run.adam.report(&gpu.device, &gpu.queue);
+    let state_in_flight = run.adam.state(&gpu.device, &gpu.queue);
+    let in_pieces = run.adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(400));
+    let insight_in_flight = probe.read(&run.adam, &gpu.device, &gpu.queue);
     let lost = Arc::new(Mutex::new(None));
     gpu.device.set_device_lost_callback({
         let lost = lost.clone();
@@ -123,16 +160,33 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     gpu.device.destroy();
 
     // Nothing panics, and what has an answer to give says that there is none.
-    run.adam.set_t(&gpu.queue, 7);
+    run.adam.set_t(&gpu.queue, 7).unwrap();
     run.adam.set_lr(&gpu.queue, 0, 0.5).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     run.adam.step(&mut encoder);
     gpu.queue.submit([encoder.finish()]);
-    let _ = pollster::block_on(in_flight);
+    let arrived = |t: Result<u64, Error>| match t {
+        Ok(t) => assert_eq!(t, 20, "arrived"),
+        Err(error @ (Error::Readback { .. } | Error::Device { .. })) => println!("{error}"),
+        Err(other) => panic!("{other:?}"),
+    };
+    println!("waiting: {}", first.is_pending());
+    let polled = if let Poll::Ready(done) = first { done } else { pollster::block_on(polled) };
+    arrived(polled.map(|report| report.t));
+    arrived(pollster::block_on(in_flight).map(|report| report.t));
+    arrived(pollster::block_on(state_in_flight).map(|state| state.t));
+    arrived(pollster::block_on(insight_in_flight).map(|insight| insight.t));
     let error = |error: Option<Error>| error.expect("an error").to_string();
     let state = State::from_bytes(&saved).unwrap();
     let again = group(&run.param_buffers[0], &run.grad_buffers[0]);
     for (error, want) in [
+        // Only its first piece can have arrived.
+        (error(pollster::block_on(in_pieces).err()), "reading back the state failed: "),
+        (
+            error(pollster::block_on(probe.read(&run.adam, &gpu.device, &gpu.queue)).err()),
+            "reading back the insight failed: ",
+        ),
+        (error(Probe::new(&gpu.device, &run.adam).err()), "filling a buffer: "),
         (error(pollster::block_on(run.adam.report(&gpu.device, &gpu.queue)).err()), "reading back the report failed: "),
         (error(pollster::block_on(run.adam.state(&gpu.device, &gpu.queue)).err()), "reading back the state failed: "),
         (error(pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, &state)).err()), "loading the state: "),

@@ -279,7 +279,7 @@ fn a_skipped_step_is_measured_as_one() {
         // The finite ones have a norm all the same.
         assert!(insight.all.grad_norm.is_finite() && insight.all.grad_norm > 0.0);
         // And a clock that was set is seen at once.
-        run.adam.set_t(&gpu.queue, 77);
+        run.adam.set_t(&gpu.queue, 77).unwrap();
         run.twin.set_t(77);
         run.fresh_grads();
         run.grads[0][0] = bad;
@@ -408,7 +408,7 @@ fn no_step_is_above_its_bound() {
             }
             most_of(&measured(&mut run, &gpu, &probe), "noise");
         }
-        run.adam.set_t(&gpu.queue, 100_000);
+        run.adam.set_t(&gpu.queue, 100_000).unwrap();
         run.twin.set_t(100_000);
         for t in 0..if growth == 1e3 { 3 } else { 200 } {
             run.grads[0].fill((1e5 * f64::powi(growth, t)) as f32);

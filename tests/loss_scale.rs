@@ -320,7 +320,7 @@ fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
     run.adam.remove(device, queue, &["tensor1"]).unwrap();
     run.twin.remove(&["tensor1"]).unwrap();
     check(&run.adam, &run.twin, "remove");
-    run.adam.set_t(queue, 100);
+    run.adam.set_t(queue, 100).unwrap();
     run.twin.set_t(100);
     check(&run.adam, &run.twin, "set_t");
     let mut other = Scene::scattered(&[100, 8], &[Config::default()], scaled(restless())).start(&gpu);

@@ -174,7 +174,7 @@ fn the_clock_can_be_started_later() {
     let gpu = Gpu::new();
     for t in [1, 999, 1_000_000, 1_000_000_000, u32::MAX - 2] {
         let mut run = Scene::scattered(&[100], &configs()[1..], Options::default()).start(&gpu);
-        run.adam.set_t(&gpu.queue, t);
+        run.adam.set_t(&gpu.queue, t).unwrap();
         run.twin.set_t(t);
         run.steps(&gpu, 5);
         run.assert_same(&gpu);

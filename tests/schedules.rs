@@ -117,7 +117,7 @@ impl<'a> Pair<'a> {
     }
 
     fn set_t(&mut self, t: u32) {
-        self.adam.set_t(&self.gpu.queue, t);
+        self.adam.set_t(&self.gpu.queue, t).unwrap();
         self.twin.set_t(t);
     }
 
