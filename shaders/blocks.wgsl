@@ -5,7 +5,7 @@
 // is integer arithmetic on the bits of an f32: a level more is 2^20 less there, or below 2^-FINE 2^21.
 
 const WORDS_A_BLOCK: u32 = 64u;
-const BLOCKS: u32 = 2u * WORKGROUP / WORDS_A_BLOCK;     // of a workgroup
+const BLOCKS: u32 = PIECES;     // of a workgroup
 
 // The scales to be: of each block that of each memory.
 var<workgroup> scales: array<atomic<u32>, BLOCKS * MEMORIES>;

@@ -1,5 +1,7 @@
 // What a rule is given and what it is made of: the gradient as it sees it, averages, the param moved. Twin: src/cpu/update.rs.
-// CLIP_VALUE and SQUARABLE are in the generated head.
+// CLIP_VALUE and SQUARABLE are in the generated head. A rule is three functions, in the file of rules/ that the variant has:
+// what it will `remember`, the `divisor_of` a step, and the `step_of` the param. Between them there is something to store,
+// which a processor does while it divides.
 
 // An exponential average one step closer to `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
 // -beta and counts from `x` (beta below a half): both are one rounding away from exact, and 1 - beta is not made from a
@@ -43,4 +45,11 @@ fn gradient(s: Scalars, grad: Word, param: Word) -> Word {
 // Decay and step are summed before they touch param, so that there is one rounding at param's magnitude.
 fn moved(s: Scalars, param: Word, step: Word) -> Word {
     return param - (s.decay * param + step);
+}
+
+// All of a rule, where nothing is stored in between.
+fn rule(s: Scalars, old: State, g: Word) -> State {
+    var now = remember(s, old, g);
+    now.param = moved(s, old.param, step_of(s, old, now, g, divisor_of(s, now)));
+    return now;
 }

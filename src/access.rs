@@ -119,7 +119,7 @@ fn half_name(stored: Stored) -> &'static str {
 }
 
 /// The bindings of what a kind remembers, with `State`: param and what the rule remembers, a word of each in f32. `load` and
-/// `store` have the word of param and the one of the state, `at`; between them are the conversions and roundings.
+/// the stores have the word of param and the one of the state, `at`; between them are the conversions and roundings.
 pub(crate) fn state(kind: &Kind) -> String {
     let mut wgsl = String::new();
     let (in_blocks, memories) = (kind.in_blocks(), kind.rule.memories());
@@ -148,26 +148,26 @@ pub(crate) fn state(kind: &Kind) -> String {
     let loads = each(&|_, name| format!("load_{name}(at), "));
     let half = half_name(kind.param);
     let (param, param_stores) = match (kind.param.is_half(), kind.master) {
-        (false, _) => ("load_param(word)".to_owned(), "store_param(word, after.param, mask);".to_owned()),
+        (false, _) => ("load_param(word)".to_owned(), "store_param(word, param, mask);".to_owned()),
         (true, Master::None) => {
-            let rounded = format!("to_{half}(after.param, {})", chance(kind.rounding, 0));
+            let rounded = format!("to_{half}(param, {})", chance(kind.rounding, 0));
             ("load_param(word)".to_owned(), format!("store_param(word, {rounded}, mask);"))
         }
         (true, Master::F32) => {
             let rounded = |of: &str| format!("to_{half}({of}, Bits(0u), false)");
             let known = format!("{} == bits_param(word)", rounded("load_master(at)"));
             let param = format!("select(load_param(word), load_master(at), {known})");
-            let after = rounded("after.param");
-            (param, format!("store_master(at, after.param, mask); store_param(word, {after}, mask);"))
+            let after = rounded("param");
+            (param, format!("store_master(at, param, mask); store_param(word, {after}, mask);"))
         }
         (true, Master::Remainder) => (
             "joined(bits_param(word), bits_remainder(at))".to_owned(),
-            "let bits = plain_nan(after.param); store_remainder(at, bits & Bits(0xffffu), mask); \
+            "let bits = plain_nan(param); store_remainder(at, bits & Bits(0xffffu), mask); \
              store_param(word, (bits + Bits(0x8000u)) >> Bits(16u), mask);"
                 .to_owned(),
         ),
     };
-    let stores = each(&|i, name| match kind.state {
+    let store = |i: usize, name: &str| match kind.state {
         StateFormat::F32 => format!("store_{name}(at, after.{name}, mask); "),
         StateFormat::Bf16 => {
             let rounded = format!("to_bf16(after.{name}, {})", chance(kind.state_rounding, i + 1));
@@ -179,11 +179,15 @@ pub(crate) fn state(kind: &Kind) -> String {
                 "{{ let scale = atomicLoad(&scales[{of}u*block + {i}u]); store_{name}(at, after.{name}, scale, {chance}); }} "
             )
         }
-    });
+    };
     wgsl += &format!("fn load(word: u32, at: u32) -> State {{ return State({param}, {loads}); }}\n");
+    wgsl += "fn store_moved(s: Scalars, word: u32, at: u32, param: Word, mask: Mask) {\n";
+    wgsl += &format!("{param_stores} }}\n");
     if !in_blocks {
-        wgsl += "fn store(s: Scalars, word: u32, at: u32, after: State, mask: Mask) {\n";
-        return wgsl + &format!("{param_stores} {stores} }}\n");
+        let first = each(&|i, name| if i == 0 { store(i, name) } else { String::new() });
+        let others = each(&|i, name| if i > 0 { store(i, name) } else { String::new() });
+        wgsl += &format!("fn store_first(s: Scalars, at: u32, after: State, mask: Mask) {{ {first} }}\n");
+        return wgsl + &format!("fn store_others(s: Scalars, at: u32, after: State, mask: Mask) {{ {others} }}\n");
     }
     let of = memories.len();
     let notes = each(&|i, name| format!("atomicMax(&scales[{of}u*block + {i}u], block_scale(after.{name}, mask)); "));
@@ -193,8 +197,8 @@ pub(crate) fn state(kind: &Kind) -> String {
     wgsl += &format!("const MEMORIES: u32 = {of}u;\n");
     wgsl += &format!("fn note(block: u32, after: State, mask: Mask) {{ {notes} }}\n");
     wgsl += &format!("fn store_scales(at: u32, block: u32) {{ {scales} }}\n");
-    wgsl += "fn store(s: Scalars, word: u32, at: u32, block: u32, after: State, mask: Mask) {\n";
-    wgsl + &format!("{param_stores} {stores} }}\n")
+    wgsl += "fn store_memories(s: Scalars, at: u32, block: u32, after: State, mask: Mask) {\n";
+    wgsl + &format!("{} }}\n", each(&store))
 }
 
 /// The code of a moment in blocks of 8 bits.

@@ -17,7 +17,9 @@ use crate::cpu::{bad_bits, nearest_bf16};
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
 use crate::loss_scale::ScaleBytes;
 use crate::phase::{Phase, Phases};
-use crate::plan::{self, LANES, Launch, Limits, NORM_WORDS, Placed, Segment, Span, UPDATE_WORDS, Window};
+use crate::plan::{
+    self, LANES, Launch, Limits, NORM_PIECE, Placed, Segment, Span, UPDATE_PIECE, UPDATE_PIECES, Window,
+};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
 use crate::variant::Memory;
@@ -133,7 +135,7 @@ impl<'a> Builder<'a> {
             check_distance(launch, &names, &limits)?;
             first_partials.push(partials as u32);
             if options.reads_norm() {
-                partials += launch.workgroups(&launch.norm_spans(), NORM_WORDS);
+                partials += launch.count_pieces(&launch.norm_spans(), NORM_PIECE);
             }
         }
         let shared = Shared {
@@ -230,11 +232,11 @@ impl<'a> Builder<'a> {
         if options.reads_norm() {
             for (i, launch) in shared.launches.iter().enumerate() {
                 let spans = launch.norm_spans();
-                let table = self.table("norm pieces", launch, &spans, NORM_WORDS)?;
+                let table = self.table("norm pieces", launch, &spans, NORM_PIECE)?;
                 let mut bindings = vec![(0, uniform(i)), (2, whole(&launch.grad)), (3, partials.as_entire_binding())];
                 bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
                 let kernel = Kernel::Norm(shape(launch, &spans), launch.kind.grad);
-                dispatches.push(dispatch(kernel, launch.workgroups(&spans, NORM_WORDS), &bindings));
+                dispatches.push(dispatch(kernel, launch.count_pieces(&spans, NORM_PIECE), &bindings));
                 tables.extend(table);
             }
         }
@@ -245,7 +247,7 @@ impl<'a> Builder<'a> {
         dispatches.push(dispatch(self.tick_kernel(), 1, &bindings));
         for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
             let spans = launch.update_spans();
-            let table = self.table("update pieces", launch, &spans, UPDATE_WORDS)?;
+            let table = self.table("update pieces", launch, &spans, UPDATE_PIECE)?;
             let mut bindings = vec![(0, uniform(i)), (1, whole(&launch.param)), (2, whole(&launch.grad))];
             let memories = launch.kind.memories().zip(state);
             bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
@@ -254,7 +256,7 @@ impl<'a> Builder<'a> {
                 None => bindings
                     .push((5, part(&slots, UNIFORM_STRIDE * u64::from(spans[0].group), size_of::<Scalars>() as u64))),
             }
-            let workgroups = launch.workgroups(&spans, UPDATE_WORDS);
+            let workgroups = launch.count_pieces(&spans, UPDATE_PIECE).div_ceil(UPDATE_PIECES);
             dispatches.push(dispatch(self.update_kernel(launch), workgroups, &bindings));
             tables.extend(table);
         }
@@ -288,8 +290,8 @@ impl<'a> Builder<'a> {
                 begin,
                 end: launch.segments.last().map_or(0, |s| s.end),
                 grad_shift: launch.grad_shift,
-                update_pieces: launch.workgroups(&launch.update_spans(), UPDATE_WORDS) as u32,
-                norm_pieces: launch.workgroups(&launch.norm_spans(), NORM_WORDS) as u32,
+                update_pieces: launch.count_pieces(&launch.update_spans(), UPDATE_PIECE) as u32,
+                norm_pieces: launch.count_pieces(&launch.norm_spans(), NORM_PIECE) as u32,
                 partial,
                 bad_bits: bad_bits(&shared.options),
                 grad_scale: launch.grad_scale,
@@ -301,7 +303,7 @@ impl<'a> Builder<'a> {
         self.filled("launches", BufferUsages::UNIFORM, &bytes)
     }
 
-    /// What each workgroup owns, where there are several spans.
+    /// The pieces, where there are several spans.
     fn table(&self, label: &str, launch: &Launch, spans: &[Span], words: u64) -> Result<Option<Buffer>, Error> {
         let filled = || self.filled(label, BufferUsages::STORAGE, cast_slice(&launch.pieces(spans, words)));
         (spans.len() > 1).then(filled).transpose()

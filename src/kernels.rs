@@ -175,6 +175,7 @@ impl Kernel {
                     (include_str!("../shaders/one_group.wgsl"), include_str!("../shaders/many_groups.wgsl"));
                 parts.push(if shape.table { many } else { one });
                 parts.extend([include_str!("../shaders/scalars.wgsl"), include_str!("../shaders/step.wgsl")]);
+                parts.push(include_str!("../shaders/pieces.wgsl"));
                 if let Kernel::Update { .. } = self {
                     let (one, all) =
                         (include_str!("../shaders/update.wgsl"), include_str!("../shaders/update_blocks.wgsl"));
@@ -303,7 +304,7 @@ mod tests {
     use crate::loss_scale::ScaleBytes;
     use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
     use crate::phase::Phase;
-    use crate::plan::Piece;
+    use crate::plan::{Piece, UPDATE_PIECE, UPDATE_WORDS};
     use crate::report::{ClockHead, GroupClock};
 
     fn parsed(kernel: Kernel) -> Module {
@@ -407,6 +408,9 @@ mod tests {
         same_layout!(tick, ClockHead as "Clock" {
             applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
         });
+        let wgsl = update.wgsl();
+        assert!(wgsl.contains(&format!("const OWN_WORDS: u32 = {UPDATE_WORDS}u;")));
+        assert!(wgsl.contains(&format!("const PIECE_WORDS: u32 = {UPDATE_PIECE}u;")));
         let insight = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Insight { .. })).unwrap();
         same_layout!(insight, Squares as "Squares" { sum, exponent });
         same_layout!(insight, Measured as "Measured" { grad, param, step, update, snr, largest_step, zero, bad });

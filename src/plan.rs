@@ -14,10 +14,16 @@ use crate::{Error, Master, StateFormat};
 
 /// Invocations in a workgroup: 256 is what every WebGPU device allows.
 pub(crate) const WORKGROUP: u64 = 256;
-/// Words that one invocation of the update kernel owns.
-pub(crate) const UPDATE_WORDS: u64 = 2;
-/// Words that one invocation of the norm kernel reads: measured, see `benches/NOTES.md`.
+/// Words that one invocation of the update kernel owns: measured, as all of these, see `benches/NOTES.md`.
+pub(crate) const UPDATE_WORDS: u64 = 4;
+/// Words of a piece of the update kernel: of 16 invocations.
+pub(crate) const UPDATE_PIECE: u64 = 64;
+/// Pieces that a workgroup of the update kernel owns.
+pub(crate) const UPDATE_PIECES: u64 = WORKGROUP * UPDATE_WORDS / UPDATE_PIECE;
+/// Words that one invocation of the norm kernel reads.
 pub(crate) const NORM_WORDS: u64 = 16;
+/// Words of a piece of the norm kernel: of a workgroup.
+pub(crate) const NORM_PIECE: u64 = WORKGROUP * NORM_WORDS;
 /// Elements a word: what one load moves where the views allow it.
 pub(crate) const LANES: u64 = 4;
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
@@ -27,6 +33,7 @@ const SINGLE_LAUNCH: u64 = 16 * 1024;
 const STATE_WORD: u64 = 4 * LANES;
 /// Words of a block that has a scale of its own.
 const BLOCK_WORDS: u32 = (BLOCK / LANES) as u32;
+const _: () = assert!(BLOCK_WORDS as u64 == UPDATE_PIECE, "a piece is a block: its scale is found by its sharers");
 
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
@@ -107,8 +114,8 @@ pub(crate) struct Span {
     pub shift: u32,
 }
 
-/// What one workgroup owns: those elements of `begin..end` that are in its words, of which `word` is the first. The layout
-/// is `Piece` in `launch.wgsl`.
+/// What a workgroup owns, or a part of one: those elements of `begin..end` that are in its words, of which `word` is the
+/// first. The layout is `Piece` in `launch.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Piece {
@@ -230,11 +237,11 @@ impl Launch {
         spans
     }
 
-    /// Each span cut into what a workgroup owns, at so many words an invocation.
+    /// Each span cut into pieces of so many words.
     pub fn pieces(&self, spans: &[Span], words: u64) -> Vec<Piece> {
         let pieces = spans.iter().flat_map(|span| {
             let Span { begin, end, group, shift } = *span;
-            let firsts = words_of(begin, end).step_by((WORKGROUP * words) as usize);
+            let firsts = words_of(begin, end).step_by(words as usize);
             firsts.map(move |word| Piece { word, begin, end, group, shift })
         });
         pieces.collect()
@@ -246,8 +253,8 @@ impl Launch {
     }
 
     /// How many that are.
-    pub fn workgroups(&self, spans: &[Span], words: u64) -> u64 {
-        spans.iter().map(|span| (words_of(span.begin, span.end).len() as u64).div_ceil(WORKGROUP * words)).sum()
+    pub fn count_pieces(&self, spans: &[Span], words: u64) -> u64 {
+        spans.iter().map(|span| (words_of(span.begin, span.end).len() as u64).div_ceil(words)).sum()
     }
 
     /// Whether a span begins or ends within a word.
@@ -522,11 +529,14 @@ mod tests {
                     prop_assert!(window.offset + window.bytes <= size, "within the buffer");
                 }
                 prop_assert!(u64::from(launch.state_words()) * STATE_WORD <= limits.binding, "the moments too");
-                for (spans, words) in [(launch.update_spans(), UPDATE_WORDS), (launch.norm_spans(), NORM_WORDS)] {
+                for (spans, words, each) in
+                    [(launch.update_spans(), UPDATE_PIECE, UPDATE_PIECES), (launch.norm_spans(), NORM_PIECE, 1)]
+                {
                     let pieces = launch.pieces(&spans, words);
-                    prop_assert_eq!(pieces.len() as u64, launch.workgroups(&spans, words));
-                    let [x, y, z] = dimensions(pieces.len() as u64, &limits).map(u64::from);
-                    prop_assert!(x.max(y).max(z) <= limits.workgroups && x * y * z >= pieces.len() as u64);
+                    prop_assert_eq!(pieces.len() as u64, launch.count_pieces(&spans, words));
+                    let workgroups = (pieces.len() as u64).div_ceil(each);
+                    let [x, y, z] = dimensions(workgroups, &limits).map(u64::from);
+                    prop_assert!(x.max(y).max(z) <= limits.workgroups && x * y * z >= workgroups);
                 }
                 if kind.in_blocks() {
                     prop_assert_eq!(launch.segments.len(), launch.update_spans().len());

@@ -88,7 +88,7 @@ impl Probe {
             let begin = records.len();
             for (segment, span) in launch.spans_of_segments() {
                 let first = records.len() as u32;
-                let pieces = launch.pieces(&[span], INSIGHT_WORDS);
+                let pieces = launch.pieces(&[span], WORKGROUP * INSIGHT_WORDS);
                 let record = |piece| Record { piece, measured: Measured::zeroed(), bins: [0; BINS] };
                 records.extend(pieces.into_iter().map(record));
                 runs.push(Run { first, end: records.len() as u32, group: segment.group });

@@ -1,7 +1,14 @@
 // AdaGrad: Duchi, Hazan & Singer 2011.
 
-fn rule(s: Scalars, old: State, g: Word) -> State {
+fn remember(s: Scalars, old: State, g: Word) -> State {
     let v = old.v + g * g;
-    let step = (s.m_coef * g) / (sqrt(v + s.eps_root) + s.eps);
-    return State(moved(s, old.param, step), v);
+    return State(old.param, v);
+}
+
+fn divisor_of(s: Scalars, now: State) -> Word {
+    return sqrt(now.v + s.eps_root) + s.eps;
+}
+
+fn step_of(s: Scalars, old: State, now: State, g: Word, divisor: Word) -> Word {
+    return (s.m_coef * g) / divisor;
 }

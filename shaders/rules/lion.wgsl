@@ -7,8 +7,14 @@ fn sign_of(x: Word) -> Word {
     return select(x, bitcast<Word>((bits & Bits(0x80000000u)) | Bits(0x3f800000u)), ordinary);
 }
 
-fn rule(s: Scalars, old: State, g: Word) -> State {
-    let step = s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
-    let m = average(old.m, g, s.v_rate, s.v_from_target);
-    return State(moved(s, old.param, step), m);
+fn remember(s: Scalars, old: State, g: Word) -> State {
+    return State(old.param, average(old.m, g, s.v_rate, s.v_from_target));
+}
+
+fn divisor_of(s: Scalars, now: State) -> Word {
+    return Word(1.0);
+}
+
+fn step_of(s: Scalars, old: State, now: State, g: Word, divisor: Word) -> Word {
+    return s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
 }

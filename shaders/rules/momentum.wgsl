@@ -1,7 +1,13 @@
 // SGD with momentum, Nesterov's or not.
 
-fn rule(s: Scalars, old: State, g: Word) -> State {
-    let m = average(old.m, s.take * g, s.m_rate, s.m_from_target);
-    let step = s.m_coef * m + s.g_coef * g;
-    return State(moved(s, old.param, step), m);
+fn remember(s: Scalars, old: State, g: Word) -> State {
+    return State(old.param, average(old.m, s.take * g, s.m_rate, s.m_from_target));
+}
+
+fn divisor_of(s: Scalars, now: State) -> Word {
+    return Word(1.0);
+}
+
+fn step_of(s: Scalars, old: State, now: State, g: Word, divisor: Word) -> Word {
+    return s.m_coef * now.m + s.g_coef * g;
 }

@@ -1,7 +1,14 @@
 // RMSProp without momentum.
 
-fn rule(s: Scalars, old: State, g: Word) -> State {
+fn remember(s: Scalars, old: State, g: Word) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let step = (s.m_coef * g) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
-    return State(moved(s, old.param, step), v);
+    return State(old.param, v);
+}
+
+fn divisor_of(s: Scalars, now: State) -> Word {
+    return sqrt(now.v + s.eps_root) * s.v_coef + s.eps;
+}
+
+fn step_of(s: Scalars, old: State, now: State, g: Word, divisor: Word) -> Word {
+    return (s.m_coef * g) / divisor;
 }

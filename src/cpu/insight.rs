@@ -10,7 +10,7 @@ use super::stored::Floats;
 use super::update::gradient;
 use crate::clock::Scalars;
 use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
-use crate::plan::{LANES, Launch, Piece, Segment};
+use crate::plan::{LANES, Launch, Piece, Segment, WORKGROUP};
 use crate::report::GroupClock;
 use crate::{Clip, Options};
 
@@ -47,7 +47,7 @@ pub(super) fn insight(
         let slot = &slots[segment.tensor];
         let moments = &moments[segment.tensor];
         let part = Part { launch, segment, s, gradient, param: &slot.param, grad: &slot.grad, moments };
-        let pieces = launch.pieces(&[span], INSIGHT_WORDS);
+        let pieces = launch.pieces(&[span], WORKGROUP * INSIGHT_WORDS);
         let records: Vec<_> = pieces.par_iter().map(|piece| workgroup(&part, piece)).collect();
         let (measured, bins) = finish(&records);
         Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr, unscale: s.unscale }

@@ -324,7 +324,7 @@ impl Adam {
     fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
         let mut first = 0;
         let launch = self.launches.iter().find(|launch| {
-            first += launch.workgroups(&launch.norm_spans(), plan::NORM_WORDS);
+            first += launch.count_pieces(&launch.norm_spans(), plan::NORM_PIECE);
             u64::from(partial) < first
         })?;
         let segment = launch.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;

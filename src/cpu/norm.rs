@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::stored::Floats;
-use crate::plan::{LANES, Launch, NORM_WORDS, Piece, WORKGROUP};
+use crate::plan::{LANES, Launch, NORM_PIECE, Piece, WORKGROUP};
 use crate::report::NONE;
 use crate::{Clip, Options};
 
@@ -44,7 +44,7 @@ const WIDTH: usize = INVOCATIONS * LANES as usize;
 /// All partials, launch by launch.
 pub(super) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<Partial> {
     let pieces = launches.iter().flat_map(|launch| {
-        launch.pieces(&launch.norm_spans(), NORM_WORDS).into_iter().map(move |piece| (launch, piece))
+        launch.pieces(&launch.norm_spans(), NORM_PIECE).into_iter().map(move |piece| (launch, piece))
     });
     let pieces: Vec<_> = pieces.collect();
     pieces.into_par_iter().map(|(launch, piece)| workgroup(launch, &piece, slots, bad_bits)).collect()
@@ -53,7 +53,7 @@ pub(super) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<
 /// One workgroup's partial.
 fn workgroup(launch: &Launch, own: &Piece, slots: &[Floats], bad_bits: u32) -> Partial {
     let origin = (own.word * LANES as u32) as usize;
-    let most = WIDTH * NORM_WORDS as usize;
+    let most = (NORM_PIECE * LANES) as usize;
     let (begin, end) = (origin.max(own.begin as usize), (origin + most).min(own.end as usize));
     // Words behind the end are zeros and add nothing.
     let elements = (end - origin).next_multiple_of(WIDTH);
