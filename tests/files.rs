@@ -5,13 +5,20 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use half::bf16;
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use wgpu_adam::preset::pytorch;
-use wgpu_adam::{Config, Decay, Error, Options, Schedule, State, Variant, cpu};
+use wgpu_adam::{
+    Config, Decay, Error, Format, LossScale, Master, Options, Precision, Schedule, State, StateFormat, Variant, cpu,
+};
+
+fn state(steps: usize) -> State {
+    plain(steps).state()
+}
 
 /// After `steps` steps: two groups, one with AMSGrad, and a tensor with an odd name.
-fn state(steps: usize) -> State {
+fn plain(steps: usize) -> cpu::Adam {
     let tensor = cpu::Tensor::new;
     let groups = [
         cpu::Group::new(pytorch::amsgrad(), vec![tensor("w.1", 5), tensor("é \"quoted\"\n", 1)]),
@@ -27,7 +34,25 @@ fn state(steps: usize) -> State {
             [cpu::Slot::new(&mut a, &mut ga), cpu::Slot::new(&mut b, &mut gb), cpu::Slot::new(&mut c, &mut gc)];
         adam.step(&mut slots).unwrap();
     }
-    adam.state()
+    adam
+}
+
+/// The same with all that is narrower: moments in bf16 and in blocks, a remainder, a master; with a loss scale.
+fn narrow(steps: usize, state: StateFormat, master: Master) -> cpu::Adam {
+    let params = cpu::Tensor::new("w", 300).stored(Format::Bf16, Format::I32 { scale: 1e-3 });
+    let group = cpu::Group::new(pytorch::amsgrad(), vec![params, cpu::Tensor::new("b", 3)]);
+    let precision = Precision { state, state_min_len: 4, master, seed: 0xffff_ffff, ..Precision::default() };
+    let options = Options { precision, loss_scale: Some(LossScale::default()), ..Options::default() };
+    let mut adam = cpu::Adam::new(&[group], options).unwrap();
+    let (mut w, mut b) = ([bf16::from_f32(0.1); 300], [3.0; 3]);
+    for step in 0..steps {
+        let mut small = [0.1, -1e-9, 7.0];
+        let mut grads: Vec<i32> = (0..300).map(|i| (i * 7919 + step as i32 * 31) % 2000 - 1000).collect();
+        let mut slots =
+            [cpu::Slot::new(&mut w, cpu::Values::I32(&mut grads, 1e-3)), cpu::Slot::new(&mut b, &mut small)];
+        adam.step(&mut slots).unwrap();
+    }
+    adam
 }
 
 #[test]
@@ -35,6 +60,12 @@ fn a_file_gives_back_what_went_into_it() {
     for steps in [0, 1, 100] {
         let state = state(steps);
         assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+        for format in [StateFormat::Bf16, StateFormat::Block8] {
+            for master in [Master::None, Master::F32, Master::Remainder] {
+                let state = narrow(steps, format, master).state();
+                assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+            }
+        }
     }
     // A schedule and where it is.
     let mut scheduled = state(3);
@@ -114,11 +145,14 @@ fn a_file_is_safetensors_with_the_names_of_pytorch() {
     assert_eq!(key(pytorch::sgd()), "w.step");
 }
 
-static GOOD: LazyLock<(State, Vec<u8>)> = LazyLock::new(|| {
-    let state = state(3);
+static GOOD: LazyLock<(State, Vec<u8>)> = LazyLock::new(|| with_bytes(state(3)));
+static NARROW: LazyLock<(State, Vec<u8>)> =
+    LazyLock::new(|| with_bytes(narrow(3, StateFormat::Block8, Master::Remainder).state()));
+
+fn with_bytes(state: State) -> (State, Vec<u8>) {
     let bytes = state.to_bytes().unwrap();
     (state, bytes)
-});
+}
 
 /// What may befall a file: a byte changed, a bit turned, bytes lost, doubled or put in, the end cut off.
 #[derive(Clone, Debug)]
@@ -131,8 +165,8 @@ enum Damage {
     Cut(usize),
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
-    let at = || 0..GOOD.1.len();
+fn damage(len: usize) -> impl Strategy<Value = Damage> {
+    let at = move || 0..len;
     prop_oneof![
         (at(), any::<u8>()).prop_map(|(at, byte)| Damage::Byte(at, byte)),
         (at(), 0..8_u8).prop_map(|(at, bit)| Damage::Bit(at, bit)),
@@ -141,6 +175,12 @@ fn damage() -> impl Strategy<Value = Damage> {
         (at(), prop::collection::vec(any::<u8>(), 1..9)).prop_map(|(at, bytes)| Damage::Inserted(at, bytes)),
         at().prop_map(Damage::Cut),
     ]
+}
+
+/// Of one of the two files.
+fn damages() -> impl Strategy<Value = (&'static (State, Vec<u8>), Vec<Damage>)> {
+    prop::sample::select(vec![&GOOD, &NARROW])
+        .prop_flat_map(|file| (Just(&**file), prop::collection::vec(damage(file.1.len()), 1..4)))
 }
 
 impl Damage {
@@ -166,8 +206,8 @@ proptest! {
 
     /// It gives an error, or, where nothing that counts was hit (a space of the header, say), the very state that was saved.
     #[test]
-    fn a_damaged_file_is_an_error(damages in prop::collection::vec(damage(), 1..4)) {
-        let (state, mut bytes) = GOOD.clone();
+    fn a_damaged_file_is_an_error((file, damages) in damages()) {
+        let (state, mut bytes) = file.clone();
         damages.iter().for_each(|damage| damage.befall(&mut bytes));
         match State::from_bytes(&bytes) {
             Ok(read) => prop_assert_eq!(read, state),
@@ -180,14 +220,18 @@ type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
 
 /// A file whose metadata says something else, with the checksum that belongs to it.
 fn rewritten(change: impl Fn(&mut serde_json::Value), version: &str) -> Vec<u8> {
-    let bytes = &GOOD.1;
+    rewritten_without(&GOOD.1, change, version, "")
+}
+
+/// And without the tensor of that name.
+fn rewritten_without(bytes: &[u8], change: impl Fn(&mut serde_json::Value), version: &str, without: &str) -> Vec<u8> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
     let mut metadata = header.metadata().clone().unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&metadata["state"]).unwrap();
     change(&mut json);
     let json = json.to_string();
-    let mut views: Vec<_> = file.iter().collect();
+    let mut views: Vec<_> = file.iter().filter(|(name, _)| *name != without).collect();
     views.sort_unstable_by_key(|(name, _)| *name);
     let mut crc = crc32fast::Hasher::new();
     crc.update(json.as_bytes());
@@ -243,6 +287,20 @@ fn what_is_wrong_in_a_file_is_said() {
     ] {
         let error = State::from_bytes(bytes).unwrap_err().to_string();
         assert!(error.trim_start_matches(unusable).starts_with(want), "{error}, but must begin with {want}");
+    }
+}
+
+#[test]
+fn a_file_that_lacks_something_is_no_state_or_does_not_fit() {
+    let adams = [plain(0), narrow(0, StateFormat::Block8, Master::Remainder)];
+    for ((good, bytes), mut adam) in [&*GOOD, &*NARROW].into_iter().zip(adams) {
+        adam.load(good).unwrap();
+        for lost in SafeTensors::deserialize(bytes).unwrap().names() {
+            let read = State::from_bytes(&rewritten_without(bytes, |_| {}, "1", lost));
+            let error = read.and_then(|state| adam.load(&state)).unwrap_err().to_string();
+            assert!(error.contains(lost.rsplit_once('.').unwrap().0), "{lost}: {error}");
+            assert_eq!(adam.state(), *good, "{lost}");
+        }
     }
 }
 
