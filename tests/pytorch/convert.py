@@ -16,7 +16,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-DTYPES = {torch.float32: "F32", torch.int64: "I64"}
+DTYPES = {
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.int16: "I16",
+    torch.uint8: "U8",
+    torch.int64: "I64",
+}
 
 
 def config_of(optimizer, group):
@@ -66,7 +72,9 @@ def checksum(head, tensors):
     for name in sorted(tensors, key=str.encode):
         tensor = tensors[name]
         crc = zlib.crc32(f"{name} {DTYPES[tensor.dtype]} {list(tensor.shape)}\n".encode(), crc)
-        crc = zlib.crc32(tensor.numpy().tobytes(), crc)
+        # NumPy has no bfloat16.
+        bits = tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor
+        crc = zlib.crc32(bits.numpy().tobytes(), crc)
     return f"{crc:08x}"
 
 
@@ -113,6 +121,9 @@ def to_torch(path, shapes):
     if checksum(metadata["state"], tensors) != metadata["crc32"]:
         raise SystemExit(f"{path} is damaged")
     head = json.loads(metadata["state"])
+    ours = [name for name in tensors if name.endswith((".master", ".remainder", "_scale"))]
+    if ours:
+        raise SystemExit(f"{min(ours)}: PyTorch has no blocks of 8 bits, masters or remainders")
     group_of = {tensor["name"]: head["clocks"][tensor["clock"]]["group"] for tensor in head["tensors"]}
     order = list(shapes)
     if sorted(order) != sorted(group_of):
