@@ -1,4 +1,4 @@
-// One launch, and what each of its workgroups owns. `Launch` in bind.rs, `Piece` in plan.rs.
+// One launch, and what each of its workgroups owns. `LaunchUniform` in bind.rs, `Piece` in launch.rs. Twin: src/launch.rs.
 // Words and elements are counted from the beginning of the param window.
 
 struct Launch {

@@ -15,11 +15,10 @@ use crate::clock::{Scalars, Settings};
 use crate::control::Control;
 use crate::cpu::{bad_bits, nearest_bf16};
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
+use crate::launch::{LANES, Launch, NORM_PIECE, Segment, Span, UPDATE_PIECE, UPDATE_PIECES, WORKGROUP, Window};
 use crate::loss_scale::ScaleBytes;
 use crate::phase::{Phase, Phases};
-use crate::plan::{
-    self, LANES, Launch, Limits, NORM_PIECE, Placed, Segment, Span, UPDATE_PIECE, UPDATE_PIECES, Window,
-};
+use crate::plan::{self, Limits, Placed};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
 use crate::variant::Memory;
@@ -178,7 +177,7 @@ impl<'a> Builder<'a> {
         let Sizes { settings, clock, slots, partials, phases, values } = *sizes;
         let largest = settings.max(clock).max(slots).max(partials).max(phases).max(values);
         for (limit, given, need) in [
-            ("max_compute_invocations_per_workgroup", invocations.into(), plan::WORKGROUP),
+            ("max_compute_invocations_per_workgroup", invocations.into(), WORKGROUP),
             (
                 "max_storage_buffers_per_shader_stage",
                 limits.max_storage_buffers_per_shader_stage.into(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::format::{BLOCK, Element};
-use crate::plan::{Launch, Segment, Span};
+use crate::launch::{Launch, Segment, Span};
 use crate::state::TensorState;
 use crate::variant::Memory;
 

@@ -9,7 +9,7 @@ use wgpu::{
 use crate::access::{Access, At, Bound, state};
 use crate::format::Stored;
 use crate::kind::Kind;
-use crate::plan::{NORM_WORDS, WORKGROUP};
+use crate::launch::{NORM_WORDS, WORKGROUP};
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -301,10 +301,10 @@ mod tests {
     use crate::clock::{Powers, Scalars, Settings};
     use crate::control::Control;
     use crate::cpu::Partial;
+    use crate::launch::{Piece, UPDATE_PIECE, UPDATE_WORDS};
     use crate::loss_scale::ScaleBytes;
     use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
     use crate::phase::Phase;
-    use crate::plan::{Piece, UPDATE_PIECE, UPDATE_WORDS};
     use crate::report::{ClockHead, GroupClock};
 
     fn parsed(kernel: Kernel) -> Module {

@@ -23,6 +23,7 @@ mod home;
 mod insight;
 mod kernels;
 mod kind;
+mod launch;
 mod loss_scale;
 mod measured;
 mod members;

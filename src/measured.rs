@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::plan::Piece;
+use crate::launch::Piece;
 
 /// Bins of the signal-to-noise ratio.
 pub(crate) const BINS: usize = 16;

@@ -11,8 +11,8 @@ use crate::adam::{Dispatch, Shared};
 use crate::bind::{LaunchUniform, dispatch, filled, limits, part, update_kernel};
 use crate::faults::{Scopes, at_once};
 use crate::kernels::{Kernel, Shape, UNIFORM_STRIDE};
+use crate::launch::{Launch, Segment, WORKGROUP};
 use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run};
-use crate::plan::{Launch, Segment, WORKGROUP};
 use crate::readback::{Source, read};
 use crate::{Adam, Config, Error, Insight, tensor};
 

@@ -9,8 +9,8 @@ use super::rules::{self, State};
 use super::stored::Floats;
 use super::update::gradient;
 use crate::clock::Scalars;
+use crate::launch::{LANES, Launch, Piece, Segment, WORKGROUP};
 use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
-use crate::plan::{LANES, Launch, Piece, Segment, WORKGROUP};
 use crate::report::GroupClock;
 use crate::{Clip, Options};
 

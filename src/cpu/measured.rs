@@ -1,7 +1,7 @@
 //! How what is measured of two parts of a tensor is added up. Twin of `measured.wgsl`.
 
+use crate::launch::WORKGROUP;
 use crate::measured::{Measured, Squares};
-use crate::plan::WORKGROUP;
 
 pub(super) const INVOCATIONS: usize = WORKGROUP as usize;
 

@@ -35,9 +35,10 @@ use std::collections::HashSet;
 
 use crate::clock::{Scalars, Settings};
 use crate::kind::Kind;
+use crate::launch::{Launch, NORM_PIECE, Segment};
 use crate::loss_scale::LossScaleState;
 use crate::phase::Phases;
-use crate::plan::{self, Launch, Limits, Place, Placed, Segment};
+use crate::plan::{self, Limits, Place, Placed};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Clocks;
 use crate::variant::{Memory, Rule};
@@ -324,7 +325,7 @@ impl Adam {
     fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
         let mut first = 0;
         let launch = self.launches.iter().find(|launch| {
-            first += launch.count_pieces(&launch.norm_spans(), plan::NORM_PIECE);
+            first += launch.count_pieces(&launch.norm_spans(), NORM_PIECE);
             u64::from(partial) < first
         })?;
         let segment = launch.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;

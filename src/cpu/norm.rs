@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::stored::Floats;
-use crate::plan::{LANES, Launch, NORM_PIECE, Piece, WORKGROUP};
+use crate::launch::{LANES, Launch, NORM_PIECE, Piece, WORKGROUP};
 use crate::report::NONE;
 use crate::{Clip, Options};
 

@@ -5,8 +5,8 @@ use super::loss_scale::{adapt_scale, inverse_scale};
 use super::norm::{DOWN, Partial, UP, reduce};
 use super::schedule::{Lists, factor};
 use crate::clock::{Scalars, Settings, normal_or_zero};
+use crate::launch::WORKGROUP;
 use crate::loss_scale::LossScaleState;
-use crate::plan::WORKGROUP;
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::{Clip, Options};
 
