@@ -10,9 +10,10 @@ fn apply(s: Scalars, word: u32, own: Piece) {
     let mask = inside(word, own.begin, own.end);
     if s.do_step != 0u {
         let at = word + own.shift;
+        // In this order, so that a processor computes roots and quotients while it stores: see benches/NOTES.md.
+        let grad_now = load_grad(word);
         let old = load(word, at);
-        let g = gradient(s, load_grad(word), old.param);
-        // In this order, so that roots and quotients are computed while something is stored: see benches/NOTES.md.
+        let g = gradient(s, grad_now, old.param);
         let now = remember(s, old, g);
         store_first(s, at, now, mask);
         let divisor = divisor_of(s, now);
