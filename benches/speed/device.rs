@@ -1,11 +1,14 @@
 //! The adapter at hand, and how long it takes for what is recorded: by its own clock where it has one, else by ours.
 
+use half::{bf16, f16};
 use wgpu::util::initialize_adapter_from_env_or_default;
 use wgpu::{
     AdapterInfo, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor,
     ComputePassTimestampWrites, Device, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor, Limits,
     PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
 };
+
+use wgpu_adam::Format;
 
 use crate::stopwatch::Stopwatch;
 use crate::subject::Time;
@@ -67,11 +70,22 @@ impl Gpu {
 
     /// A buffer of values between 0.5 and 1.5, as dense as normal gradients and without denormals.
     pub fn filled(&self, elements: u64) -> Buffer {
-        let buffer = self.buffer(elements);
-        let part: Vec<f32> = (0..elements.min(1 << 20)).map(|i| 0.5 + (i * 977 % 1021) as f32 / 1021.0).collect();
+        self.filled_as(Format::F32, elements)
+    }
+
+    /// The same in another format, in which integers count units of its scale.
+    pub fn filled_as(&self, format: Format, elements: u64) -> Buffer {
+        let buffer = self.buffer(elements * format.bytes() / 4);
+        let values = (0..elements.min(1 << 20)).map(|i| 0.5 + (i * 977 % 1021) as f32 / 1021.0);
+        let part: Vec<u8> = match format {
+            Format::F16 => values.flat_map(|x| f16::from_f32(x).to_le_bytes()).collect(),
+            Format::Bf16 => values.flat_map(|x| bf16::from_f32(x).to_le_bytes()).collect(),
+            Format::I32 { scale } => values.flat_map(|x| ((x / scale) as i32).to_le_bytes()).collect(),
+            _ => values.flat_map(f32::to_le_bytes).collect(),
+        };
         for at in (0..elements).step_by(1 << 20) {
-            let len = (elements - at).min(1 << 20) as usize;
-            self.queue.write_buffer(&buffer, 4 * at, bytemuck::cast_slice(&part[..len]));
+            let bytes = (elements - at).min(1 << 20) * format.bytes();
+            self.queue.write_buffer(&buffer, at * format.bytes(), &part[..bytes as usize]);
         }
         buffer
     }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
+use wgpu_adam::{Adam, Config, Format, Group, Options, Tensor, View};
 
 use crate::device::Gpu;
 use crate::shapes::Shape;
@@ -51,6 +51,20 @@ impl<'a> Ours<'a> {
             at += shape.len;
         }
         Ok(Self { gpu, adam: Adam::new(&gpu.device, &groups, options)? })
+    }
+
+    /// One tensor, stored in those formats.
+    pub fn stored(
+        gpu: &'a Gpu,
+        elements: u64,
+        param: Format,
+        grad: Format,
+        config: Config,
+        options: Options,
+    ) -> Result<Self, wgpu_adam::Error> {
+        let view = |format| View::new(&gpu.filled_as(format, elements), format);
+        let tensor = Tensor::new("tensor", view(param), view(grad));
+        Ok(Self { gpu, adam: Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options)? })
     }
 
     pub fn dispatches(&self) -> usize {

@@ -39,7 +39,42 @@ const WORDS: u64 = 4;
 const LINE: u64 = 8;
 const WORKGROUP: u64 = 256;
 
-/// Reads param, grad and the memories, writes param and the memories.
+/// One buffer that is read, and written too or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// Bytes of an element: 4, 2 or 1.
+    pub bytes: u64,
+    pub written: bool,
+}
+
+impl Stream {
+    /// A gradient, which is read, and what is written too: so many of that many bytes an element.
+    pub fn of(grad: u64, written: &[u64]) -> Vec<Self> {
+        let written = written.iter().map(|&bytes| Self { bytes, written: true });
+        std::iter::once(Self { bytes: grad, written: false }).chain(written).collect()
+    }
+
+    /// Of a step in f32: grad, param and so many memories.
+    pub fn of_f32(memories: usize) -> Vec<Self> {
+        Self::of(4, &vec![4; 1 + memories])
+    }
+
+    /// Bytes that all of them move, an element.
+    pub fn bytes(all: &[Self]) -> u64 {
+        all.iter().map(|stream| stream.bytes * if stream.written { 2 } else { 1 }).sum()
+    }
+
+    /// What is loaded at once: four elements.
+    fn word(self) -> &'static str {
+        match self.bytes {
+            4 => "vec4<u32>",
+            2 => "vec2<u32>",
+            _ => "u32",
+        }
+    }
+}
+
+/// Reads all streams, of which the first is a gradient, and writes those that are written.
 pub struct Streams<'a> {
     gpu: &'a Gpu,
     pipeline: ComputePipeline,
@@ -48,11 +83,11 @@ pub struct Streams<'a> {
 }
 
 impl<'a> Streams<'a> {
-    /// The kernel with that many memories, over as many elements (a multiple of 4).
-    pub fn new(gpu: &'a Gpu, elements: u64, memories: u32) -> Self {
+    /// The kernel with those streams, over as many elements (a multiple of 4).
+    pub fn new(gpu: &'a Gpu, elements: u64, streams: &[Stream]) -> Self {
         let module = gpu.device.create_shader_module(ShaderModuleDescriptor {
             label: Some("streams"),
-            source: ShaderSource::Wgsl(wgsl(memories).into()),
+            source: ShaderSource::Wgsl(wgsl(streams).into()),
         });
         let pipeline = gpu.device.create_compute_pipeline(&ComputePipelineDescriptor {
             label: Some("streams"),
@@ -62,16 +97,16 @@ impl<'a> Streams<'a> {
             compilation_options: Default::default(),
             cache: None,
         });
-        let buffers: Vec<Buffer> = (0..2 + memories).map(|_| gpu.filled(elements)).collect();
+        let buffers: Vec<Buffer> = streams.iter().map(|stream| gpu.filled(elements * stream.bytes / 4)).collect();
         let limits = gpu.device.limits();
         let most = (limits.max_storage_buffer_binding_size / 4).min(1 << 30) / 1024 * 1024;
         let layout = pipeline.get_bind_group_layout(0);
         let parts = (0..elements).step_by(most as usize).map(|begin| {
             let len = most.min(elements - begin);
             let entries: Vec<BindGroupEntry> = (0..)
-                .zip(&buffers)
-                .map(|(binding, buffer)| {
-                    let (offset, size) = (4 * begin, BufferSize::new(4 * len));
+                .zip(buffers.iter().zip(streams))
+                .map(|(binding, (buffer, stream))| {
+                    let (offset, size) = (stream.bytes * begin, BufferSize::new(stream.bytes * len));
                     BindGroupEntry {
                         binding,
                         resource: BindingResource::Buffer(BufferBinding { buffer, offset, size }),
@@ -100,17 +135,20 @@ impl Subject for Streams<'_> {
 }
 
 /// Each buffer is given what the next one had, so that every load is needed; one addition brings in the gradient.
-fn wgsl(memories: u32) -> String {
-    let names: Vec<String> = (0..=memories).map(|i| format!("x{i}")).collect();
-    let mut wgsl = "@group(0) @binding(0) var<storage, read> grad: array<vec4<f32>>;\n".to_owned();
-    for (i, name) in names.iter().enumerate() {
-        wgsl += &format!("@group(0) @binding({}) var<storage, read_write> {name}: array<vec4<f32>>;\n", i + 1);
+fn wgsl(streams: &[Stream]) -> String {
+    let mut wgsl = WIDTHS.to_owned();
+    for (i, stream) in streams.iter().enumerate() {
+        let access = if stream.written { "read_write" } else { "read" };
+        wgsl += &format!("@group(0) @binding({i}) var<storage, {access}> x{i}: array<{}>;\n", stream.word());
     }
-    wgsl += "fn move_word(at: u32) {\n    if at >= arrayLength(&grad) { return; }\n    let g = grad[at];\n";
-    wgsl += &names.iter().map(|name| format!("    let old_{name} = {name}[at];\n")).collect::<String>();
-    for (name, next) in names.iter().zip(names.iter().cycle().skip(1)) {
-        let gradient = if next == "x0" { " + g" } else { "" };
-        wgsl += &format!("    {name}[at] = old_{next}{gradient};\n");
+    wgsl += "fn move_word(at: u32) {\n    if at >= arrayLength(&x0) { return; }\n";
+    for (i, stream) in streams.iter().enumerate() {
+        wgsl += &format!("    let old{i} = from{}(x{i}[at]);\n", stream.bytes);
+    }
+    let written = || streams.iter().enumerate().filter(|(_, stream)| stream.written);
+    for ((i, stream), (next, _)) in written().zip(written().cycle().skip(1)) {
+        let gradient = if next <= i { " + old0" } else { "" };
+        wgsl += &format!("    x{i}[at] = to{}(old{next}{gradient});\n", stream.bytes);
     }
     wgsl + &format!(
         "}}
@@ -132,3 +170,13 @@ fn streams(
         WORDS * LINE,
     )
 }
+
+/// From the word of a stream to one of four times 32 bits and back, so that all bits count.
+const WIDTHS: &str = "
+fn from4(x: vec4<u32>) -> vec4<u32> { return x; }
+fn from2(x: vec2<u32>) -> vec4<u32> { return x.xyxy; }
+fn from1(x: u32) -> vec4<u32> { return vec4<u32>(x); }
+fn to4(x: vec4<u32>) -> vec4<u32> { return x; }
+fn to2(x: vec4<u32>) -> vec2<u32> { return x.xy ^ x.zw; }
+fn to1(x: vec4<u32>) -> u32 { return (x.x ^ x.y) ^ (x.z ^ x.w); }
+";

@@ -1,0 +1,139 @@
+//! Each format of params, gradients and state, beside `streams` with the same bytes and beside AdamW in f32.
+
+use wgpu_adam::{Format, Master, Options, Precision, Rounding, StateFormat};
+
+use super::{Failure, Findings, adamw, one, rate};
+use crate::ours::{Layout, Ours};
+use crate::report::{Bar, Table, ms};
+use crate::streams::{Stream, Streams};
+
+use Format::{Bf16, F16, F32};
+
+/// How the rounding of narrow numbers is called.
+fn rounding(rounding: Rounding) -> &'static str {
+    if rounding == Rounding::Nearest { "to nearest" } else { "by chance" }
+}
+
+/// How params, gradients and moments are stored, in words.
+fn name(param: Format, grad: Format, precision: &Precision) -> [String; 3] {
+    let narrow = |format| if format == F16 { "f16" } else { "bf16" };
+    let param = match (param, precision.master) {
+        (F32, _) => "f32".to_owned(),
+        (_, Master::None) => format!("{}, {}", narrow(param), rounding(precision.param_rounding)),
+        (_, Master::F32) => format!("{}, f32 beside it", narrow(param)),
+        (_, Master::Remainder) => format!("{}, remainder beside it", narrow(param)),
+    };
+    let grad = match grad {
+        F16 | Bf16 => narrow(grad),
+        Format::I32 { .. } => "i32",
+        _ => "f32",
+    };
+    let state = match precision.state {
+        StateFormat::Bf16 => format!("bf16, {}", rounding(precision.state_rounding)),
+        StateFormat::Block8 => format!("8 bits, {}", rounding(precision.state_rounding)),
+        _ => "f32".to_owned(),
+    };
+    [param, grad.to_owned(), state]
+}
+
+/// What is read and written: gradient, param, what is kept beside it, m and v. The scales of 8-bit blocks are left out.
+fn streams(param: Format, grad: Format, precision: &Precision) -> Vec<Stream> {
+    let state = match precision.state {
+        StateFormat::Bf16 => 2,
+        StateFormat::Block8 => 1,
+        _ => 4,
+    };
+    let mut written = vec![param.bytes()];
+    match precision.master {
+        _ if param == F32 => {}
+        Master::None => {}
+        Master::F32 => written.push(4),
+        Master::Remainder => written.push(2),
+    }
+    written.extend([state, state]);
+    Stream::of(grad.bytes(), &written)
+}
+
+impl Findings<'_> {
+    pub(super) fn formats(&mut self) -> Result<(), Failure> {
+        let elements = 1 << 24;
+        if !self.fits("formats", elements) {
+            return Ok(());
+        }
+        let mut table = Table::new(
+            "Formats",
+            "AdamW, 16 Mi elements in one tensor. Bytes an element, all loads and stores together; `streams` has the same. The \
+             last column is what the bytes alone would make of the time in f32, over the time: 1 where they decide.",
+            &[
+                "param",
+                "grad",
+                "moments",
+                "bytes",
+                "ms",
+                "GB/s",
+                "against streams",
+                "against f32",
+                "of what the bytes promise",
+            ],
+        );
+        let i32 = Format::I32 { scale: 1e-6 };
+        let plain = Precision::default();
+        let state = |state, state_rounding| Precision { state, state_rounding, ..plain };
+        let bf16 = state(StateFormat::Bf16, Rounding::Stochastic);
+        let chance = Precision { param_rounding: Rounding::Stochastic, ..plain };
+        let master = |master| Precision { master, ..plain };
+        let cases = [
+            (F32, F32, bf16),
+            (F32, F32, state(StateFormat::Bf16, Rounding::Nearest)),
+            (F32, F32, state(StateFormat::Block8, Rounding::Stochastic)),
+            (F32, F32, state(StateFormat::Block8, Rounding::Nearest)),
+            (F32, F16, plain),
+            (F32, Bf16, plain),
+            (F32, i32, plain),
+            (F16, F16, plain),
+            (F16, F16, chance),
+            (F16, F16, master(Master::F32)),
+            (Bf16, Bf16, plain),
+            (Bf16, Bf16, chance),
+            (Bf16, Bf16, master(Master::F32)),
+            (Bf16, Bf16, master(Master::Remainder)),
+            (Bf16, Bf16, Precision { master: Master::Remainder, ..bf16 }),
+            (Bf16, Bf16, Precision { param_rounding: Rounding::Stochastic, ..bf16 }),
+        ];
+        let in_f32 = Stream::bytes(&Stream::of_f32(2)) as f64;
+        for (param, grad, precision) in cases {
+            let streams = streams(param, grad, &precision);
+            let bytes = Stream::bytes(&streams);
+            let options = Options { precision, ..Options::default() };
+            let times = self.measure(&mut [
+                Box::new(Streams::new(self.gpu, elements, &streams)),
+                Box::new(self.ours(&one(elements), Layout::Arena, adamw(), Options::default())?),
+                Box::new(Ours::stored(self.gpu, elements, param, grad, adamw(), options)?),
+            ])?;
+            let (by_streams, by_f32) = (times[2].against(&times[0]), times[2].against(&times[1]));
+            let promised = bytes as f64 / in_f32 / by_f32;
+            if self.gpu.has_clock() && precision.state != StateFormat::F32 && param == F32 {
+                let [_, _, moments] = name(param, grad, &precision);
+                self.bars.push(Bar::at_least(
+                    format!("moments in {moments}: of what the bytes promise"),
+                    0.9,
+                    promised,
+                ));
+            }
+            let [param, grad, moments] = name(param, grad, &precision);
+            table.row([
+                param,
+                grad,
+                moments,
+                bytes.to_string(),
+                ms(times[2].best()),
+                format!("{:.2}", rate(bytes * elements, &times[2])),
+                format!("{by_streams:.2}"),
+                format!("{by_f32:.2}"),
+                format!("{promised:.2}"),
+            ]);
+        }
+        self.add(table);
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Each rule and option, beside `streams` with as many buffers and beside AdamW.
+
+use wgpu_adam::{Clip, Config, Options, Variant};
+
+use super::{Failure, Findings, adamw, one, rate};
+use crate::ours::Layout;
+use crate::report::{Bar, Table, ms};
+use crate::streams::{Stream, Streams};
+
+impl Findings<'_> {
+    pub(super) fn variants(&mut self) -> Result<(), Failure> {
+        let elements = 1 << 24;
+        if !self.fits("variants", elements) {
+            return Ok(());
+        }
+        let mut table = Table::new(
+            "Variants and options",
+            "16 Mi elements in one tensor, all f32. Bytes an element, all loads and stores together; `streams` has those of the plain \
+             step.",
+            &["variant", "options", "bytes", "ms", "GB/s", "against streams", "against AdamW"],
+        );
+        let plain = Options::default();
+        let norm = Options { clip: Clip::GlobalNorm(1.0), guard: true, ..plain };
+        let variant = |variant| Config { variant, ..Config::default() };
+        let sgd = |momentum| variant(Variant::Sgd { momentum, dampening: 0.0, nesterov: false });
+        let cases = [
+            ("AdamW", "", adamw(), plain, 2),
+            ("AdamW", "clip by norm, guard", adamw(), norm, 2),
+            ("AdamW", "guard", adamw(), Options { guard: true, ..plain }, 2),
+            ("AdamW", "clip by value", adamw(), Options { clip: Clip::Value(1.0), ..plain }, 2),
+            ("AdamW", "zero gradients", adamw(), Options { zero_grad: true, ..plain }, 2),
+            ("AMSGrad", "", variant(Variant::AmsGrad { of_corrected: false }), plain, 3),
+            ("AdaMax", "", variant(Variant::AdaMax), plain, 2),
+            ("NAdam", "", variant(Variant::NAdam { momentum_decay: Some(0.004) }), plain, 2),
+            ("AdaBelief", "", variant(Variant::AdaBelief), plain, 2),
+            ("Lion", "", variant(Variant::Lion), plain, 1),
+            ("SGD, momentum", "", sgd(0.9), plain, 1),
+            ("SGD", "", sgd(0.0), plain, 0),
+        ];
+        for (name, what, config, options, memories) in cases {
+            // param, grad and the memories are read; all but the gradient written, which may be too.
+            let streams = Stream::of_f32(memories);
+            let mut bytes = Stream::bytes(&streams);
+            if options.guard || matches!(options.clip, Clip::GlobalNorm(_)) {
+                bytes += 4;
+            }
+            if options.zero_grad {
+                bytes += 4;
+            }
+            let times = self.measure(&mut [
+                Box::new(Streams::new(self.gpu, elements, &streams)),
+                Box::new(self.ours(&one(elements), Layout::Arena, adamw(), plain)?),
+                Box::new(self.ours(&one(elements), Layout::Arena, config, options)?),
+            ])?;
+            let (by_streams, by_adamw) = (times[2].against(&times[0]), times[2].against(&times[1]));
+            table.row([
+                name.to_owned(),
+                what.to_owned(),
+                bytes.to_string(),
+                ms(times[2].best()),
+                format!("{:.2}", rate(bytes * elements, &times[2])),
+                format!("{by_streams:.2}"),
+                format!("{by_adamw:.2}"),
+            ]);
+            if what == "clip by norm, guard" {
+                self.bars.push(Bar::at_most("clipping by global norm and guard, added to the step", 1.25, by_adamw));
+            }
+        }
+        self.add(table);
+        Ok(())
+    }
+}
