@@ -9,7 +9,8 @@ use std::task::Poll;
 
 use futures_intrusive::channel::shared::oneshot_channel;
 use wgpu::{
-    Buffer, BufferAddress, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, PollType, Queue,
+    Buffer, BufferAddress, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, PollError,
+    PollStatus, PollType, Queue,
 };
 
 use crate::Error;
@@ -74,13 +75,10 @@ pub(crate) async fn map(
     scopes.close("mapping").await.map_err(|e| e.to_string())?;
     let mut mapped = pin!(receiver.receive());
     poll_fn(|context| {
-        if cfg!(not(target_arch = "wasm32")) {
-            // wgpu 30 panics here where the driver says that the device is lost. With `panic = "abort"` there is no help.
-            match catch_unwind(AssertUnwindSafe(|| device.poll(PollType::Poll))) {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Poll::Ready(Err(error.to_string())),
-                Err(panic) => return Poll::Ready(Err(panic_message(&*panic))),
-            }
+        if cfg!(not(target_arch = "wasm32"))
+            && let Err(reason) = polled(|| device.poll(PollType::Poll))
+        {
+            return Poll::Ready(Err(reason));
         }
         match mapped.as_mut().poll(context) {
             Poll::Ready(Some(result)) => Poll::Ready(result.map_err(|e| e.to_string())),
@@ -96,7 +94,34 @@ pub(crate) async fn map(
     .await
 }
 
+/// wgpu 30 panics in a poll where the driver says that the device is lost. With `panic = "abort"` there is no help.
+fn polled(poll: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(panic_message(&*panic)),
+    }
+}
+
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the device could not be polled").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use super::*;
+
+    /// No software driver can be made to lose its device so.
+    #[test]
+    fn a_panic_in_a_poll_is_an_error() {
+        assert_eq!(polled(|| Ok(PollStatus::QueueEmpty)), Ok(()));
+        let timeout = polled(|| Err(PollError::Timeout));
+        assert_eq!(timeout, Err(PollError::Timeout.to_string()));
+        assert_eq!(polled(|| panic!("lost")), Err("lost".to_owned()));
+        assert_eq!(polled(|| panic!("lost: {}", 7)), Err("lost: 7".to_owned()));
+        assert_eq!(polled(|| panic_any(7)), Err("the device could not be polled".to_owned()));
+    }
 }
