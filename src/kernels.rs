@@ -420,5 +420,13 @@ mod tests {
         assert!(insight.wgsl().contains(&format!("const BINS: u32 = {BINS}u;")));
         assert!(insight.wgsl().contains(&format!("const WORDS: u32 = {INSIGHT_WORDS}u;")));
         assert_eq!(layout(&parsed(tick), "Slot").1 as u64, UNIFORM_STRIDE);
+        let in_fours = Kernel::InsightFinish.wgsl();
+        assert!(in_fours.contains(&format!("group * {}u", UNIFORM_STRIDE / 16)));
+        for (name, offset) in layout(&parsed(tick), "Scalars").0 {
+            let place =
+                format!("{}.{}", ["a", "b", "c", "d", "e", "f"][offset / 16], ["x", "y", "z", "w"][offset / 4 % 4]);
+            let (whole, float) = (format!("s.{name} = {place};"), format!("s.{name} = bitcast<f32>({place});"));
+            assert!(in_fours.contains(&whole) || in_fours.contains(&float), "{name} is not read from where it lies");
+        }
     }
 }

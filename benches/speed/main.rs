@@ -44,8 +44,8 @@ struct Arguments {
     /// A program to measure beside ours, as `name=command`: see `benches/README.md` for what it must answer.
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     peers: Vec<Command>,
-    /// Where to write BENCHMARKS.md and its plots.
-    #[arg(long, value_name = "FOLDER")]
+    /// Where to write BENCHMARKS.md and its plots; the last one counts.
+    #[arg(long, value_name = "FOLDER", overrides_with = "write")]
     write: Option<PathBuf>,
     /// Count the processor time of this process instead of the time on the wall: for a software adapter on a machine that
     /// is busy otherwise too. Says nothing of other adapters and of peers.

@@ -10,7 +10,6 @@ use crate::stopwatch::counts_processor_time;
 impl Findings<'_> {
     pub(super) fn page(&self) -> String {
         let info = &self.gpu.info;
-        let words: Vec<String> = std::env::args().skip(1).collect();
         let mut page = format!(
             "# Benchmarks\n\nWritten by `benches/run.sh`; what is measured and how is in `benches/README.md`. Subjects are \
              measured in turn, {} times each, and medians compared.\n\n",
@@ -38,7 +37,7 @@ impl Findings<'_> {
             ("load", load),
             ("times", clock.to_owned()),
             ("versions", format!("wgpu-adam {}, wgpu {}", env!("CARGO_PKG_VERSION"), locked("wgpu"))),
-            ("command", format!("`speed {}`", words.join(" "))),
+            ("command", format!("`{}`", command())),
         ] {
             page += &format!("- {what}: {value}\n");
         }
@@ -48,6 +47,24 @@ impl Findings<'_> {
         self.tables.iter().for_each(|table| page += &format!("\n{}", table.markdown()));
         page
     }
+}
+
+/// What this program was asked for, but for the places where peers are found and where this is written.
+fn command() -> String {
+    let mut words = std::env::args().skip(1);
+    let mut command = "speed".to_owned();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--bench" => {}
+            "--write" => drop(words.next()),
+            "--peer" => {
+                let peer = words.next().unwrap_or_default();
+                command += &format!(" --peer {}=…", peer.split('=').next().unwrap_or_default());
+            }
+            _ => command += &format!(" {word}"),
+        }
+    }
+    command
 }
 
 /// The processor, and how many of its threads are ours.
