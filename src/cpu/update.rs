@@ -63,46 +63,60 @@ struct Part<'a> {
     v_max: &'a mut [f32],
 }
 
-/// Elements that are computed together: as many as the widest register has, so that a block of each memory is one register,
-/// or two or four where registers are narrower. (Of 64 elements and more, blocks are on the stack, and slower.)
-const BLOCK: usize = 16;
+/// Elements that are computed together: two of the widest registers of each memory, so that one is computed while the other
+/// divides. See `benches/NOTES.md`.
+const BLOCK: usize = 32;
 type Block = [f32; BLOCK];
 
-/// The next block of a memory, filled up with zeros behind its end.
+/// One block of each, in place.
 #[inline(always)]
-fn load(memory: &[f32], at: usize) -> Block {
-    let rest = memory.get(at..).unwrap_or_default();
-    rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut block = [0.0; BLOCK];
-        block[..rest.len()].copy_from_slice(rest);
-        block
-    })
-}
-
-#[inline(always)]
-fn store(memory: &mut [f32], at: usize, block: &Block) {
-    let rest = memory.get_mut(at..).unwrap_or_default();
-    match rest.first_chunk_mut() {
-        Some(whole) => *whole = *block,
-        None => rest.copy_from_slice(&block[..rest.len()]),
+fn block<const CLIP_VALUE: bool>(
+    s: &Scalars,
+    rule: impl Fn(&Scalars, State, f32) -> State,
+    grad: &Block,
+    [param, m, v, v_max]: [&mut Block; 4],
+) {
+    let mut after = [[0.0; BLOCK]; 4];
+    for i in 0..BLOCK {
+        let old = State { param: param[i], m: m[i], v: v[i], v_max: v_max[i] };
+        let new = rule(s, old, gradient::<CLIP_VALUE>(s, grad[i], old.param));
+        (after[0][i], after[1][i], after[2][i], after[3][i]) = (new.param, new.m, new.v, new.v_max);
     }
+    [*param, *m, *v, *v_max] = after;
+}
+
+/// The blocks of a memory and what is left behind them, or one block to spare where the rule has no such memory.
+#[inline(always)]
+fn blocks<'a>(memory: &'a mut [f32], spare: &'a mut [Block; 1]) -> (&'a mut [Block], &'a mut [f32]) {
+    if memory.is_empty() { (spare, &mut []) } else { memory.as_chunks_mut() }
+}
+
+/// The one with that number: the spare one is all of them.
+#[inline(always)]
+fn at(blocks: &mut [Block], i: usize) -> &mut Block {
+    let last = blocks.len() - 1;
+    &mut blocks[i.min(last)]
 }
 
 #[inline(always)]
-fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Scalars, State, f32) -> State) {
-    for at in (0..part.param.len()).step_by(BLOCK) {
-        let grad = load(part.grad, at);
-        let (mut param, mut m) = (load(part.param, at), load(part.m, at));
-        let (mut v, mut v_max) = (load(part.v, at), load(part.v_max, at));
-        for i in 0..BLOCK {
-            let old = State { param: param[i], m: m[i], v: v[i], v_max: v_max[i] };
-            let after = rule(s, old, gradient::<CLIP_VALUE>(s, grad[i], old.param));
-            (param[i], m[i], v[i], v_max[i]) = (after.param, after.m, after.v, after.v_max);
-        }
-        store(part.param, at, &param);
-        store(part.m, at, &m);
-        store(part.v, at, &v);
-        store(part.v_max, at, &v_max);
+fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Scalars, State, f32) -> State + Copy) {
+    let mut spare = [[[0.0; BLOCK]; 1]; 3];
+    let [no_m, no_v, no_v_max] = &mut spare;
+    let (grads, grad_end) = part.grad.as_chunks();
+    let (params, param_end) = part.param.as_chunks_mut();
+    let (m, m_end) = blocks(part.m, no_m);
+    let (v, v_end) = blocks(part.v, no_v);
+    let (v_max, v_max_end) = blocks(part.v_max, no_v_max);
+    for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
+        block::<CLIP_VALUE>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
+    }
+    // What is left, filled up with zeros.
+    let mut ends = [param_end, m_end, v_end, v_max_end];
+    let whole = |end: &[f32]| std::array::from_fn(|i| end.get(i).copied().unwrap_or(0.0));
+    let mut last: [Block; 4] = ends.each_ref().map(|end| whole(end));
+    block::<CLIP_VALUE>(s, rule, &whole(grad_end), last.each_mut());
+    for (end, last) in ends.iter_mut().zip(&last) {
+        end.copy_from_slice(&last[..end.len()]);
     }
 }
 
