@@ -69,8 +69,8 @@ const MUTATIONS: &[Mutation] = &[
     ("select(sign, Bits(0u), codes == Bits(0u))", "sign"),
     // update_blocks.wgsl
     ("at % WORDS_A_BLOCK == 0u", "at % WORDS_A_BLOCK == 1u"),
-    ("block + BLOCKS / 2u)", "block)"),
-    ("own.word + index + WORKGROUP, own, block + BLOCKS / 2u, second", "own.word + index, own, block, second"),
+    ("let block = index / SHARERS", "let block = 0u"),
+    ("settle(s, word + 2u * LINE, own, block, third)", "settle(s, word + 2u * LINE, own, block, second)"),
     // access.rs
     ("at / WORDS_A_BLOCK]); }", "0u]); }"),
     ("magnitude, mask & is_held(magnitude)", "magnitude, is_held(magnitude)"),
