@@ -4,7 +4,8 @@ mod scene;
 
 use scene::Gpu;
 use wgpu::{BufferDescriptor, BufferUsages};
-use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View, cpu};
+use wgpu_adam::preset::pytorch;
+use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, Variant, View, cpu};
 
 fn message(gpu: &Gpu, groups: &[Group], options: Options) -> String {
     Adam::new(&gpu.device, groups, options).err().map_or("no error".to_owned(), |error| error.to_string())
@@ -35,6 +36,11 @@ fn configurations() {
         (
             Config { decay: Decay::Decoupled(f64::NAN), ..good },
             "group 0: weight_decay is NaN, but must be finite and not negative",
+        ),
+        (Config { beta2: 0.5, ..pytorch::radam() }, "group 0: beta2 is 0.5, but must be above 2/3 for RAdam"),
+        (
+            Config { variant: Variant::Sgd { momentum: 0.9, dampening: 0.1, nesterov: true }, ..pytorch::sgd() },
+            "group 0: dampening is 0.1, but must be 0 with nesterov",
         ),
     ] {
         assert_eq!(message(&gpu, &group(config, vec![tensor()]), Options::default()), want);

@@ -21,14 +21,16 @@ fn group(param: &Buffer, grad: &Buffer) -> Vec<Group> {
 fn a_destroyed_buffer_is_an_error() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[1.0; 64]), gpu.buffer(&[1.0; 64]));
-    let mut adam = Adam::new(&gpu.device, &group(&param, &grad), Options::default()).unwrap();
-    gpu.step(&adam);
-    let before = gpu.state(&adam);
-    grad.destroy();
     let named = |error: Error, doing: &str| {
         let Error::Device { what, reason } = &error else { panic!("{error:?}") };
         assert!(*what == doing && reason.contains("destroyed"), "{error}");
     };
+    let mut adam = pollster::block_on(Adam::create(&gpu.device, &group(&param, &grad), Options::default())).unwrap();
+    gpu.step(&adam);
+    let before = gpu.state(&adam);
+    assert!(pollster::block_on(Probe::create(&gpu.device, &adam)).is_ok());
+    grad.destroy();
+    named(pollster::block_on(Probe::create(&gpu.device, &adam)).err().unwrap(), "making the probe");
     named(Adam::new(&gpu.device, &group(&param, &grad), Options::default()).err().unwrap(), "making the optimizer");
     let created = pollster::block_on(Adam::create(&gpu.device, &group(&param, &grad), Options::default()));
     named(created.err().unwrap(), "making the optimizer");

@@ -252,6 +252,11 @@ fn what_is_wrong_in_a_file_is_said() {
     let later = State::from_bytes(&rewritten(|_| {}, "2")).unwrap_err();
     assert_eq!(later, Error::StateVersion { given: 2, need: 1 });
     let unusable = "this is no state that can be used: ";
+    let none = State::from_bytes(&rewritten(|_| {}, "one")).unwrap_err().to_string();
+    assert_eq!(none, format!("{unusable}the version is `one`, but must be at most 1"));
+    let of_another = safetensors::serialize([("w", Empty)], Some([("format".into(), "pt".into())].into())).unwrap();
+    let error = State::from_bytes(&of_another).unwrap_err().to_string();
+    assert_eq!(error, format!("{unusable}the format is `pt`, but must be `wgpu-adam`"));
     let cases: [(Change, &str); 9] = [
         (&|s| s["groups"][1]["config"]["beta1"] = 1.0.into(), "group 1: beta1 is 1, but must be in [0, 1)"),
         (
