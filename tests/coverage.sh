@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Which lines of src/ the tests run: a line a file, with those that none runs, and the sum. Arguments go to `cargo test`, and so
+# `tests/coverage.sh --test files`, for example. Only this crate is instrumented. Needs `cargo install llvm_profparser`, which
+# reads what the compiler of the day writes (LLVM's own tools must be of the compiler's version: then `cargo llvm-cov` will do).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tests/environment.sh
+folder=$PWD/target/coverage
+rm -rf "$folder" && mkdir -p "$folder/profiles"
+wrapper=$folder/rustc
+printf '#!/bin/sh\nexec "$@" -C instrument-coverage\n' >"$wrapper"
+chmod +x "$wrapper"
+export RUSTC_WORKSPACE_WRAPPER=$wrapper LLVM_PROFILE_FILE=$folder/profiles/%m.profraw
+cargo test --locked --tests "$@" 2>&1 | tee "$folder/log"
+arguments=()
+for profile in "$folder"/profiles/*; do arguments+=(--instr-profile "$profile"); done
+while read -r binary; do arguments+=(--object "$binary"); done < <(sed -n 's/^ *Running .*(\(target[^)]*\))$/\1/p' "$folder/log")
+cov show "${arguments[@]}" >"$folder/lines"
+# A file's name, then a line of each of its own: number, count (where there is code), text. What follows `mod tests {` is left out.
+awk -v src="$PWD/src/" '
+    function close_file() { if (lines) printf "%-24s %4d of %4d  %s\n", name, run, lines, missed; all += lines; all_run += run; lines = run = 0; missed = "" }
+    /^\// { close_file(); inside = index($0, src) == 1 && $0 !~ /mutations|in_float64|\.\./; name = substr($0, length(src) + 1); next }
+    /\|mod tests \{/ { inside = 0 }
+    inside && /^ *[0-9]+\| *[0-9]+\|/ { split($0, field, "|"); lines++; if (field[2] + 0) run++; else missed = missed " " field[1] + 0 }
+    END { close_file(); printf "%-24s %4d of %4d, %.1f %%\n", "src", all_run, all, 100 * all_run / all }
+' "$folder/lines"
