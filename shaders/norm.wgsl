@@ -47,9 +47,9 @@ fn again(own: Piece, word: u32, top: u32, words: u32) -> Partial {
     var squares = Word(0.0);
     var first_bad = NONE;
     for (var k = 0u; k < words; k++) {
-        let g = gradients(own, word + k * WORKGROUP);
+        let g = gradients(own, word + k * LINE);
         squares += (scale * g) * (scale * g);
-        first_bad = min(first_bad, bad_element(word + k * WORKGROUP, g));
+        first_bad = min(first_bad, bad_element(word + k * LINE, g));
     }
     let all = sum(squares);
     return Partial(select(all, 0.0, big), 0.0, select(0.0, all, big), first_bad);
@@ -63,25 +63,26 @@ fn norm(
 ) {
     let at = number(workgroup, workgroups);
     let own = piece(at, WORDS * WORKGROUP, launch.norm_pieces);
-    let word = own.word + index;
+    // As in pieces.wgsl: lines of 8 invocations, one behind the other.
+    let word = own.word + index / LINE * (LINE * WORDS) + index % LINE;
     var seen = Seen(Word(0.0), Bits(0u));
     // Not a loop: that is slower on some drivers.
     seen = take(seen, gradients(own, word));
-    seen = take(seen, gradients(own, word + 1u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 2u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 3u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 4u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 5u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 6u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 7u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 8u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 9u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 10u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 11u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 12u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 13u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 14u * WORKGROUP));
-    seen = take(seen, gradients(own, word + 15u * WORKGROUP));
+    seen = take(seen, gradients(own, word + 1u * LINE));
+    seen = take(seen, gradients(own, word + 2u * LINE));
+    seen = take(seen, gradients(own, word + 3u * LINE));
+    seen = take(seen, gradients(own, word + 4u * LINE));
+    seen = take(seen, gradients(own, word + 5u * LINE));
+    seen = take(seen, gradients(own, word + 6u * LINE));
+    seen = take(seen, gradients(own, word + 7u * LINE));
+    seen = take(seen, gradients(own, word + 8u * LINE));
+    seen = take(seen, gradients(own, word + 9u * LINE));
+    seen = take(seen, gradients(own, word + 10u * LINE));
+    seen = take(seen, gradients(own, word + 11u * LINE));
+    seen = take(seen, gradients(own, word + 12u * LINE));
+    seen = take(seen, gradients(own, word + 13u * LINE));
+    seen = take(seen, gradients(own, word + 14u * LINE));
+    seen = take(seen, gradients(own, word + 15u * LINE));
     let top = largest(seen.top);
     let rare = (top != 0u && top < SMALL) || top >= BIG;
     var mine = again(own, word, top, select(0u, WORDS, rare));

@@ -5,6 +5,9 @@ alias Bits = vec4<u32>;
 alias Mask = vec4<bool>;
 const LANES: u32 = 4u;
 
+// Words that neighbouring invocations load at once: a line of memory (128 bytes of f32).
+const LINE: u32 = 8u;
+
 // The elements of a word.
 fn elements(word: u32) -> Bits {
     return Bits(word * LANES) + Bits(0u, 1u, 2u, 3u);

@@ -301,7 +301,7 @@ mod tests {
     use crate::clock::{Powers, Scalars, Settings};
     use crate::control::Control;
     use crate::cpu::Partial;
-    use crate::launch::{Piece, UPDATE_PIECE, UPDATE_WORDS};
+    use crate::launch::{LINE, Piece, UPDATE_PIECE, UPDATE_WORDS};
     use crate::loss_scale::ScaleBytes;
     use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
     use crate::phase::Phase;
@@ -409,6 +409,7 @@ mod tests {
             applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
         });
         let wgsl = update.wgsl();
+        assert!(wgsl.contains(&format!("const LINE: u32 = {LINE}u;")));
         assert!(wgsl.contains(&format!("const OWN_WORDS: u32 = {UPDATE_WORDS}u;")));
         assert!(wgsl.contains(&format!("const PIECE_WORDS: u32 = {UPDATE_PIECE}u;")));
         let insight = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Insight { .. })).unwrap();

@@ -19,6 +19,8 @@ pub(crate) const UPDATE_PIECE: u64 = 64;
 pub(crate) const UPDATE_PIECES: u64 = WORKGROUP * UPDATE_WORDS / UPDATE_PIECE;
 /// Words that one invocation of the norm kernel reads.
 pub(crate) const NORM_WORDS: u64 = 16;
+/// Words that neighbouring invocations load at once: a line of memory. The next line of these invocations follows it.
+pub(crate) const LINE: u64 = 8;
 /// Words of a piece of the norm kernel: of a workgroup.
 pub(crate) const NORM_PIECE: u64 = WORKGROUP * NORM_WORDS;
 /// Elements a word: what one load moves where the views allow it.

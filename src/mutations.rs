@@ -68,6 +68,7 @@ const MUTATIONS: &[Mutation] = &[
     // norm.wgsl and partial.wgsl
     ("seen.squares + g * g", "seen.squares - g * g"),
     ("gradients(own, word + 5u", "gradients(own, word + 4u"),
+    ("index / LINE * (LINE * WORDS)", "index / LINE * LINE"),
     ("select(0.0, all, big), first_bad", "all, first_bad"),
     ("select(UP, DOWN, big)", "UP"),
     ("select(sum(seen.squares), 0.0, rare)", "sum(seen.squares)"),

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::stored::Floats;
-use crate::launch::{LANES, Launch, NORM_PIECE, Piece, WORKGROUP};
+use crate::launch::{LANES, LINE, Launch, NORM_PIECE, NORM_WORDS, Piece, WORKGROUP};
 use crate::report::NONE;
 use crate::{Clip, Options};
 
@@ -38,8 +38,9 @@ pub(super) const UP: f32 = f32::from_bits((127 + 80) << 23);
 pub(super) const DOWN: f32 = f32::from_bits((127 - 80) << 23);
 
 const INVOCATIONS: usize = WORKGROUP as usize;
-/// Lanes of all invocations together.
-const WIDTH: usize = INVOCATIONS * LANES as usize;
+/// What neighbouring invocations load at once. Each of them has so many lines, one behind the other.
+type Line = [f32; (LINE * LANES) as usize];
+const LINES: usize = NORM_WORDS as usize;
 
 /// All partials, launch by launch.
 pub(super) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<Partial> {
@@ -56,7 +57,7 @@ fn workgroup(launch: &Launch, own: &Piece, slots: &[Floats], bad_bits: u32) -> P
     let most = (NORM_PIECE * LANES) as usize;
     let (begin, end) = (origin.max(own.begin as usize), (origin + most).min(own.end as usize));
     // Words behind the end are zeros and add nothing.
-    let elements = (end - origin).next_multiple_of(WIDTH);
+    let elements = (end - origin).next_multiple_of(size_of::<Line>() / 4);
     let behind = launch.segments.partition_point(|s| s.end as usize <= begin);
     let mut gathered = Vec::new();
     let mut grads: &[f32] = &[];
@@ -75,9 +76,9 @@ fn workgroup(launch: &Launch, own: &Piece, slots: &[Floats], bad_bits: u32) -> P
     if !gathered.is_empty() {
         grads = &gathered;
     }
-    let (words, _) = grads.as_chunks();
-    let (squares, top) = seen(words);
-    let invocations: [Partial; INVOCATIONS] = std::array::from_fn(|i| invocation(words, i, squares[i], top[i]));
+    let (lines, _) = grads.as_chunks();
+    let (squares, top) = seen(lines);
+    let invocations: [Partial; INVOCATIONS] = std::array::from_fn(|i| invocation(lines, i, squares[i], top[i]));
     let mut partial = reduce(&invocations);
     if top.as_flattened().iter().any(|top| *top >= bad_bits)
         && let Some(at) = grads.iter().position(|g| magnitude(*g) >= bad_bits)
@@ -101,14 +102,18 @@ type Lanes<T> = [T; LANES as usize];
 
 /// The sums of squares and the largest magnitudes, lane by lane of each invocation.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
-fn seen(words: &[[f32; WIDTH]]) -> ([Lanes<f32>; INVOCATIONS], [Lanes<u32>; INVOCATIONS]) {
+fn seen(lines: &[Line]) -> ([Lanes<f32>; INVOCATIONS], [Lanes<u32>; INVOCATIONS]) {
     let mut squares = [[0f32; LANES as usize]; INVOCATIONS];
     let mut top = [[0u32; LANES as usize]; INVOCATIONS];
-    for word in words {
-        let lanes = squares.as_flattened_mut().iter_mut().zip(top.as_flattened_mut());
-        for ((square, top), g) in lanes.zip(word) {
-            *square += g * g;
-            *top = (*top).max(magnitude(*g));
+    let (all_squares, _) = squares.as_flattened_mut().as_chunks_mut();
+    let (all_tops, _) = top.as_flattened_mut().as_chunks_mut();
+    for ((lines, squares), tops) in lines.chunks(LINES).zip(all_squares).zip(all_tops) {
+        let (squares, tops): (&mut Line, &mut [u32; size_of::<Line>() / 4]) = (squares, tops);
+        for line in lines {
+            for ((square, top), g) in squares.iter_mut().zip(tops.iter_mut()).zip(line) {
+                *square += g * g;
+                *top = (*top).max(magnitude(*g));
+            }
         }
     }
     (squares, top)
@@ -119,18 +124,19 @@ fn sum([x, y, z, w]: Lanes<f32>) -> f32 {
 }
 
 /// What one invocation has: nearly always the sum as it is.
-fn invocation(words: &[[f32; WIDTH]], index: usize, squares: Lanes<f32>, top: Lanes<u32>) -> Partial {
+fn invocation(lines: &[Line], index: usize, squares: Lanes<f32>, top: Lanes<u32>) -> Partial {
     let top = top.into_iter().fold(0, u32::max);
     let rare = (top != 0 && top < SMALL) || top >= BIG;
-    if rare { again(words, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
+    if rare { again(lines, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
 }
 
 /// The same gradients once more, at a scale at which they can be squared.
-fn again(words: &[[f32; WIDTH]], index: usize, top: u32) -> Partial {
+fn again(lines: &[Line], index: usize, top: u32) -> Partial {
     let scale = if top >= BIG { DOWN } else { UP };
     let mut squares = [0.0; LANES as usize];
-    for word in words {
-        for (square, g) in squares.iter_mut().zip(&word[index * LANES as usize..]) {
+    let (group, within) = (index / LINE as usize, index % LINE as usize);
+    for line in lines.chunks(LINES).nth(group).unwrap_or_default() {
+        for (square, g) in squares.iter_mut().zip(&line[within * LANES as usize..]) {
             *square += (scale * g) * (scale * g);
         }
     }
