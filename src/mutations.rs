@@ -101,7 +101,6 @@ const MUTATIONS: &[Mutation] = &[
     ("total.big) * unscale * UP", "total.big) * UP"),
     ("|| !is_finite(clock.grad_norm)", ""),
     ("min(1.0, control.max_norm", "max(1.0, control.max_norm"),
-    ("x, (bitcast<u32>(x) & 0x7f800000u) != 0u", "x, true"),
     ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
     ("bitcast<f32>(control.nan)", "1.0"),
     ("total.first_bad != NONE", "total.first_bad == NONE"),
@@ -123,6 +122,9 @@ const MUTATIONS: &[Mutation] = &[
     ("MOST);\n        loss_scale.growth_tracker = 0u;", "MOST);"),
     ("adapt_scale(skip != 0u)", "adapt_scale(false)"),
 ];
+
+/// Of what makes a number below 2^-126 zero everywhere: they change nothing on a device that does so by itself.
+const MUTATIONS_OF_SMALL_NUMBERS: &[Mutation] = &[("x, (bitcast<u32>(x) & 0x7f800000u) != 0u", "x, true")];
 
 /// Of the integers: noticed by [`difference_of_rates`].
 const MUTATIONS_OF_RATES: &[Mutation] = &[
@@ -316,6 +318,13 @@ pub(crate) fn must_be_noticed(mutations: &[Mutation], difference: impl Fn(&Gpu) 
 #[test]
 fn one_token_changed_is_noticed() {
     must_be_noticed(MUTATIONS, difference);
+}
+
+#[test]
+fn one_token_of_what_is_below_all_normal_numbers_is_noticed() {
+    let flushes = Gpu::new().flushes;
+    println!("this device {}", if flushes { "takes them for zero, changed or not" } else { "keeps them" });
+    must_be_noticed(if flushes { &[] } else { MUTATIONS_OF_SMALL_NUMBERS }, difference);
 }
 
 #[test]
