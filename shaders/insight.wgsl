@@ -65,7 +65,7 @@ fn insight(
     let record = launch.partial + at;
     empty_bins(index);
     var mine = NOTHING;
-    if at < launch.norm_pieces {
+    if at < launch.pieces {
         let own = records[record].piece;
         let s = scalars(own.group);
         for (var k = 0u; k < WORDS; k++) {
@@ -76,7 +76,7 @@ fn insight(
         }
     }
     reduce(index, mine);
-    if at < launch.norm_pieces {
+    if at < launch.pieces {
         if index < BINS {
             records[record].bins[index] = atomicLoad(&bins[index]);
         }

@@ -62,7 +62,7 @@ fn norm(
     @builtin(local_invocation_index) index: u32,
 ) {
     let at = number(workgroup, workgroups);
-    let own = piece(at, WORDS * WORKGROUP, launch.norm_pieces);
+    let own = piece(at, WORDS * WORKGROUP, launch.pieces);
     // As in pieces.wgsl: lines of 8 invocations, one behind the other.
     let word = own.word + index / LINE * (LINE * WORDS) + index % LINE;
     var seen = Seen(Word(0.0), Bits(0u));
@@ -88,7 +88,7 @@ fn norm(
     var mine = again(own, word, top, select(0u, WORDS, rare));
     mine.middle = select(sum(seen.squares), 0.0, rare);
     let total = reduce(index, mine);
-    if index == 0u && at < launch.norm_pieces {
+    if index == 0u && at < launch.pieces {
         partials[launch.partial + at] = total;
     }
 }

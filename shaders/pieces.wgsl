@@ -7,7 +7,7 @@ const SHARERS: u32 = PIECE_WORDS / OWN_WORDS;
 const PIECES: u32 = WORKGROUP / SHARERS;
 
 fn own_piece(workgroup: vec3<u32>, workgroups: vec3<u32>, index: u32) -> Piece {
-    return piece(number(workgroup, workgroups) * PIECES + index / SHARERS, PIECE_WORDS, launch.update_pieces);
+    return piece(number(workgroup, workgroups) * PIECES + index / SHARERS, PIECE_WORDS, launch.pieces);
 }
 
 // An invocation's first word of its piece. The others are LINE words apart.

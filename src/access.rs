@@ -14,6 +14,12 @@ pub(crate) enum Bound {
     Write,
 }
 
+/// The binding of a launch's param or grad, where the first launch has it there.
+pub(crate) fn binding_of(binding: u32, launch: u32) -> u32 {
+    // Behind all others.
+    if launch == 0 { binding } else { 16 + 2 * launch + binding }
+}
+
 /// Where a word is, in terms of `word`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum At {
@@ -24,8 +30,9 @@ pub(crate) enum At {
 }
 
 /// One buffer.
-pub(crate) struct Access {
-    pub name: &'static str,
+#[derive(Clone, Copy)]
+pub(crate) struct Access<'a> {
+    pub name: &'a str,
     pub binding: u32,
     pub bound: Bound,
     pub stored: Stored,
@@ -35,7 +42,42 @@ pub(crate) struct Access {
     pub edges: bool,
 }
 
-impl Access {
+impl Access<'_> {
+    /// The same of as many launches, each with a binding of its own, and the functions of one that choose among them by
+    /// `which`.
+    pub fn of_launches(self, launches: u32) -> String {
+        if launches == 1 {
+            return self.wgsl();
+        }
+        let name = self.name;
+        let mut wgsl: String = (0..launches)
+            .map(|i| Access { name: &format!("{name}{i}"), binding: binding_of(self.binding, i), ..self }.wgsl())
+            .collect();
+        let mut choose = |function: &str, given: &str, passed: &str, result: &str| {
+            let call = |i: u32| match result {
+                "" => format!("{{ {function}_{name}{i}({passed}); }}"),
+                _ => format!("{{ return {function}_{name}{i}({passed}); }}"),
+            };
+            let cases: String = (1..launches).map(|i| format!("case {i}u: {} ", call(i))).collect();
+            let switch = format!("switch which {{ {cases}default: {} }}", call(0));
+            let arrow = if result.is_empty() { String::new() } else { format!(" -> {result}") };
+            wgsl += &format!("fn {function}_{name}({given}){arrow} {{ {switch} }}\n");
+        };
+        choose("load", "word: u32", "word", "Word");
+        if self.stored.is_half() {
+            choose("bits", "word: u32", "word", "Bits");
+        }
+        if self.bound == Bound::Write {
+            choose("store", &format!("word: u32, x: {}, mask: Mask", self.given()), "word, x, mask", "");
+        }
+        wgsl
+    }
+
+    /// What is stored.
+    fn given(&self) -> &'static str {
+        if self.stored.is_half() { "Bits" } else { "Word" }
+    }
+
     /// The binding; `load_name(word)`, a `Word`, and of 16 bits `bits_name(word)` as well; and where it is written
     /// `store_name(word, x, mask)`, where `x` is a `Word`, or of 16 bits the `Bits`.
     pub fn wgsl(&self) -> String {
@@ -74,7 +116,7 @@ impl Access {
         };
         wgsl += &format!("fn load_{name}(word: u32) -> Word {{ let at = {at}; return {load}; }}\n");
         if self.bound == Bound::Write {
-            let given = if stored.is_half() { "Bits" } else { "Word" };
+            let given = self.given();
             let store = self.store(whole);
             wgsl += &format!("fn store_{name}(word: u32, x: {given}, mask: Mask) {{ let at = {at}; {store} }}\n");
         }

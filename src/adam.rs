@@ -1,6 +1,7 @@
 //! `Adam`: made once from the caller's groups, then recorded into the caller's encoders.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
@@ -26,7 +27,8 @@ use crate::{Error, Group, Options, Report, cpu};
 pub struct Adam {
     pub(crate) device: Device,
     pub(crate) dispatches: Vec<Dispatch>,
-    pub(crate) state: Vec<LaunchState>,
+    /// Of each bundle of launches.
+    pub(crate) state: Vec<BundleState>,
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) slots: Buffer,
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub names: Vec<String>,
     pub lens: Vec<u64>,
     pub launches: Vec<Launch>,
+    /// Which launches are one dispatch of the update kernel, in ascending order.
+    pub bundles: Vec<Range<usize>>,
     /// For each launch the number of its first partial.
     pub partials: Vec<u32>,
     pub clocks: Clocks,
@@ -65,9 +69,9 @@ impl Dispatch {
     }
 }
 
-/// What the rule of one launch remembers, in the order of `Rule::memories`. They are buffers of the launch's own, so that
-/// wgpu puts no barrier between two launches.
-pub(crate) type LaunchState = Vec<Buffer>;
+/// What is remembered of one bundle of launches, in the order of `Kind::memories`. They are buffers of the bundle's own, so
+/// that wgpu puts no barrier between two dispatches.
+pub(crate) type BundleState = Vec<Buffer>;
 
 const MAKING: &str = "making the optimizer";
 
@@ -208,9 +212,14 @@ pub(crate) fn split_clock(bytes: &[u8]) -> (ClockHead, Vec<GroupClock>) {
 }
 
 impl Shared {
-    /// Where the memories are, in the order of the launches' buffers.
+    /// The launches of each bundle.
+    pub fn bundled(&self) -> impl Iterator<Item = &[Launch]> {
+        self.bundles.iter().map(|bundle| &self.launches[bundle.clone()])
+    }
+
+    /// Where the memories are, in the order of the bundles' buffers.
     pub fn homes(&self) -> Vec<Home> {
-        self.launches.iter().flat_map(home::homes).collect()
+        self.bundled().flat_map(home::homes).collect()
     }
 
     /// What there is of each tensor.

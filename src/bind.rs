@@ -3,43 +3,29 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytemuck::{Pod, Zeroable, bytes_of, cast_slice};
+use bytemuck::{bytes_of, cast_slice};
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, BufferBinding, BufferDescriptor,
     BufferSize, BufferUsages, ComputePipeline, Device,
 };
 
-use crate::adam::{Adam, Dispatch, LaunchState, Shared};
+use crate::access::binding_of;
+use crate::adam::{Adam, BundleState, Dispatch, Shared};
 use crate::blocks::{UNSIGNED, scales};
+use crate::bundle;
 use crate::clock::{Scalars, Settings};
 use crate::control::Control;
-use crate::cpu::{bad_bits, nearest_bf16};
+use crate::cpu::nearest_bf16;
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
-use crate::launch::{LANES, Launch, NORM_PIECE, Segment, Span, UPDATE_PIECE, UPDATE_PIECES, WORKGROUP, Window};
+use crate::launch::{LANES, Launch, NORM_PIECE, Segment, Span, UPDATE_PIECE, WORKGROUP, Window};
 use crate::loss_scale::ScaleBytes;
 use crate::phase::{Phase, Phases};
-use crate::plan::{self, Limits, Placed};
+use crate::plan::{self, Limits, Placed, Plan};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
+use crate::uniforms::Uniforms;
 use crate::variant::Memory;
 use crate::{Clip, Element, Error, Options, tensor};
-
-/// `Launch` in `launch.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct LaunchUniform {
-    pub word: u32,
-    pub begin: u32,
-    pub end: u32,
-    pub grad_shift: u32,
-    pub update_pieces: u32,
-    pub norm_pieces: u32,
-    pub partial: u32,
-    pub bad_bits: u32,
-    pub grad_scale: f32,
-    pub salt: u32,
-    pub first_scale: u32,
-}
 
 pub(crate) fn limits(device: &Device) -> Limits {
     let limits = device.limits();
@@ -48,6 +34,11 @@ pub(crate) fn limits(device: &Device) -> Limits {
         binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 32),
         align: limits.min_storage_buffer_offset_alignment.into(),
         workgroups: limits.max_compute_workgroups_per_dimension.into(),
+        // Beside them there are two uniforms.
+        storage: limits
+            .max_storage_buffers_per_shader_stage
+            .min(limits.max_buffers_and_acceleration_structures_per_shader_stage.saturating_sub(2))
+            as usize,
     }
 }
 
@@ -127,20 +118,21 @@ impl<'a> Builder<'a> {
                 return Err(Error::BlockTooLarge { tensor, given, need });
             }
         }
-        let launches = plan::plan(placed, options.zero_grad, &limits)?;
+        let Plan { launches, bundles } = plan::plan(placed, options.zero_grad, &limits)?;
         let mut first_partials = Vec::new();
         let mut partials = 0;
         for launch in &launches {
             check_distance(launch, &names, &limits)?;
             first_partials.push(partials as u32);
             if options.reads_norm() {
-                partials += launch.count_pieces(&launch.norm_spans(), NORM_PIECE);
+                partials += bundle::norm_workgroups(launch);
             }
         }
         let shared = Shared {
             names,
             lens: tensors().map(|t| t.param.len).collect(),
             launches,
+            bundles,
             partials: first_partials,
             clocks: roster.clocks.clone(),
             options,
@@ -164,15 +156,12 @@ impl<'a> Builder<'a> {
         Kernel::Tick { scheduled: !self.phases.phases.is_empty(), scaled: self.shared.options.loss_scale.is_some() }
     }
 
-    fn update_kernel(&self, launch: &Launch) -> Kernel {
-        update_kernel(launch, &self.shared.options)
-    }
-
     /// The limits that the plan does not already keep.
     fn check(&self) -> Result<(), Error> {
         let (limits, sizes) = (self.device.limits(), &self.sizes);
         let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-        let storage = self.shared.launches.iter().map(|l| self.update_kernel(l)).chain([self.tick_kernel()]);
+        let updates = self.shared.bundled().map(|bundle| update_kernel(bundle, &self.shared.options));
+        let storage = updates.chain([self.tick_kernel()]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
         let Sizes { settings, clock, slots, partials, phases, values } = *sizes;
         let largest = settings.max(clock).max(slots).max(partials).max(phases).max(values);
@@ -218,48 +207,59 @@ impl<'a> Builder<'a> {
             let usage = usage | BufferUsages::UNIFORM;
             loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }
-        let uniforms = self.launch_uniforms()?;
-        let state =
-            shared.launches.iter().map(|launch| self.memories(launch)).collect::<Result<Vec<LaunchState>, _>>()?;
+        let norms = if options.reads_norm() { bundle::norms(&shared.launches, &self.limits) } else { Vec::new() };
+        let mut uniforms = Uniforms::default();
+        let norm_workgroups = uniforms.add(shared, &norms, |launch| {
+            let pieces = bundle::norm_workgroups(launch);
+            (pieces, pieces)
+        });
+        let update_workgroups = uniforms.add(shared, &shared.bundles, |launch| {
+            let pieces = launch.count_pieces(&launch.update_spans(), UPDATE_PIECE);
+            (pieces, bundle::update_workgroups(launch))
+        });
+        let of_launches = self.filled("launches", BufferUsages::UNIFORM, &uniforms.bytes)?;
+        let state = shared.bundled().map(|bundle| self.memories(bundle)).collect::<Result<Vec<BundleState>, _>>()?;
 
         let mut dispatch = |kernel, workgroups, bindings: &[(u32, BindingResource)]| {
             dispatch(self.device, &self.limits, &mut pipelines, kernel, workgroups, bindings)
         };
         let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
-        let uniform = |i: usize| part(&uniforms, UNIFORM_STRIDE * i as u64, size_of::<LaunchUniform>() as u64);
         let whole = |window: &Window| part(&self.buffers[window.buffer], window.offset, window.bytes);
-        if options.reads_norm() {
-            for (i, launch) in shared.launches.iter().enumerate() {
-                let spans = launch.norm_spans();
-                let table = self.table("norm pieces", launch, &spans, NORM_PIECE)?;
-                let mut bindings = vec![(0, uniform(i)), (2, whole(&launch.grad)), (3, partials.as_entire_binding())];
-                bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
-                let kernel = Kernel::Norm(shape(launch, &spans), launch.kind.grad);
-                dispatches.push(dispatch(kernel, launch.count_pieces(&spans, NORM_PIECE), &bindings));
-                tables.extend(table);
-            }
+        for (i, (bundle, workgroups)) in norms.iter().zip(norm_workgroups).enumerate() {
+            let bundle = &shared.launches[bundle.clone()];
+            let table = self.table("norm pieces", &bundle[0], &bundle[0].norm_spans(), NORM_PIECE)?;
+            let mut bindings = vec![(0, uniforms.of(&of_launches, i)), (3, partials.as_entire_binding())];
+            bindings.extend((0..).zip(bundle).map(|(i, launch)| (binding_of(2, i), whole(&launch.grad))));
+            bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
+            let kernel = Kernel::Norm(shape(bundle, Launch::norm_spans), bundle[0].kind.grad);
+            dispatches.push(dispatch(kernel, workgroups, &bindings));
+            tables.extend(table);
         }
         let bindings = [&control, &settings, &partials, &clock, &slots];
         let bindings = bindings.into_iter().chain(&schedules).map(Buffer::as_entire_binding);
         let mut bindings: Vec<_> = (0..).zip(bindings).collect();
         bindings.extend(loss_scale.as_ref().map(|buffer| (7, buffer.as_entire_binding())));
         dispatches.push(dispatch(self.tick_kernel(), 1, &bindings));
-        for (i, (launch, state)) in shared.launches.iter().zip(&state).enumerate() {
-            let spans = launch.update_spans();
-            let table = self.table("update pieces", launch, &spans, UPDATE_PIECE)?;
-            let mut bindings = vec![(0, uniform(i)), (1, whole(&launch.param)), (2, whole(&launch.grad))];
-            let memories = launch.kind.memories().zip(state);
+        for (i, ((bundle, state), workgroups)) in shared.bundled().zip(&state).zip(update_workgroups).enumerate() {
+            let first = &bundle[0];
+            let table = self.table("update pieces", first, &first.update_spans(), UPDATE_PIECE)?;
+            let mut bindings = vec![(0, uniforms.of(&of_launches, norms.len() + i))];
+            for (i, launch) in (0..).zip(bundle) {
+                bindings.extend([(binding_of(1, i), whole(&launch.param)), (binding_of(2, i), whole(&launch.grad))]);
+            }
+            let memories = first.kind.memories().zip(state);
             bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
             match &table {
                 Some(table) => bindings.extend([(5, slots.as_entire_binding()), (7, table.as_entire_binding())]),
-                None => bindings
-                    .push((5, part(&slots, UNIFORM_STRIDE * u64::from(spans[0].group), size_of::<Scalars>() as u64))),
+                None => {
+                    let at = UNIFORM_STRIDE * u64::from(first.segments[0].group);
+                    bindings.push((5, part(&slots, at, size_of::<Scalars>() as u64)));
+                }
             }
-            let workgroups = launch.count_pieces(&spans, UPDATE_PIECE).div_ceil(UPDATE_PIECES);
-            dispatches.push(dispatch(self.update_kernel(launch), workgroups, &bindings));
+            dispatches.push(dispatch(update_kernel(bundle, options), workgroups, &bindings));
             tables.extend(table);
         }
-        let small = [&control, &settings, &partials, &clock, &slots, &uniforms].into_iter().chain(&schedules);
+        let small = [&control, &settings, &partials, &clock, &slots, &of_launches].into_iter().chain(&schedules);
         let small = small.chain(&tables).chain(&loss_scale).map(Buffer::size).sum();
         let launches = shared.launches.len();
         log::debug!("{} tensors in {launches} launches, {} dispatches a step", shared.names.len(), dispatches.len());
@@ -277,50 +277,27 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// The uniforms of all launches, one behind the other.
-    fn launch_uniforms(&self) -> Result<Buffer, Error> {
-        let shared = &self.shared;
-        let mut bytes = vec![0; shared.launches.len() * UNIFORM_STRIDE as usize];
-        let uniforms = bytes.chunks_exact_mut(UNIFORM_STRIDE as usize);
-        for (i, ((launch, &partial), to)) in shared.launches.iter().zip(&shared.partials).zip(uniforms).enumerate() {
-            let begin = launch.segments.first().map_or(0, |s| s.begin);
-            let uniform = LaunchUniform {
-                word: begin / LANES as u32,
-                begin,
-                end: launch.segments.last().map_or(0, |s| s.end),
-                grad_shift: launch.grad_shift,
-                update_pieces: launch.count_pieces(&launch.update_spans(), UPDATE_PIECE) as u32,
-                norm_pieces: launch.count_pieces(&launch.norm_spans(), NORM_PIECE) as u32,
-                partial,
-                bad_bits: bad_bits(&shared.options),
-                grad_scale: launch.grad_scale,
-                salt: launch.salt(i, shared.options.precision.seed),
-                first_scale: launch.first_scale(),
-            };
-            to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));
-        }
-        self.filled("launches", BufferUsages::UNIFORM, &bytes)
-    }
-
     /// The pieces, where there are several spans.
     fn table(&self, label: &str, launch: &Launch, spans: &[Span], words: u64) -> Result<Option<Buffer>, Error> {
         let filled = || self.filled(label, BufferUsages::STORAGE, cast_slice(&launch.pieces(spans, words)));
         (spans.len() > 1).then(filled).transpose()
     }
 
-    /// What is remembered of the launch's tensors. wgpu's buffers begin as zeros; some second moments begin with something else.
-    fn memories(&self, launch: &Launch) -> Result<LaunchState, Error> {
-        let elements = u64::from(launch.state_words()) * LANES;
+    /// What is remembered of the bundle's tensors. wgpu's buffers begin as zeros; some second moments begin with something else.
+    fn memories(&self, bundle: &[Launch]) -> Result<BundleState, Error> {
+        let kind = bundle[0].kind;
+        let elements = LANES * bundle.iter().map(|launch| u64::from(launch.state_words())).sum::<u64>();
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let initial = |segment: &Segment| self.roster.config(segment.group as usize).variant.initial();
-        let memories = launch.kind.memories().map(|memory| {
-            let element = launch.kind.element(memory);
-            if memory != Memory::V || launch.segments.iter().all(|segment| initial(segment) == 0.0) {
-                let scales = memory.scale().map_or(0, |_| u64::from(launch.scales()));
-                return Ok(self.empty(memory.name(), usage, elements * element.bytes() + 4 * scales));
+        let memories = kind.memories().map(|memory| {
+            let element = kind.element(memory);
+            let mut segments = bundle.iter().flat_map(|launch| &launch.segments);
+            if memory != Memory::V || segments.all(|segment| initial(segment) == 0.0) {
+                let scales = bundle.iter().map(|launch| memory.scale().map_or(0, |_| u64::from(launch.scales())));
+                return Ok(self.empty(memory.name(), usage, elements * element.bytes() + 4 * scales.sum::<u64>()));
             }
             let mut values = vec![0.0; elements as usize];
-            for (segment, span) in launch.spans_of_segments() {
+            for (segment, span) in bundle.iter().flat_map(Launch::spans_of_segments) {
                 values[span.of_state()].fill(initial(segment));
             }
             if element == Element::Bf16 {
@@ -352,22 +329,30 @@ pub(crate) fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<
     BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
 }
 
-fn shape(launch: &Launch, spans: &[Span]) -> Shape {
-    let (table, edges, shifted) = (spans.len() > 1, launch.edges(spans), launch.grad_shift != 0);
-    Shape { loose: launch.loose, table, edges, shifted }
+/// How a bundle's launches lie in its dispatch, which knows no better of several.
+fn shape(bundle: &[Launch], spans: impl Fn(&Launch) -> Vec<Span>) -> Shape {
+    let first = &bundle[0];
+    Shape {
+        loose: first.loose,
+        table: spans(first).len() > 1,
+        edges: bundle.iter().any(|launch| launch.edges(&spans(launch))),
+        shifted: bundle.len() > 1 || first.grad_shift != 0,
+        launches: bundle.len() as u32,
+    }
 }
 
-/// How a launch is updated.
-pub(crate) fn update_kernel(launch: &Launch, options: &Options) -> Kernel {
-    let grad = match launch.param.buffer == launch.grad.buffer {
+/// How a bundle is updated.
+pub(crate) fn update_kernel(bundle: &[Launch], options: &Options) -> Kernel {
+    let first = &bundle[0];
+    let grad = match first.param.buffer == first.grad.buffer {
         _ if options.zero_grad => Grad::Zero,
         true => Grad::Shared,
         false => Grad::Read,
     };
     let largest_square = 2f64.powi(63);
     Kernel::Update {
-        kind: launch.kind,
-        shape: shape(launch, &launch.update_spans()),
+        kind: first.kind,
+        shape: shape(bundle, Launch::update_spans),
         grad,
         clip_value: matches!(options.clip, Clip::Value(_)),
         squarable: match options.clip {

@@ -26,18 +26,19 @@ pub(crate) struct Part {
     pub first: u64,
 }
 
-/// The homes in the buffers of a launch, in the order of its rule's memories.
-pub(crate) fn homes(launch: &Launch) -> impl Iterator<Item = Home> {
-    launch.kind.memories().map(move |memory| {
-        let format = launch.kind.element(memory);
+/// The homes in the buffers of a bundle of launches, in the order of their rule's memories.
+pub(crate) fn homes(bundle: &[Launch]) -> impl Iterator<Item = Home> {
+    let kind = bundle[0].kind;
+    kind.memories().map(move |memory| {
+        let format = kind.element(memory);
         let part = |(segment, span): (&Segment, Span)| {
             let Range { start, end } = span.of_state();
             let bytes = start as u64 * format.bytes()..end as u64 * format.bytes();
             Part { tensor: segment.tensor, memory, format, bytes, first: segment.first * format.bytes() }
         };
-        let mut parts: Vec<Part> = launch.spans_of_segments().map(part).collect();
-        if let Some(memory) = memory.scale().filter(|_| launch.kind.in_blocks()) {
-            let scales = parts.iter().map(|codes| scales_of(codes, memory, launch.first_scale()));
+        let mut parts: Vec<Part> = bundle.iter().flat_map(Launch::spans_of_segments).map(part).collect();
+        if let Some(memory) = memory.scale().filter(|_| kind.in_blocks()) {
+            let scales = parts.iter().map(|codes| scales_of(codes, memory, bundle[0].first_scale));
             parts.append(&mut scales.collect());
         }
         Home { parts }

@@ -6,10 +6,10 @@ use wgpu::{
     ShaderSource, ShaderStages,
 };
 
-use crate::access::{Access, At, Bound, state};
+use crate::access::{Access, At, Bound, binding_of, state};
 use crate::format::Stored;
 use crate::kind::Kind;
-use crate::launch::{NORM_WORDS, WORKGROUP};
+use crate::launch::{NORM_WORDS, UPDATE_WORKGROUP, WORKGROUP};
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -54,7 +54,7 @@ pub(crate) enum Kernel {
     InsightFinish,
 }
 
-/// How the elements of a launch lie.
+/// How the elements of a launch lie, and how many launches a dispatch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     /// Words are loaded and stored element by element.
@@ -65,18 +65,23 @@ pub(crate) struct Shape {
     pub edges: bool,
     /// The grad window's words (elements, where loose) are not the param window's.
     pub shifted: bool,
+    /// Of several none has a table.
+    pub launches: u32,
 }
 
 #[cfg(test)]
 impl Shape {
     fn all() -> impl Iterator<Item = Self> {
         let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
-        (0..16).map(move |bits| Self {
+        let alone = (0..16).map(move |bits| Self {
             loose: bit(bits, 0),
             table: bit(bits, 1),
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
-        })
+            launches: 1,
+        });
+        let bundled = move |shape: Self| (shape.shifted && !shape.table).then_some(Self { launches: 3, ..shape });
+        alone.clone().chain(alone.filter_map(bundled))
     }
 }
 
@@ -112,13 +117,24 @@ impl Kernel {
         }
     }
 
+    /// Invocations in a workgroup.
+    fn workgroup(self) -> u64 {
+        if let Kernel::Update { .. } = self { UPDATE_WORKGROUP } else { WORKGROUP }
+    }
+
     /// The whole module.
     pub fn wgsl(self) -> String {
-        let mut head = format!("const WORKGROUP: u32 = {WORKGROUP}u;\n");
+        let mut head = format!("const WORKGROUP: u32 = {}u;\n", self.workgroup());
         let mut parts = Vec::new();
         if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
             parts.push(include_str!("../shaders/words.wgsl"));
             parts.push(include_str!("../shaders/launch.wgsl"));
+            let (one, many) =
+                (include_str!("../shaders/one_launch.wgsl"), include_str!("../shaders/many_launches.wgsl"));
+            parts.push(if shape.launches > 1 { many } else { one });
+            if shape.launches > 1 {
+                head += &format!("const LAUNCHES: u32 = {}u;\n", shape.launches);
+            }
             let (one, many) = (include_str!("../shaders/one_span.wgsl"), include_str!("../shaders/many_spans.wgsl"));
             parts.push(if shape.table { many } else { one });
         }
@@ -126,7 +142,8 @@ impl Kernel {
             Kernel::Norm(shape, stored) => {
                 head += &format!("const WORDS: u32 = {NORM_WORDS}u;\nconst EDGES: bool = {};\n", shape.edges);
                 let (bound, at) = (Bound::Read, grad_at(shape));
-                head += &Access { name: "grad", binding: 2, bound, stored, at, edges: false }.wgsl();
+                let grad = Access { name: "grad", binding: 2, bound, stored, at, edges: false };
+                head += &grad.of_launches(shape.launches);
                 if stored != Stored::F32 {
                     parts.push(include_str!("../shaders/half.wgsl"));
                 }
@@ -151,15 +168,15 @@ impl Kernel {
                     head += &format!("const {name}: bool = {value};\n");
                 }
                 let bound = if grad == Grad::Read { Bound::Read } else { Bound::Write };
-                let Shape { edges, loose, .. } = shape;
+                let Shape { edges, loose, launches, .. } = shape;
                 let (stored, at) = (kind.grad, grad_at(shape));
-                head += &Access { name: "grad", binding: 2, bound, stored, at, edges }.wgsl();
+                head += &Access { name: "grad", binding: 2, bound, stored, at, edges }.of_launches(launches);
                 let zero = if stored.is_half() { "Bits(0u)" } else { "Word(0.0)" };
                 let leave = if grad == Grad::Zero { format!("store_grad(word, {zero}, mask);") } else { String::new() };
                 head += &format!("fn leave_grad(word: u32, mask: Mask) {{ {leave} }}\n");
                 let at = if loose { At::Element("4u*word") } else { At::Word("word") };
                 let (bound, stored) = (Bound::Write, kind.param);
-                head += &Access { name: "param", binding: 1, bound, stored, at, edges }.wgsl();
+                head += &Access { name: "param", binding: 1, bound, stored, at, edges }.of_launches(launches);
                 head += &state(&kind);
                 if kind.is_narrow() {
                     parts.push(include_str!("../shaders/half.wgsl"));
@@ -190,6 +207,7 @@ impl Kernel {
             Kernel::InsightFinish => parts.extend([
                 include_str!("../shaders/words.wgsl"),
                 include_str!("../shaders/launch.wgsl"),
+                include_str!("../shaders/one_launch.wgsl"),
                 include_str!("../shaders/measured.wgsl"),
                 include_str!("../shaders/scalars.wgsl"),
                 include_str!("../shaders/many_groups.wgsl"),
@@ -227,6 +245,11 @@ impl Kernel {
             && shape.table
         {
             bindings.push((7, Read));
+        }
+        if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
+            let own: Vec<_> = bindings.iter().copied().filter(|(binding, _)| [1, 2].contains(binding)).collect();
+            let others = |i| own.iter().map(move |(binding, bound)| (binding_of(*binding, i), *bound));
+            bindings.extend((1..shape.launches).flat_map(others));
         }
         bindings
     }
@@ -297,7 +320,6 @@ mod tests {
     use naga::{Module, TypeInner};
 
     use super::*;
-    use crate::bind::LaunchUniform;
     use crate::clock::{Powers, Scalars, Settings};
     use crate::control::Control;
     use crate::cpu::Partial;
@@ -306,6 +328,7 @@ mod tests {
     use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
     use crate::phase::Phase;
     use crate::report::{ClockHead, GroupClock};
+    use crate::uniforms::LaunchUniform;
 
     fn parsed(kernel: Kernel) -> Module {
         naga::front::wgsl::parse_str(&kernel.wgsl()).unwrap_or_else(|e| panic!("{kernel:?}: {e}"))
@@ -317,7 +340,7 @@ mod tests {
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
         validator.validate(&module).unwrap_or_else(|e| panic!("{kernel:?}: {e:?}"));
         let entry = module.entry_points.iter().find(|e| e.name == kernel.entry_point());
-        assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(WORKGROUP as u32), "{kernel:?}");
+        assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(kernel.workgroup() as u32), "{kernel:?}");
     }
 
     /// Of the kinds that are not all f32, each with one of the kernels in turn.
@@ -347,8 +370,20 @@ mod tests {
         let plain =
             |kernel: &Kernel| !matches!(kernel, Kernel::Update { kind, .. } if kind.master != crate::Master::None);
         let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
-        assert_eq!(Kernel::all().map(Kernel::storage_buffers).max(), Some(8));
-        let most = Kernel::all().filter(plain).filter(|kernel| !measures(kernel)).map(Kernel::storage_buffers).max();
+        // Of several launches there are as many as there is room for.
+        let alone = |kernel: &Kernel| match kernel {
+            Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } => {
+                shape.launches == 1
+            }
+            Kernel::Tick { .. } | Kernel::InsightFinish => true,
+        };
+        assert_eq!(Kernel::all().filter(alone).map(Kernel::storage_buffers).max(), Some(8));
+        let most = Kernel::all()
+            .filter(alone)
+            .filter(plain)
+            .filter(|kernel| !measures(kernel))
+            .map(Kernel::storage_buffers)
+            .max();
         assert_eq!(most, Some(7), "one is left for Metal, but with masters and probes");
     }
 
@@ -381,8 +416,7 @@ mod tests {
     fn structs_are_laid_out_as_in_wgsl() {
         let update = Kernel::all().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
         same_layout!(update, LaunchUniform as "Launch" {
-            word, begin, end, grad_shift, update_pieces, norm_pieces, partial, bad_bits, grad_scale, salt,
-            first_scale
+            word, begin, end, grad_shift, pieces, workgroup, partial, bad_bits, grad_scale, salt, first_scale, state
         });
         same_layout!(update, Piece as "Piece" { word, begin, end, group, shift });
         same_layout!(update, Scalars as "Scalars" {

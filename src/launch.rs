@@ -1,4 +1,5 @@
-//! A launch: one dispatch of the update kernel (and one of the norm kernel), and who does what in it. Twin of `launch.wgsl`.
+//! A launch: what one dispatch of the update kernel (and one of the norm kernel) does, or a part of it where several are
+//! bundled, and who does what in it. Twin of `launch.wgsl`.
 //!
 //! It binds one window of a param buffer and one of a grad buffer, and counts **words** of 4 elements from the param window's
 //! beginning. Where the grads are not aligned with the params, or the last word is not all inside its buffer, the launch is
@@ -11,12 +12,14 @@ use crate::{Master, StateFormat};
 
 /// Invocations in a workgroup: 256 is what every WebGPU device allows.
 pub(crate) const WORKGROUP: u64 = 256;
+/// Of the update kernel: as fast as 256 where there is much to do, and a small tensor keeps few of them idle.
+pub(crate) const UPDATE_WORKGROUP: u64 = 64;
 /// Words that one invocation of the update kernel owns: measured, as all of these, see `benches/NOTES.md`.
 pub(crate) const UPDATE_WORDS: u64 = 4;
 /// Words of a piece of the update kernel: of 16 invocations.
 pub(crate) const UPDATE_PIECE: u64 = 64;
 /// Pieces that a workgroup of the update kernel owns.
-pub(crate) const UPDATE_PIECES: u64 = WORKGROUP * UPDATE_WORDS / UPDATE_PIECE;
+pub(crate) const UPDATE_PIECES: u64 = UPDATE_WORKGROUP * UPDATE_WORDS / UPDATE_PIECE;
 /// Words that one invocation of the norm kernel reads.
 pub(crate) const NORM_WORDS: u64 = 16;
 /// Words that neighbouring invocations load at once: a line of memory. The next line of these invocations follows it.
@@ -51,7 +54,7 @@ pub(crate) struct Segment {
     pub first: u64,
 }
 
-/// One dispatch.
+/// What one dispatch can do with two windows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Launch {
     pub kind: Kind,
@@ -65,6 +68,10 @@ pub(crate) struct Launch {
     pub grad_shift: u32,
     /// In ascending order, at least one. Elements between them are not touched.
     pub segments: Vec<Segment>,
+    /// The first word of its state in the bundle's buffers.
+    pub state: u32,
+    /// Where the state is in blocks: which 4 bytes of a memory's buffer are the first scale, behind all codes.
+    pub first_scale: u32,
 }
 
 /// Elements `begin..end` of a launch, all of one group.
@@ -114,7 +121,7 @@ impl Launch {
         // Where the state is narrow, no two tensors share its words: they can then be copied by themselves.
         let joins = self.kind.state == StateFormat::F32 && self.kind.master != Master::Remainder;
         let mut spans = self.spans(|a, b| joins && a.group == b.group);
-        let mut state = 0_u32;
+        let mut state = self.state;
         for span in &mut spans {
             let words = words_of(span.begin, span.end);
             span.shift = state.wrapping_sub(words.start);
@@ -126,19 +133,14 @@ impl Launch {
     /// Words of the state: those of the spans, each span's whole and its own, and of whole blocks where it is in blocks.
     pub fn state_words(&self) -> u32 {
         let end = |span: &Span| words_of(span.begin, span.end).end.wrapping_add(span.shift);
-        self.whole_blocks(self.update_spans().last().map_or(0, end))
+        self.whole_blocks(self.update_spans().last().map_or(self.state, end)) - self.state
     }
 
     fn whole_blocks(&self, words: u32) -> u32 {
         if self.kind.in_blocks() { words.next_multiple_of(BLOCK_WORDS) } else { words }
     }
 
-    /// Where the state is in blocks: which 4 bytes of a memory's buffer are the first scale, behind all codes.
-    pub fn first_scale(&self) -> u32 {
-        self.state_words()
-    }
-
-    /// Scales in a memory's buffer.
+    /// Scales of a memory.
     pub fn scales(&self) -> u32 {
         if self.kind.in_blocks() { self.state_words() / BLOCK_WORDS } else { 0 }
     }

@@ -7,6 +7,7 @@ mod adam;
 mod bind;
 mod blocks;
 mod bound;
+mod bundle;
 mod clock;
 mod config;
 mod control;
@@ -41,6 +42,7 @@ mod schedule;
 mod state;
 mod tensor;
 mod transfer;
+mod uniforms;
 mod variant;
 
 #[cfg(test)]

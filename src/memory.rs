@@ -61,8 +61,8 @@ impl Adam {
     /// Bytes that the optimizer holds on the device, by what they are for.
     pub fn memory(&self) -> MemoryUse {
         let mut all = MemoryUse { small: self.small, ..MemoryUse::default() };
-        for (launch, state) in self.shared.launches.iter().zip(&self.state) {
-            for (memory, buffer) in launch.kind.memories().zip(state) {
+        for (bundle, state) in self.shared.bundled().zip(&self.state) {
+            for (memory, buffer) in bundle[0].kind.memories().zip(state) {
                 all.add(memory, buffer.size());
             }
         }

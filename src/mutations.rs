@@ -56,7 +56,8 @@ const MUTATIONS: &[Mutation] = &[
     ("4u*word + launch.grad_shift", "4u*(word + launch.grad_shift)"),
     ("param[at].y = x.y", "param[at].y = x.x"),
     ("let at = word + own.shift", "let at = word - own.shift"),
-    ("0u - launch.word)", "0u)"),
+    ("launch.state - launch.word)", "launch.state)"),
+    ("launch.state - launch.word)", "0u - launch.word)"),
     ("if mask.x { grad[at]", "if mask.y { grad[at]"),
     ("store_grad(word, Word(0.0)", "store_grad(word, Word(1.0)"),
     // launch.wgsl and its two readers
@@ -65,6 +66,13 @@ const MUTATIONS: &[Mutation] = &[
     ("launch.word + number * words", "number * words"),
     ("return pieces[number];", "return pieces[number / 2u];"),
     ("let first = group * 16u", "let first = 0u"),
+    // many_launches.wgsl, and what chooses among the bindings
+    ("number >= launches[i].workgroup", "number > launches[i].workgroup"),
+    ("return number - launch.workgroup", "return number"),
+    ("launch = launches[which]", "launch = launches[0]"),
+    ("case 1u: { return load_grad1(word)", "case 1u: { return load_grad0(word)"),
+    ("case 2u: { return load_param2(word)", "case 2u: { return load_param1(word)"),
+    ("case 2u: { store_param2(word", "case 2u: { store_param0(word"),
     // norm.wgsl and partial.wgsl
     ("seen.squares + g * g", "seen.squares - g * g"),
     ("gradients(own, word + 5u", "gradients(own, word + 4u"),
@@ -249,6 +257,8 @@ fn difference(gpu: &Gpu) -> Option<String> {
         (two_buffers, 1.0),
         (Scene::offset(1002, (3, 2), (6, 0), adamw, all), 1.0),
         (Scene::scattered(&[4096], &[other], all), 1e30),
+        // Three in one dispatch, of which one has several workgroups.
+        (Scene::scattered(&[64, 4096, 1000], &[adamw], all), 1.0),
         // Clipped by a factor below 2^-126.
         (Scene::scattered(&[8], &[other], all), 1e36),
         (Scene::scattered(&[4096], &[l2], value), 1.0),

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use crate::Error;
+use crate::bundle;
 use crate::format::BLOCK;
 use crate::kind::Kind;
-use crate::launch::{BLOCK_WORDS, LANES, Launch, STATE_WORD, Segment, UPDATE_WORDS, WORKGROUP, Window};
+use crate::launch::{BLOCK_WORDS, LANES, Launch, STATE_WORD, Segment, UPDATE_WORDS, UPDATE_WORKGROUP, Window};
 
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
 /// below this many elements it goes in one loose launch instead.
@@ -41,6 +42,20 @@ pub(crate) struct Limits {
     pub align: u64,
     /// Workgroups in each dimension of a dispatch.
     pub workgroups: u64,
+    /// Storage buffers that one dispatch may bind.
+    pub storage: usize,
+}
+
+impl Limits {
+    /// WebGPU's default ones.
+    pub const DEFAULT: Self = Self { binding: 128 << 20, align: 256, workgroups: 65_535, storage: 8 };
+}
+
+/// The launches, and which of them are one dispatch of the update kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub launches: Vec<Launch>,
+    pub bundles: Vec<Range<usize>>,
 }
 
 impl Placed {
@@ -82,14 +97,16 @@ pub(crate) fn dimensions(workgroups: u64, limits: &Limits) -> [u32; 3] {
 }
 
 /// Plans all launches. The tensors must not overlap, and no block be too large.
-pub(crate) fn plan(placeds: &[Placed], zero_grad: bool, limits: &Limits) -> Result<Vec<Launch>, Error> {
+pub(crate) fn plan(placeds: &[Placed], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
     // Two blocks: one that the views' offsets may waste, one to make progress in.
     if limits.binding < 2 * limits.align {
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
     let launches = merge(placeds).into_iter().flat_map(|run| cut(&run, limits));
-    Ok(launches.flat_map(|launch| part(launch, zero_grad)).collect())
+    let launches = launches.flat_map(|launch| part(launch, zero_grad)).collect();
+    let (launches, bundles) = bundle::bundled(launches, zero_grad, limits);
+    Ok(Plan { launches, bundles })
 }
 
 /// What can be one launch: the same kind, the same two buffers, the same distance between param and grad. Where a launch has
@@ -151,9 +168,9 @@ fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
     let state_words =
         if first.kind.in_blocks() { state_words - state_words % u64::from(BLOCK_WORDS) } else { state_words };
     let block = param.align.min(grad.align);
-    // Each part of a tensor begins a workgroup: half of the workgroups for those, half for the words.
+    // Each part of a tensor begins a piece: half of the workgroups for those, half for the words.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
-    let dispatch = workgroups.saturating_mul(WORKGROUP * UPDATE_WORDS);
+    let dispatch = workgroups.saturating_mul(UPDATE_WORKGROUP * UPDATE_WORDS * LANES / 2);
 
     let mut launches = Vec::new();
     let (mut begin, all) = (first.start(), last.end());
@@ -231,6 +248,8 @@ fn launch(run: &[Placed], param: &Side, grad: &Side, elements: Range<u64>, loose
         loose,
         grad_shift: (if loose { grad_shift } else { grad_shift / LANES as i64 }) as u32,
         segments: segments.collect(),
+        state: 0,
+        first_scale: 0,
     }
 }
 
@@ -315,7 +334,7 @@ mod tests {
     fn limits() -> impl Strategy<Value = Limits> {
         let binding = prop_oneof![Just(512), Just(4096), Just(1 << 27), 512..20_000_u64];
         (binding, prop_oneof![Just(32), Just(64), Just(256)], prop_oneof![Just(1), Just(2), Just(65_535)])
-            .prop_map(|(binding, align, workgroups)| Limits { binding, align, workgroups })
+            .prop_map(|(binding, align, workgroups)| Limits { binding, align, workgroups, ..Limits::DEFAULT })
     }
 
     proptest! {
@@ -326,7 +345,7 @@ mod tests {
         ) {
             let placed = place(kind, &tensors, param, grad, slack);
             prop_assume!(placed[0].block_too_large(&limits).is_none());
-            let launches = plan(&placed, false, &limits).unwrap();
+            let launches = plan(&placed, false, &limits).unwrap().launches;
             let (of_param, of_grad) = (kind.param.bytes(), kind.grad.bytes());
             let mut seen: Vec<Vec<u32>> = tensors.iter().map(|t| vec![0; t.0 as usize]).collect();
             for launch in &launches {
@@ -385,8 +404,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_one_launch_and_strangers_are_not() {
-        let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        let count = |placed: &[Placed]| plan(placed, false, &limits).unwrap().len();
+        let count = |placed: &[Placed]| plan(placed, false, &Limits::DEFAULT).unwrap().launches.len();
         let thousand: Vec<_> = (0..1000).map(|i| (1000, 0, i % 2)).collect();
         assert_eq!(count(&place(plain(), &thousand, 0, 0, 0)), 1);
         // Gaps are bridged.
@@ -403,8 +421,8 @@ mod tests {
 
     #[test]
     fn a_tensor_above_128_mib_is_cut_in_two() {
-        let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        let launches = plan(&place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0), false, &limits).unwrap();
+        let placed = place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0);
+        let launches = plan(&placed, false, &Limits::DEFAULT).unwrap().launches;
         assert_eq!(
             launches.iter().map(|l| (l.loose, l.state_words())).collect::<Vec<_>>(),
             [(false, 8 << 20), (false, 2 << 20)]

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::slice;
 use std::sync::Arc;
 
-use bytemuck::{Zeroable, bytes_of, cast_slice, pod_read_unaligned};
+use bytemuck::{Zeroable, cast_slice, pod_read_unaligned};
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
 
 use crate::adam::{Dispatch, Shared};
-use crate::bind::{LaunchUniform, dispatch, filled, limits, part, update_kernel};
+use crate::bind::{dispatch, filled, limits, part, update_kernel};
 use crate::faults::{Scopes, at_once};
-use crate::kernels::{Kernel, Shape, UNIFORM_STRIDE};
+use crate::kernels::{Kernel, Shape};
 use crate::launch::{Launch, Segment, WORKGROUP};
 use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run};
 use crate::readback::{Source, read};
+use crate::uniforms::{LaunchUniform, Uniforms};
 use crate::{Adam, Config, Error, Insight, tensor};
 
 /// Measures what [`Adam`] does: signal-to-noise ratio, effective step, size of the updates beside the parameters, and what
@@ -82,9 +84,8 @@ impl Probe {
         let shared = &adam.shared;
         let mut records: Vec<Record> = Vec::new();
         let mut runs: Vec<Run> = Vec::new();
-        let mut uniforms = vec![0; shared.launches.len() * UNIFORM_STRIDE as usize];
-        let mut workgroups = Vec::new();
-        for (launch, to) in shared.launches.iter().zip(uniforms.chunks_exact_mut(UNIFORM_STRIDE as usize)) {
+        let (mut uniforms, mut workgroups) = (Uniforms::default(), Vec::new());
+        for launch in &shared.launches {
             let begin = records.len();
             for (segment, span) in launch.spans_of_segments() {
                 let first = records.len() as u32;
@@ -97,20 +98,20 @@ impl Probe {
             let uniform = LaunchUniform {
                 grad_shift: launch.grad_shift,
                 grad_scale: launch.grad_scale,
-                norm_pieces: pieces as u32,
+                pieces: pieces as u32,
                 partial: begin as u32,
-                first_scale: launch.first_scale(),
+                first_scale: launch.first_scale,
                 ..LaunchUniform::default()
             };
-            to[..size_of::<LaunchUniform>()].copy_from_slice(bytes_of(&uniform));
+            uniforms.push([uniform]);
             workgroups.push(pieces as u64);
         }
-        let kernel = |launch: &Launch| measuring(update_kernel(launch, &shared.options));
+        let kernel = |launch: &Launch| measuring(update_kernel(slice::from_ref(launch), &shared.options));
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let storage = shared.launches.iter().map(|launch| kernel(launch).storage_buffers()).max();
         check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64), runs.len() as u64)?;
 
-        let uniforms = filled(device, "insight launches", BufferUsages::UNIFORM, &uniforms)?;
+        let of_launches = filled(device, "insight launches", BufferUsages::UNIFORM, &uniforms.bytes)?;
         let records = filled(device, "insight records", BufferUsages::STORAGE, cast_slice(&records))?;
         let count = runs.len() as u64;
         let runs = filled(device, "insight runs", BufferUsages::STORAGE, cast_slice(&runs))?;
@@ -126,12 +127,16 @@ impl Probe {
         let mut dispatch = |kernel, workgroups, bindings: &[_]| {
             dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
         };
-        let launches = shared.launches.iter().zip(&adam.state).zip(workgroups).enumerate();
+        let states =
+            shared.bundles.iter().zip(&adam.state).flat_map(|(bundle, state)| bundle.clone().map(move |_| state));
+        let launches = shared.launches.iter().zip(states).zip(workgroups).enumerate();
         let mut dispatches: Vec<Dispatch> = Vec::new();
         for (i, ((launch, state), workgroups)) in launches {
-            let uniform = part(&uniforms, UNIFORM_STRIDE * i as u64, size_of::<LaunchUniform>() as u64);
-            let mut bindings =
-                vec![(0, uniform), (5, adam.slots.as_entire_binding()), (8, records.as_entire_binding())];
+            let mut bindings = vec![
+                (0, uniforms.of(&of_launches, i)),
+                (5, adam.slots.as_entire_binding()),
+                (8, records.as_entire_binding()),
+            ];
             bindings.extend(
                 [(1, launch.param), (2, launch.grad)]
                     .map(|(binding, window)| (binding, part(&buffers[window.buffer], window.offset, window.bytes))),
@@ -166,8 +171,8 @@ impl Probe {
         if !Arc::ptr_eq(&self.shared, &adam.shared) {
             return Err(Error::OtherOptimizer);
         }
-        // One update for each launch is last.
-        let updates = adam.dispatches.len() - self.shared.launches.len();
+        // One update for each bundle is last.
+        let updates = adam.dispatches.len() - self.shared.bundles.len();
         let (decision, updates) = adam.dispatches.split_at(updates);
         for dispatch in decision.iter().chain(&self.dispatches).chain(updates) {
             dispatch.record(pass);

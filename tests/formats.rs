@@ -6,7 +6,7 @@ mod scene;
 use half::{bf16, f16};
 use scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
 use scene::{Gpu, Numbers, Scene, normal};
-use wgpu::Buffer;
+use wgpu::{Buffer, Limits};
 use wgpu_adam::{
     Adam, Clip, Config, Decay, Error, Format, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
     View, cpu, preset,
@@ -65,6 +65,39 @@ fn tensors_that_share_words_and_groups_that_alternate() {
             let skip = (begin, skip.1 + begin - skip.0);
             check(&gpu, &Scene::arena(&lens, align(&precision), &[adamw(), other], options).stored(formats, skip), 8);
         }
+    }
+}
+
+/// By themselves and in every format, with as many storage buffers as WebGPU promises and with more.
+#[test]
+fn tensors_in_buffers_of_their_own_share_dispatches() {
+    let more = Limits { max_storage_buffers_per_shader_stage: 14, ..Limits::default() };
+    let gpus = [Gpu::new(), Gpu::with(more)];
+    // Each format of gradients in turn.
+    let stored = stored().enumerate().map(|(i, (param, precision))| (i, (param, GRADS[i % 4]), precision));
+    for (i, formats, precision) in stored {
+        let (gpu, zero_grad) = (&gpus[i / 2 % 2], i % 2 == 0);
+        let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision, ..Options::default() };
+        // Whole words, and then some whose last is cut off.
+        let lens = [8, 2052, 300, 4, 1000, 64, 5, 1003, 257];
+        let scene = Scene::scattered(&lens, &[adamw()], options).stored(formats, (0, 0));
+        let mut run = scene.start(gpu);
+        let (dispatches, beside) = (run.adam.dispatches(), run.twin.state().tensors[0].memories.len());
+        let launches = 2 * lens.len() + 1;
+        assert!(dispatches < launches * 2 / 3, "{formats:?}, {precision:?}, {beside} memories: {dispatches}");
+        run.steps(gpu, 6);
+        run.assert_same(gpu);
+        // As it goes on from a state that was loaded.
+        let mut next = scene.start(gpu);
+        (next.params, next.steps) = (run.params.clone(), run.steps);
+        next.param_buffers.iter().zip(&next.params).for_each(|(buffer, values)| gpu.write(buffer, values));
+        let state = gpu.state(&run.adam);
+        pollster::block_on(next.adam.load(&gpu.device, &gpu.queue, &state)).unwrap();
+        next.twin.load(&state).unwrap();
+        next.steps(gpu, 2);
+        run.steps(gpu, 2);
+        next.assert_same(gpu);
+        assert_eq!(gpu.state(&next.adam), gpu.state(&run.adam));
     }
 }
 

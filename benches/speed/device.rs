@@ -28,7 +28,8 @@ struct Clock {
 }
 
 impl Gpu {
-    /// As large bindings as the adapter has, as somebody with large tensors would ask for.
+    /// As large bindings and as many as the adapter has, as somebody with large tensors, or many of them, would ask for, and as
+    /// burn does.
     pub fn new() -> Option<Self> {
         let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None)).ok()?;
@@ -37,6 +38,9 @@ impl Gpu {
         let required_limits = Limits {
             max_buffer_size: limits.max_buffer_size,
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
+            max_buffers_and_acceleration_structures_per_shader_stage: limits
+                .max_buffers_and_acceleration_structures_per_shader_stage,
             ..Limits::default()
         };
         // On a CPU adapter a timestamp is taken when the command is reached, not when its work is done.

@@ -187,9 +187,8 @@ impl Adam {
         if placed.is_empty() {
             return Err(Error::NoTensors);
         }
-        // WebGPU's default limits.
-        let limits = Limits { binding: 128 << 20, align: 256, workgroups: 65_535 };
-        Ok(Self::like(groups, clocks, options, &plan::plan(&placed, options.zero_grad, &limits)?))
+        let plan = plan::plan(&placed, options.zero_grad, &Limits::DEFAULT)?;
+        Ok(Self::like(groups, clocks, options, &plan.launches))
     }
 
     /// A twin with those clocks that sums the norm in the order of these launches. All else must have been checked.

@@ -1,9 +1,7 @@
 //! A scene in motion: steps on both sides, and what differs.
 
 use wgpu::Buffer;
-use wgpu_adam::{
-    Adam, Decay, Element, Error, Format, Insight, Memory, MemoryState, Probe, Report, TensorState, cpu,
-};
+use wgpu_adam::{Adam, Decay, Element, Error, Format, Insight, Memory, MemoryState, Probe, Report, TensorState, cpu};
 
 use super::gpu::Gpu;
 use super::layout::{Scene, Spot};
