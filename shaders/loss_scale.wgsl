@@ -1,7 +1,7 @@
 // The dynamic loss scale: it grows after a number of steps without a bad gradient and backs off after each with one. Twin:
 // src/cpu/loss_scale.rs. `no_loss_scale.wgsl` is for optimizers without.
 
-// The caller binds it too. `ScaleState` in loss_scale.rs.
+// The caller binds it too. `ScaleBytes` in loss_scale.rs.
 struct LossScale {
     scale: f32,
     growth_tracker: u32,    // steps applied since it has changed

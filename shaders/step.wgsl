@@ -1,4 +1,4 @@
-// What a rule is given and what it is made of: the gradient as it sees it, averages, the param moved. Twin: src/cpu/update.rs.
+// What a rule is given and what it is made of: the gradient as it sees it, averages, the param moved. Twin: src/cpu/step.rs.
 // CLIP_VALUE and SQUARABLE are in the generated head. A rule is three functions, in the file of rules/ that the variant has:
 // what it will `remember`, the `divisor_of` a step, and the `step_of` the param. Between them there is something to store,
 // which a processor does while it divides.

@@ -426,26 +426,7 @@ fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu
     });
     let scale: &Buffer = adam.loss_scale().unwrap_or(&one);
 
-    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: None,
-        source: wgpu::ShaderSource::Wgsl(BACKWARD.into()),
-    });
-    let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: None,
-        layout: None,
-        module: &module,
-        entry_point: None,
-        compilation_options: Default::default(),
-        cache: None,
-    });
-    let entries = [scale, &param, &grad].into_iter().zip(0..);
-    let entries =
-        entries.map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
-    let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &entries.collect::<Vec<_>>(),
-    });
+    let (pipeline, bind_group) = gpu.pipeline(BACKWARD, &[scale, &param, &grad]);
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     for _ in 0..steps {
         let mut pass = encoder.begin_compute_pass(&Default::default());

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::shapes::Shape;
 use crate::subject::{Subject, Time};
@@ -31,6 +32,9 @@ impl FromStr for Command {
         Ok(Self { name: name.to_owned(), words })
     }
 }
+
+/// How long nothing is measured after a peer.
+const REST: Duration = Duration::from_millis(500);
 
 pub struct Peer {
     pub name: String,
@@ -80,6 +84,8 @@ impl Subject for &mut Peer {
     fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>> {
         let answer = self.ask(&format!("run {steps}"))?;
         let wall = answer.parse().map_err(|_| format!("{}: {answer}", self.name))?;
+        // Its threads may go on spinning for a while, and whoever is measured next would pay for it.
+        std::thread::sleep(REST);
         Ok(Time { wall, device: None })
     }
 }

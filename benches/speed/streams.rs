@@ -32,8 +32,8 @@ impl Subject for Copy<'_> {
     }
 }
 
-/// Words of four elements that an invocation moves, and invocations in a workgroup: as the optimizer's kernel has them, which
-/// is also where this one is fastest (see `../NOTES.md`).
+/// Words of four elements that an invocation moves, as the optimizer's kernel has them, and invocations in a workgroup: where
+/// this kernel is fastest (see `../NOTES.md`).
 const WORDS: u64 = 4;
 /// Invocations that load one line of memory together.
 const LINE: u64 = 8;

@@ -52,7 +52,8 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     low + (high - low) * at.fract()
 }
 
-fn median(times: &[Time]) -> Median {
+/// The median of several measurements.
+pub fn median(times: &[Time]) -> Median {
     let sorted = |of: &dyn Fn(&Time) -> Option<f64>| {
         let mut values: Vec<f64> = times.iter().filter_map(of).collect();
         values.sort_by(f64::total_cmp);
@@ -66,12 +67,12 @@ fn median(times: &[Time]) -> Median {
 }
 
 /// Measures all subjects side by side: each is warmed up and given as many steps as take `sample` milliseconds; then all in
-/// turn, `rounds` times, each round beginning with another one.
+/// turn, `rounds` times, each round beginning with another one. All times of each are given.
 pub fn side_by_side(
     subjects: &mut [Box<dyn Subject + '_>],
     rounds: u32,
     sample: f64,
-) -> Result<Vec<Median>, Box<dyn Error>> {
+) -> Result<Vec<Vec<Time>>, Box<dyn Error>> {
     let mut steps = Vec::new();
     for subject in subjects.iter_mut() {
         let mut count = 1;
@@ -93,5 +94,5 @@ pub fn side_by_side(
             times[i].push(subjects[i].run(steps[i])?.each(steps[i]));
         }
     }
-    Ok(times.iter().map(|times| median(times)).collect())
+    Ok(times)
 }

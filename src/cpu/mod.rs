@@ -27,6 +27,7 @@ mod resume;
 mod rules;
 pub(crate) mod schedule;
 mod slot;
+mod step;
 mod stored;
 mod tick;
 mod update;

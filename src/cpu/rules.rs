@@ -1,6 +1,6 @@
 //! The rules: twin of `shaders/rules/*.wgsl`, a function a file, of the file's name.
 
-use super::update::{average, larger, moved};
+use super::step::{average, larger, moved};
 use crate::clock::Scalars;
 use crate::variant::Rule;
 

@@ -1,11 +1,11 @@
-//! The step: each element's rule applied in place, with the scalars of `tick`. Twin of `step.wgsl` and
-//! `update.wgsl`.
+//! Each element's rule applied in place, with the scalars of `tick`. Twin of `update.wgsl`.
 
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::Moments;
 use super::rules::{self, State};
+use super::step::gradient;
 use super::stored::Floats;
 use crate::clock::Scalars;
 use crate::variant::Rule;
@@ -13,45 +13,6 @@ use crate::{Clip, Options};
 
 /// Elements that one task moves.
 const CHUNK: usize = 32 * 1024;
-
-#[inline(always)]
-pub(super) fn average(old: f32, x: f32, rate: f32, from_target: u32) -> f32 {
-    (if from_target != 0 { x } else { old }) + rate * (x - old)
-}
-
-#[inline(always)]
-pub(super) fn larger(old: f32, x: f32) -> f32 {
-    if x > old { x } else { old }
-}
-
-#[inline(always)]
-fn squarable(g: f32) -> f32 {
-    let bits = g.to_bits();
-    let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f80_0000) < 0x2000_0000;
-    if overflows { f32::from_bits((bits & 0x8000_0000) | 0x5f7f_ffff) } else { g }
-}
-
-#[inline(always)]
-fn clipped(g: f32, limit: f32) -> f32 {
-    let bound = if g < 0.0 { -limit } else { limit };
-    if g.abs() > limit { bound } else { g }
-}
-
-/// What the rule sees as the gradient.
-#[inline(always)]
-pub(super) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
-    let mut g = s.scale * grad;
-    if CLIP_VALUE {
-        g = clipped(g, s.limit);
-    }
-    squarable(g + s.l2 * param)
-}
-
-/// Decay and step are summed before they touch param, so that there is one rounding at param's magnitude.
-#[inline(always)]
-pub(super) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
-    param - (s.decay * param + step)
-}
 
 /// A part of a tensor: as much of each memory as of param, or nothing of those that the rule has not.
 struct Part<'a> {

@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use wgpu::util::{BufferInitDescriptor, DeviceExt, initialize_adapter_from_env_or_default};
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits,
-    Queue,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages, ComputePipeline,
+    ComputePipelineDescriptor, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits, Queue,
+    ShaderModuleDescriptor, ShaderSource,
 };
 use wgpu_adam::{Adam, Report, State};
 
@@ -27,24 +28,8 @@ impl Gpu {
     fn probe_denormals(&self) -> bool {
         let source = "@group(0) @binding(0) var<storage, read_write> x: array<f32>;
             @compute @workgroup_size(1) fn half() { x[0] = x[0] * x[1]; }";
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: None,
-            layout: None,
-            module: &module,
-            entry_point: None,
-            compilation_options: Default::default(),
-            cache: None,
-        });
         let numbers = self.buffer(&[f32::from_bits(4), 0.5]);
-        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: numbers.as_entire_binding() }],
-        });
+        let (pipeline, bind_group) = self.pipeline(source, &[&numbers]);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -54,6 +39,28 @@ impl Gpu {
         }
         self.queue.submit([encoder.finish()]);
         self.read(&numbers)[0].to_bits() != 2
+    }
+
+    /// A compute pipeline of that WGSL, and its bind group with these buffers, in the order of their bindings.
+    pub fn pipeline(&self, wgsl: &str, buffers: &[&Buffer]) -> (ComputePipeline, BindGroup) {
+        let source = ShaderSource::Wgsl(wgsl.into());
+        let module = self.device.create_shader_module(ShaderModuleDescriptor { label: None, source });
+        let pipeline = self.device.create_compute_pipeline(&ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: None,
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let entries = buffers.iter().zip(0..);
+        let entries = entries.map(|(buffer, binding)| BindGroupEntry { binding, resource: buffer.as_entire_binding() });
+        let bind_group = self.device.create_bind_group(&BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries.collect::<Vec<_>>(),
+        });
+        (pipeline, bind_group)
     }
 
     /// The default limits of WebGPU and no feature.

@@ -105,10 +105,10 @@ impl Findings<'_> {
             let streams = streams(param, grad, &precision);
             let bytes = Stream::bytes(&streams);
             let options = Options { precision, ..Options::default() };
-            let times = self.measure(&mut [
-                Box::new(Streams::new(self.gpu, elements, &streams)),
-                Box::new(self.ours(&one(elements), Layout::Arena, adamw(), Options::default())?),
-                Box::new(Ours::stored(self.gpu, elements, param, grad, adamw(), options)?),
+            let times = self.measure_mirrored(&[
+                Box::new(|| Ok(Box::new(Streams::new(self.gpu, elements, &streams)))),
+                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, adamw(), Options::default())?))),
+                Box::new(|| Ok(Box::new(Ours::stored(self.gpu, elements, param, grad, adamw(), options)?))),
             ])?;
             let (by_streams, by_f32) = (times[2].against(&times[0]), times[2].against(&times[1]));
             let promised = bytes as f64 / in_f32 / by_f32;

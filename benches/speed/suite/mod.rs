@@ -20,7 +20,7 @@ use crate::peer::Peer;
 use crate::plot::{Line, plot};
 use crate::report::{Bar, Table};
 use crate::shapes::{Shape, equal};
-use crate::subject::{Median, Subject, side_by_side};
+use crate::subject::{Median, Subject, median, side_by_side};
 
 /// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +38,9 @@ pub enum Suite {
 }
 
 type Failure = Box<dyn Error>;
+
+/// How to make a subject.
+type Maker<'a> = Box<dyn Fn() -> Result<Box<dyn Subject + 'a>, Failure> + 'a>;
 
 /// All that a run has found.
 struct Findings<'a> {
@@ -83,7 +86,18 @@ fn rate(bytes: u64, time: &Median) -> f64 {
 
 impl Findings<'_> {
     fn measure(&self, subjects: &mut [Box<dyn Subject + '_>]) -> Result<Vec<Median>, Failure> {
-        side_by_side(subjects, self.arguments.rounds, self.arguments.sample)
+        let times = side_by_side(subjects, self.arguments.rounds, self.arguments.sample)?;
+        Ok(times.iter().map(|times| median(times)).collect())
+    }
+
+    /// Measures each of them twice, with half of the rounds: made in this order, and once more in the reverse one. Where its
+    /// buffers come to lie makes a few percent, and buffers that are made later lie better or worse than earlier ones.
+    fn measure_mirrored(&self, makers: &[Maker]) -> Result<Vec<Median>, Failure> {
+        let mut subjects =
+            makers.iter().chain(makers.iter().rev()).map(|make| make()).collect::<Result<Vec<_>, Failure>>()?;
+        let times = side_by_side(&mut subjects, self.arguments.rounds.div_ceil(2), self.arguments.sample)?;
+        let both = times.iter().zip(times.iter().rev()).take(makers.len());
+        Ok(both.map(|(first, second)| median(&[&first[..], second].concat())).collect())
     }
 
     /// Leaves out what is too large for `--elements`, and says so.

@@ -22,11 +22,10 @@ impl Findings<'_> {
             if !self.fits(&size(elements), elements) {
                 continue;
             }
-            let ours = self.ours(&one(elements), Layout::Arena, adamw(), Options::default())?;
-            let times = self.measure(&mut [
-                Box::new(Copy::new(self.gpu, elements)),
-                Box::new(Streams::new(self.gpu, elements, &Stream::of_f32(2))),
-                Box::new(ours),
+            let times = self.measure_mirrored(&[
+                Box::new(|| Ok(Box::new(Copy::new(self.gpu, elements)))),
+                Box::new(|| Ok(Box::new(Streams::new(self.gpu, elements, &Stream::of_f32(2))))),
+                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, adamw(), Options::default())?))),
             ])?;
             let rates = [rate(8 * elements, &times[0]), rate(28 * elements, &times[1]), rate(28 * elements, &times[2])];
             let ratio = times[2].against(&times[1]);

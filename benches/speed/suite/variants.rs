@@ -47,10 +47,10 @@ impl Findings<'_> {
             if options.zero_grad {
                 bytes += 4;
             }
-            let times = self.measure(&mut [
-                Box::new(Streams::new(self.gpu, elements, &streams)),
-                Box::new(self.ours(&one(elements), Layout::Arena, adamw(), plain)?),
-                Box::new(self.ours(&one(elements), Layout::Arena, config, options)?),
+            let times = self.measure_mirrored(&[
+                Box::new(|| Ok(Box::new(Streams::new(self.gpu, elements, &streams)))),
+                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, adamw(), plain)?))),
+                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, config, options)?))),
             ])?;
             let (by_streams, by_adamw) = (times[2].against(&times[0]), times[2].against(&times[1]));
             table.row([
