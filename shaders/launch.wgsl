@@ -1,4 +1,4 @@
-// A launch, and what each of its workgroups owns. `LaunchUniform` in bind.rs, `Piece` in launch.rs. Twin: src/launch.rs.
+// A launch, and what each of its workgroups owns. `LaunchUniform` in uniforms.rs, `Piece` in launch.rs. Twin: src/launch.rs.
 // Words and elements are counted from the beginning of the param window.
 
 struct Launch {

@@ -23,8 +23,9 @@ pub struct MemoryUse {
     /// What bf16 parameters lack to an f32.
     pub remainder: u64,
     /// All that does not grow with the elements, or hardly: configurations, clocks, scalars, schedules, the loss scale, what
-    /// each workgroup owns (20 bytes for every 256 elements, where tensors in the same buffers are not all of one group), and with clipping by norm or
-    /// the guard 16 bytes for every 16,384 elements and 20 for what its workgroups own.
+    /// each workgroup owns (20 bytes for every 256 elements, where tensors in one buffer are of several groups, not side by
+    /// side, or narrow), and with clipping by norm or the guard 16 bytes for every 16,384 elements and 20 for what its
+    /// workgroups own.
     pub small: u64,
 }
 

@@ -39,6 +39,7 @@ const MUTATIONS: &[Mutation] = &[
     ("* Bits(0x7feb352du)", "* Bits(0x7feb352fu)"),
     ("x >> Bits(15u)", "x >> Bits(14u)"),
     ("+ Bits(launch.salt)", ""),
+    ("elements(at - launch.state)", "elements(at)"),
     ("mixed(Bits(s.t + which", "mixed(Bits(which"),
     ("which * 0x9e3779b9u", "0x9e3779b9u"),
     // blocks.wgsl
@@ -137,7 +138,11 @@ fn difference(gpu: &Gpu) -> Option<String> {
             return Some(difference);
         }
     }
-    None
+    // Each in buffers of its own, in one dispatch.
+    let options = Options { precision: precision(STATES[2], BESIDE[1]), ..Options::default() };
+    let mut run = Scene::scattered(&[8, 300, 64], &[adam], options).stored((bf16, f32s), (0, 0)).start(gpu);
+    run.steps(gpu, 2);
+    run.difference(gpu)
 }
 
 #[test]

@@ -83,8 +83,8 @@ fn a_dispatch_has_rows_where_one_is_not_enough() {
     let limits = Limits { max_compute_workgroups_per_dimension: 5, ..Limits::default() };
     let gpu = Gpu::with(limits);
     for options in options() {
-        // 5 workgroups are 10,240 elements.
-        for len in [10_240, 10_241, 10_244, 40_000, 200_000] {
+        // 5 workgroups of the update are 5,120 elements, of the norm 81,920.
+        for len in [5_120, 5_121, 5_124, 40_000, 200_000] {
             let mut run = Scene::scattered(&[len], &[Config::default()], options).start(&gpu);
             run.steps(&gpu, 2);
             run.assert_same(&gpu);
@@ -92,8 +92,7 @@ fn a_dispatch_has_rows_where_one_is_not_enough() {
     }
 }
 
-/// More than 65,535 workgroups and views above 128 MiB need large buffers; this is the one test that has some:
-/// 16,777,217 elements at one a word are 32,769 workgroups of the update; 33,554,433 are 65,537 and cut in two.
+/// Views above 128 MiB need large buffers; this is the one test that has some. 33,554,433 elements are cut in two.
 #[test]
 fn more_elements_than_a_binding_holds() {
     let gpu = Gpu::new();

@@ -3,6 +3,7 @@
 mod scene;
 
 use scene::{Gpu, Scene, Spot};
+use wgpu::Limits;
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View};
 
 const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
@@ -230,15 +231,21 @@ fn param_and_grad_may_share_a_buffer() {
     }
 }
 
+/// However many storage buffers the device has, and where chance rounds too.
 #[test]
 fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
-    use wgpu_adam::cpu;
-    let gpu = Gpu::new();
-    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, ..Options::default() };
-    let mut run = Scene::scattered(&[5000, 17, 20_001], &configs()[..1], options).start(&gpu);
-    let lens = [5000, 17, 20_001];
-    let tensors = lens.iter().enumerate().map(|(i, &len)| cpu::Tensor::new(format!("tensor{i}"), len)).collect();
-    run.twin = cpu::Adam::new(&[cpu::Group::new(configs()[0], tensors)], options).unwrap();
-    run.steps(&gpu, 20);
-    run.assert_same(&gpu);
+    use wgpu_adam::{Precision, StateFormat, cpu};
+    let more = Limits { max_storage_buffers_per_shader_stage: 12, ..Limits::default() };
+    let by_chance = Precision { state: StateFormat::Bf16, state_min_len: 0, ..Precision::default() };
+    for (gpu, precision) in [(Gpu::new(), Precision::default()), (Gpu::new(), by_chance), (Gpu::with(more), by_chance)]
+    {
+        let options =
+            Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, precision, ..Options::default() };
+        let lens = [5000, 17, 20_001, 300, 4, 1000, 64];
+        let mut run = Scene::scattered(&lens, &configs()[..1], options).start(&gpu);
+        let tensors = lens.iter().enumerate().map(|(i, &len)| cpu::Tensor::new(format!("tensor{i}"), len)).collect();
+        run.twin = cpu::Adam::new(&[cpu::Group::new(configs()[0], tensors)], options).unwrap();
+        run.steps(&gpu, 20);
+        run.assert_same(&gpu);
+    }
 }

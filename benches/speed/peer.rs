@@ -84,9 +84,12 @@ impl Subject for &mut Peer {
     fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>> {
         let answer = self.ask(&format!("run {steps}"))?;
         let wall = answer.parse().map_err(|_| format!("{}: {answer}", self.name))?;
-        // Its threads may go on spinning for a while, and whoever is measured next would pay for it.
-        std::thread::sleep(REST);
         Ok(Time { wall, device: None })
+    }
+
+    /// Its threads may go on spinning for a while, and whoever is measured next would pay for it.
+    fn rest(&mut self) {
+        std::thread::sleep(REST);
     }
 }
 

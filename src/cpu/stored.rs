@@ -8,7 +8,7 @@ use crate::blocks::scales;
 use crate::clock::Scalars;
 use crate::format::BLOCK;
 use crate::kind::Kind;
-use crate::launch::Launch;
+use crate::launch::{LANES, Launch};
 use crate::noise::noise;
 use crate::state::{MemoryState, TensorState};
 use crate::variant::Memory;
@@ -56,7 +56,7 @@ impl std::ops::DerefMut for Work<'_> {
     }
 }
 
-/// Where a part of a tensor is in its launch, for the noise: its first element, that of the state, and the salt.
+/// Where a part of a tensor is in its launch, for the noise: its first element, that of the launch's state, and the salt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     first: usize,
@@ -69,7 +69,8 @@ pub(super) fn spots(launches: &[Launch], tensors: usize, seed: u32) -> Vec<Vec<S
     let mut all = vec![Vec::new(); tensors];
     for (i, launch) in launches.iter().enumerate() {
         for (segment, span) in launch.spans_of_segments() {
-            let (first, element) = (segment.first as usize, span.of_state().start as u32);
+            let element = span.of_state().start as u32 - LANES as u32 * launch.state;
+            let first = segment.first as usize;
             all[segment.tensor].push(Spot { first, element, salt: launch.salt(i, seed) });
         }
     }
