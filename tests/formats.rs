@@ -6,7 +6,7 @@ mod scene;
 use half::{bf16, f16};
 use scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
 use scene::{Gpu, Numbers, Scene, normal};
-use wgpu::{Buffer, Limits};
+use wgpu::Buffer;
 use wgpu_adam::{
     Adam, Clip, Config, Decay, Error, Format, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
     View, cpu, preset,
@@ -71,8 +71,7 @@ fn tensors_that_share_words_and_groups_that_alternate() {
 /// By themselves and in every format, with as many storage buffers as WebGPU promises and with more.
 #[test]
 fn tensors_in_buffers_of_their_own_share_dispatches() {
-    let more = Limits { max_storage_buffers_per_shader_stage: 14, ..Limits::default() };
-    let gpus = [Gpu::new(), Gpu::with(more)];
+    let gpus = [Gpu::new(), Gpu::with_storage_buffers(14)];
     // Each format of gradients in turn.
     let stored = stored().enumerate().map(|(i, (param, precision))| (i, (param, GRADS[i % 4]), precision));
     for (i, formats, precision) in stored {

@@ -3,7 +3,6 @@
 mod scene;
 
 use scene::{Gpu, Scene, Spot};
-use wgpu::Limits;
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View};
 
 const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
@@ -235,9 +234,9 @@ fn param_and_grad_may_share_a_buffer() {
 #[test]
 fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
     use wgpu_adam::{Precision, StateFormat, cpu};
-    let more = Limits { max_storage_buffers_per_shader_stage: 12, ..Limits::default() };
     let by_chance = Precision { state: StateFormat::Bf16, state_min_len: 0, ..Precision::default() };
-    for (gpu, precision) in [(Gpu::new(), Precision::default()), (Gpu::new(), by_chance), (Gpu::with(more), by_chance)]
+    for (gpu, precision) in
+        [(Gpu::new(), Precision::default()), (Gpu::new(), by_chance), (Gpu::with_storage_buffers(12), by_chance)]
     {
         let options =
             Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, precision, ..Options::default() };

@@ -68,13 +68,27 @@ impl Gpu {
         Self::with(Limits::default())
     }
 
-    pub fn with(required_limits: Limits) -> Self {
+    pub fn with(limits: Limits) -> Self {
+        Self::asking(|_| limits)
+    }
+
+    /// So many storage buffers a stage, or as many as the adapter has where that is fewer.
+    pub fn with_storage_buffers(most: u32) -> Self {
+        Self::asking(|has| {
+            let buffers = most.min(has.max_storage_buffers_per_shader_stage);
+            println!("{buffers} storage buffers a stage");
+            Limits { max_storage_buffers_per_shader_stage: buffers, ..Limits::default() }
+        })
+    }
+
+    /// The limits that are asked for, of an adapter that has those.
+    fn asking(limits: impl FnOnce(Limits) -> Limits) -> Self {
         let _ = env_logger::builder().is_test(true).try_init();
         // WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several.
         let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None))
             .expect("no adapter: these tests need one (a software one will do)");
-        let descriptor = DeviceDescriptor { required_limits, ..Default::default() };
+        let descriptor = DeviceDescriptor { required_limits: limits(adapter.limits()), ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("no device");
         let info = adapter.get_info();
         let software = info.device_type == DeviceType::Cpu;
