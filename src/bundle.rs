@@ -60,6 +60,13 @@ fn is_small(launch: &Launch) -> bool {
     launch.update_spans().len() == 1 && elements(launch) <= SMALL && launch.param.buffer != launch.grad.buffer
 }
 
+/// Whether one dispatch can have both: it binds nothing a second time that it writes.
+fn are_apart(a: &Launch, b: &Launch, zero_grad: bool) -> bool {
+    let params = a.param.buffer != b.param.buffer;
+    let grads = !zero_grad || a.grad.buffer != b.grad.buffer;
+    params && grads && a.param.buffer != b.grad.buffer && b.param.buffer != a.grad.buffer
+}
+
 /// Sorts the launches so that each bundle of the update kernel is a stretch of them, and says where in the bundle's state
 /// each has its own.
 pub(crate) fn bundled(launches: Vec<Launch>, zero_grad: bool, limits: &Limits) -> (Vec<Launch>, Vec<Range<usize>>) {
@@ -70,19 +77,13 @@ pub(crate) fn bundled(launches: Vec<Launch>, zero_grad: bool, limits: &Limits) -
     launches.append(&mut small);
     let bundles = stretches(&launches, |bundle, launch| {
         let words: u32 = bundle.iter().map(Launch::state_words).sum();
-        // No dispatch binds what it writes a second time.
-        let apart = |other: &Launch| {
-            let grads = zero_grad && other.grad.buffer == launch.grad.buffer;
-            let (params, grad) = ([other.param.buffer, launch.param.buffer], [launch.grad.buffer, other.grad.buffer]);
-            params[0] != params[1] && params[0] != grad[0] && params[1] != grad[1] && !grads
-        };
         is_small(launch)
             && bundle.iter().all(is_small)
             && key(&bundle[0]) == key(launch)
             && bundle.len() < most_updates(&launch.kind, limits)
             && u64::from(words + launch.state_words()) * STATE_WORD <= limits.binding
             && bundle.iter().map(update_workgroups).sum::<u64>() + update_workgroups(launch) <= room(limits)
-            && bundle.iter().all(apart)
+            && bundle.iter().all(|other| are_apart(other, launch, zero_grad))
     });
     debug_assert!(bundles.iter().take(large).all(|bundle| bundle.len() == 1));
     for bundle in &bundles {
