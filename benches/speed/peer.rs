@@ -1,4 +1,4 @@
-//! Another program's optimizer, in a process of its own that waits while others are measured.
+//! Another program's optimizer, in a process of its own that is stopped while others are measured.
 //!
 //! It reads lines and answers each with one: `tensors 1000 1000 …` (lengths; make AdamW for them, or for none, let all
 //! go) with `ready` and a few words on what it is; `run 5` (so many steps, and wait for their end) with the milliseconds
@@ -8,7 +8,8 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::str::FromStr;
-use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::shapes::Shape;
 use crate::subject::{Subject, Time};
@@ -33,9 +34,6 @@ impl FromStr for Command {
     }
 }
 
-/// How long nothing is measured after a peer.
-const REST: Duration = Duration::from_millis(500);
-
 pub struct Peer {
     pub name: String,
     /// What it says that it is.
@@ -58,14 +56,23 @@ impl Peer {
     }
 
     fn ask(&mut self, line: &str) -> Result<String, Box<dyn Error>> {
+        self.signal(Signal::CONT)?;
         writeln!(self.to, "{line}")?;
         self.to.flush()?;
         let mut answer = String::new();
         self.from.read_line(&mut answer)?;
+        self.signal(Signal::STOP)?;
         match answer.trim() {
             "" => Err(format!("{}: no answer", self.name).into()),
             answer => Ok(answer.to_owned()),
         }
+    }
+
+    /// While others are measured it is stopped: some poll their device all the time.
+    fn signal(&self, signal: Signal) -> Result<(), Box<dyn Error>> {
+        let process = Pid::from_child(&self.process);
+        kill_process(process, signal).map_err(|error| format!("{}: {error}", self.name))?;
+        Ok(())
     }
 
     /// Makes it ready for these tensors, or says why it cannot be.
@@ -85,11 +92,6 @@ impl Subject for &mut Peer {
         let answer = self.ask(&format!("run {steps}"))?;
         let wall = answer.parse().map_err(|_| format!("{}: {answer}", self.name))?;
         Ok(Time { wall, device: None })
-    }
-
-    /// Its threads may go on spinning for a while, and whoever is measured next would pay for it.
-    fn rest(&mut self) {
-        std::thread::sleep(REST);
     }
 }
 

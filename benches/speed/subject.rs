@@ -20,9 +20,6 @@ impl Time {
 pub trait Subject {
     /// Makes so many steps and says how long they took together.
     fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>>;
-
-    /// Waits until it disturbs nobody.
-    fn rest(&mut self) {}
 }
 
 /// What a subject's measurements come to, for one step.
@@ -97,7 +94,6 @@ pub fn side_by_side(
             // What ran before it has left caches and processors to itself.
             subjects[i].run(steps[i].div_ceil(4))?;
             times[i].push(subjects[i].run(steps[i])?.each(steps[i]));
-            subjects[i].rest();
         }
     }
     Ok(times)
