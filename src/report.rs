@@ -14,8 +14,8 @@ pub struct Report {
     /// Whether the last step was skipped.
     pub last_skipped: bool,
     /// In the latest skipped step, the tensor with the first bad element: NaN, infinite, or too large to be squared
-    /// (first by where the tensors lie in their buffers; of several buffers, large tensors come before small ones). `None` where no step was ever skipped, or it was the norm that
-    /// overflowed.
+    /// (first by where the tensors lie in their buffers; of several buffers, large tensors come before small ones). `None`
+    /// where no step was ever skipped, or it was the norm that overflowed.
     pub bad_tensor: Option<String>,
     /// The 2-norm of all gradients of the last step together, before clipping and without the loss scale. `None` where the step does not need it:
     /// without clipping by global norm and without the guard.
