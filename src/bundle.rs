@@ -71,21 +71,19 @@ fn are_apart(a: &Launch, b: &Launch, zero_grad: bool) -> bool {
 /// each has its own.
 pub(crate) fn bundled(launches: Vec<Launch>, zero_grad: bool, limits: &Limits) -> (Vec<Launch>, Vec<Range<usize>>) {
     let (mut small, mut launches): (Vec<_>, Vec<_>) = launches.into_iter().partition(is_small);
-    let large = launches.len();
     let key = |launch: &Launch| (launch.kind, launch.loose, launch.segments[0].group);
     small.sort_by_key(key);
     launches.append(&mut small);
     let bundles = stretches(&launches, |bundle, launch| {
         let words: u32 = bundle.iter().map(Launch::state_words).sum();
         is_small(launch)
-            && bundle.iter().all(is_small)
+            && is_small(&bundle[0])
             && key(&bundle[0]) == key(launch)
             && bundle.len() < most_updates(&launch.kind, limits)
             && u64::from(words + launch.state_words()) * STATE_WORD <= limits.binding
             && bundle.iter().map(update_workgroups).sum::<u64>() + update_workgroups(launch) <= room(limits)
             && bundle.iter().all(|other| are_apart(other, launch, zero_grad))
     });
-    debug_assert!(bundles.iter().take(large).all(|bundle| bundle.len() == 1));
     for bundle in &bundles {
         let mut words = 0;
         for launch in &mut launches[bundle.clone()] {
@@ -103,7 +101,7 @@ pub(crate) fn norms(launches: &[Launch], limits: &Limits) -> Vec<Range<usize>> {
     let is_small = |launch: &Launch| launch.norm_spans().len() == 1 && elements(launch) <= SMALL;
     stretches(launches, |bundle, launch| {
         is_small(launch)
-            && bundle.iter().all(is_small)
+            && is_small(&bundle[0])
             && key(&bundle[0]) == key(launch)
             && bundle.len() < most_norms(limits)
             && bundle.iter().map(norm_workgroups).sum::<u64>() + norm_workgroups(launch) <= room(limits)
