@@ -4,6 +4,7 @@
 
 mod cpu;
 mod device;
+mod gauge;
 mod naive;
 mod ours;
 mod peer;
@@ -38,6 +39,9 @@ struct Arguments {
     /// The least time of one measurement, in milliseconds: as many steps as that takes.
     #[arg(long, default_value_t = 60.0)]
     sample: f64,
+    /// Seconds, all together, to make measurements again that were disturbed by others on this machine.
+    #[arg(long, default_value_t = 300.0)]
+    patience: f64,
     /// The most elements of one optimizer; larger cases are left out.
     #[arg(long, default_value_t = 128 << 20)]
     elements: u64,

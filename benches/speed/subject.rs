@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::gauge::Gauge;
+
 /// Milliseconds: by our clock from recording to the end, and by the device's where it has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Time {
@@ -67,11 +69,13 @@ pub fn median(times: &[Time]) -> Median {
 }
 
 /// Measures all subjects side by side: each is warmed up and given as many steps as take `sample` milliseconds; then all in
-/// turn, `rounds` times, each round beginning with another one, and each with a quarter of its steps unmeasured before. All times of each are given.
+/// turn, `rounds` times, each round beginning with another one, and each with a quarter of its steps unmeasured before; again
+/// where the gauge says so. All times of each are given.
 pub fn side_by_side(
     subjects: &mut [Box<dyn Subject + '_>],
     rounds: u32,
     sample: f64,
+    gauge: &Gauge,
 ) -> Result<Vec<Vec<Time>>, Box<dyn Error>> {
     let mut steps = Vec::new();
     for subject in subjects.iter_mut() {
@@ -91,9 +95,12 @@ pub fn side_by_side(
     for round in 0..rounds as usize {
         let count = subjects.len();
         for i in (0..count).map(|i| (i + round) % count) {
-            // What ran before it has left caches and processors to itself.
-            subjects[i].run(steps[i].div_ceil(4))?;
-            times[i].push(subjects[i].run(steps[i])?.each(steps[i]));
+            let time = gauge.steadily(|| {
+                // What ran before it has left caches and processors to itself.
+                subjects[i].run(steps[i].div_ceil(4))?;
+                subjects[i].run(steps[i])
+            })?;
+            times[i].push(time.each(steps[i]));
         }
     }
     Ok(times)

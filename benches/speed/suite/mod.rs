@@ -15,6 +15,7 @@ use wgpu_adam::{Config, Decay, Options};
 
 use crate::Arguments;
 use crate::device::Gpu;
+use crate::gauge::Gauge;
 use crate::ours::{Layout, Ours};
 use crate::peer::Peer;
 use crate::plot::{Line, plot};
@@ -52,13 +53,15 @@ struct Findings<'a> {
     lines: Vec<Line>,
     /// The part of the processors' time that others used before anything was measured.
     load: Option<f64>,
+    gauge: Gauge,
 }
 
 pub fn run(gpu: &Gpu, arguments: &Arguments) -> Result<(), Failure> {
     let load = page::load();
     let peers = arguments.peers.iter().map(Peer::start).collect::<Result<_, _>>()?;
+    let gauge = Gauge::new(arguments.patience);
     let (tables, bars, lines) = Default::default();
-    let mut findings = Findings { gpu, arguments, peers, tables, bars, lines, load };
+    let mut findings = Findings { gpu, arguments, peers, tables, bars, lines, load, gauge };
     for suite in &arguments.suites {
         match suite {
             Suite::Roofline => findings.roofline()?,
@@ -86,7 +89,7 @@ fn rate(bytes: u64, time: &Median) -> f64 {
 
 impl Findings<'_> {
     fn measure(&self, subjects: &mut [Box<dyn Subject + '_>]) -> Result<Vec<Median>, Failure> {
-        let times = side_by_side(subjects, self.arguments.rounds, self.arguments.sample)?;
+        let times = side_by_side(subjects, self.arguments.rounds, self.arguments.sample, &self.gauge)?;
         Ok(times.iter().map(|times| median(times)).collect())
     }
 
@@ -95,7 +98,8 @@ impl Findings<'_> {
     fn measure_mirrored(&self, makers: &[Maker]) -> Result<Vec<Median>, Failure> {
         let mut subjects =
             makers.iter().chain(makers.iter().rev()).map(|make| make()).collect::<Result<Vec<_>, Failure>>()?;
-        let times = side_by_side(&mut subjects, self.arguments.rounds.div_ceil(2), self.arguments.sample)?;
+        let rounds = self.arguments.rounds.div_ceil(2);
+        let times = side_by_side(&mut subjects, rounds, self.arguments.sample, &self.gauge)?;
         let both = times.iter().zip(times.iter().rev()).take(makers.len());
         Ok(both.map(|(first, second)| median(&[&first[..], second].concat())).collect())
     }

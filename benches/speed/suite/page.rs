@@ -35,6 +35,7 @@ impl Findings<'_> {
             ("adapter", driver),
             ("machine", machine()),
             ("load", load),
+            ("steadiness", self.gauge.report()),
             ("times", clock.to_owned()),
             ("versions", format!("wgpu-adam {}, wgpu {}", env!("CARGO_PKG_VERSION"), locked("wgpu"))),
             ("command", format!("`{}`", command())),
