@@ -12,6 +12,7 @@ mod clock;
 mod config;
 mod control;
 pub mod cpu;
+mod curves;
 #[cfg(not(target_arch = "wasm32"))]
 mod disk;
 mod error;

@@ -11,6 +11,7 @@ use crate::launch::{BLOCK_WORDS, LANES, Launch, STATE_WORD, Segment, UPDATE_WORD
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
 /// below this many elements it goes in one loose launch instead.
 const SINGLE_LAUNCH: u64 = 16 * 1024;
+
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed {

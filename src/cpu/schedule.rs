@@ -1,58 +1,14 @@
 //! The learning rate's factor at step t. Twin of `schedule.wgsl`; `tests` here hold it against float64.
 
 use crate::clock::Settings;
+use crate::curves::{ONE, exp2_minus, half_cosine, log2_of};
 use crate::fixed::{fraction, product};
-use crate::phase::{HALF_COSINE, LOG2, Phase, kind};
+use crate::phase::{Phase, kind};
 
 /// The list of phases, and the values of all tables.
 pub(super) struct Lists<'a> {
     pub phases: &'a [Phase],
     pub values: &'a [u64],
-}
-
-const ONE: u64 = u64::MAX;
-
-/// log2 of an integer in units of 2^-58.
-pub(crate) fn log2_of(a: u64) -> u64 {
-    let shift = a.leading_zeros();
-    let mut grown = a << shift;
-    let mut lacking = 0u64;
-    for (i, logarithm) in LOG2.iter().enumerate() {
-        if let Some(more) = grown.checked_add(grown >> (i + 1)) {
-            grown = more;
-            lacking += logarithm;
-        }
-    }
-    (u64::from(64 - shift) << 26 << 32).wrapping_sub(lacking >> 6)
-}
-
-fn exp2_minus(a: u64) -> u64 {
-    let part = a << 6;
-    if part == 0 {
-        return ONE >> (a >> 58);
-    }
-    let mut left_over = part.wrapping_neg();
-    let mut grown = 1 << 63;
-    for (i, logarithm) in LOG2.iter().enumerate() {
-        if left_over >= *logarithm {
-            left_over -= logarithm;
-            grown += grown >> (i + 1);
-        }
-    }
-    grown >> (a >> 58)
-}
-
-fn half_cosine(x: u64) -> u64 {
-    let second = x >= 1 << 63;
-    let near = (if second { x.wrapping_neg() } else { x }) << 1;
-    let double = if near == 0 { ONE } else { near };
-    let square = product(double, double);
-    let mut sum = HALF_COSINE[6];
-    for term in HALF_COSINE[..6].iter().rev() {
-        sum = term - product(square, sum);
-    }
-    sum = product(square, sum);
-    if second { sum.wrapping_neg() } else { sum }
 }
 
 fn times(a: u64, k: u32) -> u128 {
