@@ -1,6 +1,6 @@
 //! Each element's rule applied in place, with the scalars of `tick`. Twin of `update.wgsl`.
 
-use multiversion::multiversion;
+use multiversion::{multiversion, target::match_target};
 use rayon::prelude::*;
 
 use super::Moments;
@@ -11,8 +11,14 @@ use crate::clock::Scalars;
 use crate::variant::Rule;
 use crate::{Clip, Options};
 
-/// Elements that one task moves.
-const CHUNK: usize = 32 * 1024;
+/// The least and the most elements that one task moves. See `benches/NOTES.md`.
+const TASK: [usize; 2] = [32 * 1024, 256 * 1024];
+
+/// Some tasks for each thread, so that who is done early takes over others'; whole pages, and so whole blocks, in each.
+fn elements_a_task(elements: usize) -> usize {
+    let [least, most] = TASK;
+    (elements / (4 * rayon::current_num_threads())).next_multiple_of(1024).clamp(least, most)
+}
 
 /// A part of a tensor: as much of each memory as of param, or nothing of those that the rule has not.
 struct Part<'a> {
@@ -24,21 +30,20 @@ struct Part<'a> {
     v_max: &'a mut [f32],
 }
 
-/// Elements that are computed together: two of the widest registers of each memory, so that one is computed while the other
-/// divides. See `benches/NOTES.md`.
-const BLOCK: usize = 32;
-type Block = [f32; BLOCK];
+/// Elements that are computed together: four registers of each memory, so that some are computed while others divide and
+/// all are loaded in long runs. See `benches/NOTES.md`.
+type Block<const N: usize> = [f32; N];
 
 /// One block of each, in place.
 #[inline(always)]
-fn block<const CLIP_VALUE: bool>(
+fn block<const CLIP_VALUE: bool, const N: usize>(
     s: &Scalars,
     rule: impl Fn(&Scalars, State, f32) -> State,
-    grad: &Block,
-    [param, m, v, v_max]: [&mut Block; 4],
+    grad: &Block<N>,
+    [param, m, v, v_max]: [&mut Block<N>; 4],
 ) {
-    let mut after = [[0.0; BLOCK]; 4];
-    for i in 0..BLOCK {
+    let mut after = [[0.0; N]; 4];
+    for i in 0..N {
         let old = State { param: param[i], m: m[i], v: v[i], v_max: v_max[i] };
         let new = rule(s, old, gradient::<CLIP_VALUE>(s, grad[i], old.param));
         (after[0][i], after[1][i], after[2][i], after[3][i]) = (new.param, new.m, new.v, new.v_max);
@@ -48,20 +53,27 @@ fn block<const CLIP_VALUE: bool>(
 
 /// The blocks of a memory and what is left behind them, or one block to spare where the rule has no such memory.
 #[inline(always)]
-fn blocks<'a>(memory: &'a mut [f32], spare: &'a mut [Block; 1]) -> (&'a mut [Block], &'a mut [f32]) {
+fn blocks<'a, const N: usize>(
+    memory: &'a mut [f32],
+    spare: &'a mut [Block<N>; 1],
+) -> (&'a mut [Block<N>], &'a mut [f32]) {
     if memory.is_empty() { (spare, &mut []) } else { memory.as_chunks_mut() }
 }
 
 /// The one with that number: the spare one is all of them.
 #[inline(always)]
-fn at(blocks: &mut [Block], i: usize) -> &mut Block {
+fn at<const N: usize>(blocks: &mut [Block<N>], i: usize) -> &mut Block<N> {
     let last = blocks.len() - 1;
     &mut blocks[i.min(last)]
 }
 
 #[inline(always)]
-fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Scalars, State, f32) -> State + Copy) {
-    let mut spare = [[[0.0; BLOCK]; 1]; 3];
+fn apply<const CLIP_VALUE: bool, const N: usize>(
+    s: &Scalars,
+    part: &mut Part,
+    rule: impl Fn(&Scalars, State, f32) -> State + Copy,
+) {
+    let mut spare = [[[0.0; N]; 1]; 3];
     let [no_m, no_v, no_v_max] = &mut spare;
     let (grads, grad_end) = part.grad.as_chunks();
     let (params, param_end) = part.param.as_chunks_mut();
@@ -69,15 +81,33 @@ fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Sc
     let (v, v_end) = blocks(part.v, no_v);
     let (v_max, v_max_end) = blocks(part.v_max, no_v_max);
     for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
-        block::<CLIP_VALUE>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
+        block::<CLIP_VALUE, N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
     }
     // What is left, filled up with zeros.
     let mut ends = [param_end, m_end, v_end, v_max_end];
     let whole = |end: &[f32]| std::array::from_fn(|i| end.get(i).copied().unwrap_or(0.0));
-    let mut last: [Block; 4] = ends.each_ref().map(|end| whole(end));
-    block::<CLIP_VALUE>(s, rule, &whole(grad_end), last.each_mut());
+    let mut last: [Block<N>; 4] = ends.each_ref().map(|end| whole(end));
+    block::<CLIP_VALUE, N>(s, rule, &whole(grad_end), last.each_mut());
     for (end, last) in ends.iter_mut().zip(&last) {
         end.copy_from_slice(&last[..end.len()]);
+    }
+}
+
+/// The rule's own loop, in blocks of `N`.
+#[inline(always)]
+fn by_rule<const CLIP_VALUE: bool, const N: usize>(which: Rule, s: &Scalars, part: &mut Part) {
+    match which {
+        Rule::Adam => apply::<CLIP_VALUE, N>(s, part, rules::adam),
+        Rule::AmsGrad => apply::<CLIP_VALUE, N>(s, part, rules::amsgrad),
+        Rule::AdaMax => apply::<CLIP_VALUE, N>(s, part, rules::adamax),
+        Rule::NAdam => apply::<CLIP_VALUE, N>(s, part, rules::nadam),
+        Rule::AdaBelief => apply::<CLIP_VALUE, N>(s, part, rules::adabelief),
+        Rule::Lion => apply::<CLIP_VALUE, N>(s, part, rules::lion),
+        Rule::RmsProp => apply::<CLIP_VALUE, N>(s, part, rules::rmsprop),
+        Rule::RmsPropMomentum => apply::<CLIP_VALUE, N>(s, part, rules::rmsprop_momentum),
+        Rule::AdaGrad => apply::<CLIP_VALUE, N>(s, part, rules::adagrad),
+        Rule::Momentum => apply::<CLIP_VALUE, N>(s, part, rules::momentum),
+        Rule::Plain => apply::<CLIP_VALUE, N>(s, part, rules::plain),
     }
 }
 
@@ -85,18 +115,10 @@ fn apply<const CLIP_VALUE: bool>(s: &Scalars, part: &mut Part, rule: impl Fn(&Sc
 /// with an addition, so that all give the same bits.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon",))]
 fn apply_rule<const CLIP_VALUE: bool>(which: Rule, s: &Scalars, part: &mut Part) {
-    match which {
-        Rule::Adam => apply::<CLIP_VALUE>(s, part, rules::adam),
-        Rule::AmsGrad => apply::<CLIP_VALUE>(s, part, rules::amsgrad),
-        Rule::AdaMax => apply::<CLIP_VALUE>(s, part, rules::adamax),
-        Rule::NAdam => apply::<CLIP_VALUE>(s, part, rules::nadam),
-        Rule::AdaBelief => apply::<CLIP_VALUE>(s, part, rules::adabelief),
-        Rule::Lion => apply::<CLIP_VALUE>(s, part, rules::lion),
-        Rule::RmsProp => apply::<CLIP_VALUE>(s, part, rules::rmsprop),
-        Rule::RmsPropMomentum => apply::<CLIP_VALUE>(s, part, rules::rmsprop_momentum),
-        Rule::AdaGrad => apply::<CLIP_VALUE>(s, part, rules::adagrad),
-        Rule::Momentum => apply::<CLIP_VALUE>(s, part, rules::momentum),
-        Rule::Plain => apply::<CLIP_VALUE>(s, part, rules::plain),
+    match_target! {
+        "x86_64+avx512f" => by_rule::<CLIP_VALUE, 64>(which, s, part),
+        "x86_64+avx2" => by_rule::<CLIP_VALUE, 32>(which, s, part),
+        _ => by_rule::<CLIP_VALUE, 16>(which, s, part),
     }
 }
 
@@ -110,12 +132,13 @@ pub(super) fn update(
     moments: &mut [Moments],
 ) {
     let apply = if matches!(options.clip, Clip::Value(_)) { apply_rule::<true> } else { apply_rule::<false> };
+    let task = elements_a_task(slots.iter().map(|slot| slot.param.len()).sum());
     let mut parts = Vec::new();
     for ((slot, moments), &group) in slots.iter_mut().zip(moments).zip(groups) {
-        let mut m = moments.m.chunks_mut(CHUNK);
-        let mut v = moments.v.chunks_mut(CHUNK);
-        let mut v_max = moments.v_max.chunks_mut(CHUNK);
-        for (param, grad) in slot.param.chunks_mut(CHUNK).zip(slot.grad.chunks_mut(CHUNK)) {
+        let mut m = moments.m.chunks_mut(task);
+        let mut v = moments.v.chunks_mut(task);
+        let mut v_max = moments.v_max.chunks_mut(task);
+        for (param, grad) in slot.param.chunks_mut(task).zip(slot.grad.chunks_mut(task)) {
             let [m, v, v_max] = [&mut m, &mut v, &mut v_max].map(|memory| memory.next().unwrap_or_default());
             parts.push(Part { group, param, grad, m, v, v_max });
         }
@@ -129,4 +152,44 @@ pub(super) fn update(
             part.grad.fill(0.0);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(first: usize, len: usize) -> Vec<f32> {
+        (first..first + len).map(|i| (i * 977 % 1021) as f32 - 400.0).collect()
+    }
+
+    /// Params after one step of AMSGrad, in blocks of `N` and what is left of them.
+    fn stepped<const N: usize>(len: usize) -> Vec<u32> {
+        let [mut param, mut grad, mut m, mut v, mut v_max] = [1, 2, 3, 4, 5].map(|first| numbers(first, len));
+        v.iter_mut().for_each(|v| *v *= *v);
+        let [param_part, grad, m, v, v_max] =
+            [&mut param, &mut grad, &mut m, &mut v, &mut v_max].map(Vec::as_mut_slice);
+        let scalars = Scalars {
+            scale: 1.0,
+            m_rate: 0.1,
+            v_rate: 0.5,
+            m_coef: 0.01,
+            v_coef: 1.0,
+            max_coef: 1.0,
+            ..Scalars::default()
+        };
+        by_rule::<false, N>(Rule::AmsGrad, &scalars, &mut Part { group: 0, param: param_part, grad, m, v, v_max });
+        param.iter().map(|param| param.to_bits()).collect()
+    }
+
+    #[test]
+    fn every_width_gives_the_same_bits() {
+        for len in [1, 15, 16, 63, 64, 65, 200] {
+            let by_one = stepped::<1>(len);
+            let stood_still = by_one.iter().zip(numbers(1, len)).any(|(after, before)| *after == before.to_bits());
+            assert!(!stood_still, "{len} elements");
+            assert_eq!(by_one, stepped::<16>(len), "{len} elements, 16 together");
+            assert_eq!(by_one, stepped::<32>(len), "{len} elements, 32 together");
+            assert_eq!(by_one, stepped::<64>(len), "{len} elements, 64 together");
+        }
+    }
 }
