@@ -53,10 +53,10 @@ fn block<const CLIP_VALUE: bool, const N: usize>(
 
 /// The blocks of a memory and what is left behind them, or one block to spare where the rule has no such memory.
 #[inline(always)]
-fn blocks<'a, const N: usize>(
+fn blocks<'a: 'b, 'b, const N: usize>(
     memory: &'a mut [f32],
-    spare: &'a mut [Block<N>; 1],
-) -> (&'a mut [Block<N>], &'a mut [f32]) {
+    spare: &'b mut [Block<N>; 1],
+) -> (&'b mut [Block<N>], &'a mut [f32]) {
     if memory.is_empty() { (spare, &mut []) } else { memory.as_chunks_mut() }
 }
 
@@ -67,30 +67,37 @@ fn at<const N: usize>(blocks: &mut [Block<N>], i: usize) -> &mut Block<N> {
     &mut blocks[i.min(last)]
 }
 
+/// The whole blocks of a gradient and its memories. Returns what is left behind them.
+#[inline(always)]
+fn whole_blocks<'a, const CLIP_VALUE: bool, const N: usize>(
+    s: &Scalars,
+    rule: impl Fn(&Scalars, State, f32) -> State + Copy,
+    grad: &'a [f32],
+    [param, m, v, v_max]: [&'a mut [f32]; 4],
+) -> (&'a [f32], [&'a mut [f32]; 4]) {
+    let mut spare = [[[0.0; N]; 1]; 3];
+    let [no_m, no_v, no_v_max] = &mut spare;
+    let (grads, grad_end) = grad.as_chunks();
+    let (params, param_end) = param.as_chunks_mut();
+    let (m, m_end) = blocks(m, no_m);
+    let (v, v_end) = blocks(v, no_v);
+    let (v_max, v_max_end) = blocks(v_max, no_v_max);
+    for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
+        block::<CLIP_VALUE, N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
+    }
+    (grad_end, [param_end, m_end, v_end, v_max_end])
+}
+
+/// In blocks of `N`, what is left in blocks of 8, and the last few one by one.
 #[inline(always)]
 fn apply<const CLIP_VALUE: bool, const N: usize>(
     s: &Scalars,
     part: &mut Part,
     rule: impl Fn(&Scalars, State, f32) -> State + Copy,
 ) {
-    let mut spare = [[[0.0; N]; 1]; 3];
-    let [no_m, no_v, no_v_max] = &mut spare;
-    let (grads, grad_end) = part.grad.as_chunks();
-    let (params, param_end) = part.param.as_chunks_mut();
-    let (m, m_end) = blocks(part.m, no_m);
-    let (v, v_end) = blocks(part.v, no_v);
-    let (v_max, v_max_end) = blocks(part.v_max, no_v_max);
-    for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
-        block::<CLIP_VALUE, N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
-    }
-    // What is left, filled up with zeros.
-    let mut ends = [param_end, m_end, v_end, v_max_end];
-    let whole = |end: &[f32]| std::array::from_fn(|i| end.get(i).copied().unwrap_or(0.0));
-    let mut last: [Block<N>; 4] = ends.each_ref().map(|end| whole(end));
-    block::<CLIP_VALUE, N>(s, rule, &whole(grad_end), last.each_mut());
-    for (end, last) in ends.iter_mut().zip(&last) {
-        end.copy_from_slice(&last[..end.len()]);
-    }
+    let (grad, memories) = whole_blocks::<CLIP_VALUE, N>(s, rule, part.grad, [part.param, part.m, part.v, part.v_max]);
+    let (grad, memories) = whole_blocks::<CLIP_VALUE, 8>(s, rule, grad, memories);
+    whole_blocks::<CLIP_VALUE, 1>(s, rule, grad, memories);
 }
 
 /// The rule's own loop, in blocks of `N`.
