@@ -4,8 +4,8 @@ mod scene;
 
 use scene::variants::variants;
 use scene::{Gpu, Scene};
-use wgpu_adam::preset::{optax, pytorch};
-use wgpu_adam::{Clip, Config, Decay, Options};
+use wgpu_adam::preset::{burn, optax, pytorch};
+use wgpu_adam::{Clip, Config, Decay, Group, Options, cpu};
 
 fn check(gpu: &Gpu, scene: &Scene) {
     let mut run = scene.start(gpu);
@@ -68,5 +68,31 @@ fn a_variant_remembers_only_what_it_needs() {
         let run = Scene::scattered(&[8], &[config], Options::default()).start(&gpu);
         let state = gpu.state(&run.adam);
         assert_eq!(scene::moments(&state.tensors[0]).map(|moment| moment.len()), want, "{config:?}");
+    }
+}
+
+#[test]
+fn presets_step_first_as_their_frameworks_say() {
+    let (param, grad): (f64, f64) = (2.0, 0.01);
+    // Of optax's NAdam: beta1*m/(1 - beta1^2) + (1 - beta1)*g/(1 - beta1), with m = (1 - beta1)*g.
+    let nesterov = 0.9 * 0.1 / (1.0 - 0.81) + 1.0;
+    for (name, config, times, eps, decay) in [
+        ("torch.optim.Adam", pytorch::adam(), 1.0, 1e-8, 0.0),
+        ("torch.optim.AdamW", pytorch::adamw(), 1.0, 1e-8, 1e-2),
+        ("optax.adam", optax::adam(), 1.0, 1e-8, 0.0),
+        ("optax.adamw", optax::adamw(), 1.0, 1e-8, 1e-4),
+        ("optax.nadamw", optax::nadamw(), nesterov, 1e-8, 1e-4),
+        ("burn's AdamConfig", burn::adam(), 1.0, 1e-5, 0.0),
+        ("burn's AdamWConfig", burn::adamw(), 1.0, 1e-5, 1e-4),
+    ] {
+        assert_eq!(config.lr, 1e-3, "{name}");
+        // A large one, beside which neither eps nor decay is lost in f32.
+        let group = Group::new(Config { lr: 0.5, ..config }, vec![cpu::Tensor::new("w", 1)]);
+        let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
+        let (mut after, mut given) = ([param as f32], [grad as f32]);
+        adam.step(&mut [cpu::Slot::new(&mut after, &mut given)]).unwrap();
+        let wanted = 0.5 * (times * grad / (grad + eps) + decay * param);
+        let moved = param - f64::from(after[0]);
+        assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved}, not by {wanted}");
     }
 }
