@@ -18,29 +18,15 @@ use crate::control::Control;
 use crate::cpu::nearest_bf16;
 use crate::kernels::{Grad, Kernel, Shape, UNIFORM_STRIDE};
 use crate::launch::{LANES, Launch, NORM_PIECE, Segment, Span, UPDATE_PIECE, WORKGROUP, Window};
+use crate::limits::Limits;
 use crate::loss_scale::ScaleBytes;
 use crate::phase::{Phase, Phases};
-use crate::plan::{self, Limits, Placed, Plan};
+use crate::plan::{self, Placed, Plan};
 use crate::report::{ClockHead, GroupClock, NONE};
 use crate::roster::Roster;
 use crate::uniforms::Uniforms;
 use crate::variant::Memory;
 use crate::{Clip, Element, Error, Options, tensor};
-
-pub(crate) fn limits(device: &Device) -> Limits {
-    let limits = device.limits();
-    Limits {
-        // Elements are counted in u32.
-        binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 32),
-        align: limits.min_storage_buffer_offset_alignment.into(),
-        workgroups: limits.max_compute_workgroups_per_dimension.into(),
-        // Beside them there are two uniforms.
-        storage: limits
-            .max_storage_buffers_per_shader_stage
-            .min(limits.max_buffers_and_acceleration_structures_per_shader_stage.saturating_sub(2))
-            as usize,
-    }
-}
 
 /// A launch may bind one buffer twice, but not overlapping windows of it.
 fn check_distance(launch: &Launch, names: &[String], limits: &Limits) -> Result<(), Error> {
@@ -109,7 +95,7 @@ impl<'a> Builder<'a> {
         placed: &[Placed],
         buffers: Vec<Buffer>,
     ) -> Result<Self, Error> {
-        let limits = limits(device);
+        let limits = Limits::of(device);
         let tensors = || roster.groups.iter().flat_map(|g| &g.tensors);
         let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
         for placed in placed {
@@ -378,7 +364,7 @@ pub(crate) fn dispatch(
         .collect();
     let label = Some(kernel.entry_point());
     let bind_group = device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
-    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: plan::dimensions(workgroups, limits) }
+    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: limits.dimensions(workgroups) }
 }
 
 /// A buffer with those contents. wgpu's own `create_buffer_init` panics where there is no memory.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::kind::Kind;
 use crate::launch::{Launch, NORM_PIECE, STATE_WORD, UPDATE_PIECE, UPDATE_PIECES};
-use crate::plan::Limits;
+use crate::limits::Limits;
 
 /// Launches of at most so many elements are bundled: measured, see `benches/NOTES.md`.
 const SMALL: u32 = 16 * 1024;

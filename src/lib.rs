@@ -26,6 +26,7 @@ mod insight;
 mod kernels;
 mod kind;
 mod launch;
+mod limits;
 mod loss_scale;
 mod measured;
 mod members;

@@ -7,6 +7,7 @@ use crate::bundle;
 use crate::format::BLOCK;
 use crate::kind::Kind;
 use crate::launch::{BLOCK_WORDS, LANES, Launch, STATE_WORD, Segment, UPDATE_WORDS, UPDATE_WORKGROUP, Window};
+use crate::limits::Limits;
 
 /// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
 /// below this many elements it goes in one loose launch instead.
@@ -32,24 +33,6 @@ pub(crate) struct Place {
     pub buffer: usize,
     pub offset: u64,
     pub size: u64,
-}
-
-/// The device's limits, as far as they matter here.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Bytes that one binding may span.
-    pub binding: u64,
-    /// What a binding's byte offset must be a multiple of.
-    pub align: u64,
-    /// Workgroups in each dimension of a dispatch.
-    pub workgroups: u64,
-    /// Storage buffers that one dispatch may bind.
-    pub storage: usize,
-}
-
-impl Limits {
-    /// WebGPU's default ones.
-    pub const DEFAULT: Self = Self { binding: 128 << 20, align: 256, workgroups: 65_535, storage: 8 };
 }
 
 /// The launches, and which of them are one dispatch of the update kernel.
@@ -89,12 +72,6 @@ impl Placed {
     fn block_before(&self, position: u64) -> u64 {
         position - 1 - (position - 1 - self.start()) % BLOCK
     }
-}
-
-/// The dispatch's dimensions for that many workgroups; the product may be larger, and the kernel returns early there.
-pub(crate) fn dimensions(workgroups: u64, limits: &Limits) -> [u32; 3] {
-    let rows = workgroups.div_ceil(limits.workgroups).max(1);
-    [workgroups.div_ceil(rows) as u32, rows as u32, 1]
 }
 
 /// Plans all launches. The tensors must not overlap, and no block be too large.
@@ -363,7 +340,7 @@ mod tests {
                     let pieces = launch.pieces(&spans, words);
                     prop_assert_eq!(pieces.len() as u64, launch.count_pieces(&spans, words));
                     let workgroups = (pieces.len() as u64).div_ceil(each);
-                    let [x, y, z] = dimensions(workgroups, &limits).map(u64::from);
+                    let [x, y, z] = limits.dimensions(workgroups).map(u64::from);
                     prop_assert!(x.max(y).max(z) <= limits.workgroups && x * y * z >= workgroups);
                 }
                 if kind.in_blocks() {

@@ -9,10 +9,11 @@ use bytemuck::{Zeroable, cast_slice, pod_read_unaligned};
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
 
 use crate::adam::{Dispatch, Shared};
-use crate::bind::{dispatch, filled, limits, part, update_kernel};
+use crate::bind::{dispatch, filled, part, update_kernel};
 use crate::faults::{Scopes, at_once};
 use crate::kernels::{Kernel, Shape};
 use crate::launch::{Launch, Segment, WORKGROUP};
+use crate::limits::Limits;
 use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run};
 use crate::readback::{Source, read};
 use crate::uniforms::{LaunchUniform, Uniforms};
@@ -123,7 +124,7 @@ impl Probe {
         });
 
         let (_, buffers) = tensor::place(&adam.roster.groups, &shared.options)?;
-        let (limits, mut pipelines) = (limits(device), HashMap::new());
+        let (limits, mut pipelines) = (Limits::of(device), HashMap::new());
         let mut dispatch = |kernel, workgroups, bindings: &[_]| {
             dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
         };
@@ -227,7 +228,7 @@ fn check(device: &Device, storage: u32, largest: u64, runs: u64) -> Result<(), E
             storage.into(),
         ),
         ("max_compute_workgroup_storage_size", device_limits.max_compute_workgroup_storage_size.into(), workgroup),
-        ("max_storage_buffer_binding_size", limits(device).binding, largest),
+        ("max_storage_buffer_binding_size", Limits::of(device).binding, largest),
         (
             "max_compute_workgroups_per_dimension",
             device_limits.max_compute_workgroups_per_dimension.into(),
