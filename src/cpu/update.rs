@@ -11,13 +11,10 @@ use crate::clock::Scalars;
 use crate::variant::Rule;
 use crate::{Clip, Options};
 
-/// The least and the most elements that one task moves. See `benches/NOTES.md`.
-const TASK: [usize; 2] = [32 * 1024, 256 * 1024];
-
-/// Some tasks for each thread, so that who is done early takes over others'; whole pages, and so whole blocks, in each.
+/// Elements that one task moves: some tasks for each thread, so that who is done early takes over others', each of whole
+/// pages, and so of whole blocks. The least and the most are measured, see `benches/NOTES.md`.
 fn elements_a_task(elements: usize) -> usize {
-    let [least, most] = TASK;
-    (elements / (4 * rayon::current_num_threads())).next_multiple_of(1024).clamp(least, most)
+    (elements / (4 * rayon::current_num_threads())).next_multiple_of(1024).clamp(32 * 1024, 256 * 1024)
 }
 
 /// A part of a tensor: as much of each memory as of param, or nothing of those that the rule has not.
@@ -169,34 +166,41 @@ mod tests {
         (first..first + len).map(|i| (i * 977 % 1021) as f32 - 400.0).collect()
     }
 
-    /// Params after one step of AMSGrad, in blocks of `N` and what is left of them.
-    fn stepped<const N: usize>(len: usize) -> Vec<u32> {
-        let [mut param, mut grad, mut m, mut v, mut v_max] = [1, 2, 3, 4, 5].map(|first| numbers(first, len));
+    /// Param, m, v and v_max after one step in blocks of `N` and what is left of them. The rule has the first `kept` moments.
+    fn stepped<const N: usize>(rule: Rule, kept: usize, len: usize) -> [Vec<f32>; 4] {
+        let mut grad = numbers(0, len);
+        let [mut param, mut m, mut v, mut v_max] =
+            [0, 1, 2, 3].map(|i| if i <= kept { numbers(i + 1, len) } else { Vec::new() });
         v.iter_mut().for_each(|v| *v *= *v);
-        let [param_part, grad, m, v, v_max] =
-            [&mut param, &mut grad, &mut m, &mut v, &mut v_max].map(Vec::as_mut_slice);
         let scalars = Scalars {
             scale: 1.0,
             m_rate: 0.1,
             v_rate: 0.5,
             m_coef: 0.01,
+            g_coef: 0.01,
             v_coef: 1.0,
             max_coef: 1.0,
             ..Scalars::default()
         };
-        by_rule::<false, N>(Rule::AmsGrad, &scalars, &mut Part { group: 0, param: param_part, grad, m, v, v_max });
-        param.iter().map(|param| param.to_bits()).collect()
+        let mut part = Part { group: 0, param: &mut param, grad: &mut grad, m: &mut m, v: &mut v, v_max: &mut v_max };
+        by_rule::<false, N>(rule, &scalars, &mut part);
+        [param, m, v, v_max]
     }
 
     #[test]
     fn every_width_gives_the_same_bits() {
-        for len in [1, 15, 16, 63, 64, 65, 200] {
-            let by_one = stepped::<1>(len);
-            let stood_still = by_one.iter().zip(numbers(1, len)).any(|(after, before)| *after == before.to_bits());
-            assert!(!stood_still, "{len} elements");
-            assert_eq!(by_one, stepped::<16>(len), "{len} elements, 16 together");
-            assert_eq!(by_one, stepped::<32>(len), "{len} elements, 32 together");
-            assert_eq!(by_one, stepped::<64>(len), "{len} elements, 64 together");
+        let bits =
+            |values: [Vec<f32>; 4]| values.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>());
+        for (rule, kept) in [(Rule::AmsGrad, 3), (Rule::Adam, 2), (Rule::Momentum, 1), (Rule::Plain, 0)] {
+            for len in [1, 15, 16, 63, 64, 65, 200] {
+                let by_one = stepped::<1>(rule, kept, len);
+                let stood_still = by_one[0].iter().zip(numbers(1, len)).any(|(after, before)| *after == before);
+                assert!(!stood_still, "{rule:?}, {len} elements");
+                let by_one = bits(by_one);
+                assert_eq!(by_one, bits(stepped::<16>(rule, kept, len)), "{rule:?}, {len} elements, 16 together");
+                assert_eq!(by_one, bits(stepped::<32>(rule, kept, len)), "{rule:?}, {len} elements, 32 together");
+                assert_eq!(by_one, bits(stepped::<64>(rule, kept, len)), "{rule:?}, {len} elements, 64 together");
+            }
         }
     }
 }
