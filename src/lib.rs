@@ -2,55 +2,18 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod access;
-mod adam;
-mod bind;
-mod blocks;
-mod bound;
-mod bundle;
-mod clock;
 mod config;
-mod control;
 pub mod cpu;
-mod curves;
-#[cfg(not(target_arch = "wasm32"))]
-mod disk;
 mod error;
-mod faults;
-mod file;
-mod fixed;
-mod format;
-mod group;
-mod home;
-mod insight;
-mod kernels;
-mod kind;
-mod launch;
-mod limits;
-mod loss_scale;
-mod measured;
-mod members;
-mod memory;
-mod noise;
-mod phase;
+mod gpu;
+mod num;
 mod plan;
-pub mod preset;
-mod probe;
-mod readback;
 mod report;
-mod resume;
-mod roster;
-mod schedule;
 mod state;
-mod tensor;
-mod transfer;
-mod uniforms;
-mod variant;
+mod tick;
 
 #[cfg(test)]
 extern crate self as wgpu_adam;
-#[cfg(test)]
-mod in_float64;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]
@@ -61,18 +24,23 @@ mod mutations_of_insight;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
 
-pub use adam::Adam;
-pub use config::{Clip, Config, Decay, Options};
+pub use config::dtype::{Element, Format};
+pub use config::group::Group;
+pub use config::hyperparameters::{Config, Decay};
+pub use config::loss_scale::{LossScale, LossScaleState};
+pub use config::options::{Clip, Options};
+pub use config::precision::{Master, Precision, Rounding, StateFormat};
+pub use config::preset;
+pub use config::rule::Memory;
+pub use config::schedule::Schedule;
+pub use config::tensor::{Tensor, View};
+pub use config::variant::Variant;
 pub use error::Error;
-pub use format::{BLOCK, Element, Format, Master, Precision, Rounding, StateFormat};
-pub use group::Group;
-pub use insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
-pub use loss_scale::{LossScale, LossScaleState};
-pub use memory::MemoryUse;
-pub use probe::Probe;
-pub use report::{GroupReport, Report};
-pub use schedule::Schedule;
-pub use state::{ClockState, GroupState, MemoryState, State, TensorState};
-pub use tensor::{Tensor, View};
-pub use transfer::{Progress, Transfer};
-pub use variant::{Memory, Variant};
+pub use gpu::adam::Adam;
+pub use gpu::probe::Probe;
+pub use gpu::transfer::{Progress, Transfer};
+pub use num::block8::BLOCK;
+pub use report::insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
+pub use report::memory_use::MemoryUse;
+pub use report::step::{GroupReport, Report};
+pub use state::contents::{ClockState, GroupState, MemoryState, State, TensorState};

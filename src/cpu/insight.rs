@@ -3,16 +3,18 @@
 
 use rayon::prelude::*;
 
-use super::Moments;
-use super::measured::{INVOCATIONS, add, reduce};
-use super::rules::{self, State};
-use super::step::gradient;
-use super::stored::Floats;
-use crate::clock::Scalars;
-use crate::launch::{LANES, Launch, Piece, Segment, WORKGROUP};
-use crate::measured::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
-use crate::report::GroupClock;
-use crate::{Clip, Options};
+use crate::config::options::{Clip, Options};
+use crate::cpu::moments::Moments;
+use crate::cpu::records::{INVOCATIONS, add, reduce};
+use crate::cpu::rules;
+use crate::cpu::rules::State;
+use crate::cpu::step::gradient;
+use crate::cpu::storage::Floats;
+use crate::num::quad::{LANES, WORKGROUP};
+use crate::plan::region::{Launch, Piece, Segment};
+use crate::report::records::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
+use crate::tick::clock::GroupClock;
+use crate::tick::scalars::Scalars;
 
 const WIDTH: usize = LANES as usize;
 
@@ -30,7 +32,7 @@ struct Part<'a> {
 }
 
 /// One finding for each segment, launch by launch.
-pub(super) fn insight(
+pub(crate) fn insight(
     options: &Options,
     launches: &[Launch],
     scalars: &[Scalars],

@@ -1,15 +1,14 @@
 //! The dynamic loss scale: what takes it back, and how it moves. Twin of `loss_scale.wgsl`.
 
-use super::Adam;
-use crate::loss_scale::{LEAST, LossScale, LossScaleState, MOST};
+use crate::config::loss_scale::{LEAST, LossScale, LossScaleState, MOST};
 
 /// What takes the scale back from the gradients; of a power of two exactly.
-pub(super) fn inverse_scale(state: Option<LossScaleState>) -> f32 {
+pub(crate) fn inverse_scale(state: Option<LossScaleState>) -> f32 {
     state.map_or(1.0, |state| 1.0 / state.scale)
 }
 
 /// For the next step.
-pub(super) fn adapt_scale(options: &LossScale, state: &mut LossScaleState, skipped: bool) {
+pub(crate) fn adapt_scale(options: &LossScale, state: &mut LossScaleState, skipped: bool) {
     if skipped {
         state.scale = (state.scale * options.backoff_factor as f32).max(LEAST);
         state.growth_tracker = 0;
@@ -20,12 +19,5 @@ pub(super) fn adapt_scale(options: &LossScale, state: &mut LossScaleState, skipp
         let grown = state.scale * options.growth_factor as f32;
         state.scale = if grown <= MOST { grown } else { state.scale };
         state.growth_tracker = 0;
-    }
-}
-
-impl Adam {
-    /// What the loss of the next step is to be multiplied by, where there is a [`LossScale`].
-    pub fn loss_scale(&self) -> Option<f32> {
-        self.loss_scale.map(|state| state.scale)
     }
 }

@@ -3,47 +3,18 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::stored::Floats;
-use crate::launch::{LANES, LINE, Launch, NORM_PIECE, NORM_WORDS, Piece, WORKGROUP};
-use crate::report::NONE;
-use crate::{Clip, Options};
+use crate::cpu::storage::Floats;
+use crate::num::quad::{LANES, LINE};
+use crate::plan::region::{Launch, NORM_PIECE, NORM_WORDS, Piece};
+use crate::tick::partial::{DOWN, INVOCATIONS, Partial, UP, reduce};
 
-/// The magnitudes' bits from which on a gradient is not finite.
-pub(crate) const NOT_FINITE: u32 = 0x7f80_0000;
-/// And from which on its square is not: 2^64.
-pub(crate) const NOT_SQUARABLE: u32 = 0x5f80_0000;
-
-/// From where on a gradient is bad: where it is clipped, or its scale taken back, before it is squared, only if it is not
-/// finite.
-pub(crate) fn bad_bits(options: &Options) -> u32 {
-    match options.clip {
-        Clip::None if options.loss_scale.is_none() => NOT_SQUARABLE,
-        _ => NOT_FINITE,
-    }
-}
-
-/// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
-/// first bad element of the launch.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Partial {
-    pub small: f32,
-    pub middle: f32,
-    pub big: f32,
-    pub first_bad: u32,
-}
-
-/// 2^80 and 2^-80.
-pub(super) const UP: f32 = f32::from_bits((127 + 80) << 23);
-pub(super) const DOWN: f32 = f32::from_bits((127 - 80) << 23);
-
-const INVOCATIONS: usize = WORKGROUP as usize;
 /// What neighbouring invocations load at once. Each of them has so many lines, one behind the other.
 type Line = [f32; (LINE * LANES) as usize];
+
 const LINES: usize = NORM_WORDS as usize;
 
 /// All partials, launch by launch.
-pub(super) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<Partial> {
+pub(crate) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<Partial> {
     let pieces = launches.iter().flat_map(|launch| {
         launch.pieces(&launch.norm_spans(), NORM_PIECE).into_iter().map(move |piece| (launch, piece))
     });
@@ -95,6 +66,7 @@ fn magnitude(g: f32) -> u32 {
 
 /// Largest magnitudes from here on are big: bits of 2^46.
 const BIG: u32 = (127 + 46) << 23;
+
 /// And below that small: of 2^-40.
 const SMALL: u32 = (127 - 40) << 23;
 
@@ -142,26 +114,4 @@ fn again(lines: &[Line], index: usize, top: u32) -> Partial {
     }
     let all = sum(squares);
     if top >= BIG { Partial { big: all, ..Partial::ZERO } } else { Partial { small: all, ..Partial::ZERO } }
-}
-
-/// The tree of one workgroup: two levels of 16.
-pub(super) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
-    let level: [Partial; 16] = std::array::from_fn(|index| {
-        let terms = (index..INVOCATIONS).step_by(16).map(|i| tree[i]);
-        terms.reduce(Partial::add).unwrap_or(Partial::ZERO)
-    });
-    level.into_iter().reduce(Partial::add).unwrap_or(Partial::ZERO)
-}
-
-impl Partial {
-    pub const ZERO: Self = Self { small: 0.0, middle: 0.0, big: 0.0, first_bad: NONE };
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            small: self.small + other.small,
-            middle: self.middle + other.middle,
-            big: self.big + other.big,
-            first_bad: self.first_bad.min(other.first_bad),
-        }
-    }
 }

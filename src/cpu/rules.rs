@@ -1,12 +1,12 @@
 //! The rules: twin of `shaders/rules/*.wgsl`, a function a file, of the file's name.
 
-use super::step::{average, larger, moved};
-use crate::clock::Scalars;
-use crate::variant::Rule;
+use crate::config::rule::Rule;
+use crate::cpu::step::{average, larger, moved};
+use crate::tick::scalars::Scalars;
 
 /// One element: its param and what is remembered of it. What a rule does not remember is zero.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     pub param: f32,
     pub m: f32,
     pub v: f32,
@@ -14,7 +14,7 @@ pub(super) struct State {
 }
 
 /// The function of a rule.
-pub(super) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
+pub(crate) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
     match rule {
         Rule::Adam => adam,
         Rule::AmsGrad => amsgrad,
@@ -31,7 +31,7 @@ pub(super) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn adam(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let step = (s.m_coef * m) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
@@ -39,7 +39,7 @@ pub(super) fn adam(s: &Scalars, old: State, g: f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let v_max = larger(old.v_max, v * s.max_coef);
@@ -48,7 +48,7 @@ pub(super) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn adamax(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn adamax(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = larger(s.keep * old.v, g.abs() + s.eps);
     let step = (s.m_coef * m) / v;
@@ -56,7 +56,7 @@ pub(super) fn adamax(s: &Scalars, old: State, g: f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn nadam(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn nadam(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let step = (s.m_coef * m + s.g_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
@@ -64,7 +64,7 @@ pub(super) fn nadam(s: &Scalars, old: State, g: f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
     let surprise = g - m;
     let v = average(old.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
@@ -73,21 +73,21 @@ pub(super) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn lion(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn lion(s: &Scalars, old: State, g: f32) -> State {
     let step = s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
     let m = average(old.m, g, s.v_rate, s.v_from_target);
     State { param: moved(s, old.param, step), m, ..old }
 }
 
 #[inline(always)]
-pub(super) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
     State { param: moved(s, old.param, step), v, ..old }
 }
 
 #[inline(always)]
-pub(super) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
     let m = average(old.m, s.take * u, s.m_rate, s.m_from_target);
@@ -96,21 +96,21 @@ pub(super) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
 }
 
 #[inline(always)]
-pub(super) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
     let v = old.v + g * g;
     let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() + s.eps);
     State { param: moved(s, old.param, step), v, ..old }
 }
 
 #[inline(always)]
-pub(super) fn momentum(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn momentum(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, s.take * g, s.m_rate, s.m_from_target);
     let step = s.m_coef * m + s.g_coef * g;
     State { param: moved(s, old.param, step), m, ..old }
 }
 
 #[inline(always)]
-pub(super) fn plain(s: &Scalars, old: State, g: f32) -> State {
+pub(crate) fn plain(s: &Scalars, old: State, g: f32) -> State {
     State { param: moved(s, old.param, s.m_coef * g), ..old }
 }
 

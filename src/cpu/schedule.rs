@@ -1,12 +1,12 @@
 //! The learning rate's factor at step t. Twin of `schedule.wgsl`; `tests` here hold it against float64.
 
-use crate::clock::Settings;
-use crate::curves::{ONE, exp2_minus, half_cosine, log2_of};
-use crate::fixed::{fraction, product};
-use crate::phase::{Phase, kind};
+use crate::num::fixed::{fraction, product};
+use crate::num::fixed_math::{ONE, exp2_minus, half_cosine, log2_of};
+use crate::tick::phases::{Phase, kind};
+use crate::tick::settings::Settings;
 
 /// The list of phases, and the values of all tables.
-pub(super) struct Lists<'a> {
+pub(crate) struct Lists<'a> {
     pub phases: &'a [Phase],
     pub values: &'a [u64],
 }
@@ -58,7 +58,7 @@ fn value(lists: &Lists, phase: &Phase, steps: u32) -> u64 {
 }
 
 /// The factor at step t, the first of which is 1.
-pub(super) fn factor(lists: &Lists, s: &Settings, t: u32) -> f32 {
+pub(crate) fn factor(lists: &Lists, s: &Settings, t: u32) -> f32 {
     let phases = &lists.phases[s.first_phase as usize..][..s.phases as usize];
     let begun = phases.partition_point(|phase| phase.first < t);
     match phases[..begun].last() {

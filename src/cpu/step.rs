@@ -1,14 +1,14 @@
 //! What a rule is given and what it is made of. Twin of `step.wgsl`.
 
-use crate::clock::Scalars;
+use crate::tick::scalars::Scalars;
 
 #[inline(always)]
-pub(super) fn average(old: f32, x: f32, rate: f32, from_target: u32) -> f32 {
+pub(crate) fn average(old: f32, x: f32, rate: f32, from_target: u32) -> f32 {
     (if from_target != 0 { x } else { old }) + rate * (x - old)
 }
 
 #[inline(always)]
-pub(super) fn larger(old: f32, x: f32) -> f32 {
+pub(crate) fn larger(old: f32, x: f32) -> f32 {
     if x > old { x } else { old }
 }
 
@@ -27,7 +27,7 @@ fn clipped(g: f32, limit: f32) -> f32 {
 
 /// What the rule sees as the gradient.
 #[inline(always)]
-pub(super) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
+pub(crate) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
     let mut g = s.scale * grad;
     if CLIP_VALUE {
         g = clipped(g, s.limit);
@@ -37,6 +37,6 @@ pub(super) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f3
 
 /// Decay and step are summed before they touch param, so that there is one rounding at param's magnitude.
 #[inline(always)]
-pub(super) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
+pub(crate) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
     param - (s.decay * param + step)
 }

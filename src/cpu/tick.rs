@@ -1,17 +1,18 @@
 //! The clock: finish the norm, decide on the step, make each group's scalars. Twin of `tick.wgsl`; the arithmetic of
 //! powers and scalars is in `clock.rs`.
 
-use super::loss_scale::{adapt_scale, inverse_scale};
-use super::norm::{DOWN, Partial, UP, reduce};
-use super::schedule::{Lists, factor};
-use crate::clock::{Scalars, Settings, normal_or_zero};
-use crate::launch::WORKGROUP;
-use crate::loss_scale::LossScaleState;
-use crate::report::{ClockHead, GroupClock, NONE};
-use crate::{Clip, Options};
+use crate::config::loss_scale::LossScaleState;
+use crate::config::options::{Clip, Options};
+use crate::cpu::loss_scale::{adapt_scale, inverse_scale};
+use crate::cpu::schedule::{Lists, factor};
+use crate::num::quad::WORKGROUP;
+use crate::tick::clock::{ClockHead, GroupClock, NONE};
+use crate::tick::partial::{DOWN, Partial, UP, reduce};
+use crate::tick::scalars::{Scalars, normal_or_zero};
+use crate::tick::settings::Settings;
 
 /// Advances the clocks, unless the step is skipped, and makes each group's scalars.
-pub(super) fn tick(
+pub(crate) fn tick(
     options: &Options,
     partials: &[Partial],
     settings: &[Settings],

@@ -3,13 +3,14 @@
 use multiversion::{multiversion, target::match_target};
 use rayon::prelude::*;
 
-use super::Moments;
-use super::rules::{self, State};
-use super::step::gradient;
-use super::stored::Floats;
-use crate::clock::Scalars;
-use crate::variant::Rule;
-use crate::{Clip, Options};
+use crate::config::options::{Clip, Options};
+use crate::config::rule::Rule;
+use crate::cpu::moments::Moments;
+use crate::cpu::rules;
+use crate::cpu::rules::State;
+use crate::cpu::step::gradient;
+use crate::cpu::storage::Floats;
+use crate::tick::scalars::Scalars;
 
 /// Elements that one task moves: some tasks for each thread, so that who is done early takes over others', each of whole
 /// pages, and so of whole blocks. The least and the most are measured, see `benches/NOTES.md`.
@@ -127,7 +128,7 @@ fn apply_rule<const CLIP_VALUE: bool>(which: Rule, s: &Scalars, part: &mut Part)
 }
 
 /// All tensors, each with its group's rule and scalars.
-pub(super) fn update(
+pub(crate) fn update(
     options: &Options,
     groups: &[usize],
     group_rules: &[Rule],

@@ -1,0 +1,139 @@
+//! Configurations by the names and with the defaults that frameworks give them. Change a field with
+//! `Config { lr: 0.01, ..preset::pytorch::adamw() }`.
+
+/// `torch.optim`, as of PyTorch 2.15.
+pub mod pytorch {
+    use crate::config::hyperparameters::{Config, Decay};
+    use crate::config::variant::Variant;
+
+    /// `Adam`: lr 1e-3, betas (0.9, 0.999), eps 1e-8. With `amsgrad=True` see [`amsgrad`].
+    pub fn adam() -> Config {
+        Config::default()
+    }
+
+    /// `AdamW`: as `Adam`, with decoupled decay 1e-2.
+    pub fn adamw() -> Config {
+        Config { decay: Decay::Decoupled(1e-2), ..Config::default() }
+    }
+
+    /// `Adam(amsgrad=True)`: the maximum is of the raw `v`.
+    pub fn amsgrad() -> Config {
+        Config { variant: Variant::AmsGrad { of_corrected: false }, ..Config::default() }
+    }
+
+    /// `Adamax`: lr 2e-3.
+    pub fn adamax() -> Config {
+        Config { lr: 2e-3, variant: Variant::AdaMax, ..Config::default() }
+    }
+
+    /// `NAdam`: lr 2e-3, momentum_decay 4e-3.
+    pub fn nadam() -> Config {
+        Config { lr: 2e-3, variant: Variant::NAdam { momentum_decay: Some(4e-3) }, ..Config::default() }
+    }
+
+    /// `RAdam`: eps on the raw root.
+    pub fn radam() -> Config {
+        Config { variant: Variant::RAdam { eps_on_raw: true }, ..Config::default() }
+    }
+
+    /// `RMSprop`: lr 1e-2, alpha 0.99 (here `beta2`), no momentum.
+    pub fn rmsprop() -> Config {
+        let variant = Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: false, initial: 0.0 };
+        Config { lr: 1e-2, beta2: 0.99, bias_correction: false, variant, ..Config::default() }
+    }
+
+    /// `Adagrad`: lr 1e-2, eps 1e-10.
+    pub fn adagrad() -> Config {
+        let variant = Variant::AdaGrad { lr_decay: 0.0, initial: 0.0 };
+        Config { lr: 1e-2, eps: 1e-10, variant, ..Config::default() }
+    }
+
+    /// `SGD`: lr 1e-3, no momentum.
+    pub fn sgd() -> Config {
+        let variant = Variant::Sgd { momentum: 0.0, dampening: 0.0, nesterov: false };
+        Config { variant, ..Config::default() }
+    }
+}
+
+/// optax, as of 0.2.8. It has no default learning rate: here 1e-3.
+pub mod optax {
+    use crate::config::hyperparameters::{Config, Decay};
+    use crate::config::variant::Variant;
+
+    /// `adam`: b1 0.9, b2 0.999, eps 1e-8, eps_root 0.
+    pub fn adam() -> Config {
+        Config::default()
+    }
+
+    /// `adamw`: decoupled decay 1e-4.
+    pub fn adamw() -> Config {
+        Config { decay: Decay::Decoupled(1e-4), ..Config::default() }
+    }
+
+    /// `amsgrad`: the maximum is of the corrected `v`.
+    pub fn amsgrad() -> Config {
+        Config { variant: Variant::AmsGrad { of_corrected: true }, ..Config::default() }
+    }
+
+    /// `adamax`.
+    pub fn adamax() -> Config {
+        Config { variant: Variant::AdaMax, ..Config::default() }
+    }
+
+    /// `nadam`: Dozat's plain form.
+    pub fn nadam() -> Config {
+        Config { variant: Variant::NAdam { momentum_decay: None }, ..Config::default() }
+    }
+
+    /// `nadamw`: with decoupled decay 1e-4.
+    pub fn nadamw() -> Config {
+        Config { decay: Decay::Decoupled(1e-4), ..nadam() }
+    }
+
+    /// `radam`: eps on the corrected root, threshold 5.
+    pub fn radam() -> Config {
+        Config { variant: Variant::RAdam { eps_on_raw: false }, ..Config::default() }
+    }
+
+    /// `adabelief`: eps 1e-16, eps_root 1e-16.
+    pub fn adabelief() -> Config {
+        Config { eps: 1e-16, eps_root: 1e-16, variant: Variant::AdaBelief, ..Config::default() }
+    }
+
+    /// `lion`: b2 0.99, decoupled decay 1e-3.
+    pub fn lion() -> Config {
+        Config { beta2: 0.99, decay: Decay::Decoupled(1e-3), variant: Variant::Lion, ..Config::default() }
+    }
+
+    /// `rmsprop`: decay 0.9 (here `beta2`), eps 1e-8 inside the root, no momentum.
+    pub fn rmsprop() -> Config {
+        let variant = Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: true, initial: 0.0 };
+        Config { beta2: 0.9, eps: 0.0, eps_root: 1e-8, bias_correction: false, variant, ..Config::default() }
+    }
+
+    /// `adagrad`: begins with 0.1, eps 1e-7 inside the root.
+    pub fn adagrad() -> Config {
+        let variant = Variant::AdaGrad { lr_decay: 0.0, initial: 0.1 };
+        Config { eps: 0.0, eps_root: 1e-7, variant, ..Config::default() }
+    }
+
+    /// `sgd`: no momentum.
+    pub fn sgd() -> Config {
+        super::pytorch::sgd()
+    }
+}
+
+/// burn, as of 0.22.
+pub mod burn {
+    use crate::config::hyperparameters::{Config, Decay};
+
+    /// `AdamConfig`: eps 1e-5.
+    pub fn adam() -> Config {
+        Config { eps: 1e-5, ..Config::default() }
+    }
+
+    /// `AdamWConfig`: eps 1e-5, decoupled decay 1e-4.
+    pub fn adamw() -> Config {
+        Config { decay: Decay::Decoupled(1e-4), ..adam() }
+    }
+}

@@ -1,0 +1,316 @@
+//! How the learning rate changes over time: a function of the group's own steps, evaluated on the device.
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::check::rate;
+use crate::error::Error;
+
+/// What the learning rate of a [`Group`](crate::Group) is multiplied by at its step `t`:
+///
+/// ```text
+/// lr(t) = config.lr * schedule.factor(t)
+/// ```
+///
+/// `t` counts the steps that were applied, from 1; a skipped step does not advance it. The equations below are in
+/// `n = t - 1`, the steps before this one: PyTorch's `last_epoch` and optax's `count` at this step. All of it happens on the
+/// device, so that any number of steps fits in one submission, and [`set_lr`](crate::Adam::set_lr) changes `config.lr`
+/// and leaves the schedule alone. The device's result is the same to the last bit on every driver, and on the CPU twin; it
+/// is within 2e-7 of the largest rate of [`factor`](Self::factor), which is in f64, for all `t` up to 2^32 - 1.
+///
+/// | here | `torch.optim.lr_scheduler` | optax |
+/// |---|---|---|
+/// | `Linear` | `LinearLR` | `linear_schedule` |
+/// | `Cosine` | `CosineAnnealingLR`, which rises again after `T_max`: here it stays at `to` | `cosine_decay_schedule` |
+/// | `CosineRestarts` | `CosineAnnealingWarmRestarts` | joined `cosine_decay_schedule`s |
+/// | `Exponential` | `ExponentialLR` (`every` 1) | `exponential_decay` |
+/// | `Step` | `StepLR` | `exponential_decay(staircase=True)` |
+/// | `Polynomial` | `PolynomialLR` | `polynomial_schedule` |
+/// | `OneCycle` | `OneCycleLR` | `cosine_onecycle_schedule` |
+/// | `Sequence` | `SequentialLR`; `MultiStepLR`, of constants | `join_schedules`; `piecewise_constant_schedule` |
+/// | `Table` | `LambdaLR` | any function |
+///
+/// optax's schedules are rates and not factors: there the group's `lr` is 1. Of PyTorch's, those with `eta_min` and
+/// `max_lr` name rates: divide by the group's `lr`.
+///
+/// ```
+/// use wgpu_adam::Schedule;
+/// let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 9_000 }.after_warm_up(1_000);
+/// assert_eq!(schedule.factor(1), 0.001);
+/// assert_eq!(schedule.factor(1_000), 1.0);
+/// assert!((schedule.factor(5_501) - 0.55).abs() < 1e-12);
+/// assert_eq!(schedule.factor(1_000_000), 0.1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// `factor`: by default 1.
+    Constant(f64),
+    /// `min(1, (n + 1) / steps)`, which is 1 at `t = steps` and not 0 at `t = 1` (a step of size 0 would be wasted; for one,
+    /// as in optax's and Hugging Face's warm-up, see `Linear` from 0). Ma & Yarats 2019, "On the adequacy of untuned
+    /// warmup for adaptive optimization", which proposes `steps = 2 / (1 - beta2)` for Adam.
+    WarmUp {
+        /// The step at which it is 1: at least 1.
+        steps: u32,
+    },
+    /// `from + (to - from) * min(n, steps) / steps`.
+    Linear {
+        /// At the first step.
+        from: f64,
+        /// After `steps` steps, and for good.
+        to: f64,
+        /// At least 1.
+        steps: u32,
+    },
+    /// `to + (from - to) * (1 + cos(pi * min(n, steps) / steps)) / 2`. Loshchilov & Hutter 2017, "SGDR: Stochastic
+    /// Gradient Descent with Warm Restarts".
+    Cosine {
+        /// At the first step.
+        from: f64,
+        /// After `steps` steps, and for good.
+        to: f64,
+        /// At least 1.
+        steps: u32,
+    },
+    /// `Cosine` again and again, each time `growth` times as long; `to` itself is never reached. The same source.
+    CosineRestarts {
+        /// At the first step, and at each restart.
+        from: f64,
+        /// Towards which it falls.
+        to: f64,
+        /// Until the first restart: at least 1. PyTorch's `T_0`.
+        steps: u32,
+        /// At least 1. PyTorch's `T_mult`.
+        growth: u32,
+    },
+    /// `rate^(n / every)`.
+    Exponential {
+        /// In (0, 1].
+        rate: f64,
+        /// Steps in which it falls by `rate`: at least 1.
+        every: u32,
+    },
+    /// `rate^floor(n / every)`.
+    Step {
+        /// In (0, 1].
+        rate: f64,
+        /// Steps between two falls: at least 1.
+        every: u32,
+    },
+    /// `to + (from - to) * (1 - min(n, steps) / steps)^power`.
+    Polynomial {
+        /// At the first step.
+        from: f64,
+        /// After `steps` steps, and for good.
+        to: f64,
+        /// Between 0 and 64, both exclusive.
+        power: f64,
+        /// At least 1.
+        steps: u32,
+    },
+    /// Up to 1 by a cosine, then down by another. Smith & Topin 2018, "Super-Convergence: Very Fast Training of Neural
+    /// Networks Using Large Learning Rates" (with straight lines there: a `Sequence` of `Linear`).
+    ///
+    /// ```text
+    /// n <= up:  1 + (from - 1) * (1 + cos(pi * n / up)) / 2
+    /// after:    to + (1 - to) * (1 + cos(pi * min(n - up, down) / down)) / 2
+    /// ```
+    ///
+    /// optax's `cosine_onecycle_schedule(steps)` is `up = 0.3*steps`, `down = 0.7*steps`, `from = 1/25`,
+    /// `to = 1/25e4`; PyTorch's `OneCycleLR(total_steps)` has its top one step earlier, `up = 0.3*total_steps - 1` (which
+    /// may lie between two steps there), and `down = 0.7*total_steps`.
+    OneCycle {
+        /// At the first step.
+        from: f64,
+        /// At the end, and for good.
+        to: f64,
+        /// Steps to the top: at least 1.
+        up: u32,
+        /// Steps from the top: at least 1.
+        down: u32,
+    },
+    /// `1 / sqrt(1 + n / timescale)`. With `timescale` 1 it is the paper's `1 / sqrt(t)` (Kingma & Ba 2015, section 4);
+    /// after a warm-up of as many steps, that of Vaswani et al. 2017, "Attention Is All You Need".
+    InverseSqrt {
+        /// At least 1.
+        timescale: u32,
+    },
+    /// One after the other, each with the step (as `n`) at which it takes over from the one before. Its own `n` counts from
+    /// there. The first begins at 0, and each later than the one before it.
+    Sequence(Vec<(u32, Schedule)>),
+    /// Any function, as numbers: `values[k]` at `n = k*every`, and the last of them for good. Of a function of t, for `every`
+    /// 1: `(1..=steps).map(function).collect()`.
+    Table {
+        /// At least one; on the device 8 bytes each.
+        values: Vec<f64>,
+        /// Steps from one value to the next: at least 1.
+        every: u32,
+        /// Between two values: a straight line, or the earlier one.
+        interpolate: bool,
+    },
+}
+
+/// Constant: 1.
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Constant(1.0)
+    }
+}
+
+/// A factor must not exceed it: far beyond all use, and its product with a rate is still far from f32's end.
+const LARGEST: f64 = 1e6;
+
+impl Schedule {
+    /// This schedule, begun after a [`WarmUp`](Self::WarmUp) of so many steps.
+    #[must_use]
+    pub fn after_warm_up(self, steps: u32) -> Self {
+        Self::Sequence(vec![(0, Self::WarmUp { steps }), (steps, self)])
+    }
+
+    /// The factor at step `t`, the first of which is 1 (0 counts as 1, and all above 2^32 - 1, where the device's count
+    /// ends, as that). For a plot, or to know what a step will use; the device works it out for itself.
+    pub fn factor(&self, t: u64) -> f64 {
+        self.after(t.clamp(1, u32::MAX.into()) - 1)
+    }
+
+    /// The factor after `n` steps.
+    fn after(&self, n: u64) -> f64 {
+        // The part of `steps` that is gone, and what half a cosine makes of it.
+        let part = |n: u64, steps: u32| (n as f64 / f64::from(steps)).min(1.0);
+        let cosine = |from: f64, to: f64, x: f64| match x {
+            1.0 => to,
+            _ => to + (from - to) * (0.5 + 0.5 * (PI * x).cos()),
+        };
+        match *self {
+            Self::Constant(factor) => factor,
+            Self::WarmUp { steps } => part(n + 1, steps),
+            Self::Linear { from, to, steps } => {
+                let x = part(n, steps);
+                from * (1.0 - x) + to * x
+            }
+            Self::Cosine { from, to, steps } => cosine(from, to, part(n, steps)),
+            Self::CosineRestarts { from, to, steps, growth: 1 } => cosine(from, to, part(n % u64::from(steps), steps)),
+            Self::CosineRestarts { from, to, steps, growth } => {
+                let (mut n, mut length) = (n, u64::from(steps));
+                while n >= length {
+                    n -= length;
+                    length *= u64::from(growth);
+                }
+                cosine(from, to, n as f64 / length as f64)
+            }
+            Self::Exponential { rate, every } => rate.powf(n as f64 / f64::from(every)),
+            Self::Step { rate, every } => rate.powf((n / u64::from(every)) as f64),
+            Self::Polynomial { from, to, power, steps } => to + (from - to) * (1.0 - part(n, steps)).powf(power),
+            Self::OneCycle { from, up, .. } if n < u64::from(up) => cosine(from, 1.0, part(n, up)),
+            Self::OneCycle { to, up, down, .. } => cosine(1.0, to, part(n - u64::from(up), down)),
+            Self::InverseSqrt { timescale } => 1.0 / (1.0 + n as f64 / f64::from(timescale)).sqrt(),
+            Self::Sequence(ref parts) => {
+                let begun = parts.partition_point(|(begin, _)| u64::from(*begin) <= n);
+                parts[..begun].last().map_or(1.0, |(begin, schedule)| schedule.after(n - u64::from(*begin)))
+            }
+            Self::Table { ref values, every, interpolate } => {
+                let (at, rest) = (n / u64::from(every), n % u64::from(every));
+                let last = values.len() - 1;
+                let at = usize::try_from(at).map_or(last, |at| at.min(last));
+                if !interpolate || at == last {
+                    return values[at];
+                }
+                values[at] + (values[at + 1] - values[at]) * part(rest, every)
+            }
+        }
+    }
+
+    /// No factor is above it.
+    pub(crate) fn peak(&self) -> f64 {
+        match self {
+            Self::Constant(factor) => *factor,
+            Self::Linear { from, to, .. }
+            | Self::Cosine { from, to, .. }
+            | Self::CosineRestarts { from, to, .. }
+            | Self::Polynomial { from, to, .. } => from.max(*to),
+            Self::OneCycle { from, to, .. } => from.max(*to).max(1.0),
+            Self::WarmUp { .. } | Self::Exponential { .. } | Self::Step { .. } | Self::InverseSqrt { .. } => 1.0,
+            Self::Sequence(parts) => parts.iter().map(|(_, schedule)| schedule.peak()).fold(0.0, f64::max),
+            Self::Table { values, .. } => values.iter().copied().fold(0.0, f64::max),
+        }
+    }
+
+    /// A learning rate that stays finite with the largest factor.
+    pub(crate) fn check_lr(&self, group: usize, lr: f64) -> Result<(), Error> {
+        rate(group, "lr", lr)?;
+        rate(group, "lr times the schedule's largest factor", lr * self.peak())
+    }
+
+    pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
+        self.validate_at(group, "schedule")
+    }
+
+    /// Checks every value, in the order of the fields; `at` is the way to this schedule, for the message.
+    fn validate_at(&self, group: usize, at: &str) -> Result<(), Error> {
+        let error = |field: &str, given: f64, need: &'static str| {
+            Err(Error::Schedule { group, field: format!("{at}{field}"), given, need })
+        };
+        let check = |field: &str, given: f64, right: bool, need: &'static str| {
+            if right { Ok(()) } else { error(field, given, need) }
+        };
+        let factor =
+            |field: &str, given: f64| check(field, given, (0.0..=LARGEST).contains(&given), "a number from 0 to 1e6");
+        let count = |field: &str, given: u32| check(field, given.into(), given > 0, "at least 1");
+        let rate = |given: f64| check(".rate", given, given > 0.0 && given <= 1.0, "above 0 and at most 1");
+        match self {
+            Self::Constant(given) => factor("", *given),
+            Self::WarmUp { steps } => count(".steps", *steps),
+            Self::Linear { from, to, steps } | Self::Cosine { from, to, steps } => {
+                factor(".from", *from)?;
+                factor(".to", *to)?;
+                count(".steps", *steps)
+            }
+            Self::CosineRestarts { from, to, steps, growth } => {
+                factor(".from", *from)?;
+                factor(".to", *to)?;
+                count(".steps", *steps)?;
+                count(".growth", *growth)
+            }
+            Self::Exponential { rate: given, every } | Self::Step { rate: given, every } => {
+                rate(*given)?;
+                count(".every", *every)
+            }
+            Self::Polynomial { from, to, power, steps } => {
+                factor(".from", *from)?;
+                factor(".to", *to)?;
+                check(".power", *power, *power > 0.0 && *power < 64.0, "above 0 and below 64")?;
+                count(".steps", *steps)
+            }
+            Self::OneCycle { from, to, up, down } => {
+                factor(".from", *from)?;
+                factor(".to", *to)?;
+                count(".up", *up)?;
+                count(".down", *down)
+            }
+            Self::InverseSqrt { timescale } => count(".timescale", *timescale),
+            Self::Sequence(parts) => {
+                check(" sequence's length", 0.0, !parts.is_empty(), "at least 1")?;
+                let mut least = 0;
+                for (i, (begin, schedule)) in parts.iter().enumerate() {
+                    let given = f64::from(*begin);
+                    match i {
+                        0 => check("[0]'s beginning", given, *begin == 0, "0")?,
+                        _ => check(&format!("[{i}]'s beginning"), given, *begin > least, "above the one before it")?,
+                    }
+                    least = *begin;
+                    schedule.validate_at(group, &format!("{at}[{i}]"))?;
+                }
+                Ok(())
+            }
+            Self::Table { values, every, .. } => {
+                check(" table's length", 0.0, !values.is_empty(), "at least 1")?;
+                for (i, value) in values.iter().enumerate() {
+                    factor(&format!(".values[{i}]"), *value)?;
+                }
+                count(".every", *every)
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! How large a step can be, in units of the learning rate.
+
+use crate::config::hyperparameters::Config;
+use crate::config::variant::Variant;
+
+impl Config {
+    /// The paper's bound on `|step| / lr`: `max(1, (1 - beta1) / sqrt(1 - beta2))` (Kingma & Ba 2015, section 2.1), and 1 for
+    /// AdaMax (section 7.1). `None` for other rules than Adam, AMSGrad and AdaMax.
+    ///
+    /// It holds where the gradients do not grow, and it is reached by a lone gradient after many that are zero. Gradients
+    /// that grow from step to step exceed it, up to [`step_bound`](Self::step_bound).
+    ///
+    /// ```
+    /// let config = wgpu_adam::Config::default();
+    /// assert!((config.paper_bound().unwrap() - 3.162).abs() < 1e-3);
+    /// assert!((config.step_bound().unwrap() - 7.270).abs() < 1e-3);
+    /// ```
+    pub fn paper_bound(&self) -> Option<f64> {
+        match self.variant {
+            Variant::Adam | Variant::AmsGrad { .. } => Some(((1.0 - self.beta1) / (1.0 - self.beta2).sqrt()).max(1.0)),
+            Variant::AdaMax => Some(1.0),
+            _ => None,
+        }
+    }
+
+    /// What `|step| / lr` cannot exceed, but for rounding, whatever the gradients (decoupled decay comes beside the step):
+    ///
+    /// | | |
+    /// |---|---|
+    /// | Adam, AMSGrad | `(1 - beta1) / sqrt((1 - beta2) * (1 - beta1^2/beta2))` where `beta1^2 < beta2` |
+    /// | AdaMax | `(1 - beta1) / (1 - beta1/beta2)` where `beta1 < beta2` |
+    /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`, but none where the learning rate is in the momentum |
+    /// | AdaGrad, Lion | 1 |
+    ///
+    /// Adam's is by Cauchy and Schwarz: with `g_k` the gradient of age `k`,
+    /// `m^2 = ((1-b1) sum b1^k g_k)^2 <= (1-b1)^2 * sum (b1^2/b2)^k * sum b2^k g_k^2`, and the last sum is `v/(1-b2)`. AdaMax's is
+    /// by `|g_k| <= v/b2^k`. Bias correction raises none of them. They hold while the clock is at least as old as the moments, as it
+    /// is unless [`set_t`](crate::Adam::set_t) turned it back.
+    pub fn step_bound(&self) -> Option<f64> {
+        let Self { beta1, beta2, .. } = *self;
+        let lone = 1.0 / (1.0 - beta2).sqrt();
+        match self.variant {
+            Variant::Adam | Variant::AmsGrad { .. } if beta1 == 0.0 => Some(lone),
+            Variant::Adam | Variant::AmsGrad { .. } => {
+                (beta1 * beta1 < beta2).then(|| (1.0 - beta1) * lone / (1.0 - beta1 * beta1 / beta2).sqrt())
+            }
+            Variant::AdaMax if beta1 == 0.0 => Some(1.0),
+            Variant::AdaMax => (beta1 < beta2).then(|| (1.0 - beta1) / (1.0 - beta1 / beta2)),
+            Variant::RmsProp { lr_in_momentum: true, momentum, .. } if momentum != 0.0 => None,
+            Variant::RmsProp { momentum, .. } => Some(lone / (1.0 - momentum)),
+            Variant::AdaGrad { .. } | Variant::Lion => Some(1.0),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The state of the twin: read, and taken over. Twin of `src/resume.rs`.
+
+use crate::config::rule::Rule;
+use crate::cpu::adam::Adam;
+use crate::cpu::moments::Moments;
+use crate::cpu::storage::{bytes, values};
+use crate::error::Error;
+use crate::plan::clocks::Clocks;
+use crate::plan::storage::Kind;
+use crate::state::contents::{ClockState, GroupState, MemoryState, Outline, State, TensorState};
+use crate::tick::clock::{ClockHead, NONE};
+
+impl Adam {
+    /// The whole state.
+    pub fn state(&self) -> State {
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments).zip(&self.kinds);
+        let tensor = |((((name, &len), &clock), moments), kind): ((((&String, _), &usize), &Moments), &Kind)| {
+            let memory = |memory| {
+                let bytes = bytes(kind, memory, moments.of(memory));
+                MemoryState { memory, format: kind.element(memory), bytes }
+            };
+            let memories = kind.parts().map(memory).collect();
+            TensorState { name: name.clone(), clock, len: len as u64, memories }
+        };
+        State {
+            t: self.head.applied.into(),
+            skipped: self.head.skipped.into(),
+            options: self.options,
+            loss_scale: self.loss_scale,
+            groups: self
+                .groups
+                .iter()
+                .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
+                .collect(),
+            clocks: self
+                .of
+                .groups
+                .iter()
+                .zip(&self.clocks)
+                .map(|(group, clock)| ClockState::new(*group, clock))
+                .collect(),
+            tensors: tensors.map(tensor).collect(),
+        }
+    }
+
+    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
+    /// memories, the clocks, the counts, and the configurations, learning rates and schedules included.
+    ///
+    /// # Errors
+    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
+    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]. Then nothing has changed.
+    pub fn load(&mut self, state: &State) -> Result<(), Error> {
+        let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
+        let order = state.fits(&rules, &self.of.groups, &self.outlines())?;
+        let mut groups = self.groups.clone();
+        for (i, (group, state)) in groups.iter_mut().zip(&state.groups).enumerate() {
+            group.config = state.config;
+            if let Some(schedule) = &state.schedule {
+                group.schedule = schedule.clone();
+            }
+            group.validate(i)?;
+        }
+        self.groups = groups;
+        self.of = Clocks {
+            groups: state.clocks.iter().map(|clock| clock.group).collect(),
+            of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
+        };
+        self.clocks = state.clocks.iter().map(ClockState::clock).collect();
+        let (applied, skipped) = (state.t as u32, state.skipped as u32);
+        self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.loss_scale = self.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        self.settle();
+        for (moments, place) in self.moments.iter_mut().zip(order) {
+            let tensor = &state.tensors[place];
+            // The numbers of scales are those that they scale.
+            for memory in tensor.memories.iter().filter(|memory| !memory.memory.is_scale()) {
+                *moments.of_mut(memory.memory) = values(tensor, memory);
+            }
+        }
+        Ok(())
+    }
+
+    fn outlines(&self) -> Vec<Outline> {
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.kinds);
+        let outline = |(((name, &len), &clock), kind): (((&String, &usize), &usize), &Kind)| {
+            let memory = |memory| {
+                let element = kind.element(memory);
+                (memory, element, element.bytes() * Kind::count(memory, len as u64))
+            };
+            let memories = kind.parts().map(memory).collect();
+            Outline { name: name.clone(), clock, len: len as u64, memories }
+        };
+        tensors.map(outline).collect()
+    }
+}

@@ -1,0 +1,79 @@
+//! What the caller hands over for one step of the twin: one tensor's values, in their formats.
+
+use ::half::{bf16, f16};
+
+use crate::config::dtype::Format;
+
+/// One tensor's values for one step.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    /// Changed in place.
+    pub param: Values<'a>,
+    /// Read, and zeroed by option.
+    pub grad: Values<'a>,
+}
+
+/// Values in one of the formats.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Values<'a> {
+    /// [`Format::F32`].
+    F32(&'a mut [f32]),
+    /// [`Format::F16`].
+    F16(&'a mut [f16]),
+    /// [`Format::Bf16`].
+    Bf16(&'a mut [bf16]),
+    /// [`Format::I32`], with its scale.
+    I32(&'a mut [i32], f32),
+}
+
+impl<'a> Slot<'a> {
+    /// Those values: `&mut [f32]`, for example, or a [`Values`].
+    pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
+        Self { param: param.into(), grad: grad.into() }
+    }
+}
+
+impl Values<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F16(values) => values.len(),
+            Self::Bf16(values) => values.len(),
+            Self::I32(values, _) => values.len(),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::F32(_) => Format::F32,
+            Self::F16(_) => Format::F16,
+            Self::Bf16(_) => Format::Bf16,
+            Self::I32(_, scale) => Format::I32 { scale: *scale },
+        }
+    }
+}
+
+macro_rules! values_from {
+    ($($number:ty => $values:ident),*) => {$(
+        impl<'a> From<&'a mut [$number]> for Values<'a> {
+            fn from(values: &'a mut [$number]) -> Self {
+                Self::$values(values)
+            }
+        }
+
+        impl<'a, const N: usize> From<&'a mut [$number; N]> for Values<'a> {
+            fn from(values: &'a mut [$number; N]) -> Self {
+                Self::$values(values)
+            }
+        }
+
+        impl<'a> From<&'a mut Vec<$number>> for Values<'a> {
+            fn from(values: &'a mut Vec<$number>) -> Self {
+                Self::$values(values)
+            }
+        }
+    )*};
+}
+
+values_from!(f32 => F32, f16 => F16, bf16 => Bf16);

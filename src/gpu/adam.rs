@@ -1,0 +1,197 @@
+//! `Adam`: made once from the caller's groups, then recorded into the caller's encoders.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
+use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
+
+use crate::config::group::Group;
+use crate::config::loss_scale::ScaleBytes;
+use crate::config::options::Options;
+use crate::cpu::adam::Adam as CpuAdam;
+use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
+use crate::error::Error;
+use crate::gpu::builder::Builder;
+use crate::gpu::compiled::{BundleState, Dispatch, Shared, split_clock};
+use crate::gpu::error_scopes::{Scopes, at_once};
+use crate::gpu::pipelines::Kept;
+use crate::gpu::readback::{Source, read};
+use crate::plan::clocks::Roster;
+use crate::report::memory_use::MemoryUse;
+use crate::report::step::Report;
+use crate::tick::clock::{ClockHead, GroupClock, NONE};
+use crate::tick::settings::Settings;
+
+/// Adam on the caller's own buffers.
+///
+/// The moments `m` and `v` (f32 and so 8 bytes an element, if [`Options::precision`] does not say otherwise; zero at first)
+/// are buffers of its own; parameters and gradients stay
+/// where they are. All that a step decides, it decides on the device: nothing is sent to it or read from it for a step.
+pub struct Adam {
+    pub(crate) device: Device,
+    pub(crate) dispatches: Vec<Dispatch>,
+    /// Of each bundle of launches.
+    pub(crate) state: Vec<BundleState>,
+    pub(crate) settings: Buffer,
+    pub(crate) clock: Buffer,
+    pub(crate) slots: Buffer,
+    /// Bytes of all buffers but the state's.
+    pub(crate) small: u64,
+    /// As they are now: for changes of them.
+    pub(crate) roster: Roster,
+    pub(crate) kept: Kept,
+    pub(crate) shared: Arc<Shared>,
+}
+
+const MAKING: &str = "making the optimizer";
+
+impl Adam {
+    /// Plans the launches, makes the moments and the pipelines. Nothing is submitted.
+    ///
+    /// In a browser the device's own errors (out of memory, for example) come later than this returns, and go to its log:
+    /// [`create`](Self::create) waits for them.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with a configuration, a view or the device's limits, and what the device itself
+    /// reports; see [`Error`]. Then nothing was made.
+    pub fn new(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
+        let builder = Builder::checked(device, Roster::new(groups), options)?;
+        let scopes = Scopes::open(device);
+        let made = builder.build(Kept::default());
+        at_once(scopes.close(MAKING)).unwrap_or(Ok(()))?;
+        made
+    }
+
+    /// As [`new`](Self::new), and waits for the device's own errors, in a browser too.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub async fn create(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
+        let builder = Builder::checked(device, Roster::new(groups), options)?;
+        let scopes = Scopes::open(device);
+        let made = builder.build(Kept::default());
+        scopes.close(MAKING).await?;
+        made
+    }
+
+    /// Records one step into a compute pass of its own at the end of `encoder`.
+    ///
+    /// Only records: no GPU object is made, nothing is submitted, written or read. Several steps may go into one
+    /// submission; each sees the gradients as the commands before it left them. Where a buffer of the caller's was destroyed,
+    /// the submission is an error (of the caller's scopes) and no command in it runs: state and clock stay as they were.
+    pub fn step(&self, encoder: &mut CommandEncoder) {
+        let descriptor = ComputePassDescriptor { label: Some("wgpu-adam step"), timestamp_writes: None };
+        self.record(&mut encoder.begin_compute_pass(&descriptor));
+    }
+
+    /// Records one step into the caller's compute pass. Pipeline and bind group 0 are others afterwards.
+    pub fn record(&self, pass: &mut ComputePass) {
+        for dispatch in &self.dispatches {
+            dispatch.record(pass);
+        }
+    }
+
+    /// Dispatches that a step records.
+    pub fn dispatches(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// Sets a group's learning rate (what its schedule multiplies, where it has one) from the next submission on: steps that
+    /// were submitted before this call keep the old one, steps that are submitted after it have the new one, whenever they
+    /// were recorded.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
+    /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
+    pub fn set_lr(&mut self, queue: &Queue, group: usize, lr: f64) -> Result<(), Error> {
+        let groups = self.roster.groups.len();
+        let Some(own) = self.roster.groups.get(group) else { return Err(Error::NoSuchGroup { group, groups }) };
+        own.schedule.check_lr(group, lr)?;
+        let scopes = Scopes::open(&self.device);
+        for (clock, _) in self.roster.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
+            let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
+            queue.write_buffer(&self.settings, at as u64, bytes_of(&(lr as f32)));
+        }
+        at_once(scopes.close("setting the learning rate")).unwrap_or(Ok(()))?;
+        self.roster.groups[group].config.lr = lr;
+        Ok(())
+    }
+
+    /// Sets all clocks, and the schedules, to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
+    /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
+    pub fn set_t(&self, queue: &Queue, t: u32) -> Result<(), Error> {
+        let head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let clocks = self.roster.settings();
+        let clocks = clocks.iter().map(|settings| GroupClock::at(t, settings));
+        let clocks: Vec<GroupClock> = clocks.collect();
+        let scopes = Scopes::open(&self.device);
+        queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
+        at_once(scopes.close("setting t")).unwrap_or(Ok(()))
+    }
+
+    /// What the last submitted step did. The copy is submitted now and the future resolves when the device has got there;
+    /// it needs nothing of `self` and may be awaited later, after more steps.
+    ///
+    /// On native the future polls the device whenever it is polled, and never blocks: `pollster::block_on` will do, and so
+    /// will any executor. In a browser the event loop does the work.
+    ///
+    /// # Errors
+    /// [`Error::Readback`] where the device cannot map the buffer, because it was lost for example.
+    pub fn report(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<Report, Error>> + use<> {
+        let buffers = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
+        let sources: Vec<Source> = buffers.map(|buffer| Source { buffer, offset: 0, bytes: buffer.size() }).collect();
+        let bytes = read(device, queue, "the report", &sources);
+        let (shared, clock) = (self.shared.clone(), self.clock.size() as usize);
+        async move {
+            let bytes = bytes.await?;
+            let (clock, scale) = bytes.split_at(clock);
+            let (head, clocks) = split_clock(clock);
+            let scale = (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(scale).scale);
+            let bad = shared.tensor_at(head.bad_partial, head.bad_element);
+            Ok(Report::new(&head, &shared.clocks.groups, &clocks, shared.options.reads_norm(), bad, scale))
+        }
+    }
+
+    /// The buffer with the loss scale, if there is one: 16 bytes, of which the first four are the scale as an f32. Its usages
+    /// are `STORAGE`, `UNIFORM` and `COPY_SRC`, so that a shader can declare it as
+    /// `var<uniform> loss_scale: f32`; it must not write it. A step reads the scale and leaves the next one there.
+    ///
+    /// It is the same buffer for as long as the optimizer lives, whatever is added, removed, reset or loaded.
+    pub fn loss_scale(&self) -> Option<&Buffer> {
+        self.kept.loss_scale.as_ref()
+    }
+
+    /// Bytes that the optimizer holds on the device, by what they are for.
+    pub fn memory(&self) -> MemoryUse {
+        let mut all = MemoryUse { small: self.small, ..MemoryUse::default() };
+        for (bundle, state) in self.shared.bundled().zip(&self.state) {
+            for (memory, buffer) in bundle[0].kind.memories().zip(state) {
+                all.add(memory, buffer.size());
+            }
+        }
+        all
+    }
+
+    /// A CPU twin of the same groups and options at step 0, which adds the gradients' squares in the order in which this
+    /// one does: on a CPU adapter it gives the same bits, clipping included.
+    pub fn twin(&self) -> CpuAdam {
+        let tensors = |group: &Group| {
+            group
+                .tensors
+                .iter()
+                .map(|t| CpuTensor::new(t.name.clone(), t.param.len as usize).stored(t.param.format, t.grad.format))
+                .collect()
+        };
+        let groups = self.roster.groups.iter().map(|group| CpuGroup {
+            config: group.config,
+            tensors: tensors(group),
+            schedule: group.schedule.clone(),
+        });
+        let clocks = self.roster.clocks.clone();
+        CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.shared.options, &self.shared.launches)
+    }
+}

@@ -1,0 +1,21 @@
+//! Buffers with contents, and bindings of parts of them.
+
+use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
+
+use crate::error::Error;
+
+pub(crate) fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
+    BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
+}
+
+/// A buffer with those contents. wgpu's own `create_buffer_init` panics where there is no memory.
+pub(crate) fn filled(device: &Device, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {
+    let label = format!("wgpu-adam {label}");
+    let size = contents.len() as u64;
+    let descriptor = BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: true };
+    let buffer = device.create_buffer(&descriptor);
+    let failed = |e: wgpu::MapRangeError| Error::Device { what: "filling a buffer", reason: e.to_string() };
+    buffer.get_mapped_range_mut(..).map_err(failed)?.copy_from_slice(contents);
+    buffer.unmap();
+    Ok(buffer)
+}

@@ -1,0 +1,79 @@
+//! The device's errors as ours: each use of it that could fail is under error scopes, so that none of them ends in the
+//! handler of uncaptured errors, which panics.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
+
+use crate::error::Error;
+
+/// Error scopes of all kinds, open until they are closed. They nest, and are of the thread that opened them.
+pub(crate) struct Scopes {
+    // In the order in which they are closed, also where they are dropped: they are a stack.
+    validation: ErrorScopeGuard,
+    internal: ErrorScopeGuard,
+    memory: ErrorScopeGuard,
+}
+
+impl Scopes {
+    pub fn open(device: &Device) -> Self {
+        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
+        let internal = device.push_error_scope(ErrorFilter::Internal);
+        Self { validation: device.push_error_scope(ErrorFilter::Validation), internal, memory }
+    }
+
+    /// What went wrong since they were opened, the worst first; `what` says what was being done. On native the future is
+    /// ready at once.
+    pub fn close(self, what: &'static str) -> impl Future<Output = Result<(), Error>> + use<> {
+        let (validation, internal, memory) = (self.validation.pop(), self.internal.pop(), self.memory.pop());
+        async move {
+            for found in [memory.await, internal.await, validation.await] {
+                match found {
+                    None => {}
+                    Some(wgpu::Error::OutOfMemory { .. }) => return Err(Error::OutOfMemory { what }),
+                    Some(
+                        wgpu::Error::Internal { description: reason, .. }
+                        | wgpu::Error::Validation { description: reason, .. },
+                    ) => return Err(Error::Device { what, reason }),
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The outcome of a future that is ready, as those of error scopes are on native. In a browser it is not known yet; then
+/// `None`, and an error is only logged by the browser.
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::hyperparameters::Config;
+    use crate::config::options::Options;
+    use crate::error::Error;
+    use crate::scene::{Gpu, Scene};
+
+    /// Where there is no memory for a write, it fails as it does here, where its buffer is gone.
+    #[test]
+    fn what_is_written_is_under_error_scopes() {
+        let gpu = Gpu::new();
+        let mut adam = Scene::scattered(&[4], &[Config::default()], Options::default()).start(&gpu).adam;
+        let before = gpu.state(&adam);
+        adam.settings.destroy();
+        let error = adam.set_lr(&gpu.queue, 0, 0.5).unwrap_err();
+        assert!(matches!(error, Error::Device { what: "setting the learning rate", .. }), "{error}");
+        assert_eq!(gpu.state(&adam), before);
+        adam.clock.destroy();
+        let error = adam.set_t(&gpu.queue, 5).unwrap_err();
+        assert!(matches!(error, Error::Device { what: "setting t", .. }), "{error}");
+        let error = pollster::block_on(adam.report(&gpu.device, &gpu.queue)).unwrap_err();
+        assert!(matches!(error, Error::Device { what: "reading back", .. }), "{error}");
+    }
+}

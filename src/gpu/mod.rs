@@ -1,0 +1,16 @@
+//! The optimizer on the GPU.
+
+pub(crate) mod adam;
+pub(crate) mod buffers;
+pub(crate) mod builder;
+pub(crate) mod codegen;
+pub(crate) mod compiled;
+pub(crate) mod edit;
+pub(crate) mod error_scopes;
+pub(crate) mod kernel;
+pub(crate) mod pipelines;
+pub(crate) mod probe;
+pub(crate) mod readback;
+pub(crate) mod state_io;
+pub(crate) mod transfer;
+pub(crate) mod uniforms;

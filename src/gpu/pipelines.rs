@@ -1,0 +1,74 @@
+//! Pipelines in use, and dispatches of them.
+
+use std::collections::HashMap;
+
+use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
+
+use crate::config::options::{Clip, Options};
+use crate::gpu::compiled::Dispatch;
+use crate::gpu::kernel::{Grad, Kernel, Shape};
+use crate::plan::limits::Limits;
+use crate::plan::region::{Launch, Span};
+
+/// The pipelines in use.
+pub(crate) type Pipelines = HashMap<Kernel, (ComputePipeline, BindGroupLayout)>;
+
+/// What an optimizer keeps when it gets other buffers, since its tensors or groups have changed.
+#[derive(Clone, Default)]
+pub(crate) struct Kept {
+    pub pipelines: Pipelines,
+    /// The caller's bind groups have it too.
+    pub loss_scale: Option<Buffer>,
+}
+
+/// How a bundle's launches lie in its dispatch, which knows no better of several.
+pub(crate) fn shape(bundle: &[Launch], spans: impl Fn(&Launch) -> Vec<Span>) -> Shape {
+    let first = &bundle[0];
+    Shape {
+        loose: first.loose,
+        table: spans(first).len() > 1,
+        edges: bundle.iter().any(|launch| launch.edges(&spans(launch))),
+        shifted: bundle.len() > 1 || first.grad_shift != 0,
+        launches: bundle.len() as u32,
+    }
+}
+
+/// How a bundle is updated.
+pub(crate) fn update_kernel(bundle: &[Launch], options: &Options) -> Kernel {
+    let first = &bundle[0];
+    let grad = match first.param.buffer == first.grad.buffer {
+        _ if options.zero_grad => Grad::Zero,
+        true => Grad::Shared,
+        false => Grad::Read,
+    };
+    let largest_square = 2f64.powi(63);
+    Kernel::Update {
+        kind: first.kind,
+        shape: shape(bundle, Launch::update_spans),
+        grad,
+        clip_value: matches!(options.clip, Clip::Value(_)),
+        squarable: match options.clip {
+            Clip::None => !options.guard || options.loss_scale.is_some(),
+            Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
+        },
+    }
+}
+
+/// A dispatch of that kernel with those bindings. A pipeline that there is already is used.
+pub(crate) fn dispatch(
+    device: &Device,
+    limits: &Limits,
+    pipelines: &mut Pipelines,
+    kernel: Kernel,
+    workgroups: u64,
+    bindings: &[(u32, BindingResource)],
+) -> Dispatch {
+    let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(device));
+    let entries: Vec<BindGroupEntry> = bindings
+        .iter()
+        .map(|(binding, resource)| BindGroupEntry { binding: *binding, resource: resource.clone() })
+        .collect();
+    let label = Some(kernel.entry_point());
+    let bind_group = device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
+    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: limits.dimensions(workgroups) }
+}

@@ -1,0 +1,127 @@
+//! The one asynchronous readback: native and browser alike, and without blocking.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::ops::RangeBounds;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use futures_intrusive::channel::shared::oneshot_channel;
+use wgpu::{
+    Buffer, BufferAddress, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, PollError,
+    PollStatus, PollType, Queue,
+};
+
+use crate::error::Error;
+use crate::gpu::error_scopes::Scopes;
+
+/// A range of a buffer, in bytes: multiples of 4, and the buffer has usage `COPY_SRC`.
+pub(crate) struct Source<'a> {
+    pub buffer: &'a Buffer,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// Submits a copy of all sources now; the future resolves to their bytes, one after the other, when the device is there.
+pub(crate) fn read(
+    device: &Device,
+    queue: &Queue,
+    what: &'static str,
+    sources: &[Source],
+) -> impl Future<Output = Result<Vec<u8>, Error>> + use<> {
+    let bytes = sources.iter().map(|s| s.bytes).sum::<u64>();
+    let scopes = Scopes::open(device);
+    let staging = device.create_buffer(&BufferDescriptor {
+        label: Some("wgpu-adam readback"),
+        size: bytes.max(4),
+        usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam readback") });
+    let mut to = 0;
+    for source in sources {
+        encoder.copy_buffer_to_buffer(source.buffer, source.offset, &staging, to, source.bytes);
+        to += source.bytes;
+    }
+    queue.submit([encoder.finish()]);
+    let submitted = scopes.close("reading back");
+    let device = device.clone();
+    async move {
+        submitted.await?;
+        map(&device, &staging, MapMode::Read, ..).await.map_err(|reason| Error::Readback { what, reason })?;
+        let bytes = staging.slice(..bytes).get_mapped_range();
+        let bytes = bytes.map_err(|e| Error::Readback { what, reason: e.to_string() })?.to_vec();
+        staging.unmap();
+        Ok(bytes)
+    }
+}
+
+/// Maps a buffer. On native somebody must poll the device for the callback to run, so each poll of this
+/// future does (it looks and does not wait) and asks to be polled again. In a browser the event loop runs the callback,
+/// and polling again at once would only keep it from that.
+pub(crate) async fn map(
+    device: &Device,
+    buffer: &Buffer,
+    mode: MapMode,
+    range: impl RangeBounds<BufferAddress>,
+) -> Result<(), String> {
+    let (sender, receiver) = oneshot_channel();
+    let scopes = Scopes::open(device);
+    buffer.map_async(mode, range, move |result| {
+        // The receiver is gone only where the future was dropped; then nobody wants to know.
+        let _ = sender.send(result);
+    });
+    scopes.close("mapping").await.map_err(|e| e.to_string())?;
+    let mut mapped = pin!(receiver.receive());
+    poll_fn(|context| {
+        if cfg!(not(target_arch = "wasm32"))
+            && let Err(reason) = polled(|| device.poll(PollType::Poll))
+        {
+            return Poll::Ready(Err(reason));
+        }
+        match mapped.as_mut().poll(context) {
+            Poll::Ready(Some(result)) => Poll::Ready(result.map_err(|e| e.to_string())),
+            Poll::Ready(None) => Poll::Ready(Err("the callback was dropped".to_owned())),
+            Poll::Pending => {
+                if cfg!(not(target_arch = "wasm32")) {
+                    context.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+/// wgpu 30 panics in a poll where the driver says that the device is lost. With `panic = "abort"` there is no help.
+fn polled(poll: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(panic_message(&*panic)),
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the device could not be polled").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use super::*;
+
+    /// No software driver can be made to lose its device so.
+    #[test]
+    fn a_panic_in_a_poll_is_an_error() {
+        assert_eq!(polled(|| Ok(PollStatus::QueueEmpty)), Ok(()));
+        let timeout = polled(|| Err(PollError::Timeout));
+        assert_eq!(timeout, Err(PollError::Timeout.to_string()));
+        assert_eq!(polled(|| panic!("lost")), Err("lost".to_owned()));
+        assert_eq!(polled(|| panic!("lost: {}", 7)), Err("lost: 7".to_owned()));
+        assert_eq!(polled(|| panic_any(7)), Err("the device could not be polled".to_owned()));
+    }
+}

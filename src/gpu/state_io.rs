@@ -1,0 +1,174 @@
+//! The state of an optimizer on the device: read, and taken over.
+
+use std::future::Future;
+
+use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
+use wgpu::{Buffer, Device, Queue};
+
+use crate::config::loss_scale::ScaleBytes;
+use crate::config::rule::Rule;
+use crate::error::Error;
+use crate::gpu::adam::Adam;
+use crate::gpu::builder::Builder;
+use crate::gpu::compiled::split_clock;
+use crate::gpu::error_scopes::Scopes;
+use crate::gpu::transfer;
+use crate::gpu::transfer::{Stretch, Transfer};
+use crate::plan::clocks::Clocks;
+use crate::state::contents::{ClockState, GroupState, Outline, State, TensorState};
+use crate::tick::clock::ClockHead;
+use crate::tick::settings::Settings;
+
+impl Adam {
+    /// The whole state, as [`read_state`](Self::read_state) with a default [`Transfer`].
+    pub fn state(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<State, Error>> + use<> {
+        self.read_state(device, queue, Transfer::default())
+    }
+
+    /// The whole state, in pieces of the size of a staging buffer. The copy of the first piece is submitted now. Where that
+    /// is all, the state is that of the last step that was submitted before this call, whenever the future is awaited, and
+    /// more steps may be submitted meanwhile. Where it is not, no step may be submitted until the future is done: the state
+    /// would be of several steps, and is refused.
+    ///
+    /// # Errors
+    /// [`Error::StateMoved`] where a step was submitted meanwhile, [`Error::OutOfMemory`], [`Error::Readback`],
+    /// [`Error::Device`].
+    pub fn read_state(
+        &self,
+        device: &Device,
+        queue: &Queue,
+        transfer: Transfer,
+    ) -> impl Future<Output = Result<State, Error>> + use<> {
+        // The clock at the beginning and at the end, to see whether it has moved.
+        let small = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
+        let memories = self.state.iter().flatten();
+        let buffers: Vec<Buffer> = small.clone().chain(memories).chain([&self.clock]).cloned().collect();
+        let (small, last) = (small.count(), buffers.len() - 1);
+        let (reading, begun) = transfer::read(device, queue, buffers, transfer);
+        let shared = self.shared.clone();
+        let groups = self
+            .roster
+            .groups
+            .iter()
+            .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
+            .collect();
+        async move {
+            begun.await?;
+            let homes = shared.homes();
+            let mut tensors: Vec<TensorState> = shared.outlines(&homes).into_iter().map(Outline::zeros).collect();
+            let (mut began, mut ended, mut scale) = (Vec::new(), Vec::new(), Vec::new());
+            let take = |stretch: &Stretch, bytes: &[u8]| match stretch.buffer {
+                0 => began.extend_from_slice(bytes),
+                at if at == last => ended.extend_from_slice(bytes),
+                at if at < small => scale.extend_from_slice(bytes),
+                at => homes[at - small].scatter(stretch.bytes.start, bytes, &mut tensors),
+            };
+            reading.finish(take).await?;
+            let ((head, clocks), (ended, _)) = (split_clock(&began), split_clock(&ended));
+            let steps = |head: &ClockHead| u64::from(head.applied) + u64::from(head.skipped);
+            if steps(&head) != steps(&ended) {
+                return Err(Error::StateMoved { began: steps(&head), ended: steps(&ended) });
+            }
+            Ok(State {
+                t: head.applied.into(),
+                skipped: head.skipped.into(),
+                options: shared.options,
+                loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),
+                groups,
+                clocks: (shared.clocks.groups.iter().zip(&clocks))
+                    .map(|(group, clock)| ClockState::new(*group, clock))
+                    .collect(),
+                tensors,
+            })
+        }
+    }
+
+    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: as
+    /// [`write_state`](Self::write_state) with a default [`Transfer`].
+    ///
+    /// # Errors
+    /// Those of [`write_state`](Self::write_state).
+    pub async fn load(&mut self, device: &Device, queue: &Queue, state: &State) -> Result<(), Error> {
+        self.write_state(device, queue, state, Transfer::default()).await
+    }
+
+    /// Takes over a state, through a staging buffer of bounded size: the memories, the clocks, the counts, and the
+    /// configurations, learning rates and schedules included. Steps that are submitted afterwards go on from there, those that
+    /// were submitted before are not touched. Where other tensors share a clock in the state than in the optimizer (some were
+    /// added in mid-run), or a schedule is another, the optimizer gets new buffers, and steps must be recorded anew.
+    ///
+    /// The future must be awaited to its end, and no step submitted meanwhile: dropped half-way, it leaves half a state.
+    ///
+    /// # Errors
+    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
+    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]; and [`Error::OutOfMemory`] where there is no room
+    /// for the staging buffer. Then the optimizer is as it was. Only where the device is lost half-way
+    /// ([`Error::Device`]) it is not, and then it is of no more use.
+    pub async fn write_state(
+        &mut self,
+        device: &Device,
+        queue: &Queue,
+        state: &State,
+        transfer: Transfer,
+    ) -> Result<(), Error> {
+        let homes = self.shared.homes();
+        let rules: Vec<Rule> = self.roster.groups.iter().map(|group| group.config.variant.rule()).collect();
+        let order = state.fits(&rules, &self.roster.clocks.groups, &self.shared.outlines(&homes))?;
+        let mut roster = self.roster.clone();
+        let mut rescheduled = false;
+        for (i, (group, state)) in roster.groups.iter_mut().zip(&state.groups).enumerate() {
+            group.config = state.config;
+            if let Some(schedule) = state.schedule.as_ref().filter(|schedule| **schedule != group.schedule) {
+                group.schedule = schedule.clone();
+                rescheduled = true;
+            }
+            group.validate(i)?;
+        }
+        roster.clocks = Clocks {
+            groups: state.clocks.iter().map(|clock| clock.group).collect(),
+            of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
+        };
+        if roster.clocks != self.roster.clocks || rescheduled {
+            // Other tensors share a clock, so there are other launches, or the schedules need other buffers: they are apart
+            // from those of now until all has gone well.
+            let builder = Builder::checked(device, roster, self.shared.options)?;
+            let scopes = Scopes::open(device);
+            let made = builder.build(self.kept.clone());
+            scopes.close("making the optimizer").await?;
+            let adam = made?;
+            adam.fill(device, queue, state, &order, &adam.roster.settings(), transfer).await?;
+            *self = adam;
+            return Ok(());
+        }
+        self.fill(device, queue, state, &order, &roster.settings(), transfer).await?;
+        self.roster = roster;
+        Ok(())
+    }
+
+    /// Writes a state that fits into the buffers.
+    async fn fill(
+        &self,
+        device: &Device,
+        queue: &Queue,
+        state: &State,
+        order: &[usize],
+        settings: &[Settings],
+        transfer: Transfer,
+    ) -> Result<(), Error> {
+        let (homes, clock, settings) = (self.shared.homes(), state.clock_bytes(), cast_slice::<_, u8>(settings));
+        let scale = self.shared.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        let scale = scale.map(ScaleBytes::from);
+        let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale()).collect();
+        let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();
+        let give = |stretch: &Stretch, to: &mut Vec<u8>| {
+            let part = |bytes: &[u8]| bytes[stretch.bytes.start as usize..stretch.bytes.end as usize].to_vec();
+            match stretch.buffer {
+                0 => to.extend(part(&clock)),
+                1 => to.extend(part(settings)),
+                at if at < small.len() => to.extend(part(scale.as_ref().map_or(&[], bytes_of))),
+                at => homes[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
+            }
+        };
+        transfer::write(device, queue, buffers, transfer, give).await
+    }
+}

@@ -1,0 +1,10 @@
+//! How tensors become dispatches: pure functions that need no GPU.
+
+pub(crate) mod batch;
+pub(crate) mod buffer_layout;
+pub(crate) mod clocks;
+pub(crate) mod limits;
+pub(crate) mod partition;
+pub(crate) mod region;
+pub(crate) mod storage;
+pub(crate) mod validate;

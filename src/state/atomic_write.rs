@@ -1,0 +1,62 @@
+//! State files on disk: written beside their target, synced, renamed. There is no disk in a browser, so this is native only.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::state::contents::State;
+
+impl State {
+    /// Writes a file, so that at any moment, also where the process or the machine stops, `path` is the old file or the
+    /// new one, whole: the new one is written to `path` with `.partial` behind it, synced to the disk and renamed. A partial
+    /// file that a stopped process has left is overwritten the next time.
+    ///
+    /// # Errors
+    /// Those of [`to_bytes`](Self::to_bytes), and [`Error::File`]; then `path` is what it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes()?;
+        let partial = partial(path);
+        let result = write(&partial, &bytes).and_then(|()| fs::rename(&partial, path)).and_then(|()| sync_folder(path));
+        result.map_err(|e| {
+            // Best effort: what went wrong is in the error already.
+            let _ = fs::remove_file(&partial);
+            file_error(path, "writing", &e)
+        })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::File`], and those of [`from_bytes`](Self::from_bytes).
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        Self::from_bytes(&fs::read(path).map_err(|e| file_error(path, "reading", &e))?)
+    }
+}
+
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the rename last: it is a change of the folder. Elsewhere than on Unix a folder cannot be opened to be synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn file_error(path: &Path, what: &'static str, error: &io::Error) -> Error {
+    Error::File { what, path: path.display().to_string(), reason: error.to_string() }
+}

@@ -1,0 +1,325 @@
+//! A state as a file: safetensors with PyTorch's names, and what has no place in a tensor as JSON in the metadata.
+//!
+//! ```text
+//! metadata   "format": "wgpu-adam", "version": "1", "state": JSON (see `Head`), "crc32": of all the rest, see `checksum`
+//! tensors    "<tensor>.step": i64, no dimension, and for what the variant remembers, one dimension, of
+//!            m      "exp_avg", or "momentum_buffer" for RMSProp and SGD
+//!            v      "exp_avg_sq", "exp_inf" for AdaMax, "square_avg" for RMSProp, "sum" for AdaGrad
+//!            v_max  "max_exp_avg_sq"
+//!            where they are in blocks of 8 bits "<name>_scale" too, a scale a block; see `blocks.wgsl` for the codes
+//!            and beside params of 16 bits "master" or "remainder"
+//! ```
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::config::dtype::Element;
+use crate::config::hyperparameters::Config;
+use crate::config::loss_scale::LossScaleState;
+use crate::config::options::Options;
+use crate::config::rule::{Memory, Rule};
+use crate::config::schedule::Schedule;
+use crate::error::Error;
+use crate::state::contents::{ClockState, GroupState, MemoryState, State, TensorState};
+
+const FORMAT: &str = "wgpu-adam";
+/// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and may be
+/// left out is no reason.
+const VERSION: u32 = 1;
+
+/// What is in the metadata as JSON: a [`State`] without its tensors' values.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    t: u64,
+    skipped: u64,
+    options: Options,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<ScaleHead>,
+    groups: Vec<GroupHead>,
+    clocks: Vec<ClockHead>,
+    tensors: Vec<TensorHead>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupHead {
+    config: Config,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
+}
+
+/// A [`LossScaleState`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScaleHead {
+    /// As f64, which JSON gives back exactly.
+    scale: f64,
+    growth_tracker: u32,
+}
+
+impl GroupHead {
+    fn new(group: &GroupState) -> Self {
+        Self { config: group.config, schedule: group.schedule.clone() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockHead {
+    group: usize,
+    t: u32,
+    /// By default `t`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
+    /// As f64, which JSON gives back exactly.
+    lr: f64,
+    /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are made
+    /// from `t`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    powers: Option<[String; 4]>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TensorHead {
+    name: String,
+    clock: usize,
+    len: u64,
+}
+
+/// PyTorch's name.
+fn key(memory: Memory, rule: Rule) -> &'static str {
+    match (memory, rule) {
+        (Memory::M, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer",
+        (Memory::M, _) => "exp_avg",
+        (Memory::V, Rule::AdaMax) => "exp_inf",
+        (Memory::V, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg",
+        (Memory::V, Rule::AdaGrad) => "sum",
+        (Memory::V, _) => "exp_avg_sq",
+        (Memory::VMax, _) => "max_exp_avg_sq",
+        (Memory::MScale, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer_scale",
+        (Memory::MScale, _) => "exp_avg_scale",
+        (Memory::VScale, Rule::AdaMax) => "exp_inf_scale",
+        (Memory::VScale, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg_scale",
+        (Memory::VScale, Rule::AdaGrad) => "sum_scale",
+        (Memory::VScale, _) => "exp_avg_sq_scale",
+        (Memory::VMaxScale, _) => "max_exp_avg_sq_scale",
+        (Memory::Master, _) => "master",
+        (Memory::Remainder, _) => "remainder",
+    }
+}
+
+/// The formats that a memory may have, as safetensors calls them.
+const DTYPES: [(Element, Dtype); 4] =
+    [(Element::F32, Dtype::F32), (Element::Bf16, Dtype::BF16), (Element::I16, Dtype::I16), (Element::U8, Dtype::U8)];
+
+/// One tensor of the file.
+struct Entry<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Cow<'a, [u8]>,
+}
+
+impl View for &Entry<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.data)
+    }
+
+    fn data_len(&self) -> usize {
+        self.data.len()
+    }
+}
+
+/// CRC-32 of the JSON and then, in the order of the names, of each tensor a line `name dtype shape` and its bytes.
+fn checksum<'a>(json: &str, entries: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> String {
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_unstable_by_key(|entry| entry.0);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(json.as_bytes());
+    for (name, dtype, shape, data) in entries {
+        crc.update(format!("{name} {dtype:?} {shape:?}\n").as_bytes());
+        crc.update(data);
+    }
+    format!("{:08x}", crc.finalize())
+}
+
+fn bad(reason: impl Into<String>) -> Error {
+    Error::BadState { reason: reason.into() }
+}
+
+impl State {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// [`Error::BadState`], or what is wrong with a configuration, where the state was changed to something that
+    /// [`from_bytes`](Self::from_bytes) would refuse.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        self.validate()?;
+        let json = serde_json::to_string(&self.head()).map_err(|e| bad(e.to_string()))?;
+        let mut entries = Vec::new();
+        for tensor in &self.tensors {
+            let name = &tensor.name;
+            let (Some(rule), Some(clock)) = (self.rule(tensor.clock), self.clocks.get(tensor.clock)) else {
+                return Err(bad(format!("tensor `{name}` has no clock")));
+            };
+            let step = Cow::Owned(i64::from(clock.t).to_le_bytes().to_vec());
+            entries.push((format!("{name}.step"), Entry { dtype: Dtype::I64, shape: Vec::new(), data: step }));
+            for MemoryState { memory, format, bytes } in &tensor.memories {
+                let Some((_, dtype)) = DTYPES.iter().find(|(known, _)| known == format) else {
+                    return Err(bad(format!("tensor `{name}`: {} is in the format {format:?}", memory.name())));
+                };
+                let shape = vec![bytes.len() / format.bytes() as usize];
+                let entry = Entry { dtype: *dtype, shape, data: Cow::Borrowed(bytes) };
+                entries.push((format!("{name}.{}", key(*memory, rule)), entry));
+            }
+        }
+        let crc = checksum(&json, entries.iter().map(|(name, e)| (name.as_str(), e.dtype, &e.shape[..], &*e.data)));
+        let metadata =
+            [("format", FORMAT.to_owned()), ("version", VERSION.to_string()), ("state", json), ("crc32", crc)];
+        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        safetensors::serialize(entries.iter().map(|(name, entry)| (name, entry)), Some(metadata))
+            .map_err(|e| bad(e.to_string()))
+    }
+
+    /// The state in the bytes of a file.
+    ///
+    /// # Errors
+    /// [`Error::BadState`] where the file is damaged or of something else, [`Error::Config`] where a configuration in it
+    /// makes no sense, [`Error::StateVersion`] where it was made by a later version of this crate.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("no safetensors file: {e}")))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
+        let field = |key: &str| {
+            let value = header.metadata().as_ref().and_then(|metadata| metadata.get(key));
+            value.map(String::as_str).ok_or_else(|| bad(format!("no `{key}` in the metadata")))
+        };
+        let format = field("format")?;
+        if format != FORMAT {
+            return Err(bad(format!("the format is `{format}`, but must be `{FORMAT}`")));
+        }
+        let version = field("version")?;
+        match version.parse::<u32>() {
+            Ok(VERSION) => {}
+            Ok(given) if given > VERSION => return Err(Error::StateVersion { given, need: VERSION }),
+            _ => return Err(bad(format!("the version is `{version}`, but must be at most {VERSION}"))),
+        }
+        let json = field("state")?;
+        let views = file.iter().collect::<Vec<_>>();
+        let crc = checksum(json, views.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data())));
+        let need = field("crc32")?;
+        if crc != need {
+            return Err(bad(format!("the checksum is {crc}, but must be {need}: the file is damaged")));
+        }
+        let head: Head = serde_json::from_str(json).map_err(|e| bad(format!("`state` in the metadata: {e}")))?;
+        let mut views: HashMap<&str, _> = views.into_iter().collect();
+        let mut state = head.state()?;
+        for tensor in &mut state.tensors {
+            let group =
+                state.clocks.get(tensor.clock).and_then(|clock| Some((clock.t, state.groups.get(clock.group)?)));
+            let Some((t, group)) = group else {
+                return Err(bad(format!("tensor `{}` has clock {}, which is none", tensor.name, tensor.clock)));
+            };
+            let step = format!("{}.step", tensor.name);
+            let Some(view) = views.remove(step.as_str()) else { return Err(bad(format!("no tensor `{step}`"))) };
+            if view.dtype() != Dtype::I64 || !view.shape().is_empty() || view.data() != i64::from(t).to_le_bytes() {
+                return Err(bad(format!("`{step}` is not the i64 {t}, as its clock has it")));
+            }
+            for memory in Memory::ALL {
+                let name = format!("{}.{}", tensor.name, key(memory, group.config.variant.rule()));
+                let Some(view) = views.remove(name.as_str()) else { continue };
+                let Some((format, _)) = DTYPES.iter().find(|(_, dtype)| *dtype == view.dtype()) else {
+                    return Err(bad(format!("`{name}` is of {:?}, which no memory is", view.dtype())));
+                };
+                tensor.memories.push(MemoryState { memory, format: *format, bytes: view.data().to_vec() });
+            }
+        }
+        if let Some(stranger) = views.keys().min() {
+            return Err(bad(format!("`{stranger}` is of no tensor of this state")));
+        }
+        state.validate()?;
+        Ok(state)
+    }
+
+    fn head(&self) -> Head {
+        let clock = |clock: &ClockState| ClockHead {
+            group: clock.group,
+            t: clock.t,
+            position: Some(clock.position).filter(|position| *position != clock.t),
+            lr: clock.lr.into(),
+            powers: Some(clock.powers.map(|power| format!("{power:016x}"))),
+        };
+        let tensor =
+            |tensor: &TensorState| TensorHead { name: tensor.name.clone(), clock: tensor.clock, len: tensor.len };
+        Head {
+            t: self.t,
+            skipped: self.skipped,
+            options: self.options,
+            loss_scale: self
+                .loss_scale
+                .map(|LossScaleState { scale, growth_tracker }| ScaleHead { scale: scale.into(), growth_tracker }),
+            groups: self.groups.iter().map(GroupHead::new).collect(),
+            clocks: self.clocks.iter().map(clock).collect(),
+            tensors: self.tensors.iter().map(tensor).collect(),
+        }
+    }
+}
+
+impl Head {
+    /// The state, still without what is remembered of its tensors.
+    fn state(self) -> Result<State, Error> {
+        let mut clocks = Vec::new();
+        for (i, clock) in self.clocks.into_iter().enumerate() {
+            let Some(group) = self.groups.get(clock.group) else {
+                return Err(bad(format!("clock {i} is of group {}, which is none", clock.group)));
+            };
+            group.config.validate(clock.group)?;
+            let mut state = match clock.powers {
+                Some(hexadecimal) => {
+                    let mut powers = [0; 4];
+                    for (power, digits) in powers.iter_mut().zip(&hexadecimal) {
+                        let number = u64::from_str_radix(digits, 16);
+                        *power = number.map_err(|_| bad(format!("clock {i}: `{digits}` is no power")))?;
+                    }
+                    ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, powers }
+                }
+                None => ClockState::at(clock.group, &group.config, clock.t),
+            };
+            state.lr = clock.lr as f32;
+            state.position = clock.position.unwrap_or(clock.t);
+            clocks.push(state);
+        }
+        let tensors = self.tensors.into_iter().map(|TensorHead { name, clock, len }| TensorState {
+            name,
+            clock,
+            len,
+            memories: Vec::new(),
+        });
+        Ok(State {
+            t: self.t,
+            skipped: self.skipped,
+            options: self.options,
+            loss_scale: self
+                .loss_scale
+                .map(|ScaleHead { scale, growth_tracker }| LossScaleState { scale: scale as f32, growth_tracker }),
+            groups: self
+                .groups
+                .into_iter()
+                .map(|GroupHead { config, schedule }| GroupState { config, schedule })
+                .collect(),
+            clocks,
+            tensors: tensors.collect(),
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! What holds for all groups and steps, as the device has it.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::config::options::{Clip, Options};
+
+/// `Control` in `tick.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub(crate) struct Control {
+    pub groups: u32,
+    pub partials: u32,
+    pub guard: u32,
+    pub clip: u32,
+    pub max_norm: f32,
+    pub limit: f32,
+    pub nan: u32,
+    pub growth_factor: f32,
+    pub backoff_factor: f32,
+    pub growth_interval: u32,
+    pub pad: [u32; 2],
+}
+
+impl Control {
+    /// For so many clocks, and so many partials of the norm.
+    pub fn new(options: &Options, clocks: usize, partials: u64) -> Self {
+        let mut control = Self {
+            groups: clocks as u32,
+            partials: partials as u32,
+            guard: options.guards().into(),
+            nan: f32::NAN.to_bits(),
+            ..Self::default()
+        };
+        match options.clip {
+            Clip::None => {}
+            Clip::GlobalNorm(max_norm) => (control.clip, control.max_norm) = (1, max_norm as f32),
+            Clip::Value(limit) => control.limit = limit as f32,
+        }
+        if let Some(scale) = options.loss_scale {
+            control.growth_factor = scale.growth_factor as f32;
+            control.backoff_factor = scale.backoff_factor as f32;
+            control.growth_interval = scale.growth_interval;
+        }
+        control
+    }
+}

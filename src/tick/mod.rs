@@ -1,0 +1,12 @@
+//! The scalars of a step: what a configuration becomes at step t.
+
+pub(crate) mod clock;
+pub(crate) mod control;
+pub(crate) mod partial;
+pub(crate) mod phases;
+pub(crate) mod powers;
+pub(crate) mod scalars;
+pub(crate) mod settings;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! What a workgroup of the norm leaves for `tick`. Twin of `norm/partial.wgsl`.
+
+use crate::config::options::{Clip, Options};
+use crate::num::quad::WORKGROUP;
+use crate::tick::clock::NONE;
+
+/// The magnitudes' bits from which on a gradient is not finite.
+pub(crate) const NOT_FINITE: u32 = 0x7f80_0000;
+
+/// And from which on its square is not: 2^64.
+pub(crate) const NOT_SQUARABLE: u32 = 0x5f80_0000;
+
+/// From where on a gradient is bad: where it is clipped, or its scale taken back, before it is squared, only if it is not
+/// finite.
+pub(crate) fn bad_bits(options: &Options) -> u32 {
+    match options.clip {
+        Clip::None if options.loss_scale.is_none() => NOT_SQUARABLE,
+        _ => NOT_FINITE,
+    }
+}
+
+/// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
+/// first bad element of the launch.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Partial {
+    pub small: f32,
+    pub middle: f32,
+    pub big: f32,
+    pub first_bad: u32,
+}
+
+/// 2^80 and 2^-80.
+pub(crate) const UP: f32 = f32::from_bits((127 + 80) << 23);
+
+pub(crate) const DOWN: f32 = f32::from_bits((127 - 80) << 23);
+
+pub(crate) const INVOCATIONS: usize = WORKGROUP as usize;
+
+/// The tree of one workgroup: two levels of 16.
+pub(crate) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
+    let level: [Partial; 16] = std::array::from_fn(|index| {
+        let terms = (index..INVOCATIONS).step_by(16).map(|i| tree[i]);
+        terms.reduce(Partial::add).unwrap_or(Partial::ZERO)
+    });
+    level.into_iter().reduce(Partial::add).unwrap_or(Partial::ZERO)
+}
+
+impl Partial {
+    pub const ZERO: Self = Self { small: 0.0, middle: 0.0, big: 0.0, first_bad: NONE };
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            small: self.small + other.small,
+            middle: self.middle + other.middle,
+            big: self.big + other.big,
+            first_bad: self.first_bad.min(other.first_bad),
+        }
+    }
+}

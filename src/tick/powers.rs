@@ -1,0 +1,75 @@
+//! Exact powers of beta. Twin of `tick.wgsl`.
+//!
+//! `beta^t` is kept as a 64-bit integer that counts units of 2^-64. Integer arithmetic is the same on every driver, and
+//! `1 - beta^t` is a negation, so the bias corrections lose nothing to cancellation: in f32, `1 - beta2^t` is wrong by
+//! 2e-5 in the first steps. Each multiplication truncates by at most 2^-64, so after a billion steps `beta^t` is off by
+//! less than 1e-10, long after it has left `1 - beta^t` = 1.
+
+use crate::num::fixed::{power, product};
+use crate::tick::settings::Settings;
+
+/// A group's clock: steps applied, and what was multiplied up over them. The layout is `GroupClock` in `tick.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Powers {
+    /// beta1^t and beta2^t.
+    pub power1: u64,
+    pub power2: u64,
+    /// gamma^t, and the product of mu(1) to mu(t): of NAdam in PyTorch's form.
+    pub power3: u64,
+    pub product: u64,
+}
+
+/// `mu(t) = beta1*(1 - gamma^t/2)`, NAdam's momentum, with `gamma` = 0.96^momentum_decay.
+pub(crate) fn momentum(beta1: u64, gamma_power: u64) -> u64 {
+    let half = gamma_power >> 1;
+    if half == 0 { beta1 } else { product(beta1, half.wrapping_neg()) }
+}
+
+impl Powers {
+    /// After `t` steps.
+    pub fn at(t: u32, settings: &Settings) -> Self {
+        let power = |beta| power(beta, u64::from(t));
+        let mut powers = Self { power1: power(settings.beta1), power2: power(settings.beta2), ..Self::default() };
+        // The product has no short cut, but it soon comes to nothing, as beta1^t does.
+        let mut early = Self::default();
+        for step in 0..t {
+            early.advance(settings, step);
+            if early.product == 0 {
+                break;
+            }
+        }
+        powers.power3 = power(settings.gamma);
+        powers.product = early.product;
+        powers
+    }
+
+    /// One step more than `t`.
+    pub fn advance(&mut self, settings: &Settings, t: u32) {
+        let first = t == 0;
+        self.power1 = if first { settings.beta1 } else { product(self.power1, settings.beta1) };
+        self.power2 = if first { settings.beta2 } else { product(self.power2, settings.beta2) };
+        self.power3 = if first { settings.gamma } else { product(self.power3, settings.gamma) };
+        let mu = momentum(settings.beta1, self.power3);
+        self.product = if first { mu } else { product(self.product, mu) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::hyperparameters::Config;
+    use crate::num::fixed::complement;
+
+    #[test]
+    fn a_clock_started_later_agrees_with_one_that_ran() {
+        let settings = Settings::new(&Config::default());
+        let mut clock = Powers::default();
+        for t in 0..5_000 {
+            clock.advance(&settings, t);
+        }
+        let jumped = Powers::at(5_000, &settings);
+        assert_eq!(complement(jumped.power2), complement(clock.power2));
+        assert!(jumped.power2.abs_diff(clock.power2) < 10_000);
+    }
+}

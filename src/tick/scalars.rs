@@ -1,0 +1,195 @@
+//! The scalars of a step: what a configuration becomes at step t. Twin of `tick.wgsl`.
+
+use crate::num::fixed::{complement, fraction, product};
+use crate::tick::powers::{Powers, momentum};
+use crate::tick::settings::{Settings, kind};
+
+/// What the update needs for one step of one group. The layout is `Scalars` in `scalars.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Scalars {
+    /// 1 to apply the step, 0 to skip it.
+    pub do_step: u32,
+    /// Times the gradient: the sign, the clip coefficient, and [`unscale`](Self::unscale).
+    pub scale: f32,
+    pub l2: f32,
+    pub m_rate: f32,
+    pub v_rate: f32,
+    pub m_from_target: u32,
+    pub v_from_target: u32,
+    /// Times `m` (or the gradient, where there is no `m`): for Adam the learning rate over `1 - beta1^t`.
+    pub m_coef: f32,
+    /// Times the gradient, beside `m`.
+    pub g_coef: f32,
+    /// Times the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
+    pub v_coef: f32,
+    /// Times `v`, for the maximum of AMSGrad.
+    pub max_coef: f32,
+    pub eps: f32,
+    pub eps_root: f32,
+    pub keep: f32,
+    pub take: f32,
+    /// Times `param`: the learning rate times the decoupled decay.
+    pub decay: f32,
+    /// Clip by value.
+    pub limit: f32,
+    /// Steps applied, with this one, and its learning rate.
+    pub t: u32,
+    pub lr: f32,
+    /// Times `|m| / sqrt(v)`, for the signal-to-noise ratio: the bias corrections of both.
+    pub snr: f32,
+    /// Takes the loss scale back from the gradient: 1 over it.
+    pub unscale: f32,
+}
+
+/// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+pub(crate) fn normal_or_zero(x: f32) -> f32 {
+    if x.is_subnormal() { 0.0 } else { x }
+}
+
+impl Scalars {
+    /// The scalars of step `t`, to which `powers` have just advanced.
+    pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Self {
+        let corrected = s.corrected != 0;
+        let correction1 = if corrected { complement(powers.power1) } else { 1.0 };
+        let correction2 = if corrected { complement(powers.power2) } else { 1.0 };
+        let mut scalars = Self {
+            do_step: 1,
+            scale: normal_or_zero(s.sign * clip_coef * unscale),
+            l2: s.l2,
+            m_rate: s.m_rate,
+            v_rate: s.v_rate,
+            m_from_target: s.m_from_target,
+            v_from_target: s.v_from_target,
+            m_coef: lr / correction1,
+            g_coef: 0.0,
+            v_coef: 1.0 / correction2.sqrt(),
+            max_coef: 1.0,
+            eps: s.eps,
+            // The root is of v: what is added to v_hat must be made as much smaller as v is.
+            eps_root: s.eps_root * correction2,
+            keep: s.keep,
+            take: s.take,
+            decay: lr * s.weight_decay,
+            limit,
+            t,
+            lr,
+            snr: correction2.sqrt() / correction1,
+            unscale,
+        };
+        match s.kind {
+            kind::AMSGRAD_OF_CORRECTED => {
+                scalars.max_coef = 1.0 / correction2;
+                scalars.v_coef = 1.0;
+                scalars.eps_root = s.eps_root;
+            }
+            kind::NADAM => {
+                let mu = momentum(s.beta1, powers.power3);
+                let next = momentum(s.beta1, product(powers.power3, s.gamma));
+                let correction = if corrected { complement(powers.product) } else { 1.0 };
+                let correction_next = if corrected { complement(product(powers.product, next)) } else { 1.0 };
+                scalars.m_coef = lr * fraction(next) / correction_next;
+                scalars.g_coef = lr * complement(mu) / correction;
+            }
+            kind::NADAM_PLAIN => {
+                let correction_next = if corrected { complement(product(powers.power1, s.beta1)) } else { 1.0 };
+                scalars.m_coef = lr * fraction(s.beta1) / correction_next;
+                scalars.g_coef = lr * complement(s.beta1) / correction1;
+            }
+            kind::RADAM | kind::RADAM_EPS_ON_RAW => {
+                let rho = rho(s, powers, t);
+                if rho > 5.0 {
+                    // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                    let end = s.rho_inf;
+                    let mut squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
+                    if s.kind == kind::RADAM_EPS_ON_RAW {
+                        squared *= correction2;
+                        scalars.v_coef = 1.0;
+                    }
+                    scalars.m_coef *= squared.sqrt();
+                } else {
+                    // The step is m_hat: the divisor is 1.
+                    scalars.v_coef = 0.0;
+                    scalars.eps = 1.0;
+                }
+            }
+            kind::CONSTANT => scalars.m_coef = lr,
+            kind::RMSPROP => {
+                scalars.take = if s.lr_in_momentum != 0 { lr * s.take } else { s.take };
+                let outside = if s.lr_in_momentum != 0 { 1.0 } else { lr };
+                scalars.m_coef = outside;
+                if s.nesterov != 0 {
+                    scalars.m_coef = outside * s.momentum;
+                    scalars.g_coef = lr;
+                }
+            }
+            kind::ADAGRAD => {
+                scalars.m_coef = lr / (1.0 + (t - 1) as f32 * s.lr_decay);
+                scalars.eps_root = s.eps_root;
+            }
+            kind::SGD => {
+                scalars.take = if t == 1 { s.take_first } else { s.take };
+                scalars.m_coef = lr;
+                if s.nesterov != 0 {
+                    scalars.m_coef = lr * s.momentum;
+                    scalars.g_coef = lr;
+                }
+            }
+            _ => {}
+        }
+        if s.eps_in_v != 0 {
+            scalars.eps_root = s.eps_root;
+        }
+        scalars
+    }
+}
+
+/// RAdam's `rho_inf - 2*t*beta2^t/(1 - beta2^t)`. That difference cancels while y = t*h is small, with h = -ln(beta2); there
+/// its series in h is used instead, from y/(e^y - 1) = 1 - y/2 + y^2/12 - y^4/720 + y^6/30240 - y^8/1209600 (Bernoulli's
+/// numbers) and the same for t = 1.
+pub(crate) fn rho(s: &Settings, powers: &Powers, t: u32) -> f32 {
+    let (t, h) = (t as f32, s.rho_h);
+    let y = t * h;
+    if y < 1.0 {
+        let series = |x: f32, y2: f32| {
+            x * x * h * (1.0 / 6.0 - y2 * (1.0 / 360.0 - y2 * (1.0 / 15120.0 - y2 * (1.0 / 604800.0))))
+        };
+        return t - (series(t, y * y) - series(1.0, h * h));
+    }
+    s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::hyperparameters::Config;
+
+    /// `1 - beta^t` in f64, by a route that does not cancel.
+    fn correction(beta: f64, t: u64) -> f64 {
+        -(t as f64 * beta.ln()).exp_m1()
+    }
+
+    #[test]
+    fn bias_corrections_are_within_2e_7_of_float64() {
+        for beta in [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999] {
+            let settings = Settings::new(&Config { beta1: beta, beta2: beta, ..Config::default() });
+            let check = |clock: &Powers, t: u64| {
+                let (want, got) = (correction(beta, t), f64::from(complement(clock.power2)));
+                assert!(((got - want) / want).abs() < 1e-7, "beta {beta}, t {t}: {got} for {want}");
+                let (want, got) = (
+                    1.0 / want.sqrt(),
+                    f64::from(Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 1.0, 0.0).v_coef),
+                );
+                assert!(((got - want) / want).abs() < 2e-7, "beta {beta}, t {t}: {got} for {want}");
+            };
+            let mut clock = Powers::default();
+            for t in 1..=20_000 {
+                clock.advance(&settings, t as u32 - 1);
+                check(&clock, t);
+            }
+            for t in [1_000_000, 1_000_000_000] {
+                check(&Powers::at(t, &settings), u64::from(t));
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A configuration as the device has it: the values that do not depend on time.
+
+use crate::config::hyperparameters::{Config, Decay};
+use crate::config::variant::Variant;
+use crate::num::fixed::fixed;
+
+/// The smallest `eps` that is used, 2^-63 / sqrt(1 - beta2). A gradient below it has a square whose part in `v`,
+/// `(1 - beta2)*g*g`, is below 2^-126, and such numbers many devices take for zero; with a smaller `eps` such a gradient
+/// would make a step without bound. Above it, adding it changes nothing.
+pub(crate) fn min_eps(beta2: f64) -> f32 {
+    (2f64.powi(-63) / (1.0 - beta2).sqrt()) as f32
+}
+
+/// What becomes of a configuration over time: which scalars are made. The numbers are those of `tick.wgsl`.
+pub(crate) mod kind {
+    pub const ADAM: u32 = 0;
+    pub const AMSGRAD: u32 = 1;
+    pub const AMSGRAD_OF_CORRECTED: u32 = 2;
+    pub const NADAM: u32 = 3;
+    pub const NADAM_PLAIN: u32 = 4;
+    pub const RADAM: u32 = 5;
+    pub const RADAM_EPS_ON_RAW: u32 = 6;
+    pub const CONSTANT: u32 = 7;
+    pub const RMSPROP: u32 = 8;
+    pub const ADAGRAD: u32 = 9;
+    pub const SGD: u32 = 10;
+}
+
+/// A configuration as the GPU has it: what does not depend on time. The layout is `Settings` in `tick.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Settings {
+    /// Units of 2^-64; in memory the low word is first, as in WGSL.
+    pub beta1: u64,
+    pub beta2: u64,
+    /// 0.96^momentum_decay, of NAdam.
+    pub gamma: u64,
+    pub lr: f32,
+    pub eps: f32,
+    pub eps_root: f32,
+    pub l2: f32,
+    pub weight_decay: f32,
+    /// -1 to maximize, else 1.
+    pub sign: f32,
+    /// How a moment moves towards its target: see [`rate`].
+    pub m_rate: f32,
+    pub v_rate: f32,
+    pub m_from_target: u32,
+    pub v_from_target: u32,
+    pub kind: u32,
+    /// 1 for bias correction.
+    pub corrected: u32,
+    /// AdaMax's beta2.
+    pub keep: f32,
+    pub momentum: f32,
+    /// Where `m` is a sum, momentum*m + x, it is kept as an average of x/(1 - momentum), for the reasons of [`rate`]: that
+    /// factor, with 1 - dampening in it; and without, for the first step.
+    pub take: f32,
+    pub take_first: f32,
+    /// 1 for Nesterov's momentum.
+    pub nesterov: u32,
+    /// 1 where `eps_root` is added to v itself: AdaBelief.
+    pub eps_in_v: u32,
+    /// 1 where the learning rate is in `m`.
+    pub lr_in_momentum: u32,
+    pub lr_decay: f32,
+    /// Of RAdam: h = -ln(beta2), and rho_inf.
+    pub rho_h: f32,
+    pub rho_inf: f32,
+    /// Where the schedule is in the list of phases, how many it has (0 for a constant rate), and in what unit its factors are.
+    pub first_phase: u32,
+    pub phases: u32,
+    pub scale: f32,
+    pub pad: u32,
+}
+
+impl Settings {
+    pub fn new(config: &Config) -> Self {
+        let (l2, weight_decay) = match config.decay {
+            Decay::None => (0.0, 0.0),
+            Decay::L2(weight_decay) => (weight_decay, 0.0),
+            Decay::Decoupled(weight_decay) => (0.0, weight_decay),
+        };
+        let (m_rate, m_from_target) = rate(config.beta1);
+        let (v_rate, v_from_target) = rate(config.beta2);
+        let mut settings = Self {
+            beta1: fixed(config.beta1),
+            beta2: fixed(config.beta2),
+            gamma: 0,
+            lr: config.lr as f32,
+            eps: (config.eps as f32).max(min_eps(config.beta2)),
+            eps_root: config.eps_root as f32,
+            l2: l2 as f32,
+            weight_decay: weight_decay as f32,
+            sign: if config.maximize { -1.0 } else { 1.0 },
+            m_rate,
+            v_rate,
+            m_from_target,
+            v_from_target,
+            corrected: config.bias_correction.into(),
+            take: 1.0,
+            ..Self::default()
+        };
+        settings.kind = match config.variant {
+            Variant::Adam => kind::ADAM,
+            Variant::AdaBelief => {
+                settings.eps_in_v = 1;
+                kind::ADAM
+            }
+            Variant::AmsGrad { of_corrected: false } => kind::AMSGRAD,
+            Variant::AmsGrad { of_corrected: true } => kind::AMSGRAD_OF_CORRECTED,
+            Variant::AdaMax => {
+                settings.keep = config.beta2 as f32;
+                kind::ADAM
+            }
+            Variant::NAdam { momentum_decay: Some(decay) } => {
+                // Without decay gamma is 1, which is not representable, and 1 - 2^-64 as good.
+                settings.gamma = fixed(0.96f64.powf(decay));
+                kind::NADAM
+            }
+            Variant::NAdam { momentum_decay: None } => kind::NADAM_PLAIN,
+            Variant::RAdam { eps_on_raw } => {
+                settings.rho_h = -config.beta2.ln() as f32;
+                settings.rho_inf = ((1.0 + config.beta2) / (1.0 - config.beta2)) as f32;
+                if eps_on_raw { kind::RADAM_EPS_ON_RAW } else { kind::RADAM }
+            }
+            Variant::Lion => kind::CONSTANT,
+            Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
+                (settings.m_rate, settings.m_from_target) = rate(momentum);
+                settings.take = (1.0 / (1.0 - momentum)) as f32;
+                settings.nesterov = (nesterov && momentum != 0.0).into();
+                settings.lr_in_momentum = (lr_in_momentum && momentum != 0.0).into();
+                settings.momentum = momentum as f32;
+                kind::RMSPROP
+            }
+            Variant::AdaGrad { lr_decay, .. } => {
+                settings.lr_decay = lr_decay as f32;
+                kind::ADAGRAD
+            }
+            Variant::Sgd { momentum, dampening, nesterov } => {
+                // In the first step m is g, without dampening.
+                (settings.m_rate, settings.m_from_target) = rate(momentum);
+                settings.take = ((1.0 - dampening) / (1.0 - momentum)) as f32;
+                settings.take_first = (1.0 / (1.0 - momentum)) as f32;
+                settings.nesterov = (nesterov && momentum != 0.0).into();
+                settings.momentum = momentum as f32;
+                kind::SGD
+            }
+        };
+        settings
+    }
+}
+
+/// An exponential average with that beta, as `base + rate*(x - average)`: from the average by `1 - beta`, or, where beta
+/// is below a half, from the target by `-beta`. So beta = 0 gives the target exactly, and for a beta near 1 it is
+/// `1 - beta` that is rounded and not beta, whose rounding error is 1 / (1 - beta) times as large beside it.
+pub(crate) fn rate(beta: f64) -> (f32, u32) {
+    if beta < 0.5 { (-beta as f32, 1) } else { ((1.0 - beta) as f32, 0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_eps() {
+        assert_eq!((min_eps(0.0), min_eps(0.75)), (2f32.powi(-63), 2f32.powi(-62)));
+    }
+}

@@ -1,0 +1,249 @@
+//! The scalars of every variant by their equations in float64, and how close the twin's and the device's come.
+
+use wgpu::BufferUsages;
+
+use crate::config::group::Group;
+use crate::config::hyperparameters::{Config, Decay};
+use crate::config::options::Options;
+use crate::config::preset::{optax, pytorch};
+use crate::config::tensor::{Tensor, View};
+use crate::config::variant::Variant;
+use crate::gpu::adam::Adam;
+use crate::gpu::kernel::UNIFORM_STRIDE;
+use crate::scene::Gpu;
+use crate::tick::powers::Powers;
+use crate::tick::scalars::Scalars;
+use crate::tick::settings::Settings;
+
+/// By the names of [`Scalars`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Want {
+    m_coef: f64,
+    g_coef: f64,
+    v_coef: f64,
+    max_coef: f64,
+    eps: f64,
+    eps_root: f64,
+    take: f64,
+    decay: f64,
+}
+
+/// `1 - beta^t`, by a route that does not cancel.
+fn correction(beta: f64, t: f64) -> f64 {
+    -(t * beta.ln()).exp_m1()
+}
+
+/// PyTorch's NAdam: `mu(t)`, and `1 - mu(1)*..*mu(t)`.
+fn nadam(beta1: f64, momentum_decay: f64, t: u32) -> (f64, f64) {
+    let mu = |t: u32| beta1 * (1.0 - 0.5 * 0.96f64.powf(f64::from(t) * momentum_decay));
+    let mut product = 1.0;
+    for t in 1..=t {
+        product *= mu(t);
+        if product < 1e-30 {
+            break;
+        }
+    }
+    (mu(t), 1.0 - product)
+}
+
+/// RAdam's rho above 5: by what its step is rectified.
+fn rectification(beta2: f64, t: f64) -> Option<f64> {
+    let rho_inf = 2.0 / (1.0 - beta2) - 1.0;
+    let rho = rho_inf - 2.0 * t * (t * beta2.ln()).exp() / correction(beta2, t);
+    let squared = (rho - 4.0) * (rho - 2.0) * rho_inf / ((rho_inf - 4.0) * (rho_inf - 2.0) * rho);
+    (rho > 5.0).then(|| squared.sqrt())
+}
+
+fn want(config: &Config, t: u32) -> Want {
+    let Config { lr, beta1, beta2, eps, eps_root, .. } = *config;
+    let steps = f64::from(t);
+    let corrected = |x: f64| if config.bias_correction { x } else { 1.0 };
+    let (c1, c2) = (corrected(correction(beta1, steps)), corrected(correction(beta2, steps)));
+    let decay = if let Decay::Decoupled(weight_decay) = config.decay { lr * weight_decay } else { 0.0 };
+    let adam = Want {
+        m_coef: lr / c1,
+        g_coef: 0.0,
+        v_coef: 1.0 / c2.sqrt(),
+        max_coef: 1.0,
+        eps,
+        eps_root: eps_root * c2,
+        take: 1.0,
+        decay,
+    };
+    match config.variant {
+        Variant::Adam | Variant::AdaMax | Variant::AmsGrad { of_corrected: false } => adam,
+        Variant::AmsGrad { of_corrected: true } => Want { max_coef: 1.0 / c2, v_coef: 1.0, eps_root, ..adam },
+        Variant::AdaBelief => Want { eps_root, ..adam },
+        Variant::NAdam { momentum_decay: Some(momentum_decay) } => {
+            let ((mu, now), (mu_next, next)) = (nadam(beta1, momentum_decay, t), nadam(beta1, momentum_decay, t + 1));
+            let (m_coef, g_coef) = (lr * mu_next / corrected(next), lr * (1.0 - mu) / corrected(now));
+            Want { m_coef, g_coef, ..adam }
+        }
+        Variant::NAdam { momentum_decay: None } => {
+            let next = corrected(correction(beta1, steps + 1.0));
+            Want { m_coef: lr * beta1 / next, g_coef: lr * (1.0 - beta1) / c1, ..adam }
+        }
+        Variant::RAdam { eps_on_raw } => match rectification(beta2, steps) {
+            Some(rectification) if eps_on_raw => {
+                Want { m_coef: lr / c1 * rectification * c2.sqrt(), v_coef: 1.0, ..adam }
+            }
+            Some(rectification) => Want { m_coef: lr / c1 * rectification, ..adam },
+            None => Want { v_coef: 0.0, eps: 1.0, ..adam },
+        },
+        Variant::Lion => Want { m_coef: lr, ..adam },
+        Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
+            // m is kept as an average: 1/(1 - momentum) times as much goes into it.
+            let (inside, outside) = if lr_in_momentum && momentum != 0.0 { (lr, 1.0) } else { (1.0, lr) };
+            let (m_coef, g_coef) = if nesterov { (outside * momentum, lr) } else { (outside, 0.0) };
+            Want { m_coef, g_coef, take: inside / (1.0 - momentum), ..adam }
+        }
+        Variant::AdaGrad { lr_decay, .. } => Want { m_coef: lr / (1.0 + (steps - 1.0) * lr_decay), eps_root, ..adam },
+        Variant::Sgd { momentum, dampening, nesterov } => {
+            let (m_coef, g_coef) = if nesterov { (lr * momentum, lr) } else { (lr, 0.0) };
+            let dampening = if t == 1 { 0.0 } else { dampening };
+            Want { m_coef, g_coef, take: (1.0 - dampening) / (1.0 - momentum), ..adam }
+        }
+    }
+}
+
+/// One of each convention; those that depend on betas with several.
+fn configs() -> Vec<Config> {
+    let rmsprop = |momentum, nesterov, lr_in_momentum| Config {
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 },
+        ..pytorch::rmsprop()
+    };
+    let sgd = |momentum, dampening, nesterov| Config {
+        variant: Variant::Sgd { momentum, dampening, nesterov },
+        ..pytorch::sgd()
+    };
+    let adagrad = |lr_decay| Config { variant: Variant::AdaGrad { lr_decay, initial: 0.1 }, ..optax::adagrad() };
+    let nadam = |decay| Config { variant: Variant::NAdam { momentum_decay: Some(decay) }, ..pytorch::nadam() };
+    let of_betas = [
+        pytorch::adam(),
+        pytorch::amsgrad(),
+        optax::amsgrad(),
+        pytorch::adamax(),
+        pytorch::nadam(),
+        nadam(0.1),
+        nadam(0.0),
+        optax::nadam(),
+        pytorch::radam(),
+        optax::radam(),
+        optax::adabelief(),
+    ];
+    let betas = [(0.9, 0.999), (0.0, 0.9), (0.5, 0.99), (0.99, 0.9999), (0.999, 0.99999), (0.9, 0.7)];
+    let of_betas = of_betas.into_iter().flat_map(|config| {
+        betas.map(|(beta1, beta2)| Config { beta1, beta2, eps_root: 1e-6, decay: Decay::Decoupled(0.03), ..config })
+    });
+    let others = [
+        optax::lion(),
+        rmsprop(0.0, false, false),
+        rmsprop(0.9, false, false),
+        rmsprop(0.9, false, true),
+        rmsprop(0.9, true, true),
+        Config { bias_correction: true, ..rmsprop(0.3, true, false) },
+        Config { bias_correction: true, eps_root: 1e-3, ..optax::rmsprop() },
+        pytorch::adagrad(),
+        adagrad(0.01),
+        adagrad(1e-9),
+        sgd(0.0, 0.0, false),
+        sgd(0.9, 0.5, false),
+        sgd(0.99, 0.0, true),
+    ];
+    of_betas.chain(others).flat_map(|config| [config, Config { bias_correction: false, ..config }]).collect()
+}
+
+/// The largest relative error. A few roundings of 2^-24 are allowed, and `more`.
+fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
+    let allowed = more + if let Variant::RAdam { .. } = config.variant { 4e-7 } else { 2.1e-7 };
+    let want = want(config, t);
+    let pairs = [
+        ("m_coef", got.m_coef, want.m_coef),
+        ("g_coef", got.g_coef, want.g_coef),
+        ("v_coef", got.v_coef, want.v_coef),
+        ("max_coef", got.max_coef, want.max_coef),
+        ("eps", got.eps, want.eps),
+        ("eps_root", got.eps_root, want.eps_root),
+        ("take", got.take, want.take),
+        ("decay", got.decay, want.decay),
+    ];
+    let mut worst: f64 = 0.0;
+    for (name, got, want) in pairs {
+        // A smaller eps is not used: see `min_eps` in clock.rs.
+        let least = 2f64.powi(-63) / (1.0 - config.beta2).sqrt();
+        let want = if name == "eps" { want.max(least) } else { want };
+        let error = if want == 0.0 { f64::from(got).abs() } else { (f64::from(got) / want - 1.0).abs() };
+        assert!(error <= allowed, "{config:?}, t {t}: {name} is {got:e} for {want:e}, off by {error:.2e}");
+        worst = worst.max(error);
+    }
+    worst
+}
+
+const FAR: [u32; 5] = [1_000_000, (1 << 24) + 1, 30_000_001, 1_000_000_000, 4_000_000_000];
+
+#[test]
+fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
+    for config in configs() {
+        let settings = Settings::new(&config);
+        let scalars = |powers: &Powers, t| Scalars::new(&settings, powers, t, settings.lr, 1.0, 1.0, 0.0);
+        let (mut worst, mut powers): (f64, _) = (0.0, Powers::default());
+        for t in 1..=20_000 {
+            powers.advance(&settings, t - 1);
+            worst = worst.max(check(&config, t, &scalars(&powers, t), 0.0));
+        }
+        for t in FAR {
+            worst = worst.max(check(&config, t, &scalars(&Powers::at(t, &settings), t), 0.0));
+        }
+        let Config { variant, beta1, beta2, bias_correction, .. } = config;
+        println!("{worst:.2e}  {variant:?}, betas {beta1} {beta2}, corrected: {bias_correction}");
+    }
+}
+
+/// The scalars after each of so many ticks from `t` on. Nothing but the clock is run.
+fn ticks(gpu: &Gpu, adam: &Adam, ticks: u64) -> Vec<Vec<Scalars>> {
+    let size = adam.slots.size();
+    let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+    let descriptor = wgpu::BufferDescriptor { label: None, size: size * ticks, usage, mapped_at_creation: false };
+    let all = gpu.device.create_buffer(&descriptor);
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    for t in 0..ticks {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let clock = &adam.dispatches[0];
+        pass.set_pipeline(&clock.pipeline);
+        pass.set_bind_group(0, &clock.bind_group, &[]);
+        pass.dispatch_workgroups(1, 1, 1);
+        drop(pass);
+        encoder.copy_buffer_to_buffer(&adam.slots, 0, &all, t * size, size);
+    }
+    gpu.queue.submit([encoder.finish()]);
+    let words = gpu.read(&all);
+    let bytes: &[u8] = bytemuck::cast_slice(&words);
+    let slot = |slot: &[u8]| bytemuck::pod_read_unaligned(&slot[..size_of::<Scalars>()]);
+    bytes.chunks(size as usize).map(|slots| slots.chunks(UNIFORM_STRIDE as usize).map(slot).collect()).collect()
+}
+
+#[test]
+fn the_scalars_on_the_device_are_within_4e_7_of_float64() {
+    let gpu = Gpu::new();
+    let configs = configs();
+    let groups = configs.iter().enumerate().map(|(i, config)| {
+        let (param, grad) = (gpu.buffer(&[1.0]), gpu.buffer(&[1.0]));
+        Group::new(*config, vec![Tensor::new(format!("{i}"), View::f32(&param), View::f32(&grad))])
+    });
+    let adam = Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), Options::default()).unwrap();
+    // Elsewhere than on a CPU adapter two divisions may add 2.5 ulp each and two roots 4.5.
+    let more = if gpu.software { 0.0 } else { 14.0 * 2f64.powi(-23) };
+    let mut worst: f64 = 0.0;
+    let near = (0..20_000).step_by(500).map(|start| (start, 500));
+    for (start, count) in near.chain(FAR.map(|t| (t - 2, 3))) {
+        if start == 0 || start >= 20_000 {
+            adam.set_t(&gpu.queue, start).unwrap();
+        }
+        for (i, scalars) in ticks(&gpu, &adam, count).iter().enumerate() {
+            for (config, scalars) in configs.iter().zip(scalars) {
+                worst = worst.max(check(config, start + i as u32 + 1, scalars, more));
+            }
+        }
+    }
+    println!("worst: {worst:.2e}");
+}
