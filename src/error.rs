@@ -66,7 +66,7 @@ pub enum Error {
     // --- a saved state ---
     /// The bytes are no state, or a damaged one, or its parts do not fit together.
     #[error("this is no state that can be used: {reason}")]
-    BadState { reason: String },
+    InvalidState { reason: String },
     /// The state was written by a later version of this crate.
     #[error("the state's version is {given}, but must be at most {need}")]
     StateVersion { given: u32, need: u32 },
@@ -125,11 +125,11 @@ pub enum Error {
     // --- the data, on the CPU ---
     /// The CPU twin was called with another number of slots than it has tensors.
     #[error("{given} slots were given, but there are {need} tensors")]
-    Slots { given: usize, need: usize },
+    TensorCount { given: usize, need: usize },
     /// Values of another format than the tensor's.
     #[error("tensor `{tensor}`: the {view} slice is in the format {given}, but the tensor's is {need}")]
-    SlotFormat { tensor: String, view: &'static str, given: String, need: String },
+    TensorDtype { tensor: String, view: &'static str, given: String, need: String },
     /// A slice that does not fit its tensor.
     #[error("tensor `{tensor}`: the {view} slice has {given} elements, but the tensor has {need}")]
-    SlotLength { tensor: String, view: &'static str, given: usize, need: usize },
+    TensorLength { tensor: String, view: &'static str, given: usize, need: usize },
 }

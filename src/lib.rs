@@ -24,14 +24,14 @@ mod mutations_of_insight;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
 
-pub use config::dtype::{Element, Format};
+pub use config::dtype::Dtype;
 pub use config::group::Group;
 pub use config::hyperparameters::{Config, Decay};
 pub use config::loss_scale::{LossScale, LossScaleState};
 pub use config::options::{Clip, Options};
-pub use config::precision::{Master, Precision, Rounding, StateFormat};
+pub use config::precision::{Master, Precision, Rounding, StateDtype};
 pub use config::preset;
-pub use config::rule::Memory;
+pub use config::rule::StateKind;
 pub use config::schedule::Schedule;
 pub use config::tensor::{Tensor, View};
 pub use config::variant::Variant;
@@ -43,4 +43,4 @@ pub use num::block8::BLOCK;
 pub use report::insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
 pub use report::memory_use::MemoryUse;
 pub use report::step::{GroupReport, Report};
-pub use state::contents::{ClockState, GroupState, MemoryState, State, TensorState};
+pub use state::contents::{ClockState, GroupState, State, StateTensor, TensorState};

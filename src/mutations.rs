@@ -39,66 +39,66 @@ const MUTATIONS: &[Mutation] = &[
     ("(s.decay * param + step)", "(s.decay + step)"),
     ("s.scale * grad", "grad"),
     ("s.l2 * param;", "s.l2;"),
-    ("abs(g) > Word(limit)", "abs(g) < Word(limit)"),
-    ("select(Word(limit), Word(-limit)", "select(Word(-limit), Word(limit)"),
+    ("abs(g) > Quad(limit)", "abs(g) < Quad(limit)"),
+    ("select(Quad(limit), Quad(-limit)", "select(Quad(-limit), Quad(limit)"),
     ("Bits(0x5f7fffffu)", "Bits(0x5f000000u)"),
     ("Bits(0x5f800000u)", "Bits(0x5f900000u)"),
     ("if s.do_step != 0u", "if s.do_step == 7u || true"),
-    ("word + launch.grad_shift", "word - launch.grad_shift"),
-    ("word + 2u * LINE", "word + LINE"),
-    ("sharer / LINE * (LINE * OWN_WORDS)", "sharer / LINE * LINE"),
-    ("* PIECES + index / SHARERS", "* PIECES + index % PIECES"),
+    ("quad + region.grad_shift", "quad - region.grad_shift"),
+    ("quad + 2u * LINE", "quad + LINE"),
+    ("sharer / LINE * (LINE * OWN_QUADS)", "sharer / LINE * LINE"),
+    ("* TILES + index / SHARERS", "* TILES + index % TILES"),
     // stores
     ("store_m(at, after.m, mask);", "store_m(at, after.v, mask);"),
     ("if mask.w { param[at]", "if mask.z { param[at]"),
     ("if mask.w { param[at + 3u]", "if mask.z { param[at + 3u]"),
     ("param[at + 1u], param[at + 2u]", "param[at + 2u], param[at + 1u]"),
-    ("4u*word + launch.grad_shift", "4u*(word + launch.grad_shift)"),
+    ("4u*quad + region.grad_shift", "4u*(quad + region.grad_shift)"),
     ("param[at].y = x.y", "param[at].y = x.x"),
-    ("let at = word + own.shift", "let at = word - own.shift"),
-    ("launch.state - launch.word)", "launch.state)"),
-    ("launch.state - launch.word)", "0u - launch.word)"),
+    ("let at = quad + own.shift", "let at = quad - own.shift"),
+    ("region.state - region.quad)", "region.state)"),
+    ("region.state - region.quad)", "0u - region.quad)"),
     ("if mask.x { grad[at]", "if mask.y { grad[at]"),
-    ("store_grad(word, Word(0.0)", "store_grad(word, Word(1.0)"),
-    // launch.wgsl and its two readers
+    ("store_grad(quad, Quad(0.0)", "store_grad(quad, Quad(1.0)"),
+    // region.wgsl and its two readers
     ("(e >= Bits(begin))", "(e > Bits(begin))"),
     ("(e < Bits(end))", "(e <= Bits(end))"),
-    ("launch.word + number * words", "number * words"),
-    ("return pieces[number];", "return pieces[number / 2u];"),
+    ("region.quad + number * quads", "number * quads"),
+    ("return tiles[number];", "return tiles[number / 2u];"),
     ("let first = group * 16u", "let first = 0u"),
-    // many_launches.wgsl, and what chooses among the bindings
-    ("number >= launches[i].workgroup", "number > launches[i].workgroup"),
-    ("return number - launch.workgroup", "return number"),
-    ("launch = launches[which]", "launch = launches[0]"),
-    ("case 1u: { return load_grad1(word)", "case 1u: { return load_grad0(word)"),
-    ("case 2u: { return load_param2(word)", "case 2u: { return load_param1(word)"),
-    ("case 2u: { store_param2(word", "case 2u: { store_param0(word"),
+    // many_regions.wgsl, and what chooses among the bindings
+    ("number >= regions[i].workgroup", "number > regions[i].workgroup"),
+    ("return number - region.workgroup", "return number"),
+    ("region = regions[which]", "region = regions[0]"),
+    ("case 1u: { return load_grad1(quad)", "case 1u: { return load_grad0(quad)"),
+    ("case 2u: { return load_param2(quad)", "case 2u: { return load_param1(quad)"),
+    ("case 2u: { store_param2(quad", "case 2u: { store_param0(quad"),
     // norm.wgsl and partial.wgsl
     ("seen.squares + g * g", "seen.squares - g * g"),
-    ("gradients(own, word + 5u", "gradients(own, word + 4u"),
-    ("index / LINE * (LINE * WORDS)", "index / LINE * LINE"),
-    ("select(0.0, all, big), first_bad", "all, first_bad"),
+    ("gradients(own, quad + 5u", "gradients(own, quad + 4u"),
+    ("index / LINE * (LINE * QUADS)", "index / LINE * LINE"),
+    ("select(0.0, all, big), first_nonfinite", "all, first_nonfinite"),
     ("select(UP, DOWN, big)", "UP"),
     ("select(sum(seen.squares), 0.0, rare)", "sum(seen.squares)"),
     ("top != 0u && top < SMALL", "top > SMALL"),
     ("(x.x + x.y) + (x.z + x.w)", "(x.x + x.y) + (x.z + x.z)"),
     ("bitcast<Bits>(g) & Bits(0x7fffffffu);", "bitcast<Bits>(g);"),
-    ("min(first_bad, bad_element(", "max(0u, bad_element("),
-    ("word * LANES + lane, lane", "word * LANES, lane"),
-    ("launch.partial + at", "at"),
+    ("min(first_nonfinite, nonfinite_element(", "max(0u, nonfinite_element("),
+    ("quad * LANES + lane, lane", "quad * LANES, lane"),
+    ("region.partial + at", "at"),
     ("var i = index + 16u", "var i = index + 32u"),
     ("var i = 1u; i < 16u", "var i = 2u; i < 16u"),
     ("a.small + b.small", "a.small"),
     ("a.big + b.big", "a.big"),
-    ("min(a.first_bad, b.first_bad)", "a.first_bad"),
+    ("min(a.first_nonfinite, b.first_nonfinite)", "a.first_nonfinite"),
     ("unscale * DOWN", "unscale * UP"),
     ("unscale * UP", "unscale"),
     // tick.wgsl
-    ("correction1 = complement(powers.power1)", "correction1 = complement(powers.power2)"),
+    ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)"),
     ("1.0 / sqrt(correction2)", "1.0 / correction2"),
     ("lr * s.weight_decay", "s.weight_decay"),
     ("return Powers(s.beta1, s.beta2,", "return Powers(s.beta2, s.beta2,"),
-    ("product(now.product, momentum(s.beta1, power3))", "product(now.product, power3)"),
+    ("product(now.product, momentum(s.beta1, gamma_t))", "product(now.product, gamma_t)"),
     ("sum1 < low.y", "sum1 > low.y"),
     ("low1 < high.x", "low1 > high.x"),
     ("(cross1 & 0xffffu)", "(cross2 & 0xffffu)"),
@@ -111,9 +111,9 @@ const MUTATIONS: &[Mutation] = &[
     ("min(1.0, control.max_norm", "max(1.0, control.max_norm"),
     ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
     ("bitcast<f32>(control.nan)", "1.0"),
-    ("total.first_bad != NONE", "total.first_bad == NONE"),
+    ("total.first_nonfinite != NONE", "total.first_nonfinite == NONE"),
     ("clock.skipped += skip", "clock.skipped = skip"),
-    ("clock.bad_element = partials[total.first_bad].first_bad", "clock.bad_element = 0u"),
+    ("clock.nonfinite_element = partials[total.first_nonfinite].first_nonfinite", "clock.nonfinite_element = 0u"),
     ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP"),
     // loss_scale.wgsl
     ("0x7f000000u - bits", "0x7f800000u - bits"),
@@ -218,7 +218,7 @@ fn difference_of_rates(gpu: &Gpu) -> Option<String> {
         adam.set_t(&gpu.queue, t).unwrap();
         twin.set_t(t);
         gpu.step(&adam);
-        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::Slot::new(param, grad)).collect();
+        let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::TensorMut::new(param, grad)).collect();
         let (got, want) = (gpu.report(&adam).groups, twin.step(&mut slots).unwrap().groups);
         if let Some(i) = (0..got.len()).find(|&i| got[i].lr.to_bits() != want[i].lr.to_bits()) {
             return Some(format!("t {}: rate {} for {}", got[i].t, got[i].lr, want[i].lr));
@@ -232,25 +232,25 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let adamw = Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() };
     let other = Config { lr: 0.02, maximize: true, eps: 1e-3, ..Config::default() };
     let l2 = Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() };
-    let all = Options { clip: Clip::GlobalNorm(0.01), guard: true, zero_grad: true, ..Options::default() };
+    let all = Options { clip: Clip::GlobalNorm(0.01), skip_nonfinite: true, zero_grad: true, ..Options::default() };
     let spot = Spot::f32;
     let two_buffers = Scene {
         params: vec![30_000, 100],
         grads: vec![30_000, 100],
-        // From word 2 on, 14 workgroups of the update kernel to the last word.
+        // From quad 2 on, 14 workgroups of the update kernel to the last quad.
         spots: vec![spot(0, (0, 0), 9, 73, 28_671), spot(0, (1, 1), 4, 0, 50)],
         configs: vec![adamw],
         options: all,
     };
     let scaled = |exponent, growth_interval| {
         let loss_scale = LossScale { initial: 1.5 * 2f64.powi(exponent), growth_interval, ..LossScale::default() };
-        Options { guard: false, loss_scale: Some(loss_scale), ..all }
+        Options { skip_nonfinite: false, loss_scale: Some(loss_scale), ..all }
     };
     let power_of_two = |exponent, growth_interval| {
         let loss_scale = LossScale { initial: 2f64.powi(exponent), growth_interval, ..LossScale::default() };
         Options { clip: Clip::None, loss_scale: Some(loss_scale), ..all }
     };
-    let value = Options { clip: Clip::Value(0.5), guard: false, zero_grad: false, ..Options::default() };
+    let value = Options { clip: Clip::Value(0.5), skip_nonfinite: false, zero_grad: false, ..Options::default() };
     for (scene, scale) in [
         (Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw, other], all), 1.0),
         (Scene::arena(&[12, 1004, 8], 4, &[adamw, other], all), 1e-30),
@@ -275,7 +275,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
             run.fresh_grads();
             run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
             if scene.options.guards() && t % 5 == 4 {
-                // Near the end; and where a tensor begins within a word.
+                // Near the end; and where a tensor begins within a quad.
                 let bad = if t < 5 { run.grads[0].len() - 2 } else { 5 };
                 run.grads[0][bad] = f32::NAN;
             } else if scale == 1e25 {
@@ -298,7 +298,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
         }
     }
     // Unguarded and clipped, a NaN is to be seen everywhere.
-    let mut run = Scene::scattered(&[8], &[adamw], Options { guard: false, ..all }).start(gpu);
+    let mut run = Scene::scattered(&[8], &[adamw], Options { skip_nonfinite: false, ..all }).start(gpu);
     run.grads[0][3] = f32::INFINITY;
     run.upload_grads(gpu);
     gpu.step(&run.adam);

@@ -6,7 +6,7 @@ use crate::scene::{Gpu, Run, Scene};
 use crate::{Config, Decay, LossScale, Options, Probe};
 
 const MUTATIONS: &[Mutation] = &[
-    // measured.wgsl
+    // records.wgsl
     ("below >= 32u", "below >= 1u"),
     ("127u - 2u * below", "127u - below"),
     ("a.sum * weight(a.exponent, top)", "a.sum"),
@@ -27,19 +27,19 @@ const MUTATIONS: &[Mutation] = &[
     ("select(Bits(0u), Bits(1u), mask)", "select(Bits(1u), Bits(0u), mask)"),
     ("grad_now, mask & finite", "grad_now, finite"),
     ("magnitude(grad_now) < Bits(0x7f800000u)", "magnitude(grad_now) < Bits(0x7fc00000u)"),
-    ("select(Word(0.0), param, mask)", "param"),
+    ("select(Quad(0.0), param, mask)", "param"),
     ("mask & (magnitude(grad_now) == Bits(0u))", "(magnitude(grad_now) == Bits(0u))"),
     ("count(mask & !finite)", "count(!finite)"),
     ("if s.do_step != 0u {\n        // From", "if true {\n        // From"),
-    ("old.param = Word(0.0);", ""),
+    ("old.param = Quad(0.0);", ""),
     ("gradient(s, grad_now, param)", "grad_now"),
-    ("select(Word(0.0), after.param, mask)", "after.param"),
+    ("select(Quad(0.0), after.param, mask)", "after.param"),
     ("s.decay * param - after.param", "s.decay * param + after.param"),
     ("largest(magnitude(step))", "largest(magnitude(param))"),
-    ("records[record].piece", "records[at].piece"),
+    ("records[record].tile", "records[at].tile"),
     ("scalars(own.group)", "scalars(0u)"),
-    ("k < WORDS", "k < 7u"),
-    ("let record = launch.partial + at", "let record = at"),
+    ("k < QUADS", "k < 7u"),
+    ("let record = region.partial + at", "let record = at"),
     // snr.wgsl
     ("114u, 129u", "115u, 129u"),
     ("129u) - 114u", "128u) - 114u"),
@@ -47,7 +47,7 @@ const MUTATIONS: &[Mutation] = &[
     ("let known = mask & there", "let known = there"),
     ("bins[bin(ratio.y)]", "bins[bin(ratio.x)]"),
     ("bins[bin(ratio.w)], 1u", "bins[bin(ratio.w)], 2u"),
-    ("select(Word(0.0), ratio, known)", "ratio"),
+    ("select(Quad(0.0), ratio, known)", "ratio"),
     // insight_finish.wgsl
     ("run.first + index", "index"),
     ("i < run.end", "i < run.end - 1u"),
@@ -57,7 +57,7 @@ const MUTATIONS: &[Mutation] = &[
     ("findings[at].unscale = s.unscale", "findings[at].unscale = 1.0"),
     // tick.wgsl
     ("sqrt(correction2) / correction1", "sqrt(correction1) / correction1"),
-    ("slots[i].scalars.t = clock.groups[i].t", "slots[i].scalars.t = 0u"),
+    ("slots[i].scalars.t = clock.clocks[i].t", "slots[i].scalars.t = 0u"),
     ("slots[i].scalars.unscale = unscale", ""),
 ];
 
@@ -67,10 +67,10 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let other = Config { lr: 0.02, beta1: 0.0, maximize: true, decay: Decay::L2(0.1), ..Config::default() };
     let belief = Config { beta1: 0.1, beta2: 0.5, ..optax::adabelief() };
     let loss_scale = Some(LossScale { growth_interval: 3, ..LossScale::default() });
-    let guarded = Options { guard: true, loss_scale, ..Options::default() };
+    let guarded = Options { skip_nonfinite: true, loss_scale, ..Options::default() };
     for (scene, bad) in [
         (Scene::arena(&[5, 9001, 7, 20_001], 1, &[adamw, other], guarded), false),
-        // Where one tensor's word is another's too: the bad gradient is of one of them.
+        // Where one tensor's quad is another's too: the bad gradient is of one of them.
         (Scene::arena(&[5, 1001, 7], 1, &[adamw, other], Options::default()), true),
         (Scene::scattered(&[9000, 40], &[belief, other], Options::default()), false),
     ] {
@@ -89,7 +89,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
                 return Some(difference);
             }
         }
-        if scene.options.guard {
+        if scene.options.skip_nonfinite {
             run.grads[0][0] = f32::NAN;
             if let Some(difference) = measured(&mut run, gpu, &probe) {
                 return Some(difference);

@@ -6,13 +6,13 @@ use scene::precisions::{STATES, align, precision};
 use scene::{Gpu, Scene, normals};
 use wgpu::Limits;
 use wgpu_adam::{
-    Adam, BLOCK, Config, Decay, Element, Error, Group, Memory, Options, Precision, Rounding, State, StateFormat,
+    Adam, BLOCK, Config, Decay, Dtype, Error, Group, Options, Precision, Rounding, State, StateDtype, StateKind,
     Tensor, Variant, View, preset,
 };
 
 fn blocks(state_rounding: Rounding) -> Options {
     let precision =
-        Precision { state: StateFormat::Block8, state_min_len: 0, state_rounding, seed: 3, ..Precision::default() };
+        Precision { state: StateDtype::Block8, state_min_len: 0, state_rounding, seed: 3, ..Precision::default() };
     Options { precision, ..Options::default() }
 }
 
@@ -148,12 +148,20 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
         let state = State::from_bytes(&gpu.state(&first.adam).to_bytes().unwrap()).unwrap();
         let formats = |name: &str| {
             let tensor = state.tensors.iter().find(|tensor| tensor.name == name).unwrap();
-            tensor.memories.iter().map(|m| (m.memory, m.format, m.bytes.len())).collect::<Vec<_>>()
+            tensor.state.iter().map(|m| (m.kind, m.dtype, m.bytes.len())).collect::<Vec<_>>()
         };
-        assert_eq!(formats("tensor0"), [(Memory::M, Element::F32, 12), (Memory::V, Element::F32, 12)], "few elements");
+        assert_eq!(
+            formats("tensor0"),
+            [(StateKind::M, Dtype::F32, 12), (StateKind::V, Dtype::F32, 12)],
+            "few elements"
+        );
         let scales = 4 * 3000_u64.div_ceil(BLOCK) as usize;
-        let of = |codes, scale| [(codes, Element::U8, 3000), (scale, Element::F32, scales)];
-        let want = [of(Memory::M, Memory::MScale), of(Memory::V, Memory::VScale), of(Memory::VMax, Memory::VMaxScale)];
+        let of = |codes, scale| [(codes, Dtype::U8, 3000), (scale, Dtype::F32, scales)];
+        let want = [
+            of(StateKind::M, StateKind::MScale),
+            of(StateKind::V, StateKind::VScale),
+            of(StateKind::VMax, StateKind::VMaxScale),
+        ];
         assert_eq!(formats("tensor3"), want.concat());
         let mut twin = first.adam.twin();
         twin.load(&state).unwrap();
@@ -173,7 +181,7 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
             .collect();
         assert_eq!(carried.tensors.len(), 3);
         for (got, want) in carried.tensors.iter().zip(&others) {
-            assert_eq!((&got.name, &got.memories), (&want.name, &want.memories), "carried over");
+            assert_eq!((&got.name, &got.state), (&want.name, &want.state), "carried over");
         }
     }
 }

@@ -30,7 +30,7 @@ impl Side<'_> {
     fn step(&mut self, grads: &[f32]) {
         match self {
             Self::Twin { adam, param } => {
-                adam.step(&mut [cpu::Slot::new(param, &mut grads.to_vec())]).unwrap();
+                adam.step(&mut [cpu::TensorMut::new(param, &mut grads.to_vec())]).unwrap();
             }
             Self::Gpu { gpu, adam, grad, .. } => {
                 gpu.write(grad, grads);

@@ -147,9 +147,11 @@ fn slots_of_the_twin() {
     let mut adam = cpu::Adam::new(&[cpu::Group::new(Config::default(), tensors)], Options::default()).unwrap();
     let (mut a, mut b) = ([1.0f32; 2], [1.0f32; 3]);
     let (mut grad_a, mut grad_b) = ([1.0f32; 2], [1.0f32; 2]);
-    let error = adam.step(&mut [cpu::Slot::new(&mut a, &mut grad_a)]).unwrap_err();
+    let error = adam.step(&mut [cpu::TensorMut::new(&mut a, &mut grad_a)]).unwrap_err();
     assert_eq!(error.to_string(), "1 slots were given, but there are 2 tensors");
-    let error = adam.step(&mut [cpu::Slot::new(&mut a, &mut grad_a), cpu::Slot::new(&mut b, &mut grad_b)]).unwrap_err();
+    let error = adam
+        .step(&mut [cpu::TensorMut::new(&mut a, &mut grad_a), cpu::TensorMut::new(&mut b, &mut grad_b)])
+        .unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
     assert_eq!((a, adam.report().t), ([1.0; 2], 0), "nothing was changed");
     let duplicate = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)]);

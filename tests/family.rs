@@ -18,7 +18,7 @@ fn check(gpu: &Gpu, scene: &Scene) {
 #[test]
 fn each_variant_with_each_decay_and_without_bias_correction() {
     let gpu = Gpu::new();
-    let options = Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
+    let options = Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
     for config in variants() {
         check(&gpu, &Scene::scattered(&[1000], &[config], Options::default()));
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
@@ -32,7 +32,7 @@ fn each_variant_with_each_decay_and_without_bias_correction() {
 fn all_variants_in_one_arena_each_keep_to_their_own() {
     let gpu = Gpu::new();
     let configs = variants();
-    let options = Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
+    let options = Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
     for (lens, align) in [([17; 44], 1), ([64; 44], 4), ([5; 44], 64)] {
         check(&gpu, &Scene::arena(&lens, align, &configs, options));
     }
@@ -90,7 +90,7 @@ fn presets_step_first_as_their_frameworks_say() {
         let group = Group::new(Config { lr: 0.5, ..config }, vec![cpu::Tensor::new("w", 1)]);
         let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
         let (mut after, mut given) = ([param as f32], [grad as f32]);
-        adam.step(&mut [cpu::Slot::new(&mut after, &mut given)]).unwrap();
+        adam.step(&mut [cpu::TensorMut::new(&mut after, &mut given)]).unwrap();
         let wanted = 0.5 * (times * grad / (grad + eps) + decay * param);
         let moved = param - f64::from(after[0]);
         assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved}, not by {wanted}");

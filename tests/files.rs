@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use half::bf16;
 use proptest::prelude::*;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use wgpu_adam::preset::pytorch;
 use wgpu_adam::{
-    Config, Decay, Error, Format, LossScale, Master, Options, Precision, Schedule, State, StateFormat, Variant, cpu,
+    Config, Decay, Dtype, Error, LossScale, Master, Options, Precision, Schedule, State, StateDtype, Variant, cpu,
 };
 
 fn state(steps: usize) -> State {
@@ -24,22 +24,25 @@ fn plain(steps: usize) -> cpu::Adam {
         cpu::Group::new(pytorch::amsgrad(), vec![tensor("w.1", 5), tensor("é \"quoted\"\n", 1)]),
         cpu::Group::new(Config { lr: 0.1 + 0.2, ..pytorch::adamw() }, vec![tensor("b", 3)]),
     ];
-    let mut adam = cpu::Adam::new(&groups, Options { guard: true, ..Options::default() }).unwrap();
+    let mut adam = cpu::Adam::new(&groups, Options { skip_nonfinite: true, ..Options::default() }).unwrap();
     let (mut a, mut b, mut c) = ([1.0; 5], [2.0; 1], [3.0; 3]);
     for step in 0..steps {
         let g = (step as f32 * 0.7).sin() * 1e-3;
         let (mut ga, mut gb, mut gc) = ([g, -g, 0.0, 1e-42, -0.0], [g * g], [f32::MAX, g, -1e19]);
         gc[0] = 1e19;
-        let mut slots =
-            [cpu::Slot::new(&mut a, &mut ga), cpu::Slot::new(&mut b, &mut gb), cpu::Slot::new(&mut c, &mut gc)];
+        let mut slots = [
+            cpu::TensorMut::new(&mut a, &mut ga),
+            cpu::TensorMut::new(&mut b, &mut gb),
+            cpu::TensorMut::new(&mut c, &mut gc),
+        ];
         adam.step(&mut slots).unwrap();
     }
     adam
 }
 
 /// The same with all that is narrower: moments in bf16 and in blocks, a remainder, a master; with a loss scale.
-fn narrow(steps: usize, state: StateFormat, master: Master) -> cpu::Adam {
-    let params = cpu::Tensor::new("w", 300).stored(Format::Bf16, Format::I32 { scale: 1e-3 });
+fn narrow(steps: usize, state: StateDtype, master: Master) -> cpu::Adam {
+    let params = cpu::Tensor::new("w", 300).with_dtypes(Dtype::Bf16, Dtype::I32).with_grad_scale(1e-3);
     let group = cpu::Group::new(pytorch::amsgrad(), vec![params, cpu::Tensor::new("b", 3)]);
     let precision = Precision { state, state_min_len: 4, master, seed: 0xffff_ffff, ..Precision::default() };
     let options = Options { precision, loss_scale: Some(LossScale::default()), ..Options::default() };
@@ -48,8 +51,7 @@ fn narrow(steps: usize, state: StateFormat, master: Master) -> cpu::Adam {
     for step in 0..steps {
         let mut small = [0.1, -1e-9, 7.0];
         let mut grads: Vec<i32> = (0..300).map(|i| (i * 7919 + step as i32 * 31) % 2000 - 1000).collect();
-        let mut slots =
-            [cpu::Slot::new(&mut w, cpu::Values::I32(&mut grads, 1e-3)), cpu::Slot::new(&mut b, &mut small)];
+        let mut slots = [cpu::TensorMut::new(&mut w, &mut grads), cpu::TensorMut::new(&mut b, &mut small)];
         adam.step(&mut slots).unwrap();
     }
     adam
@@ -60,7 +62,7 @@ fn a_file_gives_back_what_went_into_it() {
     for steps in [0, 1, 100] {
         let state = state(steps);
         assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
-        for format in [StateFormat::Bf16, StateFormat::Block8] {
+        for format in [StateDtype::Bf16, StateDtype::Block8] {
             for master in [Master::None, Master::F32, Master::Remainder] {
                 let state = narrow(steps, format, master).state();
                 assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
@@ -76,7 +78,7 @@ fn a_file_gives_back_what_went_into_it() {
     // Every bit of every value, those that are no numbers included.
     let mut odd = state(1);
     let values = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, -0.0];
-    odd.tensors[0].memories[0].bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    odd.tensors[0].state[0].bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     assert_eq!(State::from_bytes(&odd.to_bytes().unwrap()).unwrap(), odd);
 }
 
@@ -126,10 +128,10 @@ fn a_file_is_safetensors_with_the_names_of_pytorch() {
     ];
     assert_eq!(names, want);
     let moment = file.tensor("w.1.exp_avg_sq").unwrap();
-    assert_eq!((moment.dtype(), moment.shape()), (Dtype::F32, &[5][..]));
-    assert_eq!(moment.data(), &adam.tensors[0].memories[1].bytes[..]);
+    assert_eq!((moment.dtype(), moment.shape()), (safetensors::Dtype::F32, &[5][..]));
+    assert_eq!(moment.data(), &adam.tensors[0].state[1].bytes[..]);
     let step = file.tensor("b.step").unwrap();
-    assert_eq!((step.dtype(), step.shape(), step.data()), (Dtype::I64, &[][..], &3_i64.to_le_bytes()[..]));
+    assert_eq!((step.dtype(), step.shape(), step.data()), (safetensors::Dtype::I64, &[][..], &3_i64.to_le_bytes()[..]));
     let key = |config: Config| {
         let group = cpu::Group::new(config, vec![cpu::Tensor::new("w", 1)]);
         let bytes = cpu::Adam::new(&[group], Options::default()).unwrap().state().to_bytes().unwrap();
@@ -147,7 +149,7 @@ fn a_file_is_safetensors_with_the_names_of_pytorch() {
 
 static GOOD: LazyLock<(State, Vec<u8>)> = LazyLock::new(|| with_bytes(state(3)));
 static NARROW: LazyLock<(State, Vec<u8>)> =
-    LazyLock::new(|| with_bytes(narrow(3, StateFormat::Block8, Master::Remainder).state()));
+    LazyLock::new(|| with_bytes(narrow(3, StateDtype::Block8, Master::Remainder).state()));
 
 fn with_bytes(state: State) -> (State, Vec<u8>) {
     let bytes = state.to_bytes().unwrap();
@@ -297,7 +299,7 @@ fn what_is_wrong_in_a_file_is_said() {
 
 #[test]
 fn a_file_that_lacks_something_is_no_state_or_does_not_fit() {
-    let adams = [plain(0), narrow(0, StateFormat::Block8, Master::Remainder)];
+    let adams = [plain(0), narrow(0, StateDtype::Block8, Master::Remainder)];
     for ((good, bytes), mut adam) in [&*GOOD, &*NARROW].into_iter().zip(adams) {
         adam.load(good).unwrap();
         for lost in SafeTensors::deserialize(bytes).unwrap().names() {
@@ -312,8 +314,8 @@ fn a_file_that_lacks_something_is_no_state_or_does_not_fit() {
 struct Empty;
 
 impl safetensors::View for Empty {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
+    fn dtype(&self) -> safetensors::Dtype {
+        safetensors::Dtype::F32
     }
 
     fn shape(&self) -> &[usize] {
@@ -358,7 +360,7 @@ fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
     // Large enough that a kill hits the writing now and then.
     let large = |value: u8| {
         let mut state = state(value.into());
-        for memory in state.tensors.iter_mut().flat_map(|tensor| &mut tensor.memories) {
+        for memory in state.tensors.iter_mut().flat_map(|tensor| &mut tensor.state) {
             memory.bytes = vec![value; 1 << 18];
         }
         state

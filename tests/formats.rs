@@ -8,7 +8,7 @@ use scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
 use scene::{Gpu, Numbers, Scene, normal};
 use wgpu::Buffer;
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Error, Format, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
+    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
     View, cpu, preset,
 };
 
@@ -25,7 +25,7 @@ fn adamw() -> Config {
 }
 
 /// Each format of params with each that they and what is remembered can be stored in, with each of gradients.
-fn all() -> impl Iterator<Item = ((Format, Format), Precision)> {
+fn all() -> impl Iterator<Item = ((Dtype, Dtype), Precision)> {
     stored().flat_map(|(param, precision)| GRADS.map(|grad| ((param, grad), precision)))
 }
 
@@ -45,7 +45,7 @@ fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
     for (formats, precision) in all() {
         let options = Options { precision, ..Options::default() };
         let lens = [1, 2, 3, 5, 255, 257, 1000, 4097];
-        check(&gpu, &Scene::arena(&lens, align(&precision), &[adamw()], options).stored(formats, (0, 0)), 100);
+        check(&gpu, &Scene::arena(&lens, align(&precision), &[adamw()], options).with_dtypes(formats, (0, 0)), 100);
     }
 }
 
@@ -57,13 +57,22 @@ fn tensors_that_share_words_and_groups_that_alternate() {
         for (skip, zero_grad) in
             [((0, 0), true), ((3, 0), false), ((1, 2), false), ((5, 1), true)].into_iter().skip(i % 2).step_by(2)
         {
-            let options =
-                Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision, ..Options::default() };
+            let options = Options {
+                clip: Clip::GlobalNorm(1.0),
+                skip_nonfinite: true,
+                zero_grad,
+                precision,
+                ..Options::default()
+            };
             let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
             // As far from each other as before.
             let begin = usize::next_multiple_of(skip.0, align(&precision));
             let skip = (begin, skip.1 + begin - skip.0);
-            check(&gpu, &Scene::arena(&lens, align(&precision), &[adamw(), other], options).stored(formats, skip), 8);
+            check(
+                &gpu,
+                &Scene::arena(&lens, align(&precision), &[adamw(), other], options).with_dtypes(formats, skip),
+                8,
+            );
         }
     }
 }
@@ -76,12 +85,13 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
     let stored = stored().enumerate().map(|(i, (param, precision))| (i, (param, GRADS[i % 4]), precision));
     for (i, formats, precision) in stored {
         let (gpu, zero_grad) = (&gpus[i / 2 % 2], i % 2 == 0);
-        let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad, precision, ..Options::default() };
+        let options =
+            Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad, precision, ..Options::default() };
         // Whole words, and then some whose last is cut off.
         let lens = [8, 2052, 300, 4, 1000, 64, 5, 1003, 257];
-        let scene = Scene::scattered(&lens, &[adamw()], options).stored(formats, (0, 0));
+        let scene = Scene::scattered(&lens, &[adamw()], options).with_dtypes(formats, (0, 0));
         let mut run = scene.start(gpu);
-        let (dispatches, beside) = (run.adam.dispatches(), run.twin.state().tensors[0].memories.len());
+        let (dispatches, beside) = (run.adam.dispatches(), run.twin.state().tensors[0].state.len());
         let launches = 2 * lens.len() + 1;
         assert!(dispatches < launches * 2 / 3, "{formats:?}, {precision:?}, {beside} memories: {dispatches}");
         run.steps(gpu, 6);
@@ -106,7 +116,7 @@ fn every_rule_with_narrow_moments() {
     for state in [STATES[2], STATES[4]] {
         let options = Options { precision: precision(state, BESIDE[3]), ..Options::default() };
         for config in scene::variants::variants() {
-            let scene = Scene::arena(&[5, 300], 4, &[config], options).stored((Format::Bf16, Format::Bf16), (4, 2));
+            let scene = Scene::arena(&[5, 300], 4, &[config], options).with_dtypes((Dtype::Bf16, Dtype::Bf16), (4, 2));
             check(&gpu, &scene, 30);
         }
     }
@@ -122,9 +132,9 @@ fn a_loss_scale_with_gradients_of_every_format() {
         let clip = [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(0.5)][i % 3];
         let options = Options { clip, precision, loss_scale: Some(loss_scale), ..Options::default() };
         let configs = [adamw(), Config { maximize: true, ..Config::default() }];
-        let scene = Scene::arena(&[3, 4, 257], align(&precision), &configs, options).stored(formats, (0, 0));
+        let scene = Scene::arena(&[3, 4, 257], align(&precision), &configs, options).with_dtypes(formats, (0, 0));
         let report = check(&gpu, &scene, 24);
-        assert_eq!(report.skipped > 0, formats.1 == Format::F16, "{formats:?}: {report:?}");
+        assert_eq!(report.skipped > 0, formats.1 == Dtype::F16, "{formats:?}: {report:?}");
     }
 }
 
@@ -132,39 +142,44 @@ fn a_loss_scale_with_gradients_of_every_format() {
 fn what_cannot_be_is_refused_with_the_reason() {
     let gpu = Gpu::new();
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 16]));
-    let refused = |param: View, grad: View, options: Options| {
-        let group = Group::new(Config::default(), vec![Tensor::new("w", param, grad)]);
+    let refused_tensor = |tensor: Tensor, options: Options| {
+        let group = Group::new(Config::default(), vec![tensor]);
         Adam::new(&gpu.device, &[group], options).err().expect("an error").to_string()
     };
+    let refused = |param, grad, options| refused_tensor(Tensor::new("w", param, grad), options);
     let view = |buffer, format| View::new(buffer, format);
     let plain = Options::default();
-    let i32 = |scale| Format::I32 { scale };
-    let error = refused(view(&param, i32(1.0)), view(&grad, Format::F32), plain);
-    assert!(error.starts_with("tensor `w`: a param cannot be stored as integers"), "{error}");
+    let error = refused(view(&param, Dtype::I32), view(&grad, Dtype::F32), plain);
+    assert_eq!(error, "tensor `w`: param must be F32, F16 or Bf16");
+    let error = refused(view(&param, Dtype::F32), view(&grad, Dtype::U8), plain);
+    assert_eq!(error, "tensor `w`: grad must be F32, F16, Bf16 or I32");
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        let error = refused(view(&param, Format::F32), view(&grad, i32(scale)), plain);
-        assert!(error.starts_with("tensor `w`: the scale of a grad of integers must be finite"), "{error}");
+        let tensor = Tensor::new("w", view(&param, Dtype::F32), view(&grad, Dtype::I32)).with_grad_scale(scale);
+        let error = refused_tensor(tensor, plain);
+        assert_eq!(error, "tensor `w`: grad_scale must be finite and above 0");
     }
+    let tensor = Tensor::new("w", view(&param, Dtype::F32), view(&grad, Dtype::F32)).with_grad_scale(2.0);
+    assert_eq!(refused_tensor(tensor, plain), "tensor `w`: grad_scale must be 1 unless grad is I32");
     let master = |master| Precision { master, ..Precision::default() };
     let remainder = Options { precision: master(Master::Remainder), ..plain };
-    let error = refused(view(&param, Format::F16), view(&grad, Format::F16), remainder);
+    let error = refused(view(&param, Dtype::F16), view(&grad, Dtype::F16), remainder);
     assert!(error.starts_with("tensor `w`: a param of f16 has no remainder"), "{error}");
     let twice = Precision { param_rounding: Rounding::Stochastic, ..master(Master::F32) };
-    let error = refused(view(&param, Format::F16), view(&grad, Format::F16), Options { precision: twice, ..plain });
+    let error = refused(view(&param, Dtype::F16), view(&grad, Dtype::F16), Options { precision: twice, ..plain });
     assert!(error.starts_with("option precision: with a master"), "{error}");
     let zero = Options { zero_grad: true, ..plain };
-    let shifted = view(&grad, Format::F16).range(1, 16);
-    let error = refused(view(&param, Format::F16).range(0, 16), shifted, zero);
+    let shifted = view(&grad, Dtype::F16).range(1, 16);
+    let error = refused(view(&param, Dtype::F16).range(0, 16), shifted, zero);
     assert!(error.starts_with("tensor `w`: to zero gradients of 16 bits"), "{error}");
-    let unaligned = View { offset: 1, len: 4, ..view(&param, Format::F16) };
-    let error = refused(unaligned, view(&grad, Format::F16).range(0, 4), plain);
+    let unaligned = View { offset: 1, len: 4, ..view(&param, Dtype::F16) };
+    let error = refused(unaligned, view(&grad, Dtype::F16).range(0, 4), plain);
     assert!(error.contains("must begin at a multiple of 2"), "{error}");
 
     let mut twin =
         cpu::Adam::new(&[cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 2)])], plain).unwrap();
     let (mut w, mut g) = ([0.0; 2], [f16::ONE; 2]);
-    let error = twin.step(&mut [cpu::Slot::new(&mut w, &mut g)]).unwrap_err();
-    assert!(matches!(error, Error::SlotFormat { .. }), "{error}");
+    let error = twin.step(&mut [cpu::TensorMut::new(&mut w, &mut g)]).unwrap_err();
+    assert!(matches!(error, Error::TensorDtype { .. }), "{error}");
 }
 
 /// What a parameter of 16 bits needs to learn at a small rate: plain rounding loses each step.
@@ -175,7 +190,7 @@ fn plain_bf16_stands_still_where_the_others_move() {
         let mut values = [bf16::ONE; 4096];
         let param = buffer(&gpu, &Numbers::Bf16(values.to_vec()));
         let grad = gpu.buffer(&[1.0; 4096]);
-        let tensor = Tensor::new("w", View::new(&param, Format::Bf16), View::f32(&grad));
+        let tensor = Tensor::new("w", View::new(&param, Dtype::Bf16), View::f32(&grad));
         let group = Group::new(Config { lr: 1e-4, ..preset::pytorch::adam() }, vec![tensor]);
         let adam = Adam::new(&gpu.device, &[group], Options { precision, ..Options::default() }).unwrap();
         gpu.steps(&adam, 1000);
@@ -198,7 +213,7 @@ fn a_master_follows_a_param_that_the_caller_writes() {
     let precision = Precision { master: Master::F32, ..Precision::default() };
     let param = buffer(&gpu, &Numbers::Bf16(vec![bf16::ONE; 8]));
     let grad = gpu.buffer(&[1.0; 8]);
-    let tensor = Tensor::new("w", View::new(&param, Format::Bf16), View::f32(&grad));
+    let tensor = Tensor::new("w", View::new(&param, Dtype::Bf16), View::f32(&grad));
     let group = Group::new(Config { lr: 0.25, ..Config::default() }, vec![tensor]);
     let adam = Adam::new(&gpu.device, &[group], Options { precision, ..Options::default() }).unwrap();
     gpu.step(&adam);
@@ -219,7 +234,7 @@ fn what_is_remembered_is_carried_over_exactly_in_every_format() {
     for (format, precision) in stored().filter(|(_, precision)| !chance(precision)) {
         let options = Options { precision: Precision { state_min_len: 4, ..precision }, ..Options::default() };
         let end = |changed: bool| {
-            let [param, grad] = [0; 2].map(|_| buffer(&gpu, &Numbers::new(format, &values)));
+            let [param, grad] = [0; 2].map(|_| buffer(&gpu, &Numbers::new(format, 1.0, &values)));
             let view = |buffer, at, len| View::new(buffer, format).range(at, len);
             let tensor = |name: &str, at, len| Tensor::new(name, view(&param, at, len), view(&grad, at, len));
             let tensors = vec![tensor("a", 4, 5), tensor("b", 12, 259), tensor("c", 272, 403)];
@@ -236,7 +251,7 @@ fn what_is_remembered_is_carried_over_exactly_in_every_format() {
             gpu.steps(&adam, 5);
             let state = gpu.state(&adam);
             let c = state.tensors.into_iter().find(|tensor| tensor.name == "c").unwrap();
-            (c.memories, Numbers::of(&gpu.read(&param), format, 272, 403).values())
+            (c.state, Numbers::of(&gpu.read(&param), format, 1.0, 272, 403).values())
         };
         assert_eq!(end(true), end(false), "{format:?}, {precision:?}");
     }

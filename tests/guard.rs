@@ -1,4 +1,4 @@
-//! The finite guard, the norm over all magnitudes, clipping: on the GPU and on the twin.
+//! The finite skip_nonfinite, the norm over all magnitudes, clipping: on the GPU and on the twin.
 
 mod scene;
 
@@ -6,7 +6,7 @@ use scene::{Gpu, Run, Scene};
 use wgpu_adam::{Clip, Config, Options, Report, preset};
 
 fn guarded() -> Options {
-    Options { guard: true, ..Options::default() }
+    Options { skip_nonfinite: true, ..Options::default() }
 }
 
 fn scene(options: Options) -> Scene {
@@ -40,7 +40,7 @@ fn a_bad_gradient_skips_the_whole_step_and_is_named() {
                 run.grads[buffer][at] = bad;
                 let report = step(&mut run, &gpu);
                 assert_eq!((report.t, report.skipped, report.last_skipped), (3, 1, true), "{bad}");
-                assert_eq!(report.bad_tensor.as_deref(), Some(format!("tensor{buffer}").as_str()), "{bad}");
+                assert_eq!(report.nonfinite_tensor.as_deref(), Some(format!("tensor{buffer}").as_str()), "{bad}");
                 assert_eq!((&run.params, &gpu.state(&run.adam).tensors), (&params, &state), "{bad}: nothing moved");
                 assert_eq!(run.grads.concat().iter().all(|g| *g == 0.0), zero_grad, "{bad}");
                 // And then it goes on.
@@ -67,7 +67,7 @@ fn of_several_bad_tensors_the_first_is_named() {
                 run.grads[0][spot.grad + spot.len - 1] = f32::NAN;
             }
             let report = step(&mut run, &gpu);
-            assert_eq!(report.bad_tensor, Some(format!("tensor{bad}")), "aligned to {align}");
+            assert_eq!(report.nonfinite_tensor, Some(format!("tensor{bad}")), "aligned to {align}");
         }
         assert_eq!(gpu.report(&run.adam).skipped, 4);
     }
@@ -110,12 +110,12 @@ fn the_norm_neither_overflows_nor_underflows() {
 #[test]
 fn a_norm_that_overflows_skips_the_step() {
     let gpu = Gpu::new();
-    for guard in [true, false] {
-        let mut run = scene(Options { clip: Clip::GlobalNorm(1.0), guard, ..Options::default() }).start(&gpu);
+    for skip_nonfinite in [true, false] {
+        let mut run = scene(Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite, ..Options::default() }).start(&gpu);
         let before = run.params.clone();
         run.grads.iter_mut().for_each(|grads| grads.fill(3e38));
         let report = step(&mut run, &gpu);
-        assert_eq!((report.last_skipped, report.bad_tensor.as_deref()), (guard, None));
+        assert_eq!((report.last_skipped, report.nonfinite_tensor.as_deref()), (skip_nonfinite, None));
         assert_eq!((report.grad_norm, report.clip_coef), (Some(f32::INFINITY), 0.0));
         assert_eq!(run.params, before, "guarded or clipped to nothing");
     }
@@ -187,7 +187,7 @@ fn without_the_guard_a_nan_is_seen() {
         assert!(got[7].is_nan() && want[7].is_nan());
         let all = matches!(clip, Clip::GlobalNorm(_));
         assert_eq!((got[8].is_nan(), want[8].is_nan()), (all, all), "{clip:?}");
-        assert!(gpu.report(&run.adam).bad_tensor.is_none());
+        assert!(gpu.report(&run.adam).nonfinite_tensor.is_none());
     }
 }
 

@@ -12,14 +12,14 @@ use wgpu_adam::{
 const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
 
 fn guarded() -> Options {
-    Options { guard: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() }
+    Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() }
 }
 
 fn all_options() -> [Options; 3] {
     [
         Options::default(),
         guarded(),
-        Options { clip: Clip::Value(0.5), guard: false, zero_grad: false, ..Options::default() },
+        Options { clip: Clip::Value(0.5), skip_nonfinite: false, zero_grad: false, ..Options::default() },
     ]
 }
 
@@ -61,7 +61,7 @@ fn numbers(insight: &Insight) -> Vec<f64> {
     let of = |m: &Measures| {
         let step = m.step.map_or([-1.0; 2], |step| [step.largest, step.rms]);
         let snr = m.snr.map_or(-1.0, |snr| snr.mean);
-        let counts = [m.elements, m.zero_grads, m.bad_grads].map(|count| count as f64);
+        let counts = [m.elements, m.zero_grads, m.nonfinite_grads].map(|count| count as f64);
         [&counts[..], &step, &[snr, m.grad_norm, m.param_rms, m.update_rms]].concat()
     };
     let tensors = insight.tensors.iter().map(|tensor| of(&tensor.measures));
@@ -170,7 +170,7 @@ fn the_numbers_are_those_of_float64() {
         Config { lr: 0.03, beta1: 0.8, beta2: 0.99, eps_root: 1e-9, ..Config::default() },
     ];
     for zero_grad in [false, true] {
-        let options = Options { zero_grad, guard: true, ..Options::default() };
+        let options = Options { zero_grad, skip_nonfinite: true, ..Options::default() };
         let mut run = Scene::arena(&[3000, 17, 40_001, 5], 4, &configs, options).start(&gpu);
         let probe = Probe::new(&gpu.device, &run.adam).unwrap();
         run.steps(&gpu, 20);
@@ -215,7 +215,7 @@ fn compare(measures: &Measures, want: &Want, param: &[f64], grad: &[f64]) {
     let (snr, step) = (measures.snr.unwrap(), measures.step.unwrap());
     assert_eq!(measures.elements, param.len() as u64);
     assert_eq!(measures.zero_grads, grad.iter().filter(|g| **g == 0.0).count() as u64);
-    assert_eq!(measures.bad_grads, 0);
+    assert_eq!(measures.nonfinite_grads, 0);
     close(measures.grad_norm, grad.iter().map(|g| g * g).sum::<f64>().sqrt(), "gradient norm");
     close(measures.param_rms, rms(param), "param rms");
     close(measures.update_rms, rms(&want.update), "update rms");
@@ -261,7 +261,7 @@ fn each_ratio_is_in_the_bin_that_the_edges_say() {
 fn a_skipped_step_is_measured_as_one() {
     let gpu = Gpu::new();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.9e19] {
-        let options = Options { guard: true, ..Options::default() };
+        let options = Options { skip_nonfinite: true, ..Options::default() };
         let mut run = Scene::scattered(&[100, 5000], &[Config::default()], options).start(&gpu);
         let probe = Probe::new(&gpu.device, &run.adam).unwrap();
         run.steps(&gpu, 2);
@@ -273,9 +273,9 @@ fn a_skipped_step_is_measured_as_one() {
             assert_eq!((measures.step, measures.snr, measures.update_rms), (None, None, 0.0));
             assert!(measures.param_rms > 0.0);
         }
-        let counts = insight.tensors.iter().map(|tensor| tensor.measures.bad_grads).collect::<Vec<_>>();
+        let counts = insight.tensors.iter().map(|tensor| tensor.measures.nonfinite_grads).collect::<Vec<_>>();
         assert_eq!(counts, [0, u64::from(!bad.is_finite())]);
-        assert_eq!(insight.all.bad_share(), insight.all.bad_grads as f64 / 5100.0);
+        assert_eq!(insight.all.nonfinite_share(), insight.all.nonfinite_grads as f64 / 5100.0);
         // The finite ones have a norm all the same.
         assert!(insight.all.grad_norm.is_finite() && insight.all.grad_norm > 0.0);
         // And a clock that was set is seen at once.
@@ -301,7 +301,7 @@ fn without_the_guard_what_is_not_finite_is_seen() {
     for insight in [got, want] {
         let [sound, sick] = [0, 1].map(|i| insight.tensors[i].measures.clone());
         assert!(sound.step.unwrap().rms.is_finite() && sound.update_rms.is_finite());
-        assert_eq!((sick.bad_grads, insight.all.bad_grads), (2, 2));
+        assert_eq!((sick.nonfinite_grads, insight.all.nonfinite_grads), (2, 2));
         for measures in [&sick, &insight.all] {
             let step = measures.step.unwrap();
             assert!(step.rms.is_nan() && step.largest.is_nan() && measures.update_rms.is_nan());
@@ -344,7 +344,7 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
         let rounding = f64::from(scale) * 2f64.powi(-22) + 1e-6 * rms(&moved);
         let off = (insight.all.update_rms - rms(&moved)).abs();
         assert!(off <= rounding || lost, "{scale}: {} for {}", insight.all.update_rms, rms(&moved));
-        assert_eq!((insight.all.zero_grads, insight.all.bad_grads), (1, 0));
+        assert_eq!((insight.all.zero_grads, insight.all.nonfinite_grads), (1, 0));
     }
 }
 

@@ -10,7 +10,7 @@ use scene::precisions::{BESIDE, GRADS, PARAMS, STATES, align, goes_with, precisi
 use scene::variants::variants;
 use scene::{Gpu, Numbers, Scene, Spot};
 use wgpu::Limits;
-use wgpu_adam::{Clip, Config, Decay, Error, Format, LossScale, Options, Precision, Probe};
+use wgpu_adam::{Clip, Config, Decay, Dtype, Error, LossScale, Options, Precision, Probe};
 
 /// Binding limits in bytes and workgroups a dimension. WebGPU's own are the first; the last has room for three groups.
 const LIMITS: [(u64, u32); 4] = [(128 << 20, 65_535), (16_384, 3), (4096, 2), (1024, 1)];
@@ -68,11 +68,15 @@ fn place() -> impl Strategy<Value = Place> {
         .prop_map(|(group, buffers, gaps, len, second)| Place { group, buffers, gaps, len, second })
 }
 
+/// The dtype of a param, and the dtype and `grad_scale` of its gradients.
+type Pair = (Dtype, (Dtype, f32));
+
 /// A precision, and two pairs of formats that can have it.
-fn formats() -> impl Strategy<Value = (Precision, [(Format, Format); 2])> {
+fn formats() -> impl Strategy<Value = (Precision, [Pair; 2])> {
     let pair = || {
-        let coarse = Format::I32 { scale: 1.0 / 4096.0 };
-        let grads = [&GRADS[..], &[coarse]].concat();
+        let coarse = (Dtype::I32, 1.0 / 4096.0);
+        let mut grads = GRADS.map(|grad| (grad, 1e-6)).to_vec();
+        grads.push(coarse);
         (prop::sample::select(&PARAMS[..]), prop::sample::select(grads))
     };
     let min_len = prop_oneof![Just(0_u64), Just(100), Just(4096)];
@@ -80,8 +84,8 @@ fn formats() -> impl Strategy<Value = (Precision, [(Format, Format); 2])> {
     (states, beside, min_len, any::<u32>(), [pair(), pair()], any::<bool>()).prop_map(
         |(state, beside, state_min_len, seed, pairs, f32s)| {
             let pairs = pairs.map(|(param, grad)| match param {
-                _ if f32s => (Format::F32, Format::F32),
-                Format::F16 if !goes_with(param, beside) => (Format::Bf16, grad),
+                _ if f32s => (Dtype::F32, (Dtype::F32, 1.0)),
+                Dtype::F16 if !goes_with(param, beside) => (Dtype::Bf16, grad),
                 _ => (param, grad),
             });
             (Precision { state_min_len, seed, ..precision(state, beside) }, pairs)
@@ -98,12 +102,8 @@ fn config() -> impl Strategy<Value = Config> {
 fn options() -> impl Strategy<Value = Options> {
     let clip = prop_oneof![Just(Clip::None), Just(Clip::GlobalNorm(1.0)), Just(Clip::Value(0.5))];
     let loss_scale = LossScale { initial: 1024.0, growth_interval: 2, ..LossScale::default() };
-    (clip, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(move |(clip, guard, zero_grad, scaled)| Options {
-        clip,
-        guard,
-        zero_grad,
-        loss_scale: scaled.then_some(loss_scale),
-        ..Options::default()
+    (clip, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(move |(clip, skip_nonfinite, zero_grad, scaled)| {
+        Options { clip, skip_nonfinite, zero_grad, loss_scale: scaled.then_some(loss_scale), ..Options::default() }
     })
 }
 
@@ -117,7 +117,8 @@ fn scene() -> impl Strategy<Value = Scene> {
             let mut spots = Vec::new();
             for Place { group, buffers, gaps, len, second } in places {
                 let buffers = if arena { (0, 0) } else { buffers };
-                let formats = pairs[usize::from(second)];
+                let (param_dtype, (grad_dtype, grad_scale)) = pairs[usize::from(second)];
+                let formats = (param_dtype, grad_dtype);
                 let (param_bytes, grad_bytes) = (formats.0.bytes() as usize, formats.1.bytes() as usize);
                 let param = (params[buffers.0].div_ceil(param_bytes) + gaps.0).next_multiple_of(align(&precision));
                 let mut grad = grads[buffers.1].div_ceil(grad_bytes) + gaps.1;
@@ -125,7 +126,7 @@ fn scene() -> impl Strategy<Value = Scene> {
                     // Other grads of 16 bits cannot be zeroed.
                     grad += (4 + param % 4 - grad % 4) % 4;
                 }
-                spots.push(Spot { group, buffers, param, grad, len, formats });
+                spots.push(Spot { group, buffers, param, grad, len, formats, grad_scale });
                 (params[buffers.0], grads[buffers.1]) = ((param + len) * param_bytes, (grad + len) * grad_bytes);
             }
             let words = |bytes: [usize; 3]| bytes.map(|bytes| (bytes.div_ceil(4) + slack).max(1)).to_vec();
@@ -157,7 +158,7 @@ proptest! {
                 let special = f32::from_bits(*bits);
                 // Where the device takes it for zero it is zero: Lion, for one, knows no small steps.
                 let special = if gpu.flushes && special.is_subnormal() { 0.0 } else { special };
-                Numbers::new(spot.formats.1, &[special])
+                Numbers::new(spot.formats.1, spot.grad_scale, &[special])
                     .put(&mut run.grads[spot.buffers.1], spot.grad + at.index(spot.len));
             }
             // The last step is measured too, where the device has room for it.

@@ -18,7 +18,10 @@ fn small() -> Gpu {
 }
 
 fn options() -> [Options; 2] {
-    [Options::default(), Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true, ..Options::default() }]
+    [
+        Options::default(),
+        Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: true, ..Options::default() },
+    ]
 }
 
 #[test]
@@ -37,7 +40,7 @@ fn a_tensor_above_the_binding_limit_is_cut() {
         ] {
             let mut run = Scene::offset(len, param, grad, Config::default(), options).start(&gpu);
             let launches = run.adam.dispatches() - 1;
-            assert_eq!(launches > if options.guard { 2 } else { 1 }, len > 1024, "{len}: {launches}");
+            assert_eq!(launches > if options.skip_nonfinite { 2 } else { 1 }, len > 1024, "{len}: {launches}");
             run.steps(&gpu, 30);
             run.assert_same(&gpu);
         }
@@ -68,7 +71,9 @@ fn tensors_and_arenas_of_other_formats_are_cut() {
         let options = Options { precision, ..options()[i / 4 % 2] };
         let tensor = Scene::offset(5001, (60, 1), (4, 9), configs[0], options);
         let arena = Scene::arena(&[7, 1023, 2049, 2, 3000], align(&precision), &configs, options);
-        for scene in [tensor.stored(formats, (0, 0)), arena.stored(formats, (align(&precision), align(&precision)))] {
+        for scene in
+            [tensor.with_dtypes(formats, (0, 0)), arena.with_dtypes(formats, (align(&precision), align(&precision)))]
+        {
             let mut run = scene.start(&gpu);
             assert!(run.adam.dispatches() > 3, "{formats:?}, {precision:?}: {}", run.adam.dispatches());
             run.steps(&gpu, 5);
@@ -113,7 +118,7 @@ fn more_elements_than_a_binding_holds() {
         let tensors =
             vec![Tensor::new("large", View::f32(&param).range(param_at, len), View::f32(&grad).range(grad_at, len))];
         let config = Config { lr: 0.5, eps: 0.0, ..Config::default() };
-        let options = Options { guard: true, ..Options::default() };
+        let options = Options { skip_nonfinite: true, ..Options::default() };
         let adam = Adam::new(&gpu.device, &[Group::new(config, tensors)], options).unwrap();
         assert!(adam.dispatches() >= 5);
         gpu.step(&adam);

@@ -8,8 +8,7 @@ use scene::{Gpu, Run, Scene, mix};
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{Buffer, BufferUsages};
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Error, Format, Group, LossScale, LossScaleState, Options, Probe, State, Tensor, View,
-    cpu,
+    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, LossScaleState, Options, Probe, State, Tensor, View, cpu,
 };
 
 /// `torch.amp.GradScaler`, as far as its `update` goes: the scale is an f32 and its factors are not. With two bounds of ours.
@@ -105,7 +104,7 @@ fn the_scale_moves_as_pytorchs() {
             assert_eq!((twin.skipped, twin.last_skipped), (skipped, found_inf));
             let growth_tracker = model.growth_tracker;
             assert_eq!(gpu.state(&run.adam).loss_scale, Some(LossScaleState { scale: want, growth_tracker }));
-            assert_eq!(report.bad_tensor.is_some(), skipped > 0, "the guard is implied");
+            assert_eq!(report.nonfinite_tensor.is_some(), skipped > 0, "the guard is implied");
         }
     }
 }
@@ -118,7 +117,7 @@ fn gpu_and_twin_are_equal() {
     for (i, clip) in [Clip::None, Clip::GlobalNorm(0.5), Clip::Value(0.25)].into_iter().enumerate() {
         for initial in [1024.0, 3.0e5] {
             let loss_scale = LossScale { initial, backoff_factor: 0.3, growth_interval: 4, ..LossScale::default() };
-            let options = Options { clip, zero_grad: i == 1, guard: i == 2, ..scaled(loss_scale) };
+            let options = Options { clip, zero_grad: i == 1, skip_nonfinite: i == 2, ..scaled(loss_scale) };
             let mut run = Scene::arena(&[5, 1003, 7, 2501], 1, &[Config::default(), l2], options).start(&gpu);
             for t in 0..60 {
                 run.fresh_grads();
@@ -143,7 +142,7 @@ fn a_power_of_two_leaves_no_trace() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() }];
     for clip in [Clip::None, Clip::GlobalNorm(0.01), Clip::Value(0.01)] {
-        let plain = Options { clip, guard: true, ..Options::default() };
+        let plain = Options { clip, skip_nonfinite: true, ..Options::default() };
         let scale = LossScale { growth_interval: 4, ..LossScale::default() };
         let options = Options { loss_scale: Some(scale), ..plain };
         let mut without = Scene::scattered(&[1000, 3, 4097], &configs, plain).start(&gpu);
@@ -178,7 +177,7 @@ fn what_only_the_scale_makes_large_is_not_too_large() {
     for (exponent, clip) in [(60, Clip::None), (60, Clip::GlobalNorm(1e3)), (40, Clip::Value(1.0))] {
         let loss_scale = LossScale { initial: 2f64.powi(exponent), ..LossScale::default() };
         // The guard of an optimizer without a scale would skip them.
-        let options = Options { clip, guard: true, ..scaled(loss_scale) };
+        let options = Options { clip, skip_nonfinite: true, ..scaled(loss_scale) };
         let mut run = Scene::scattered(&[4096], &[Config::default()], options).start(&gpu);
         // Up to 2^127.
         let largest = 2f32.powi(127 - exponent);
@@ -217,7 +216,7 @@ fn a_norm_that_overflows_skips_the_step() {
         run.twin_step();
         run.assert_same(&gpu);
         let report = gpu.report(&run.adam);
-        assert!(report.last_skipped && report.bad_tensor.is_none(), "{report:?}");
+        assert!(report.last_skipped && report.nonfinite_tensor.is_none(), "{report:?}");
         assert_eq!((report.grad_norm, report.loss_scale), (Some(f32::INFINITY), Some(2f32.powi(-21))));
         assert_eq!(before, run.params, "{clip:?}");
     }
@@ -339,7 +338,7 @@ fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
 fn a_probe_measures_the_gradients_without_their_scale() {
     let gpu = Gpu::new();
     let scene = |options| Scene::scattered(&[3000, 40], &[Config::default()], options).start(&gpu);
-    let mut plain = scene(Options { guard: true, ..Options::default() });
+    let mut plain = scene(Options { skip_nonfinite: true, ..Options::default() });
     let mut scaled = scene(scaled(restless()));
     let (plain_probe, probe) =
         (Probe::new(&gpu.device, &plain.adam).unwrap(), Probe::new(&gpu.device, &scaled.adam).unwrap());
@@ -415,7 +414,7 @@ fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu
     const LEN: usize = 128;
     let param = gpu.buffer(&[1.0; LEN]);
     let grad = gpu.buffer(&[0.0; LEN / 2]);
-    let tensor = Tensor::new("w", View::f32(&param), View::new(&grad, Format::F16));
+    let tensor = Tensor::new("w", View::f32(&param), View::new(&grad, Dtype::F16));
     let group = Group::new(Config { lr: 0.02, eps: 1e-15, ..Config::default() }, vec![tensor]);
     let options = Options { loss_scale, ..Options::default() };
     let adam = Adam::new(&gpu.device, &[group], options).unwrap();

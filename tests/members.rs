@@ -60,14 +60,18 @@ impl World {
         self.gpu.write(&self.grad, &grads.concat());
         self.gpu.step(&self.adam);
         let (before, mut fresh) = (self.params.clone(), grads.clone());
-        let mut slots: Vec<Option<cpu::Slot>> =
-            self.params.iter_mut().zip(&mut grads).map(|(param, grad)| Some(cpu::Slot::new(param, grad))).collect();
+        let mut slots: Vec<Option<cpu::TensorMut>> = self
+            .params
+            .iter_mut()
+            .zip(&mut grads)
+            .map(|(param, grad)| Some(cpu::TensorMut::new(param, grad)))
+            .collect();
         let mut slots: Vec<_> = self.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
         self.twin.step(&mut slots).unwrap();
         for (i, alone) in self.alone.iter_mut().enumerate() {
             if let Some(adam) = alone {
                 let mut param = before[i].clone();
-                adam.step(&mut [cpu::Slot::new(&mut param, &mut fresh[i])]).unwrap();
+                adam.step(&mut [cpu::TensorMut::new(&mut param, &mut fresh[i])]).unwrap();
                 scene::assert_same(&param, &self.params[i], &format!("tensor {i} alone"));
             } else {
                 scene::assert_same(&before[i], &self.params[i], &format!("tensor {i}, which is not optimized"));
@@ -86,7 +90,7 @@ impl World {
         assert_eq!(twin.tensors.len(), numbers.len());
         for (tensor, i) in twin.tensors.iter().zip(numbers) {
             let own = self.alone[i].as_ref().unwrap().state();
-            assert_eq!(tensor.memories, own.tensors[0].memories, "tensor {i}");
+            assert_eq!(tensor.state, own.tensors[0].state, "tensor {i}");
             let (clock, alone) = (&twin.clocks[tensor.clock], &own.clocks[0]);
             assert_eq!((clock.t, clock.powers, clock.lr), (alone.t, alone.powers, alone.lr), "tensor {i}");
         }
@@ -223,10 +227,10 @@ fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
     assert_eq!(world.gpu.state(&world.adam).groups[0].config.lr, 0.25);
 }
 
-/// With clipping and guard: the norm is over what there is now, and a skip counts for all.
+/// With clipping and skip_nonfinite: the norm is over what there is now, and a skip counts for all.
 #[test]
 fn clipping_is_over_the_tensors_of_the_moment() {
-    let options = Options { clip: Clip::GlobalNorm(0.5), guard: true, ..Options::default() };
+    let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
     for gpu in gpus() {
         let mut world = World::new(gpu, &configs(), options, vec![vec![0, 1], vec![2], vec![5]]);
         world.alone.fill(None);
@@ -246,11 +250,11 @@ fn clipping_is_over_the_tensors_of_the_moment() {
                 }
                 world.gpu.write(&world.grad, &grads.concat());
                 world.gpu.step(&world.adam);
-                let mut slots: Vec<Option<cpu::Slot>> = world
+                let mut slots: Vec<Option<cpu::TensorMut>> = world
                     .params
                     .iter_mut()
                     .zip(&mut grads)
-                    .map(|(param, grad)| Some(cpu::Slot::new(param, grad)))
+                    .map(|(param, grad)| Some(cpu::TensorMut::new(param, grad)))
                     .collect();
                 let mut slots: Vec<_> = world.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
                 world.twin.step(&mut slots).unwrap();
@@ -316,7 +320,7 @@ fn a_schedule_is_where_the_group_is() {
         gpu.step(&adam);
         let mut grads: Vec<Vec<f32>> = LENS.iter().map(|len| vec![1.0; *len]).collect();
         let slots = params.iter_mut().zip(&mut grads).take(members.len());
-        cpu.step(&mut slots.map(|(param, grad)| cpu::Slot::new(param, grad)).collect::<Vec<_>>()).unwrap();
+        cpu.step(&mut slots.map(|(param, grad)| cpu::TensorMut::new(param, grad)).collect::<Vec<_>>()).unwrap();
         for (name, state) in [("gpu", gpu.state(&adam)), ("twin", cpu.state())] {
             let own: Vec<(u64, u64)> = state
                 .tensors

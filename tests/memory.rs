@@ -4,13 +4,13 @@ mod scene;
 
 use scene::{Gpu, Scene};
 use wgpu_adam::{
-    Adam, Clip, Config, Format, Group, LossScale, Master, MemoryUse, Options, Precision, Schedule, StateFormat, Tensor,
+    Adam, Clip, Config, Dtype, Group, LossScale, Master, MemoryUse, Options, Precision, Schedule, StateDtype, Tensor,
     View, preset,
 };
 
 const LEN: usize = 1 << 16;
 
-fn adam(gpu: &Gpu, config: Config, formats: (Format, Format), precision: Precision) -> Adam {
+fn adam(gpu: &Gpu, config: Config, formats: (Dtype, Dtype), precision: Precision) -> Adam {
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&vec![0.0; LEN]));
     let view = |buffer, format| View::new(buffer, format).range(0, LEN as u64);
     let tensor = Tensor::new("w", view(&param, formats.0), view(&grad, formats.1));
@@ -22,13 +22,13 @@ fn adam(gpu: &Gpu, config: Config, formats: (Format, Format), precision: Precisi
 fn each_kind_has_its_bytes() {
     let gpu = Gpu::new();
     let len = LEN as u64;
-    let f32s = (Format::F32, Format::F32);
-    let halves = (Format::Bf16, Format::Bf16);
-    let small = adam(&gpu, Config::default(), f32s, Precision::default()).memory().small;
+    let f32s = (Dtype::F32, Dtype::F32);
+    let halves = (Dtype::Bf16, Dtype::Bf16);
+    let small = adam(&gpu, Config::default(), f32s, Precision::default()).memory_use().small;
     assert!((500..3000).contains(&small), "{small}");
     let held = |m, v, v_max, master, remainder| MemoryUse { m, v, v_max, master, remainder, small };
     let beside = |master| Precision { master, ..Precision::default() };
-    let bf16 = Precision { state: StateFormat::Bf16, ..Precision::default() };
+    let bf16 = Precision { state: StateDtype::Bf16, ..Precision::default() };
     for (config, formats, precision, want) in [
         (preset::pytorch::adam(), f32s, Precision::default(), held(4 * len, 4 * len, 0, 0, 0)),
         (preset::pytorch::amsgrad(), f32s, Precision::default(), held(4 * len, 4 * len, 4 * len, 0, 0)),
@@ -38,12 +38,12 @@ fn each_kind_has_its_bytes() {
         (preset::pytorch::adam(), halves, beside(Master::F32), held(4 * len, 4 * len, 0, 4 * len, 0)),
         (preset::pytorch::amsgrad(), halves, beside(Master::Remainder), held(4 * len, 4 * len, 4 * len, 0, 2 * len)),
     ] {
-        let memory = adam(&gpu, config, formats, precision).memory();
+        let memory = adam(&gpu, config, formats, precision).memory_use();
         assert_eq!(memory, want, "{config:?}, {precision:?}");
         assert_eq!(memory.total(), want.m + want.v + want.v_max + want.master + want.remainder + small);
     }
-    let with = |options| Scene::scattered(&[LEN], &[Config::default()], options).start(&gpu).adam.memory().small;
-    let guarded = with(Options { guard: true, ..Options::default() });
+    let with = |options| Scene::scattered(&[LEN], &[Config::default()], options).start(&gpu).adam.memory_use().small;
+    let guarded = with(Options { skip_nonfinite: true, ..Options::default() });
     assert_eq!(with(Options { loss_scale: Some(LossScale::default()), ..Options::default() }), guarded + 16);
     // What the norm's dispatch is told begins at a multiple of 256 bytes; 16 bytes for one partial there are always.
     assert_eq!(guarded, small + 256 + 16 * (LEN as u64 / 16_384 - 1));
@@ -95,9 +95,9 @@ fn it_is_what_wgpu_has_allocated() {
 
 fn check(gpu: &Gpu, adam: &Adam) {
     let (buffers, bytes) = allocated(gpu).unwrap();
-    let told = adam.memory().total();
+    let told = adam.memory_use().total();
     // Of each buffer the size is rounded up, and what is before it to where it may begin.
-    assert!((told..=told + 255 * buffers).contains(&bytes), "{bytes} in {buffers} buffers, told {}", adam.memory());
+    assert!((told..=told + 255 * buffers).contains(&bytes), "{bytes} in {buffers} buffers, told {}", adam.memory_use());
 }
 
 /// Each line of the README's table.
@@ -111,9 +111,9 @@ fn the_readme_tells_the_truth() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, formats, moments, beside, held, moved, _] = cells[..] else { panic!("{line}") };
         let state = match moments {
-            "f32" => StateFormat::F32,
-            "bf16" => StateFormat::Bf16,
-            _ if moments.starts_with("8") => StateFormat::Block8,
+            "f32" => StateDtype::F32,
+            "bf16" => StateDtype::Bf16,
+            _ if moments.starts_with("8") => StateDtype::Block8,
             _ => panic!("{line}"),
         };
         let master = match beside {
@@ -124,13 +124,13 @@ fn the_readme_tells_the_truth() {
         };
         for format in formats.split(" or ") {
             let format = match format {
-                "f32" => Format::F32,
-                "f16" => Format::F16,
-                "bf16" => Format::Bf16,
+                "f32" => Dtype::F32,
+                "f16" => Dtype::F16,
+                "bf16" => Dtype::Bf16,
                 _ => panic!("{line}"),
             };
             let precision = Precision { state, master, ..Precision::default() };
-            let memory = adam(&gpu, preset::pytorch::adamw(), (format, format), precision).memory();
+            let memory = adam(&gpu, preset::pytorch::adamw(), (format, format), precision).memory_use();
             let bytes = (memory.total() - memory.small) as f64 / LEN as f64;
             let told = |cell: &str| cell.parse::<f64>().unwrap_or_else(|e| panic!("{e}: {line}"));
             assert!((bytes - told(held)).abs() < 0.005, "{bytes} held: {line}");

@@ -14,9 +14,9 @@ fn configs() -> [Config; 2] {
 fn all_options() -> [Options; 4] {
     [
         Options::default(),
-        Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true, ..Options::default() },
-        Options { clip: Clip::Value(0.5), guard: true, zero_grad: false, ..Options::default() },
-        Options { clip: Clip::None, guard: true, zero_grad: true, ..Options::default() },
+        Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: true, ..Options::default() },
+        Options { clip: Clip::Value(0.5), skip_nonfinite: true, zero_grad: false, ..Options::default() },
+        Options { clip: Clip::None, skip_nonfinite: true, zero_grad: true, ..Options::default() },
     ]
 }
 
@@ -33,7 +33,7 @@ fn scattered_tensors_of_all_lengths() {
     for options in all_options() {
         // One of whole words; and four of one group and three of the other whose last word is cut off, three to a dispatch,
         // or of the norm five.
-        let norms = if options.guard { 1 + 2 } else { 0 };
+        let norms = if options.skip_nonfinite { 1 + 2 } else { 0 };
         check(&gpu, &Scene::scattered(&LENS, &configs(), options), norms + 1 + (1 + 2 + 1));
     }
 }
@@ -47,7 +47,7 @@ fn a_flat_arena_is_one_launch_even_where_groups_alternate() {
             for align in [1, 4, 64] {
                 let scene = Scene::arena(&LENS, align, configs, options);
                 // What is left of the last word is a launch of its own where it is not all in the buffer.
-                check(&gpu, &scene, if options.guard { 3 } else { 2 });
+                check(&gpu, &scene, if options.skip_nonfinite { 3 } else { 2 });
             }
         }
     }
@@ -74,7 +74,11 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
             (1000, (1, 1), (2, 2)),
             (20_000, (0, 0), (3, 1)),
         ] {
-            check(&gpu, &Scene::offset(len, param, grad, configs()[1], options), if options.guard { 3 } else { 2 });
+            check(
+                &gpu,
+                &Scene::offset(len, param, grad, configs()[1], options),
+                if options.skip_nonfinite { 3 } else { 2 },
+            );
         }
     }
 }
@@ -121,7 +125,7 @@ fn tensors_in_any_order_and_in_several_buffers() {
             spot(0, (0, 0), 2500, 2600, 100),
         ],
         configs: configs().to_vec(),
-        options: Options { clip: Clip::GlobalNorm(0.5), guard: true, zero_grad: true, ..Options::default() },
+        options: Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, zero_grad: true, ..Options::default() },
     };
     // The last two updates are in one dispatch, and so are all norms.
     check(&gpu, &scene, 1 + 1 + 2);
@@ -130,7 +134,7 @@ fn tensors_in_any_order_and_in_several_buffers() {
 #[test]
 fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
     let gpu = Gpu::new();
-    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, ..Options::default() };
+    let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: false, ..Options::default() };
     let scene = Scene::scattered(&[1000, 10], &configs(), options);
     let (mut one, mut many) = (scene.start(&gpu), scene.start(&gpu));
     one.fresh_grads();
@@ -210,7 +214,7 @@ fn param_and_grad_may_share_a_buffer() {
     let len = 1000;
     let values: Vec<f32> = (0..3 * len).map(|i| scene::normal(3, 0, i as u64)).collect();
     for zero_grad in [false, true] {
-        let options = Options { zero_grad, clip: Clip::GlobalNorm(1.0), guard: true, ..Options::default() };
+        let options = Options { zero_grad, clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
         // Grads first, then a gap, then params.
         let (grad, param) = (0, 2 * len);
         let buffer = gpu.buffer(&values);
@@ -233,13 +237,18 @@ fn param_and_grad_may_share_a_buffer() {
 /// However many storage buffers the device has, and where chance rounds too.
 #[test]
 fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
-    use wgpu_adam::{Precision, StateFormat, cpu};
-    let by_chance = Precision { state: StateFormat::Bf16, state_min_len: 0, ..Precision::default() };
+    use wgpu_adam::{Precision, StateDtype, cpu};
+    let by_chance = Precision { state: StateDtype::Bf16, state_min_len: 0, ..Precision::default() };
     for (gpu, precision) in
         [(Gpu::new(), Precision::default()), (Gpu::new(), by_chance), (Gpu::with_storage_buffers(12), by_chance)]
     {
-        let options =
-            Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: false, precision, ..Options::default() };
+        let options = Options {
+            clip: Clip::GlobalNorm(1.0),
+            skip_nonfinite: true,
+            zero_grad: false,
+            precision,
+            ..Options::default()
+        };
         let lens = [5000, 17, 20_001, 300, 4, 1000, 64];
         let mut run = Scene::scattered(&lens, &configs()[..1], options).start(&gpu);
         let tensors = lens.iter().enumerate().map(|(i, &len)| cpu::Tensor::new(format!("tensor{i}"), len)).collect();

@@ -55,7 +55,7 @@ fn twin(config: Config) -> cpu::Adam {
 
 fn steps(adam: &mut cpu::Adam, param: &mut [f32], seed: u64, ts: std::ops::RangeInclusive<usize>) {
     for t in ts {
-        adam.step(&mut [cpu::Slot::new(&mut *param, &mut grads(seed, t))]).unwrap();
+        adam.step(&mut [cpu::TensorMut::new(&mut *param, &mut grads(seed, t))]).unwrap();
     }
 }
 

@@ -29,7 +29,7 @@ fn a_million_steps() {
         Config { lr: 1e-3, decay: Decay::Decoupled(0.01), ..Config::default() },
         Config { lr: 1e-4, ..pytorch::nadam() },
     ];
-    let options = Options { clip: Clip::GlobalNorm(1.0), guard: true, ..Options::default() };
+    let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
     let mut run = Scene::arena(&[64, 17, 100, 5], 4, &configs, options).start(&gpu);
     let (mut skipped, mut early) = (0, (0, 0));
     for submission in 0..SUBMISSIONS {

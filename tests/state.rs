@@ -13,7 +13,7 @@ use scene::{Gpu, Numbers, Run, Scene};
 use wgpu_adam::{Clip, Config, Decay, Error, LossScale, Options, Precision, Report, State, Transfer, Variant};
 
 fn options() -> Options {
-    Options { clip: Clip::GlobalNorm(1.0), guard: true, ..Options::default() }
+    Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() }
 }
 
 /// A folder of its own for a test's files, emptied.
@@ -42,7 +42,8 @@ fn cases() -> impl Iterator<Item = Scene> {
         let loss_scale = LossScale { initial: 64.0, growth_interval: 2, ..LossScale::default() };
         let options = Options { precision, loss_scale: (i % 3 == 1).then_some(loss_scale), ..options() };
         let align = align(&precision);
-        Scene::arena(&lens, align, &configs, options).stored((param, GRADS[i % GRADS.len()]), (i % 3 * align, i % 2))
+        Scene::arena(&lens, align, &configs, options)
+            .with_dtypes((param, GRADS[i % GRADS.len()]), (i % 3 * align, i % 2))
     })
 }
 
@@ -52,7 +53,7 @@ fn started(gpu: &Gpu, scene: &Scene, steps: usize) -> Run {
     run.steps(gpu, steps / 2);
     run.fresh_grads();
     let spot = &scene.spots[0];
-    Numbers::new(spot.formats.1, &[f32::NAN]).put(&mut run.grads[0], spot.grad + 40);
+    Numbers::new(spot.formats.1, 1.0, &[f32::NAN]).put(&mut run.grads[0], spot.grad + 40);
     run.upload_grads(gpu);
     gpu.step(&run.adam);
     run.twin_step();
@@ -81,7 +82,7 @@ fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
     assert_eq!(gpu.state(&one.adam), gpu.state(&other.adam));
     assert_eq!(one.twin.state(), other.twin.state());
     // Which tensor made the latest skip is not in a state. As text, since a NaN must be equal to a NaN.
-    let report = |run: &Run| format!("{:?}", Report { bad_tensor: None, ..gpu.report(&run.adam) });
+    let report = |run: &Run| format!("{:?}", Report { nonfinite_tensor: None, ..gpu.report(&run.adam) });
     assert_eq!(report(one), report(other));
 }
 
@@ -248,7 +249,7 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         // Something that would show.
         state.t += 1;
         state.groups[0].config.lr = 7.0;
-        state.tensors[0].memories[0].bytes.fill(1);
+        state.tensors[0].state[0].bytes.fill(1);
         change(&mut state);
         let before = (gpu.state(&run.adam), run.twin.state());
         assert_eq!(load(&gpu, run, &state).unwrap_err().to_string(), want);
@@ -288,14 +289,14 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         ),
         (
             &|s| {
-                s.tensors[0].memories[0].bytes.pop();
+                s.tensors[0].state[0].bytes.pop();
             },
             "tensor `tensor0`: what is remembered of it is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
              but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
         ),
         (
             &|s| {
-                s.tensors[0].memories.pop();
+                s.tensors[0].state.pop();
             },
             "tensor `tensor0`: what is remembered of it is [m as F32 in 1200 bytes] in the state, \
              but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",

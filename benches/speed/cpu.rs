@@ -36,7 +36,7 @@ impl Subject for Twin {
         let start = Stopwatch::start();
         for _ in 0..steps {
             let values = self.params.iter_mut().zip(&mut self.grads);
-            let mut slots: Vec<cpu::Slot> = values.map(|(param, grad)| cpu::Slot::new(param, grad)).collect();
+            let mut slots: Vec<cpu::TensorMut> = values.map(|(param, grad)| cpu::TensorMut::new(param, grad)).collect();
             self.adam.step(&mut slots)?;
         }
         Ok(Time { wall: start.ms(), device: None })

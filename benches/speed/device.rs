@@ -8,7 +8,7 @@ use wgpu::{
     PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
 };
 
-use wgpu_adam::Format;
+use wgpu_adam::Dtype;
 
 use crate::stopwatch::Stopwatch;
 use crate::subject::Time;
@@ -19,6 +19,9 @@ pub struct Gpu {
     pub queue: Queue,
     clock: Option<Clock>,
 }
+
+/// The value of 1 in integer gradients.
+pub const GRAD_SCALE: f32 = 1e-6;
 
 /// Two timestamps, and the buffers that bring them here.
 struct Clock {
@@ -74,17 +77,17 @@ impl Gpu {
 
     /// A buffer of values between 0.5 and 1.5, as dense as normal gradients and without denormals.
     pub fn filled(&self, elements: u64) -> Buffer {
-        self.filled_as(Format::F32, elements)
+        self.filled_as(Dtype::F32, elements)
     }
 
-    /// The same in another format, in which integers count units of its scale.
-    pub fn filled_as(&self, format: Format, elements: u64) -> Buffer {
+    /// The same in another format, in which integers count units of `GRAD_SCALE`.
+    pub fn filled_as(&self, format: Dtype, elements: u64) -> Buffer {
         let buffer = self.buffer(elements * format.bytes() / 4);
         let values = (0..elements.min(1 << 20)).map(|i| 0.5 + (i * 977 % 1021) as f32 / 1021.0);
         let part: Vec<u8> = match format {
-            Format::F16 => values.flat_map(|x| f16::from_f32(x).to_le_bytes()).collect(),
-            Format::Bf16 => values.flat_map(|x| bf16::from_f32(x).to_le_bytes()).collect(),
-            Format::I32 { scale } => values.flat_map(|x| ((x / scale) as i32).to_le_bytes()).collect(),
+            Dtype::F16 => values.flat_map(|x| f16::from_f32(x).to_le_bytes()).collect(),
+            Dtype::Bf16 => values.flat_map(|x| bf16::from_f32(x).to_le_bytes()).collect(),
+            Dtype::I32 => values.flat_map(|x| ((x / GRAD_SCALE) as i32).to_le_bytes()).collect(),
             _ => values.flat_map(f32::to_le_bytes).collect(),
         };
         for at in (0..elements).step_by(1 << 20) {

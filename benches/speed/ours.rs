@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::time::Instant;
 
-use wgpu_adam::{Adam, Config, Format, Group, Options, Tensor, View};
+use wgpu_adam::{Adam, Config, Dtype, Group, Options, Tensor, View};
 
-use crate::device::Gpu;
+use crate::device::{GRAD_SCALE, Gpu};
 use crate::shapes::Shape;
 use crate::subject::{Subject, Time};
 
@@ -57,13 +57,14 @@ impl<'a> Ours<'a> {
     pub fn stored(
         gpu: &'a Gpu,
         elements: u64,
-        param: Format,
-        grad: Format,
+        param: Dtype,
+        grad: Dtype,
         config: Config,
         options: Options,
     ) -> Result<Self, wgpu_adam::Error> {
-        let view = |format| View::new(&gpu.filled_as(format, elements), format);
-        let tensor = Tensor::new("tensor", view(param), view(grad));
+        let view = |dtype| View::new(&gpu.filled_as(dtype, elements), dtype);
+        let grad_scale = if grad == Dtype::I32 { GRAD_SCALE } else { 1.0 };
+        let tensor = Tensor::new("tensor", view(param), view(grad)).with_grad_scale(grad_scale);
         Ok(Self { gpu, adam: Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options)? })
     }
 

@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
     let adam = Config::default();
     let adamw = Config { decay: Decay::Decoupled(0.01), ..adam };
     let plain = Options::default();
-    let clip = Options { clip: Clip::GlobalNorm(1.0), guard: true, zero_grad: true, ..Options::default() };
+    let clip = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: true, ..Options::default() };
     let case = |name, lens, arena, config, options| Case { name, lens, arena, config, options };
     vec![
         case("adam", &[1], false, adam, plain),
@@ -199,12 +199,12 @@ fn run(
     Ok(row)
 }
 
-fn slots<'a>(mut param: &'a mut [f32], mut grad: &'a mut [f32], lens: &[usize]) -> Vec<cpu::Slot<'a>> {
+fn slots<'a>(mut param: &'a mut [f32], mut grad: &'a mut [f32], lens: &[usize]) -> Vec<cpu::TensorMut<'a>> {
     let mut slots = Vec::new();
     for &len in lens {
         let (p, p_rest) = param.split_at_mut(len);
         let (g, g_rest) = grad.split_at_mut(len);
-        slots.push(cpu::Slot::new(p, g));
+        slots.push(cpu::TensorMut::new(p, g));
         (param, grad) = (p_rest, g_rest);
     }
     slots

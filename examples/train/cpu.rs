@@ -6,7 +6,7 @@ use crate::{
 };
 use half::bf16;
 use rayon::prelude::*;
-use wgpu_adam::{Format, Insight, Report, cpu};
+use wgpu_adam::{Dtype, Insight, Report, cpu};
 
 /// Multiplications that are worth a task of their own.
 const TASK: usize = 1 << 18;
@@ -28,10 +28,10 @@ impl<'a> Cpu<'a> {
         let Network { features, hidden, classes } = setup.network;
         let network = setup.network;
         let [decaying, plain] = setup.configs();
-        let format = setup.storage.format();
-        let tensor = |name, len| cpu::Tensor::new(name, len).stored(format, Format::F32);
+        let format = setup.storage.dtype();
+        let tensor = |name, len| cpu::Tensor::new(name, len).with_dtypes(format, Dtype::F32);
         let stored = match format {
-            Format::Bf16 => setup.param.iter().map(|x| bf16::from_f32(*x)).collect(),
+            Dtype::Bf16 => setup.param.iter().map(|x| bf16::from_f32(*x)).collect(),
             _ => Vec::new(),
         };
         widen(&stored, &mut setup.param);
@@ -118,7 +118,7 @@ impl<'a> Cpu<'a> {
             false => parts(network, &mut self.stored).map(cpu::Values::from),
         };
         let [dw1, db1, dw2, db2] = parts(network, &mut self.grad);
-        let slot = cpu::Slot::new;
+        let slot = cpu::TensorMut::new;
         let slots = &mut [slot(w1, dw1), slot(w2, dw2), slot(b1, db1), slot(b2, db2)];
         let insight = if measured {
             Some(self.adam.step_measured(slots)?.1)

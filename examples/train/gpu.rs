@@ -10,7 +10,7 @@ use crate::{
 use half::bf16;
 use std::ops::Range;
 use wgpu::{Buffer, BufferUsages, ComputePass, Device, PollType, Queue, util::DeviceExt};
-use wgpu_adam::{Adam, Format, Group, Probe, Report, Tensor, View};
+use wgpu_adam::{Adam, Dtype, Group, Probe, Report, Tensor, View};
 
 /// Minibatches in one submission, at most: enough to keep the GPU busy, few enough that none takes long.
 const SUBMISSION: usize = 64;
@@ -50,7 +50,7 @@ impl Gpu {
 
         let halves: Vec<bf16> = setup.param.iter().map(|x| bf16::from_f32(*x)).chain([bf16::ZERO; 3]).collect();
         let halves = &halves[..floats];
-        let stored = (setup.storage.format() == Format::Bf16)
+        let stored = (setup.storage.dtype() == Dtype::Bf16)
             .then(|| upload(&device, "param in bf16", bytemuck::cast_slice(halves), BufferUsages::STORAGE));
         let widen = stored.as_ref().map(|stored| {
             let workgroups = (floats as u32).div_ceil(2 * 256).min(65_535);
@@ -60,8 +60,8 @@ impl Gpu {
 
         let tensor = |name: &str, at: Range<usize>| {
             let view = |buffer, format| View::new(buffer, format).range(at.start as u64, at.len() as u64);
-            let param = view(stored.as_ref().unwrap_or(&param), setup.storage.format());
-            Tensor::new(name, param, view(&grad, Format::F32))
+            let param = view(stored.as_ref().unwrap_or(&param), setup.storage.dtype());
+            Tensor::new(name, param, view(&grad, Dtype::F32))
         };
         let [decaying, plain] = setup.configs();
         let groups = [

@@ -188,7 +188,7 @@ fn progress(cli: &Cli, minibatches: u64) -> ProgressBar {
 /// of the learning rate, and the update beside the parameters.
 fn adam(scores: &Epoch) -> String {
     if scores.insights.iter().all(|insight| insight.skipped) {
-        let bad = 100.0 * scores.mean(|all| Some(all.bad_share())).unwrap_or_default();
+        let bad = 100.0 * scores.mean(|all| Some(all.nonfinite_share())).unwrap_or_default();
         return format!("steps skipped: {bad:.1} % of the gradients are not finite");
     }
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));

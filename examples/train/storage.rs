@@ -1,7 +1,7 @@
 //! How parameters and Adam's state are stored: the choices of the command line, in this crate's formats.
 
 use clap::ValueEnum;
-use wgpu_adam::{Format, Master, Precision, Rounding, StateFormat};
+use wgpu_adam::{Dtype, Master, Precision, Rounding, StateDtype};
 
 /// What `--params` can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,15 +38,15 @@ pub struct Storage {
 }
 
 impl Storage {
-    pub fn format(self) -> Format {
-        if self.params == Params::F32 { Format::F32 } else { Format::Bf16 }
+    pub fn dtype(self) -> Dtype {
+        if self.params == Params::F32 { Dtype::F32 } else { Dtype::Bf16 }
     }
 
     pub fn precision(self, seed: u32) -> Precision {
         let state = match self.state {
-            State::F32 => StateFormat::F32,
-            State::Bf16 => StateFormat::Bf16,
-            State::Block8 => StateFormat::Block8,
+            State::F32 => StateDtype::F32,
+            State::Bf16 => StateDtype::Bf16,
+            State::Block8 => StateDtype::Block8,
         };
         let (param_rounding, master) = match self.params {
             Params::F32 | Params::Bf16 => (Rounding::Nearest, Master::None),

@@ -44,7 +44,12 @@ impl Setup<'_> {
     /// A step whose gradient is not finite is skipped, and counted.
     pub fn options(&self) -> Options {
         let precision = self.storage.precision(self.seed);
-        Options { clip: self.clip.map_or(Clip::None, Clip::GlobalNorm), guard: true, precision, ..Options::default() }
+        Options {
+            clip: self.clip.map_or(Clip::None, Clip::GlobalNorm),
+            skip_nonfinite: true,
+            precision,
+            ..Options::default()
+        }
     }
 }
 

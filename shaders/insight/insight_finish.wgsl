@@ -1,11 +1,11 @@
-// Adds up what the workgroups of `insight` found: one workgroup for each part of a tensor that is in one launch. Twin:
+// Adds up what the workgroups of `insight` found: one workgroup for each part of a tensor that is in one region. Twin:
 // src/cpu/insight.rs.
 
-// The records of one such part. `Run` in measured.rs.
-struct Run {
+// The records of one such part. `RecordRange` in measured.rs.
+struct RecordRange {
     first: u32,
     end: u32,
-    group: u32,
+    clock: u32,
 }
 
 // What is read back of it. `Finding` in measured.rs.
@@ -18,7 +18,7 @@ struct Finding {
     unscale: f32,       // takes the loss scale back from the gradients
 }
 
-@group(0) @binding(1) var<storage, read> runs: array<Run>;
+@group(0) @binding(1) var<storage, read> runs: array<RecordRange>;
 @group(0) @binding(2) var<storage, read> records: array<Record>;
 @group(0) @binding(3) var<storage, read_write> findings: array<Finding>;
 
@@ -29,7 +29,7 @@ fn insight_finish(
     @builtin(local_invocation_index) index: u32,
 ) {
     let at = number(workgroup, workgroups);
-    var run = Run(0u, 0u, 0u);
+    var run = RecordRange(0u, 0u, 0u);
     if at < arrayLength(&runs) {
         run = runs[at];
     }
@@ -47,7 +47,7 @@ fn insight_finish(
             findings[at].bins[index] = atomicLoad(&bins[index]);
         }
         if index == 0u {
-            let s = scalars(run.group);
+            let s = scalars(run.clock);
             findings[at].measured = tree[0];
             findings[at].did_step = s.do_step;
             findings[at].t = s.t;

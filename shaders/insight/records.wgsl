@@ -25,7 +25,7 @@ const BINS: u32 = 16u;
 
 // What a workgroup owns, and what it found there.
 struct Record {
-    piece: Piece,
+    tile: Tile,
     measured: Measured,
     bins: array<u32, BINS>,
 }

@@ -5,7 +5,7 @@ fn bin(ratio: f32) -> u32 {
     return clamp(bitcast<u32>(ratio) >> 23u, 114u, 129u) - 114u;
 }
 
-// Counts the elements of a word into the bins and gives their sum. Those without a v, which no gradient has reached yet, are
+// Counts the elements of a quad into the bins and gives their sum. Those without a v, which no gradient has reached yet, are
 // left out; so are those that are not finite.
 fn measure_snr(s: Scalars, after: State, mask: Mask) -> f32 {
     let v_bits = bitcast<Bits>(after.v);
@@ -16,5 +16,5 @@ fn measure_snr(s: Scalars, after: State, mask: Mask) -> f32 {
     if known.y { atomicAdd(&bins[bin(ratio.y)], 1u); }
     if known.z { atomicAdd(&bins[bin(ratio.z)], 1u); }
     if known.w { atomicAdd(&bins[bin(ratio.w)], 1u); }
-    return sum(select(Word(0.0), ratio, known));
+    return sum(select(Quad(0.0), ratio, known));
 }

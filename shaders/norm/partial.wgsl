@@ -8,7 +8,7 @@ struct Partial {
     small: f32,
     middle: f32,
     big: f32,
-    first_bad: u32,     // the launch's first element that is not finite (or too large), or NONE
+    first_nonfinite: u32,     // the region's first element that is not finite (or too large), or NONE
 }
 
 const NONE: u32 = 0xffffffffu;
@@ -19,7 +19,7 @@ const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
 var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
 
 fn packed(x: Partial) -> vec4<u32> {
-    return vec4<u32>(bitcast<u32>(x.small), bitcast<u32>(x.middle), bitcast<u32>(x.big), x.first_bad);
+    return vec4<u32>(bitcast<u32>(x.small), bitcast<u32>(x.middle), bitcast<u32>(x.big), x.first_nonfinite);
 }
 
 fn unpacked(x: vec4<u32>) -> Partial {
@@ -27,7 +27,7 @@ fn unpacked(x: vec4<u32>) -> Partial {
 }
 
 fn add(a: Partial, b: Partial) -> Partial {
-    return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_bad, b.first_bad));
+    return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_nonfinite, b.first_nonfinite));
 }
 
 // A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,

@@ -4,8 +4,8 @@
 // is 1, and each next one is smaller. A code above 0 is the number of levels less the level; 0 is exactly zero. All of that
 // is integer arithmetic on the bits of an f32: a level more is 2^20 less there, or below 2^-FINE 2^21.
 
-const WORDS_A_BLOCK: u32 = 64u;
-const BLOCKS: u32 = PIECES;     // of a workgroup
+const BLOCK_QUADS: u32 = 64u;
+const BLOCKS: u32 = TILES;     // of a workgroup
 
 // The scales to be: of each block that of each memory.
 var<workgroup> scales: array<atomic<u32>, BLOCKS * MEMORIES>;
@@ -39,7 +39,7 @@ fn packed_codes(codes: Bits) -> u32 {
     return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
 }
 
-fn decoded(code: Code, codes: Bits, scale: u32) -> Word {
+fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
     var magnitude = codes;
     var sign = Bits(0u);
     if code.signed {
@@ -49,13 +49,13 @@ fn decoded(code: Code, codes: Bits, scale: u32) -> Word {
     let level = Bits(code.levels) - magnitude;
     let upper = Bits(ONE) - (level << Bits(20u));
     let lower = Bits(edge(code)) - ((level - Bits(8u * code.fine)) << Bits(21u));
-    let y = bitcast<Word>(select(upper, lower, level >= Bits(8u * code.fine)));
+    let y = bitcast<Quad>(select(upper, lower, level >= Bits(8u * code.fine)));
     let bits = bitcast<Bits>(y * bitcast<f32>(scale)) | sign;
     let number = select(bits, Bits(0u), magnitude == Bits(0u));
-    return bitcast<Word>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
+    return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
 }
 
-fn magnitude_bits(x: Word) -> Bits {
+fn magnitude_bits(x: Quad) -> Bits {
     return bitcast<Bits>(x) & Bits(0x7fffffffu);
 }
 
@@ -65,16 +65,16 @@ fn is_held(magnitude: Bits) -> Mask {
 }
 
 // The bits of the largest magnitude among those.
-fn block_scale(x: Word, mask: Mask) -> u32 {
+fn block_scale(x: Quad, mask: Mask) -> u32 {
     let magnitude = magnitude_bits(x);
     return largest(select(Bits(0u), magnitude, mask & is_held(magnitude)));
 }
 
 // To the nearest level, or by chance to the one below or above. Below the lowest level it is zero or that; but unsigned never
 // zero: of a second moment that would be a step without bound.
-fn encoded(code: Code, x: Word, scale: u32, noise: Bits, stochastic: bool) -> Bits {
+fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
     let magnitude = magnitude_bits(x);
-    let y = bitcast<Word>(magnitude) / bitcast<f32>(scale);
+    let y = bitcast<Quad>(magnitude) / bitcast<f32>(scale);
     // On a device whose division is not exact the largest element is the scale all the same.
     let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), magnitude == Bits(scale));
     var up_fine = Bits(0x80000u);
@@ -83,7 +83,7 @@ fn encoded(code: Code, x: Word, scale: u32, noise: Bits, stochastic: bool) -> Bi
     if stochastic {
         up_fine = noise & Bits(0xfffffu);
         up_coarse = noise & Bits(0x1fffffu);
-        stays = y > Word(noise >> Bits(8u)) * 5.9604644775390625e-8 * bitcast<f32>(lowest(code));
+        stays = y > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8 * bitcast<f32>(lowest(code));
     }
     let upper = Bits(ONE >> 20u) - ((bits + up_fine) >> Bits(20u));
     let lower = Bits(8u * code.fine + (edge(code) >> 21u)) - ((bits + up_coarse) >> Bits(21u));

@@ -1,7 +1,7 @@
-// Numbers between 0 and 1 as 64-bit integers that count units of 2^-64, low word first: the same on every driver.
+// Numbers between 0 and 1 as 64-bit integers that count units of 2^-64, low quad first: the same on every driver.
 // Twin: src/fixed.rs.
 
-// The 64 bits of a*b, low word first.
+// The 64 bits of a*b, low quad first.
 fn wide(a: u32, b: u32) -> vec2<u32> {
     let low = (a & 0xffffu) * (b & 0xffffu);
     let cross1 = (a >> 16u) * (b & 0xffffu);

@@ -15,12 +15,12 @@ fn merged(old: u32, now: u32, low: bool, high: bool) -> u32 {
     return (old & ~mask) | (now & mask);
 }
 
-fn from_bf16(halves: Bits) -> Word {
-    return bitcast<Word>(halves << Bits(16u));
+fn from_bf16(halves: Bits) -> Quad {
+    return bitcast<Quad>(halves << Bits(16u));
 }
 
 // To nearest even, or up where the noise carries.
-fn to_bf16(x: Word, noise: Bits, stochastic: bool) -> Bits {
+fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let bits = bitcast<Bits>(x);
     var up = Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u));
     if stochastic {
@@ -30,32 +30,32 @@ fn to_bf16(x: Word, noise: Bits, stochastic: bool) -> Bits {
     return select((bits + up) >> Bits(16u), (bits >> Bits(16u)) | Bits(0x40u), nan);
 }
 
-fn from_f16(halves: Bits) -> Word {
+fn from_f16(halves: Bits) -> Quad {
     let sign = (halves & Bits(0x8000u)) << Bits(16u);
     let magnitude = halves & Bits(0x7fffu);
     // Below 2^-14 they count units of 2^-24.
-    let tiny = bitcast<Bits>(Word(magnitude) * 5.9604644775390625e-8);
+    let tiny = bitcast<Bits>(Quad(magnitude) * 5.9604644775390625e-8);
     let shifted = magnitude << Bits(13u);
     let normal = shifted + Bits(112u << 23u);
     let special = shifted | Bits(0x7f800000u);
     let bits = select(select(normal, special, magnitude >= Bits(0x7c00u)), tiny, magnitude < Bits(0x400u));
-    return bitcast<Word>(sign | bits);
+    return bitcast<Quad>(sign | bits);
 }
 
-fn to_f16(x: Word, noise: Bits, stochastic: bool) -> Bits {
+fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let bits = bitcast<Bits>(x);
     let sign = (bits >> Bits(16u)) & Bits(0x8000u);
     let magnitude = bits & Bits(0x7fffffffu);
     var up = Bits(0xfffu) + ((bits >> Bits(13u)) & Bits(1u));
     // Units of 2^-24, and what is left of one.
-    let units = min(bitcast<Word>(magnitude), Word(6.103515625e-5)) * 16777216.0;
+    let units = min(bitcast<Quad>(magnitude), Quad(6.103515625e-5)) * 16777216.0;
     let floored = floor(units);
     let rest = units - floored;
     let whole = Bits(floored);
-    var more = (rest > Word(0.5)) | ((rest == Word(0.5)) & ((whole & Bits(1u)) == Bits(1u)));
+    var more = (rest > Quad(0.5)) | ((rest == Quad(0.5)) & ((whole & Bits(1u)) == Bits(1u)));
     if stochastic {
         up = noise & Bits(0x1fffu);
-        more = rest > Word(noise >> Bits(8u)) * 5.9604644775390625e-8;
+        more = rest > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8;
     }
     let normal = min(((magnitude + up) >> Bits(13u)) - Bits(112u << 10u), Bits(0x7c00u));
     let tiny = whole + select(Bits(0u), Bits(1u), more);
@@ -65,20 +65,20 @@ fn to_f16(x: Word, noise: Bits, stochastic: bool) -> Bits {
 }
 
 // The bits of an f32 that is no NaN, or is one that survives being rounded.
-fn plain_nan(x: Word) -> Bits {
+fn plain_nan(x: Quad) -> Bits {
     let bits = bitcast<Bits>(x);
     let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
     return select(bits, (bits & Bits(0x80000000u)) | Bits(0x7fc00000u), nan);
 }
 
 // A bf16 and the remainder that makes an f32 of it: the lower half, signed.
-fn joined(halves: Bits, remainders: Bits) -> Word {
-    return bitcast<Word>((halves << Bits(16u)) + remainders - ((remainders & Bits(0x8000u)) << Bits(1u)));
+fn joined(halves: Bits, remainders: Bits) -> Quad {
+    return bitcast<Quad>((halves << Bits(16u)) + remainders - ((remainders & Bits(0x8000u)) << Bits(1u)));
 }
 
 // In two exact parts, whose sum is rounded once.
-fn from_i32(x: vec4<i32>) -> Word {
-    let upper = Word(x >> Bits(16u)) * 65536.0;
-    let lower = Word(bitcast<Bits>(x) & Bits(0xffffu));
-    return (upper + lower) * launch.grad_scale;
+fn from_i32(x: vec4<i32>) -> Quad {
+    let upper = Quad(x >> Bits(16u)) * 65536.0;
+    let lower = Quad(bitcast<Bits>(x) & Bits(0xffffu));
+    return (upper + lower) * region.grad_scale;
 }

@@ -8,7 +8,7 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// For the elements of the state's word `at`, counted from the launch's first, of which each of some numbers has its own.
+// For the elements of the state's quad `at`, counted from the region's first, of which each of some numbers has its own.
 fn noise(at: u32, which: u32, s: Scalars) -> Bits {
-    return mixed((elements(at - launch.state) + Bits(launch.salt)) ^ mixed(Bits(s.t + which * 0x9e3779b9u)));
+    return mixed((elements(at - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(s.t + which * 0x9e3779b9u)));
 }

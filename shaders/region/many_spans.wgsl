@@ -1,11 +1,11 @@
-// What a workgroup owns where the launch has several spans: it is listed. `one_span.wgsl` is for one.
+// What a workgroup owns where the region has several spans: it is listed. `one_span.wgsl` is for one.
 
-@group(0) @binding(7) var<storage, read> pieces: array<Piece>;
+@group(0) @binding(7) var<storage, read> tiles: array<Tile>;
 
-fn piece(number: u32, words: u32, listed: u32) -> Piece {
+fn tile(number: u32, quads: u32, listed: u32) -> Tile {
     // The dispatch may be larger than the list: a workgroup too many owns nothing.
     if number >= listed {
-        return Piece(0u, 0u, 0u, 0u, 0u);
+        return Tile(0u, 0u, 0u, 0u, 0u);
     }
-    return pieces[number];
+    return tiles[number];
 }

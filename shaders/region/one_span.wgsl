@@ -1,5 +1,5 @@
-// What a workgroup owns where the launch is one span. `many_spans.wgsl` is for several.
+// What a workgroup owns where the region is one span. `many_spans.wgsl` is for several.
 
-fn piece(number: u32, words: u32, listed: u32) -> Piece {
-    return Piece(launch.word + number * words, launch.begin, launch.end, 0u, launch.state - launch.word);
+fn tile(number: u32, quads: u32, listed: u32) -> Tile {
+    return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
 }

@@ -14,8 +14,8 @@ struct Scalars {
     max_coef: f32,
     eps: f32,
     eps_root: f32,
-    keep: f32,          // AdaMax's beta2
-    take: f32,
+    adamax_beta2: f32,          // AdaMax's beta2
+    m_gain: f32,
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // clip by value
     t: u32,             // steps applied, with this one

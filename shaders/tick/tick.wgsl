@@ -3,7 +3,7 @@
 
 // What does not change from step to step. `Control` in control.rs.
 struct Control {
-    groups: u32,
+    clocks: u32,
     partials: u32,
     guard: u32,         // 1 to skip a step with a bad gradient
     clip: u32,          // 1 to clip by global norm
@@ -16,7 +16,7 @@ struct Control {
     pad: vec2<u32>,
 }
 
-// A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low word first.
+// A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low quad first.
 struct Settings {
     beta1: vec2<u32>,
     beta2: vec2<u32>,
@@ -31,12 +31,12 @@ struct Settings {
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    kind: u32,
+    time_law: u32,
     corrected: u32,
-    keep: f32,
+    adamax_beta2: f32,
     momentum: f32,
-    take: f32,
-    take_first: f32,
+    m_gain: f32,
+    m_gain_first: f32,
     nesterov: u32,
     eps_in_v: u32,
     lr_in_momentum: u32,
@@ -62,14 +62,14 @@ const SGD: u32 = 10u;
 
 // What was multiplied up over t steps. `Powers` in clock.rs.
 struct Powers {
-    power1: vec2<u32>,  // beta1^t
-    power2: vec2<u32>,  // beta2^t
-    power3: vec2<u32>,  // gamma^t
+    beta1_t: vec2<u32>,  // beta1^t
+    beta2_t: vec2<u32>,  // beta2^t
+    gamma_t: vec2<u32>,  // gamma^t
     product: vec2<u32>, // mu(1)*..*mu(t)
 }
 
-// A group's clock. `GroupClock` in report.rs.
-struct GroupClock {
+// A group's clock. `Clock` in src/tick/clock.rs.
+struct Clock {
     powers: Powers,
     t: u32,             // steps applied
     lr: f32,            // of the last step
@@ -77,23 +77,23 @@ struct GroupClock {
     pad: u32,
 }
 
-// `Clock` in report.rs.
-struct Clock {
+// The head is `ClockHead` in src/tick/clock.rs.
+struct Clocks {
     applied: u32,
     skipped: u32,
     last_skipped: u32,  // 1 where the last step was
-    bad_partial: u32,   // of the last skipped step: the first partial with a bad element, or NONE
-    bad_element: u32,   // and that element of its launch
+    nonfinite_partial: u32,   // of the last skipped step: the first partial with a bad element, or NONE
+    nonfinite_element: u32,   // and that element of its region
     grad_norm: f32,     // of the last step, without the loss scale
     clip_coef: f32,
     pad: u32,
-    groups: array<GroupClock>,
+    clocks: array<Clock>,
 }
 
 @group(0) @binding(0) var<uniform> control: Control;
 @group(0) @binding(1) var<storage, read> settings: array<Settings>;
 @group(0) @binding(2) var<storage, read> partials: array<Partial>;
-@group(0) @binding(3) var<storage, read_write> clock: Clock;
+@group(0) @binding(3) var<storage, read_write> clock: Clocks;
 @group(0) @binding(4) var<storage, read_write> slots: array<Slot>;
 
 var<workgroup> skip: u32;
@@ -113,12 +113,12 @@ fn advance(now: Powers, s: Settings, t: u32) -> Powers {
     if t == 0u {
         return Powers(s.beta1, s.beta2, s.gamma, momentum(s.beta1, s.gamma));
     }
-    let power3 = product(now.power3, s.gamma);
+    let gamma_t = product(now.gamma_t, s.gamma);
     return Powers(
-        product(now.power1, s.beta1),
-        product(now.power2, s.beta2),
-        power3,
-        product(now.product, momentum(s.beta1, power3)),
+        product(now.beta1_t, s.beta1),
+        product(now.beta2_t, s.beta2),
+        gamma_t,
+        product(now.product, momentum(s.beta1, gamma_t)),
     );
 }
 
@@ -134,7 +134,7 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     if y < 1.0 {
         return t - (rho_series(t, h, y * y) - rho_series(1.0, h, h * h));
     }
-    return s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2);
+    return s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t);
 }
 
 // Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
@@ -147,8 +147,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
     var correction1 = 1.0;
     var correction2 = 1.0;
     if corrected {
-        correction1 = complement(powers.power1);
-        correction2 = complement(powers.power2);
+        correction1 = complement(powers.beta1_t);
+        correction2 = complement(powers.beta2_t);
     }
     var scalars = Scalars(
         1u,
@@ -164,8 +164,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
         1.0,
         s.eps,
         s.eps_root * correction2,
-        s.keep,
-        s.take,
+        s.adamax_beta2,
+        s.m_gain,
         lr * s.weight_decay,
         limit,
         t,
@@ -173,15 +173,15 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
         sqrt(correction2) / correction1,
         unscale,
     );
-    switch s.kind {
+    switch s.time_law {
         case AMSGRAD_OF_CORRECTED: {
             scalars.max_coef = 1.0 / correction2;
             scalars.v_coef = 1.0;
             scalars.eps_root = s.eps_root;
         }
         case NADAM: {
-            let mu = momentum(s.beta1, powers.power3);
-            let next = momentum(s.beta1, product(powers.power3, s.gamma));
+            let mu = momentum(s.beta1, powers.gamma_t);
+            let next = momentum(s.beta1, product(powers.gamma_t, s.gamma));
             var correction = 1.0;
             var correction_next = 1.0;
             if corrected {
@@ -194,7 +194,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
         case NADAM_PLAIN: {
             var correction_next = 1.0;
             if corrected {
-                correction_next = complement(product(powers.power1, s.beta1));
+                correction_next = complement(product(powers.beta1_t, s.beta1));
             }
             scalars.m_coef = lr * fraction(s.beta1) / correction_next;
             scalars.g_coef = lr * complement(s.beta1) / correction1;
@@ -205,7 +205,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
                 // Quotients near 1, so that no rounding is the same in each step: that would add up.
                 let end = s.rho_inf;
                 var squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
-                if s.kind == RADAM_EPS_ON_RAW {
+                if s.time_law == RADAM_EPS_ON_RAW {
                     squared *= correction2;
                     scalars.v_coef = 1.0;
                 }
@@ -222,7 +222,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
         case RMSPROP: {
             let inside = s.lr_in_momentum != 0u;
             let outside = select(lr, 1.0, inside);
-            scalars.take = select(s.take, lr * s.take, inside);
+            scalars.m_gain = select(s.m_gain, lr * s.m_gain, inside);
             scalars.m_coef = outside;
             if s.nesterov != 0u {
                 scalars.m_coef = outside * s.momentum;
@@ -234,7 +234,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
             scalars.eps_root = s.eps_root;
         }
         case SGD: {
-            scalars.take = select(s.take, s.take_first, t == 1u);
+            scalars.m_gain = select(s.m_gain, s.m_gain_first, t == 1u);
             scalars.m_coef = lr;
             if s.nesterov != 0u {
                 scalars.m_coef = lr * s.momentum;
@@ -257,8 +257,8 @@ fn finish_partials(index: u32) -> Partial {
         mine.small += partial.small;
         mine.middle += partial.middle;
         mine.big += partial.big;
-        if partial.first_bad != NONE {
-            mine.first_bad = min(mine.first_bad, i);
+        if partial.first_nonfinite != NONE {
+            mine.first_nonfinite = min(mine.first_nonfinite, i);
         }
     }
     return reduce(index, mine);
@@ -304,11 +304,11 @@ fn decide(total: Partial) {
             );
         }
         // The norm of finite gradients may overflow; then none of them is to blame.
-        if control.guard != 0u && (total.first_bad != NONE || !is_finite(clock.grad_norm)) {
+        if control.guard != 0u && (total.first_nonfinite != NONE || !is_finite(clock.grad_norm)) {
             skip = 1u;
-            clock.bad_partial = total.first_bad;
-            if total.first_bad != NONE {
-                clock.bad_element = partials[total.first_bad].first_bad;
+            clock.nonfinite_partial = total.first_nonfinite;
+            if total.first_nonfinite != NONE {
+                clock.nonfinite_element = partials[total.first_nonfinite].first_nonfinite;
             }
         }
     }
@@ -320,14 +320,14 @@ fn decide(total: Partial) {
     adapt_scale(skip != 0u);
 }
 
-fn tick_group(i: u32) {
+fn tick_clock(i: u32) {
     let s = settings[i];
-    let now = clock.groups[i];
+    let now = clock.clocks[i];
     let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
     let position = now.position + select(1u, 0u, now.position == 0xffffffffu);
     let lr = s.lr * factor(s, position);
-    clock.groups[i] = GroupClock(powers, t, lr, position, 0u);
+    clock.clocks[i] = Clock(powers, t, lr, position, 0u);
     slots[i].scalars = scalars(s, powers, t, lr, clip_coef, unscale, control.limit);
 }
 
@@ -338,12 +338,12 @@ fn tick(@builtin(local_invocation_index) index: u32) {
         decide(total);
     }
     workgroupBarrier();
-    for (var i = index; i < control.groups; i += WORKGROUP) {
+    for (var i = index; i < control.clocks; i += WORKGROUP) {
         if skip == 0u {
-            tick_group(i);
+            tick_clock(i);
         } else {
             slots[i].scalars.do_step = 0u;
-            slots[i].scalars.t = clock.groups[i].t;
+            slots[i].scalars.t = clock.clocks[i].t;
             slots[i].scalars.unscale = unscale;
         }
     }

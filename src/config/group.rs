@@ -10,7 +10,7 @@ use crate::error::Error;
 pub struct Group<T = Tensor> {
     /// Which Adam, and how fast.
     pub config: Config,
-    /// The tensors, in any order; on the GPU those in the same buffers share a launch whatever the order here.
+    /// The tensors, in any order; on the GPU those in the same buffers share a region whatever the order here.
     pub tensors: Vec<T>,
     /// How the learning rate changes over the group's steps. By default it does not.
     pub schedule: Schedule,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::check::{below_one, rate};
+use crate::config::check::{check_below_one, check_non_negative};
 use crate::config::variant::Variant;
 use crate::error::Error;
 
@@ -86,16 +86,18 @@ pub enum Decay {
 impl Config {
     /// Checks every value, in the order of the fields; `group` is only for the message.
     pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
-        rate(group, "lr", self.lr)?;
+        check_non_negative(group, "lr", self.lr)?;
         for (field, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            below_one(group, field, beta)?;
+            check_below_one(group, field, beta)?;
         }
-        rate(group, "eps", self.eps)?;
-        rate(group, "eps_root", self.eps_root)?;
+        check_non_negative(group, "eps", self.eps)?;
+        check_non_negative(group, "eps_root", self.eps_root)?;
         self.variant.validate(group, self.beta2)?;
         match self.decay {
             Decay::None => Ok(()),
-            Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => rate(group, "weight_decay", weight_decay),
+            Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => {
+                check_non_negative(group, "weight_decay", weight_decay)
+            }
         }
     }
 }

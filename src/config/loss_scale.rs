@@ -27,7 +27,7 @@ use crate::error::Error;
 /// ```
 ///
 /// That is `torch.amp.GradScaler` with its defaults, and clipping as with its `unscale_` before `clip_grad_norm_`. What
-/// differs: the finite guard is part of it, whatever [`Options::guard`](crate::Options::guard) says; it happens on the
+/// differs: the finite guard is part of it, whatever [`Options::skip_nonfinite`](crate::Options::skip_nonfinite) says; it happens on the
 /// device, so that any number of steps go into one submission; and the scale stays between 2^-64 and 2^64 (PyTorch's may
 /// grow up to the largest f32, and shrink to zero): what the gradients are multiplied by, 1 / scale times the clip
 /// coefficient, is zero below 2^-126.

@@ -12,10 +12,10 @@ use crate::error::Error;
 pub struct Options {
     /// Gradient clipping, before the moments.
     pub clip: Clip,
-    /// The finite guard: a step in which any gradient is NaN or infinite, or would overflow when squared, is skipped
+    /// The finite skip_nonfinite: a step in which any gradient is NaN or infinite, or would overflow when squared, is skipped
     /// whole, and so is one in which their norm overflows. `param`, `m`, `v` and `t` stay as they were; the
     /// [`Report`](crate::Report) counts the skip and names the tensor.
-    pub guard: bool,
+    pub skip_nonfinite: bool,
     /// Set the gradients to zero in the same pass over memory. They are zeroed in a skipped step too, so that a NaN does
     /// not live on in buffers that the caller accumulates into.
     pub zero_grad: bool,
@@ -57,7 +57,7 @@ impl Options {
 
     /// Whether a step with a bad gradient is skipped.
     pub(crate) fn guards(&self) -> bool {
-        self.guard || self.loss_scale.is_some()
+        self.skip_nonfinite || self.loss_scale.is_some()
     }
 
     /// Whether a step begins with a pass over all gradients.

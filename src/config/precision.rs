@@ -8,16 +8,16 @@ use crate::error::Error;
 /// throughout; only what is stored is narrower.
 ///
 /// ```
-/// use wgpu_adam::{Master, Options, Precision, StateFormat};
+/// use wgpu_adam::{Master, Options, Precision, StateDtype};
 /// // 4 bytes of moments an element in place of 8, and parameters in bf16 with what they lack to an f32 beside them.
-/// let precision = Precision { state: StateFormat::Bf16, master: Master::Remainder, ..Precision::default() };
+/// let precision = Precision { state: StateDtype::Bf16, master: Master::Remainder, ..Precision::default() };
 /// let options = Options { precision, ..Options::default() };
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Precision {
     /// How `m`, `v` and `v_max` are stored.
-    pub state: StateFormat,
+    pub state: StateDtype,
     /// Tensors with fewer elements keep them in f32 all the same: biases and scales are few and matter. 4,096 by default, as
     /// in bitsandbytes (`min_8bit_size`).
     pub state_min_len: u64,
@@ -37,7 +37,7 @@ pub struct Precision {
 impl Default for Precision {
     fn default() -> Self {
         Self {
-            state: StateFormat::F32,
+            state: StateDtype::F32,
             state_min_len: 4096,
             state_rounding: Rounding::Stochastic,
             param_rounding: Rounding::Nearest,
@@ -50,7 +50,7 @@ impl Default for Precision {
 /// How `m`, `v` and `v_max` are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum StateFormat {
+pub enum StateDtype {
     /// 4 bytes an element each.
     #[default]
     F32,
@@ -103,7 +103,7 @@ impl Precision {
     }
 
     /// The format of a tensor's moments.
-    pub(crate) fn state_of(&self, len: u64) -> StateFormat {
-        if len < self.state_min_len { StateFormat::F32 } else { self.state }
+    pub(crate) fn state_of(&self, len: u64) -> StateDtype {
+        if len < self.state_min_len { StateDtype::F32 } else { self.state }
     }
 }

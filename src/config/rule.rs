@@ -21,14 +21,14 @@ pub(crate) enum Rule {
 /// What is remembered of an element between steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Memory {
+pub enum StateKind {
     /// First moment.
     M,
     /// Second moment.
     V,
     /// AMSGrad's largest second moment so far.
     VMax,
-    /// The scales of the blocks of an 8-bit `m`: see [`StateFormat::Block8`](crate::StateFormat::Block8).
+    /// The scales of the blocks of an 8-bit `m`: see [`StateDtype::Block8`](crate::StateDtype::Block8).
     MScale,
     /// Those of `v`.
     VScale,
@@ -40,7 +40,7 @@ pub enum Memory {
     Remainder,
 }
 
-impl Memory {
+impl StateKind {
     pub(crate) const ALL: [Self; 8] =
         [Self::M, Self::MScale, Self::V, Self::VScale, Self::VMax, Self::VMaxScale, Self::Master, Self::Remainder];
 
@@ -105,14 +105,14 @@ impl Rule {
     ];
 
     /// What it remembers.
-    pub fn memories(self) -> &'static [Memory] {
+    pub fn state_kinds(self) -> &'static [StateKind] {
         match self {
             Self::Adam | Self::AdaMax | Self::NAdam | Self::AdaBelief | Self::RmsPropMomentum => {
-                &[Memory::M, Memory::V]
+                &[StateKind::M, StateKind::V]
             }
-            Self::AmsGrad => &[Memory::M, Memory::V, Memory::VMax],
-            Self::Lion | Self::Momentum => &[Memory::M],
-            Self::RmsProp | Self::AdaGrad => &[Memory::V],
+            Self::AmsGrad => &[StateKind::M, StateKind::V, StateKind::VMax],
+            Self::Lion | Self::Momentum => &[StateKind::M],
+            Self::RmsProp | Self::AdaGrad => &[StateKind::V],
             Self::Plain => &[],
         }
     }

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::check::rate;
+use crate::config::check::check_non_negative;
 use crate::error::Error;
 
 /// What the learning rate of a [`Group`](crate::Group) is multiplied by at its step `t`:
@@ -239,8 +239,8 @@ impl Schedule {
 
     /// A learning rate that stays finite with the largest factor.
     pub(crate) fn check_lr(&self, group: usize, lr: f64) -> Result<(), Error> {
-        rate(group, "lr", lr)?;
-        rate(group, "lr times the schedule's largest factor", lr * self.peak())
+        check_non_negative(group, "lr", lr)?;
+        check_non_negative(group, "lr times the schedule's largest factor", lr * self.peak())
     }
 
     pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {

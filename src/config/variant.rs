@@ -1,11 +1,11 @@
 //! The family: each rule with its conventions, and where frameworks disagree.
 //!
 //! To add one: its line in [`Variant`] here with its code in `Settings::new`; what depends on time in `Scalars::new` of
-//! `clock.rs` and in `tick_group` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in `cpu/rules.rs`.
+//! `clock.rs` and in `tick_clock` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in `cpu/rules.rs`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::check::{below_one, rate};
+use crate::config::check::{check_below_one, check_non_negative};
 use crate::config::rule::Rule;
 use crate::error::Error;
 
@@ -112,21 +112,21 @@ impl Variant {
 
     pub(crate) fn validate(&self, group: usize, beta2: f64) -> Result<(), Error> {
         match *self {
-            Self::NAdam { momentum_decay: Some(decay) } => rate(group, "momentum_decay", decay),
+            Self::NAdam { momentum_decay: Some(decay) } => check_non_negative(group, "momentum_decay", decay),
             Self::RAdam { .. } if beta2 <= 2.0 / 3.0 => {
                 Err(Error::Config { group, field: "beta2", given: beta2, need: "above 2/3 for RAdam" })
             }
             Self::RmsProp { momentum, initial, .. } => {
-                below_one(group, "momentum", momentum)?;
-                rate(group, "initial", initial)
+                check_below_one(group, "momentum", momentum)?;
+                check_non_negative(group, "initial", initial)
             }
             Self::AdaGrad { lr_decay, initial } => {
-                rate(group, "lr_decay", lr_decay)?;
-                rate(group, "initial", initial)
+                check_non_negative(group, "lr_decay", lr_decay)?;
+                check_non_negative(group, "initial", initial)
             }
             Self::Sgd { momentum, dampening, nesterov } => {
-                below_one(group, "momentum", momentum)?;
-                rate(group, "dampening", dampening)?;
+                check_below_one(group, "momentum", momentum)?;
+                check_non_negative(group, "dampening", dampening)?;
                 if nesterov && dampening != 0.0 {
                     let need = "0 with nesterov";
                     return Err(Error::Config { group, field: "dampening", given: dampening, need });

@@ -2,29 +2,29 @@
 
 use std::collections::HashSet;
 
-use crate::config::dtype::Format;
+use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::LossScaleState;
 use crate::config::options::Options;
-use crate::config::precision::StateFormat;
-use crate::config::rule::{Memory, Rule};
+use crate::config::precision::StateDtype;
+use crate::config::rule::{Rule, StateKind};
 use crate::cpu::moments::Moments;
 use crate::cpu::storage::Floats;
 use crate::cpu::tensor::Group;
-use crate::cpu::tensor_mut::Slot;
+use crate::cpu::tensor_mut::TensorMut;
 use crate::cpu::{insight, norm, schedule, storage, tick, update};
 use crate::error::Error;
 use crate::num::half::nearest_bf16;
-use crate::plan::clocks::Clocks;
+use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::partition;
-use crate::plan::partition::{Place, Placed};
-use crate::plan::region::{Launch, NORM_PIECE, Segment};
-use crate::plan::storage::Kind;
+use crate::plan::partition::{Location, TensorPlan};
+use crate::plan::region::{NORM_TILE, Region, Segment};
+use crate::plan::storage::Storage;
 use crate::report::insight::Insight;
 use crate::report::step::Report;
-use crate::tick::clock::{ClockHead, GroupClock, NONE};
-use crate::tick::partial::bad_bits;
+use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::partial::nonfinite_bits;
 use crate::tick::phases::Phases;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
@@ -37,22 +37,23 @@ pub struct Adam {
     pub(crate) names: Vec<String>,
     pub(crate) lens: Vec<usize>,
     /// The group of each clock, and the clock of each tensor.
-    pub(crate) of: Clocks,
+    pub(crate) of: ClockMap,
     pub(crate) moments: Vec<Moments>,
     /// How each tensor is stored, and where it is for the noise.
-    pub(crate) formats: Vec<(Format, Format)>,
-    pub(crate) kinds: Vec<Kind>,
+    pub(crate) dtypes: Vec<(Dtype, Dtype)>,
+    pub(crate) grad_scales: Vec<f32>,
+    pub(crate) storages: Vec<Storage>,
     pub(crate) spots: Vec<Vec<storage::Spot>>,
     /// Of each clock.
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<Settings>,
     pub(crate) phases: Phases,
-    pub(crate) clocks: Vec<GroupClock>,
+    pub(crate) clocks: Vec<Clock>,
     pub(crate) head: ClockHead,
     pub(crate) loss_scale: Option<LossScaleState>,
     pub(crate) options: Options,
     /// In which order the norm is summed.
-    pub(crate) launches: Vec<Launch>,
+    pub(crate) regions: Vec<Region>,
 }
 
 impl Adam {
@@ -62,12 +63,12 @@ impl Adam {
     /// What can be wrong with a configuration, a name or a length; see [`Error`].
     pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
         options.validate()?;
-        Self::with(groups, Clocks::new(groups.iter().map(|group| group.tensors.len())), options)
+        Self::with(groups, ClockMap::new(groups.iter().map(|group| group.tensors.len())), options)
     }
 
-    pub(crate) fn with(groups: &[Group], clocks: Clocks, options: Options) -> Result<Self, Error> {
+    pub(crate) fn with(groups: &[Group], clocks: ClockMap, options: Options) -> Result<Self, Error> {
         let mut names = HashSet::new();
-        let mut placed = Vec::new();
+        let mut tensor_plans = Vec::new();
         for (i, group) in groups.iter().enumerate() {
             group.validate(i)?;
             for tensor in &group.tensors {
@@ -77,69 +78,70 @@ impl Adam {
                 if tensor.len == 0 {
                     return Err(Error::EmptyView { tensor: tensor.name.clone(), view: "param" });
                 }
-                let number = placed.len();
+                let number = tensor_plans.len();
                 let len = tensor.len as u64;
-                let place = |buffer, format: Format| Place {
+                let place = |buffer, dtype: Dtype| Location {
                     buffer,
                     offset: 0,
-                    size: (len * format.bytes()).next_multiple_of(4),
+                    size: (len * dtype.bytes()).next_multiple_of(4),
                 };
-                let kind = tensor.kind(group.config.variant.rule(), &options.precision)?;
-                placed.push(Placed {
+                let storage = tensor.storage(group.config.variant.rule(), &options.precision)?;
+                tensor_plans.push(TensorPlan {
                     tensor: number,
-                    group: clocks.of_tensor[number] as u32,
-                    kind,
-                    grad_scale: tensor.grad.scale(),
+                    clock: clocks.of_tensor[number] as u32,
+                    storage,
+                    grad_scale: tensor.grad_scale,
                     param: place(2 * number, tensor.param),
                     grad: place(2 * number + 1, tensor.grad),
                     len,
                 });
             }
         }
-        if placed.is_empty() {
+        if tensor_plans.is_empty() {
             return Err(Error::NoTensors);
         }
-        let plan = partition::plan(&placed, options.zero_grad, &Limits::DEFAULT)?;
-        Ok(Self::like(groups, clocks, options, &plan.launches))
+        let plan = partition::plan(&tensor_plans, options.zero_grad, &Limits::DEFAULT)?;
+        Ok(Self::like(groups, clocks, options, &plan.regions))
     }
 
-    /// A twin with those clocks that sums the norm in the order of these launches. All else must have been checked.
-    pub(crate) fn like(groups: &[Group], clocks: Clocks, options: Options, launches: &[Launch]) -> Self {
+    /// A twin with those clocks that sums the norm in the order of these regions. All else must have been checked.
+    pub(crate) fn like(groups: &[Group], clocks: ClockMap, options: Options, regions: &[Region]) -> Self {
         let tensors = || groups.iter().flat_map(|g| g.tensors.iter().map(move |t| (&g.config.variant, t)));
-        let mut kinds: Vec<(usize, Kind)> =
-            launches.iter().flat_map(|l| l.segments.iter().map(|s| (s.tensor, l.kind))).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let kinds: Vec<Kind> = kinds.into_iter().map(|(_, kind)| kind).collect();
-        let moments = tensors().zip(&kinds).map(|((variant, t), kind)| {
-            let memory = |which: &[Memory], initial: f32| {
-                let initial = if kind.state == StateFormat::Bf16 { nearest_bf16(initial) } else { initial };
-                if kind.memories().any(|memory| which.contains(&memory)) { vec![initial; t.len] } else { Vec::new() }
+        let mut storages: Vec<(usize, Storage)> =
+            regions.iter().flat_map(|l| l.segments.iter().map(|s| (s.tensor, l.storage))).collect();
+        storages.sort_unstable();
+        storages.dedup();
+        let storages: Vec<Storage> = storages.into_iter().map(|(_, storage)| storage).collect();
+        let moments = tensors().zip(&storages).map(|((variant, t), storage)| {
+            let tensor_state = |which: &[StateKind], initial: f32| {
+                let initial = if storage.state == StateDtype::Bf16 { nearest_bf16(initial) } else { initial };
+                if storage.state_kinds().any(|kind| which.contains(&kind)) { vec![initial; t.len] } else { Vec::new() }
             };
             Moments {
-                m: memory(&[Memory::M], 0.0),
-                v: memory(&[Memory::V], variant.initial()),
-                v_max: memory(&[Memory::VMax], 0.0),
-                master: memory(&[Memory::Master, Memory::Remainder], 0.0),
+                m: tensor_state(&[StateKind::M], 0.0),
+                v: tensor_state(&[StateKind::V], variant.initial()),
+                v_max: tensor_state(&[StateKind::VMax], 0.0),
+                master: tensor_state(&[StateKind::Master, StateKind::Remainder], 0.0),
             }
         });
         let mut adam = Self {
             groups: groups.to_vec(),
             names: tensors().map(|(_, t)| t.name.clone()).collect(),
-            formats: tensors().map(|(_, t)| (t.param, t.grad)).collect(),
+            dtypes: tensors().map(|(_, t)| (t.param, t.grad)).collect(),
+            grad_scales: tensors().map(|(_, t)| t.grad_scale).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
             moments: moments.collect(),
-            spots: storage::spots(launches, kinds.len(), options.precision.seed),
-            kinds,
+            spots: storage::spots(regions, storages.len(), options.precision.seed),
+            storages,
             rules: Vec::new(),
             settings: Vec::new(),
             phases: Phases::default(),
-            clocks: vec![GroupClock::default(); clocks.groups.len()],
+            clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
-            head: ClockHead { bad_partial: NONE, clip_coef: 1.0, ..Default::default() },
+            head: ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() },
             loss_scale: options.loss_scale.map(|scale| scale.begin()),
             options,
-            launches: launches.to_vec(),
+            regions: regions.to_vec(),
         };
         adam.settle();
         adam
@@ -155,23 +157,24 @@ impl Adam {
     /// One step, on all tensors in the order of the groups.
     ///
     /// # Errors
-    /// [`Error::Slots`] or [`Error::SlotLength`]; then nothing was changed.
-    pub fn step(&mut self, slots: &mut [Slot]) -> Result<Report, Error> {
+    /// [`Error::TensorCount`] or [`Error::TensorLength`]; then nothing was changed.
+    pub fn step(&mut self, slots: &mut [TensorMut]) -> Result<Report, Error> {
         self.step_and(slots, |_, _, _| {})
     }
 
     /// One step, with a look at what it is about to do.
     pub(crate) fn step_and(
         &mut self,
-        slots: &mut [Slot],
+        slots: &mut [TensorMut],
         look: impl FnOnce(&Self, &[Scalars], &[Floats]),
     ) -> Result<Report, Error> {
         self.check(slots)?;
-        let loaded = slots.iter_mut().zip(&self.kinds).zip(&self.moments);
-        let mut floats: Vec<Floats> =
-            loaded.map(|((slot, kind), moments)| storage::load(kind, slot, &moments.master)).collect();
+        let loaded = slots.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
+        let mut floats: Vec<Floats> = loaded
+            .map(|(((slot, storage), moments), scale)| storage::load(storage, slot, &moments.master, *scale))
+            .collect();
         let partials = if self.options.reads_norm() {
-            norm::norm(&self.launches, &floats, bad_bits(&self.options))
+            norm::norm(&self.regions, &floats, nonfinite_bits(&self.options))
         } else {
             Vec::new()
         };
@@ -184,7 +187,7 @@ impl Adam {
         for (i, (slot, param)) in slots.iter_mut().zip(params).enumerate() {
             let s = &scalars[self.of.of_tensor[i]];
             let zeroed = self.options.zero_grad;
-            storage::store(&self.kinds[i], slot, param, zeroed, &mut self.moments[i], &self.spots[i], s);
+            storage::store(&self.storages[i], slot, param, zeroed, &mut self.moments[i], &self.spots[i], s);
         }
         Ok(self.report())
     }
@@ -192,34 +195,33 @@ impl Adam {
     /// One step, and what it does to each tensor: the twin of [`Probe::step`](crate::Probe::step).
     ///
     /// # Errors
-    /// [`Error::Slots`] or [`Error::SlotLength`]; then nothing was changed.
-    pub fn step_measured(&mut self, slots: &mut [Slot]) -> Result<(Report, Insight), Error> {
+    /// [`Error::TensorCount`] or [`Error::TensorLength`]; then nothing was changed.
+    pub fn step_measured(&mut self, slots: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
         let report = self.step_and(slots, |adam, scalars, slots| {
-            findings = insight::insight(&adam.options, &adam.launches, scalars, &adam.clocks, slots, &adam.moments);
+            findings = insight::insight(&adam.options, &adam.regions, scalars, &adam.clocks, slots, &adam.moments);
         })?;
-        let parts = self.launches.iter().flat_map(|launch| &launch.segments).map(Segment::part);
+        let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
         let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config);
         let configs: Vec<Config> = configs.collect();
         Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))
     }
 
-    pub(crate) fn check(&self, slots: &[Slot]) -> Result<(), Error> {
+    pub(crate) fn check(&self, slots: &[TensorMut]) -> Result<(), Error> {
         if slots.len() != self.names.len() {
-            return Err(Error::Slots { given: slots.len(), need: self.names.len() });
+            return Err(Error::TensorCount { given: slots.len(), need: self.names.len() });
         }
-        for (((slot, name), &need), formats) in slots.iter().zip(&self.names).zip(&self.lens).zip(&self.formats) {
-            for (view, given, need) in
-                [("param", slot.param.format(), formats.0), ("grad", slot.grad.format(), formats.1)]
+        for (((slot, name), &need), dtypes) in slots.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes) {
+            for (view, given, need) in [("param", slot.param.dtype(), dtypes.0), ("grad", slot.grad.dtype(), dtypes.1)]
             {
                 if given != need {
                     let (tensor, given, need) = (name.clone(), format!("{given:?}"), format!("{need:?}"));
-                    return Err(Error::SlotFormat { tensor, view, given, need });
+                    return Err(Error::TensorDtype { tensor, view, given, need });
                 }
             }
             for (view, given) in [("param", slot.param.len()), ("grad", slot.grad.len())] {
                 if given != need {
-                    return Err(Error::SlotLength { tensor: name.clone(), view, given, need });
+                    return Err(Error::TensorLength { tensor: name.clone(), view, given, need });
                 }
             }
         }
@@ -228,18 +230,19 @@ impl Adam {
 
     /// What the last step did.
     pub fn report(&self) -> Report {
-        let bad = (self.head.bad_partial != NONE).then(|| self.tensor_at(self.head.bad_partial, self.head.bad_element));
+        let bad = (self.head.nonfinite_partial != NONE)
+            .then(|| self.tensor_at(self.head.nonfinite_partial, self.head.nonfinite_element));
         let norm = self.options.reads_norm();
         Report::new(&self.head, &self.of.groups, &self.clocks, norm, bad.flatten(), self.loss_scale())
     }
 
     pub(crate) fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
         let mut first = 0;
-        let launch = self.launches.iter().find(|launch| {
-            first += launch.count_pieces(&launch.norm_spans(), NORM_PIECE);
+        let region = self.regions.iter().find(|region| {
+            first += region.count_tiles(&region.norm_spans(), NORM_TILE);
             u64::from(partial) < first
         })?;
-        let segment = launch.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;
+        let segment = region.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;
         Some(self.names[segment.tensor].clone())
     }
 
@@ -265,9 +268,9 @@ impl Adam {
 
     /// Sets all clocks, and the schedules, to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
     pub fn set_t(&mut self, t: u32) {
-        self.head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
-            *clock = GroupClock::at(t, settings);
+            *clock = Clock::at(t, settings);
         }
     }
 }

@@ -96,9 +96,9 @@ impl Adam {
                 clock.position = self.clocks[other].position;
             }
         }
-        // What is said of the bad element is in terms of launches that are no more.
-        let ClockHead { bad_partial, bad_element, .. } = next.head;
-        next.head = ClockHead { bad_partial, bad_element, ..self.head };
+        // What is said of the bad element is in terms of regions that are no more.
+        let ClockHead { nonfinite_partial, nonfinite_element, .. } = next.head;
+        next.head = ClockHead { nonfinite_partial, nonfinite_element, ..self.head };
         next.loss_scale = self.loss_scale;
         *self = next;
         Ok(())

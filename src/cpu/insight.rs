@@ -11,18 +11,18 @@ use crate::cpu::rules::State;
 use crate::cpu::step::gradient;
 use crate::cpu::storage::Floats;
 use crate::num::quad::{LANES, WORKGROUP};
-use crate::plan::region::{Launch, Piece, Segment};
-use crate::report::records::{BINS, Finding, INSIGHT_WORDS, Measured, Squares};
-use crate::tick::clock::GroupClock;
+use crate::plan::region::{Region, Segment, Tile};
+use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Squares};
+use crate::tick::clock::Clock;
 use crate::tick::scalars::Scalars;
 
 const WIDTH: usize = LANES as usize;
 
-type Word = [f32; WIDTH];
+type Quad = [f32; WIDTH];
 
 /// All that the kernel has at hand for one part of a tensor.
 struct Part<'a> {
-    launch: &'a Launch,
+    region: &'a Region,
     segment: &'a Segment,
     s: &'a Scalars,
     gradient: fn(&Scalars, f32, f32) -> f32,
@@ -31,26 +31,26 @@ struct Part<'a> {
     moments: &'a Moments,
 }
 
-/// One finding for each segment, launch by launch.
+/// One finding for each segment, region by region.
 pub(crate) fn insight(
     options: &Options,
-    launches: &[Launch],
+    regions: &[Region],
     scalars: &[Scalars],
-    clocks: &[GroupClock],
+    clocks: &[Clock],
     slots: &[Floats],
     moments: &[Moments],
 ) -> Vec<Finding> {
     let gradient = if matches!(options.clip, Clip::Value(_)) { gradient::<true> } else { gradient::<false> };
-    let segments = launches
+    let segments = regions
         .iter()
-        .flat_map(|launch| launch.spans_of_segments().map(move |(segment, span)| (launch, segment, span)));
-    let findings = segments.map(|(launch, segment, span)| {
-        let (s, clock) = (&scalars[segment.group as usize], &clocks[segment.group as usize]);
+        .flat_map(|region| region.spans_of_segments().map(move |(segment, span)| (region, segment, span)));
+    let findings = segments.map(|(region, segment, span)| {
+        let (s, clock) = (&scalars[segment.clock as usize], &clocks[segment.clock as usize]);
         let slot = &slots[segment.tensor];
         let moments = &moments[segment.tensor];
-        let part = Part { launch, segment, s, gradient, param: &slot.param, grad: &slot.grad, moments };
-        let pieces = launch.pieces(&[span], WORKGROUP * INSIGHT_WORDS);
-        let records: Vec<_> = pieces.par_iter().map(|piece| workgroup(&part, piece)).collect();
+        let part = Part { region, segment, s, gradient, param: &slot.param, grad: &slot.grad, moments };
+        let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
+        let records: Vec<_> = tiles.par_iter().map(|tile| workgroup(&part, tile)).collect();
         let (measured, bins) = finish(&records);
         Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr, unscale: s.unscale }
     });
@@ -61,7 +61,7 @@ fn magnitude(x: f32) -> u32 {
     x.to_bits() & 0x7fff_ffff
 }
 
-fn squares(x: Word) -> Squares {
+fn squares(x: Quad) -> Squares {
     let top = x.map(magnitude).into_iter().fold(0, u32::max) >> 23;
     if top == 0 || top == 255 {
         return Squares { sum: 0.0, exponent: top };
@@ -91,10 +91,10 @@ fn measure_snr(s: &Scalars, after: &[State; WIDTH], mask: [bool; WIDTH], bins: &
     (ratios[0] + ratios[1]) + (ratios[2] + ratios[3])
 }
 
-/// The elements of one word that are in the piece.
-fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Measured {
+/// The elements of one quad that are in the tile.
+fn measure(part: &Part, quad: usize, own: &Tile, bins: &mut [u32; BINS]) -> Measured {
     let s = part.s;
-    let element = |lane: usize| word * WIDTH + lane;
+    let element = |lane: usize| quad * WIDTH + lane;
     let mask: [bool; WIDTH] =
         std::array::from_fn(|lane| (own.begin as usize..own.end as usize).contains(&element(lane)));
     let of = |values: &[f32], lane: usize| {
@@ -102,7 +102,7 @@ fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Mea
         values.get(at).copied().unwrap_or(0.0)
     };
     // What is beside the tensor is not looked at here; there it is loaded and left out.
-    let load = |values: &[f32]| -> Word { std::array::from_fn(|lane| if mask[lane] { of(values, lane) } else { 0.0 }) };
+    let load = |values: &[f32]| -> Quad { std::array::from_fn(|lane| if mask[lane] { of(values, lane) } else { 0.0 }) };
     let (grad_now, param) = (load(part.grad), load(part.param));
     let finite = grad_now.map(|grad| magnitude(grad) < 0x7f80_0000);
     let count = |which: &dyn Fn(usize) -> bool| (0..WIDTH).filter(|lane| mask[*lane] && which(*lane)).count() as u32;
@@ -114,21 +114,21 @@ fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Mea
         ..Measured::default()
     };
     if s.do_step != 0 {
-        let rule = rules::of(part.launch.kind.rule);
+        let rule = rules::of(part.region.storage.rule);
         let moments = part.moments;
         let (m, v, v_max) = (load(&moments.m), load(&moments.v), load(&moments.v_max));
         let after: [State; WIDTH] = std::array::from_fn(|lane| {
             let old = State { param: 0.0, m: m[lane], v: v[lane], v_max: v_max[lane] };
             rule(s, old, (part.gradient)(s, grad_now[lane], param[lane]))
         });
-        let masked = |value: &dyn Fn(usize) -> f32| -> Word {
+        let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
             std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
         };
         let step = masked(&|lane| after[lane].param);
         measured.step = squares(step);
         measured.update = squares(masked(&|lane| s.decay * param[lane] - after[lane].param));
         measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
-        if part.launch.kind.rule.has_snr() {
+        if part.region.storage.rule.has_snr() {
             measured.snr = measure_snr(s, &after, mask, bins);
         }
     }
@@ -136,14 +136,14 @@ fn measure(part: &Part, word: usize, own: &Piece, bins: &mut [u32; BINS]) -> Mea
 }
 
 /// One workgroup's record.
-fn workgroup(part: &Part, own: &Piece) -> (Measured, [u32; BINS]) {
+fn workgroup(part: &Part, own: &Tile) -> (Measured, [u32; BINS]) {
     let mut bins = [0; BINS];
     let mut tree = [Measured::default(); INVOCATIONS];
-    for k in 0..INSIGHT_WORDS as usize {
+    for k in 0..INSIGHT_QUADS as usize {
         for (index, mine) in tree.iter_mut().enumerate() {
-            let word = own.word as usize + index + k * INVOCATIONS;
-            if word * WIDTH < own.end as usize {
-                *mine = add(*mine, measure(part, word, own, &mut bins));
+            let quad = own.quad as usize + index + k * INVOCATIONS;
+            if quad * WIDTH < own.end as usize {
+                *mine = add(*mine, measure(part, quad, own, &mut bins));
             }
         }
     }

@@ -11,7 +11,7 @@
 //! let mut w = [1.0, -2.0];
 //! for _ in 0..200 {
 //!     let mut grad = w.map(|w| 2.0 * w); // of w*w
-//!     adam.step(&mut [cpu::Slot::new(&mut w, &mut grad)])?;
+//!     adam.step(&mut [cpu::TensorMut::new(&mut w, &mut grad)])?;
 //! }
 //! assert!(w.iter().all(|w| w.abs() < 1e-2));
 //! # Ok::<(), wgpu_adam::Error>(())
@@ -36,4 +36,4 @@ pub(crate) mod update;
 
 pub use adam::Adam;
 pub use tensor::{Group, Tensor};
-pub use tensor_mut::{Slot, Values};
+pub use tensor_mut::{TensorMut, Values};

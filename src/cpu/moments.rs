@@ -1,6 +1,6 @@
 //! The state of one tensor on the CPU.
 
-use crate::config::rule::Memory;
+use crate::config::rule::StateKind;
 
 /// What is remembered of one tensor. What its rule has not is empty.
 #[derive(Clone, Debug)]
@@ -14,21 +14,21 @@ pub(crate) struct Moments {
 
 impl Moments {
     /// The numbers that are stored there, or of scales those that they scale.
-    pub fn of(&self, memory: Memory) -> &Vec<f32> {
-        match memory {
-            Memory::M | Memory::MScale => &self.m,
-            Memory::V | Memory::VScale => &self.v,
-            Memory::VMax | Memory::VMaxScale => &self.v_max,
-            Memory::Master | Memory::Remainder => &self.master,
+    pub fn of(&self, kind: StateKind) -> &Vec<f32> {
+        match kind {
+            StateKind::M | StateKind::MScale => &self.m,
+            StateKind::V | StateKind::VScale => &self.v,
+            StateKind::VMax | StateKind::VMaxScale => &self.v_max,
+            StateKind::Master | StateKind::Remainder => &self.master,
         }
     }
 
-    pub fn of_mut(&mut self, memory: Memory) -> &mut Vec<f32> {
-        match memory {
-            Memory::M | Memory::MScale => &mut self.m,
-            Memory::V | Memory::VScale => &mut self.v,
-            Memory::VMax | Memory::VMaxScale => &mut self.v_max,
-            Memory::Master | Memory::Remainder => &mut self.master,
+    pub fn of_mut(&mut self, kind: StateKind) -> &mut Vec<f32> {
+        match kind {
+            StateKind::M | StateKind::MScale => &mut self.m,
+            StateKind::V | StateKind::VScale => &mut self.v,
+            StateKind::VMax | StateKind::VMaxScale => &mut self.v_max,
+            StateKind::Master | StateKind::Remainder => &mut self.master,
         }
     }
 }

@@ -5,34 +5,34 @@ use rayon::prelude::*;
 
 use crate::cpu::storage::Floats;
 use crate::num::quad::{LANES, LINE};
-use crate::plan::region::{Launch, NORM_PIECE, NORM_WORDS, Piece};
+use crate::plan::region::{NORM_QUADS, NORM_TILE, Region, Tile};
 use crate::tick::partial::{DOWN, INVOCATIONS, Partial, UP, reduce};
 
 /// What neighbouring invocations load at once. Each of them has so many lines, one behind the other.
 type Line = [f32; (LINE * LANES) as usize];
 
-const LINES: usize = NORM_WORDS as usize;
+const LINES: usize = NORM_QUADS as usize;
 
-/// All partials, launch by launch.
-pub(crate) fn norm(launches: &[Launch], slots: &[Floats], bad_bits: u32) -> Vec<Partial> {
-    let pieces = launches.iter().flat_map(|launch| {
-        launch.pieces(&launch.norm_spans(), NORM_PIECE).into_iter().map(move |piece| (launch, piece))
-    });
-    let pieces: Vec<_> = pieces.collect();
-    pieces.into_par_iter().map(|(launch, piece)| workgroup(launch, &piece, slots, bad_bits)).collect()
+/// All partials, region by region.
+pub(crate) fn norm(regions: &[Region], slots: &[Floats], nonfinite_bits: u32) -> Vec<Partial> {
+    let tiles = regions
+        .iter()
+        .flat_map(|region| region.tiles(&region.norm_spans(), NORM_TILE).into_iter().map(move |tile| (region, tile)));
+    let tiles: Vec<_> = tiles.collect();
+    tiles.into_par_iter().map(|(region, tile)| workgroup(region, &tile, slots, nonfinite_bits)).collect()
 }
 
 /// One workgroup's partial.
-fn workgroup(launch: &Launch, own: &Piece, slots: &[Floats], bad_bits: u32) -> Partial {
-    let origin = (own.word * LANES as u32) as usize;
-    let most = (NORM_PIECE * LANES) as usize;
+fn workgroup(region: &Region, own: &Tile, slots: &[Floats], nonfinite_bits: u32) -> Partial {
+    let origin = (own.quad * LANES as u32) as usize;
+    let most = (NORM_TILE * LANES) as usize;
     let (begin, end) = (origin.max(own.begin as usize), (origin + most).min(own.end as usize));
     // Words behind the end are zeros and add nothing.
     let elements = (end - origin).next_multiple_of(size_of::<Line>() / 4);
-    let behind = launch.segments.partition_point(|s| s.end as usize <= begin);
+    let behind = region.segments.partition_point(|s| s.end as usize <= begin);
     let mut gathered = Vec::new();
     let mut grads: &[f32] = &[];
-    for segment in launch.segments[behind..].iter().take_while(|s| (s.begin as usize) < end) {
+    for segment in region.segments[behind..].iter().take_while(|s| (s.begin as usize) < end) {
         let (from, to) = (begin.max(segment.begin as usize), end.min(segment.end as usize));
         let first = segment.first as usize + from - segment.begin as usize;
         let part = &slots[segment.tensor].grad[first..first + (to - from)];
@@ -51,10 +51,10 @@ fn workgroup(launch: &Launch, own: &Piece, slots: &[Floats], bad_bits: u32) -> P
     let (squares, top) = seen(lines);
     let invocations: [Partial; INVOCATIONS] = std::array::from_fn(|i| invocation(lines, i, squares[i], top[i]));
     let mut partial = reduce(&invocations);
-    if top.as_flattened().iter().any(|top| *top >= bad_bits)
-        && let Some(at) = grads.iter().position(|g| magnitude(*g) >= bad_bits)
+    if top.as_flattened().iter().any(|top| *top >= nonfinite_bits)
+        && let Some(at) = grads.iter().position(|g| magnitude(*g) >= nonfinite_bits)
     {
-        partial.first_bad = (origin + at) as u32;
+        partial.first_nonfinite = (origin + at) as u32;
     }
     partial
 }
@@ -99,11 +99,11 @@ fn sum([x, y, z, w]: Lanes<f32>) -> f32 {
 fn invocation(lines: &[Line], index: usize, squares: Lanes<f32>, top: Lanes<u32>) -> Partial {
     let top = top.into_iter().fold(0, u32::max);
     let rare = (top != 0 && top < SMALL) || top >= BIG;
-    if rare { again(lines, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
+    if rare { rescaled_sum(lines, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
 }
 
 /// The same gradients once more, at a scale at which they can be squared.
-fn again(lines: &[Line], index: usize, top: u32) -> Partial {
+fn rescaled_sum(lines: &[Line], index: usize, top: u32) -> Partial {
     let scale = if top >= BIG { DOWN } else { UP };
     let mut squares = [0.0; LANES as usize];
     let (group, within) = (index / LINE as usize, index % LINE as usize);

@@ -1,4 +1,4 @@
-//! How what is measured of two parts of a tensor is added up. Twin of `measured.wgsl`.
+//! How what is measured of two parts of a tensor is added up. Twin of `records.wgsl`.
 
 use crate::num::quad::WORKGROUP;
 use crate::report::records::{Measured, Squares};

@@ -50,7 +50,7 @@ pub(crate) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
 #[inline(always)]
 pub(crate) fn adamax(s: &Scalars, old: State, g: f32) -> State {
     let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = larger(s.keep * old.v, g.abs() + s.eps);
+    let v = larger(s.adamax_beta2 * old.v, g.abs() + s.eps);
     let step = (s.m_coef * m) / v;
     State { param: moved(s, old.param, step), m, v, ..old }
 }
@@ -90,7 +90,7 @@ pub(crate) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
 pub(crate) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
     let v = average(old.v, g * g, s.v_rate, s.v_from_target);
     let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
-    let m = average(old.m, s.take * u, s.m_rate, s.m_from_target);
+    let m = average(old.m, s.m_gain * u, s.m_rate, s.m_from_target);
     let step = s.m_coef * m + s.g_coef * u;
     State { param: moved(s, old.param, step), m, v, ..old }
 }
@@ -104,7 +104,7 @@ pub(crate) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
 
 #[inline(always)]
 pub(crate) fn momentum(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, s.take * g, s.m_rate, s.m_from_target);
+    let m = average(old.m, s.m_gain * g, s.m_rate, s.m_from_target);
     let step = s.m_coef * m + s.g_coef * g;
     State { param: moved(s, old.param, step), m, ..old }
 }

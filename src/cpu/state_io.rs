@@ -5,22 +5,22 @@ use crate::cpu::adam::Adam;
 use crate::cpu::moments::Moments;
 use crate::cpu::storage::{bytes, values};
 use crate::error::Error;
-use crate::plan::clocks::Clocks;
-use crate::plan::storage::Kind;
-use crate::state::contents::{ClockState, GroupState, MemoryState, Outline, State, TensorState};
+use crate::plan::clocks::ClockMap;
+use crate::plan::storage::Storage;
+use crate::state::contents::{ClockState, GroupState, Outline, State, StateTensor, TensorState};
 use crate::tick::clock::{ClockHead, NONE};
 
 impl Adam {
     /// The whole state.
     pub fn state(&self) -> State {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments).zip(&self.kinds);
-        let tensor = |((((name, &len), &clock), moments), kind): ((((&String, _), &usize), &Moments), &Kind)| {
-            let memory = |memory| {
-                let bytes = bytes(kind, memory, moments.of(memory));
-                MemoryState { memory, format: kind.element(memory), bytes }
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments).zip(&self.storages);
+        let tensor = |((((name, &len), &clock), moments), storage): ((((&String, _), &usize), &Moments), &Storage)| {
+            let kind = |kind| {
+                let bytes = bytes(storage, kind, moments.of(kind));
+                StateTensor { kind, dtype: storage.dtype(kind), bytes }
             };
-            let memories = kind.parts().map(memory).collect();
-            TensorState { name: name.clone(), clock, len: len as u64, memories }
+            let state = storage.parts().map(kind).collect();
+            TensorState { name: name.clone(), clock, len: len as u64, state }
         };
         State {
             t: self.head.applied.into(),
@@ -44,11 +44,11 @@ impl Adam {
     }
 
     /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
-    /// memories, the clocks, the counts, and the configurations, learning rates and schedules included.
+    /// state, the clocks, the counts, and the configurations, learning rates and schedules included.
     ///
     /// # Errors
     /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
-    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]. Then nothing has changed.
+    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::InvalidState`]. Then nothing has changed.
     pub fn load(&mut self, state: &State) -> Result<(), Error> {
         let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.of.groups, &self.outlines())?;
@@ -61,34 +61,34 @@ impl Adam {
             group.validate(i)?;
         }
         self.groups = groups;
-        self.of = Clocks {
+        self.of = ClockMap {
             groups: state.clocks.iter().map(|clock| clock.group).collect(),
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
         };
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
         let (applied, skipped) = (state.t as u32, state.skipped as u32);
-        self.head = ClockHead { applied, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.head = ClockHead { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         self.loss_scale = self.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         self.settle();
         for (moments, place) in self.moments.iter_mut().zip(order) {
             let tensor = &state.tensors[place];
             // The numbers of scales are those that they scale.
-            for memory in tensor.memories.iter().filter(|memory| !memory.memory.is_scale()) {
-                *moments.of_mut(memory.memory) = values(tensor, memory);
+            for kind in tensor.state.iter().filter(|kind| !kind.kind.is_scale()) {
+                *moments.of_mut(kind.kind) = values(tensor, kind);
             }
         }
         Ok(())
     }
 
     fn outlines(&self) -> Vec<Outline> {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.kinds);
-        let outline = |(((name, &len), &clock), kind): (((&String, &usize), &usize), &Kind)| {
-            let memory = |memory| {
-                let element = kind.element(memory);
-                (memory, element, element.bytes() * Kind::count(memory, len as u64))
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.storages);
+        let outline = |(((name, &len), &clock), storage): (((&String, &usize), &usize), &Storage)| {
+            let kind = |kind| {
+                let element = storage.dtype(kind);
+                (kind, element, element.bytes() * Storage::count(kind, len as u64))
             };
-            let memories = kind.parts().map(memory).collect();
-            Outline { name: name.clone(), clock, len: len as u64, memories }
+            let state = storage.parts().map(kind).collect();
+            Outline { name: name.clone(), clock, len: len as u64, state }
         };
         tensors.map(outline).collect()
     }

@@ -2,17 +2,17 @@
 
 use rayon::prelude::*;
 
-use crate::config::precision::{Master, Rounding, StateFormat};
-use crate::config::rule::Memory;
+use crate::config::precision::{Master, Rounding, StateDtype};
+use crate::config::rule::StateKind;
 use crate::cpu::moments::Moments;
-use crate::cpu::tensor_mut::{Slot, Values};
+use crate::cpu::tensor_mut::{TensorMut, Values};
 use crate::num::block8::{BLOCK, scales};
 use crate::num::half::{from_bf16, from_f16, from_i32, joined, parted, to_bf16, to_f16};
 use crate::num::noise::noise;
 use crate::num::quad::LANES;
-use crate::plan::region::Launch;
-use crate::plan::storage::Kind;
-use crate::state::contents::{MemoryState, TensorState};
+use crate::plan::region::Region;
+use crate::plan::storage::Storage;
+use crate::state::contents::{StateTensor, TensorState};
 use crate::tick::scalars::Scalars;
 
 /// A tensor's values as the step works on them.
@@ -57,22 +57,22 @@ impl std::ops::DerefMut for Work<'_> {
     }
 }
 
-/// Where a part of a tensor is in its launch, for the noise: its first element, that of the launch's state, and the salt.
+/// Where a part of a tensor is in its region, for the noise: its first element, that of the region's state, and the stream_seed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spot {
     first: usize,
     element: u32,
-    salt: u32,
+    stream_seed: u32,
 }
 
 /// The spots of each tensor, in ascending order.
-pub(crate) fn spots(launches: &[Launch], tensors: usize, seed: u32) -> Vec<Vec<Spot>> {
+pub(crate) fn spots(regions: &[Region], tensors: usize, seed: u32) -> Vec<Vec<Spot>> {
     let mut all = vec![Vec::new(); tensors];
-    for (i, launch) in launches.iter().enumerate() {
-        for (segment, span) in launch.spans_of_segments() {
-            let element = span.of_state().start as u32 - LANES as u32 * launch.state;
+    for (i, region) in regions.iter().enumerate() {
+        for (segment, span) in region.spans_of_segments() {
+            let element = span.of_state().start as u32 - LANES as u32 * region.state;
             let first = segment.first as usize;
-            all[segment.tensor].push(Spot { first, element, salt: launch.salt(i, seed) });
+            all[segment.tensor].push(Spot { first, element, stream_seed: region.stream_seed(i, seed) });
         }
     }
     all.iter_mut().for_each(|spots| spots.sort_by_key(|spot| spot.first));
@@ -80,12 +80,12 @@ pub(crate) fn spots(launches: &[Launch], tensors: usize, seed: u32) -> Vec<Vec<S
 }
 
 /// The numbers in f32. With a master, the params are the master's.
-pub(crate) fn load<'a>(kind: &Kind, slot: &'a mut Slot, master: &[f32]) -> Floats<'a> {
+pub(crate) fn load<'a>(storage: &Storage, slot: &'a mut TensorMut, master: &[f32], grad_scale: f32) -> Floats<'a> {
     let param = match &mut slot.param {
         Values::F32(values) => Work::Theirs(values),
         halves => {
-            let plain = halves.to_f32();
-            Work::Made(match (kind.master, &*halves) {
+            let plain = halves.to_f32(1.0);
+            Work::Made(match (storage.master, &*halves) {
                 (Master::None, _) => plain,
                 (Master::F32, _) => {
                     let known = |i: usize| halves.holds(i, master[i]);
@@ -101,18 +101,18 @@ pub(crate) fn load<'a>(kind: &Kind, slot: &'a mut Slot, master: &[f32]) -> Float
     };
     let grad = match &mut slot.grad {
         Values::F32(values) => Work::Theirs(values),
-        other => Work::Made(other.to_f32()),
+        other => Work::Made(other.to_f32(grad_scale)),
     };
     Floats { param, grad }
 }
 
 impl Values<'_> {
-    fn to_f32(&self) -> Vec<f32> {
+    fn to_f32(&self, scale: f32) -> Vec<f32> {
         match self {
             Self::F32(values) => values.to_vec(),
             Self::F16(values) => values.iter().map(|x| from_f16(x.to_bits())).collect(),
             Self::Bf16(values) => values.iter().map(|x| from_bf16(x.to_bits())).collect(),
-            Self::I32(values, scale) => values.iter().map(|x| from_i32(*x, *scale)).collect(),
+            Self::I32(values) => values.iter().map(|x| from_i32(*x, scale)).collect(),
         }
     }
 
@@ -130,15 +130,15 @@ impl Values<'_> {
             Self::F32(values) => values.fill(0.0),
             Self::F16(values) => values.fill(::half::f16::ZERO),
             Self::Bf16(values) => values.fill(::half::bf16::ZERO),
-            Self::I32(values, _) => values.fill(0),
+            Self::I32(values) => values.fill(0),
         }
     }
 }
 
-/// After the step: the params back to their format, the memories to numbers that theirs has.
+/// After the step: the params back to their format, the state to numbers that theirs has.
 pub(crate) fn store(
-    kind: &Kind,
-    slot: &mut Slot,
+    storage: &Storage,
+    slot: &mut TensorMut,
     param: Option<Vec<f32>>,
     zeroed: bool,
     moments: &mut Moments,
@@ -154,14 +154,14 @@ pub(crate) fn store(
     let chance = |rounding, which: u32, i: usize| {
         (rounding == Rounding::Stochastic).then(|| {
             let spot = spots[spots.partition_point(|spot| spot.first <= i) - 1];
-            noise(spot.element + (i - spot.first) as u32, which, spot.salt, s.t)
+            noise(spot.element + (i - spot.first) as u32, which, spot.stream_seed, s.t)
         })
     };
     if let Some(param) = param {
-        let round = |x: f32, i: usize| match (kind.master, &slot.param) {
+        let round = |x: f32, i: usize| match (storage.master, &slot.param) {
             (Master::Remainder, _) => parted(x).0,
-            (_, Values::F16(_)) => to_f16(x, chance(kind.rounding, 0, i)),
-            _ => to_bf16(x, chance(kind.rounding, 0, i)),
+            (_, Values::F16(_)) => to_f16(x, chance(storage.rounding, 0, i)),
+            _ => to_bf16(x, chance(storage.rounding, 0, i)),
         };
         let bits: Vec<u16> = param.par_iter().enumerate().map(|(i, x)| round(*x, i)).collect();
         match &mut slot.param {
@@ -171,41 +171,43 @@ pub(crate) fn store(
             }
             Values::F32(_) | Values::I32(..) => {}
         }
-        if kind.master != Master::None {
+        if storage.master != Master::None {
             moments.master = param;
         }
     }
-    for (which, memory) in (1..).zip(kind.rule.memories()) {
-        let (values, chance) = (moments.of_mut(*memory), |i| chance(kind.state_rounding, which, i));
-        match kind.state {
-            StateFormat::F32 => {}
-            StateFormat::Bf16 => {
+    for (which, kind) in (1..).zip(storage.rule.state_kinds()) {
+        let (values, chance) = (moments.of_mut(*kind), |i| chance(storage.state_rounding, which, i));
+        match storage.state {
+            StateDtype::F32 => {}
+            StateDtype::Bf16 => {
                 values.par_iter_mut().enumerate().for_each(|(i, x)| *x = from_bf16(to_bf16(*x, chance(i))));
             }
-            StateFormat::Block8 => {
+            StateDtype::Block8 => {
                 let blocks = values.par_chunks_mut(BLOCK as usize).enumerate();
-                blocks.for_each(|(i, block)| memory.code().round(block, |at| chance(i * BLOCK as usize + at)));
+                blocks.for_each(|(i, block)| kind.code().round(block, |at| chance(i * BLOCK as usize + at)));
             }
         }
     }
 }
 
 /// The bytes of a memory in its format.
-pub(crate) fn bytes(kind: &Kind, memory: Memory, values: &[f32]) -> Vec<u8> {
-    match (memory, kind.state) {
-        (Memory::Remainder, _) => values.iter().flat_map(|x| parted(*x).1.to_le_bytes()).collect(),
-        (Memory::MScale | Memory::VScale | Memory::VMaxScale, _) => scales(values).flat_map(f32::to_le_bytes).collect(),
-        (Memory::Master, _) | (_, StateFormat::F32) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        (_, StateFormat::Block8) => memory.code().codes(values),
-        (_, StateFormat::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
+pub(crate) fn bytes(storage: &Storage, kind: StateKind, values: &[f32]) -> Vec<u8> {
+    match (kind, storage.state) {
+        (StateKind::Remainder, _) => values.iter().flat_map(|x| parted(*x).1.to_le_bytes()).collect(),
+        (StateKind::MScale | StateKind::VScale | StateKind::VMaxScale, _) => {
+            scales(values).flat_map(f32::to_le_bytes).collect()
+        }
+        (StateKind::Master, _) | (_, StateDtype::F32) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        (_, StateDtype::Block8) => kind.code().codes(values),
+        (_, StateDtype::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
     }
 }
 
-/// The numbers that make the bytes of one of the tensor's memories.
-pub(crate) fn values(tensor: &TensorState, memory: &MemoryState) -> Vec<f32> {
-    match memory.memory {
+/// The numbers that make the bytes of one of the tensor's state.
+pub(crate) fn values(tensor: &TensorState, kind: &StateTensor) -> Vec<f32> {
+    match kind.kind {
         // Any number with these lower bits.
-        Memory::Remainder => memory.halves().map(|half| f32::from_bits(half.into())).collect(),
+        StateKind::Remainder => kind.halves().map(|half| f32::from_bits(half.into())).collect(),
         which => tensor.values(which),
     }
 }

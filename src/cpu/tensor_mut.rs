@@ -1,33 +1,33 @@
-//! What the caller hands over for one step of the twin: one tensor's values, in their formats.
+//! What the caller hands over for one step of the twin: one tensor's values, in their dtypes.
 
 use ::half::{bf16, f16};
 
-use crate::config::dtype::Format;
+use crate::config::dtype::Dtype;
 
 /// One tensor's values for one step.
 #[derive(Debug)]
-pub struct Slot<'a> {
+pub struct TensorMut<'a> {
     /// Changed in place.
     pub param: Values<'a>,
     /// Read, and zeroed by option.
     pub grad: Values<'a>,
 }
 
-/// Values in one of the formats.
+/// Values in one of the dtypes.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Values<'a> {
-    /// [`Format::F32`].
+    /// [`Dtype::F32`].
     F32(&'a mut [f32]),
-    /// [`Format::F16`].
+    /// [`Dtype::F16`].
     F16(&'a mut [f16]),
-    /// [`Format::Bf16`].
+    /// [`Dtype::Bf16`].
     Bf16(&'a mut [bf16]),
-    /// [`Format::I32`], with its scale.
-    I32(&'a mut [i32], f32),
+    /// [`Dtype::I32`].
+    I32(&'a mut [i32]),
 }
 
-impl<'a> Slot<'a> {
+impl<'a> TensorMut<'a> {
     /// Those values: `&mut [f32]`, for example, or a [`Values`].
     pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
         Self { param: param.into(), grad: grad.into() }
@@ -40,16 +40,16 @@ impl Values<'_> {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
             Self::Bf16(values) => values.len(),
-            Self::I32(values, _) => values.len(),
+            Self::I32(values) => values.len(),
         }
     }
 
-    pub(crate) fn format(&self) -> Format {
+    pub(crate) fn dtype(&self) -> Dtype {
         match self {
-            Self::F32(_) => Format::F32,
-            Self::F16(_) => Format::F16,
-            Self::Bf16(_) => Format::Bf16,
-            Self::I32(_, scale) => Format::I32 { scale: *scale },
+            Self::F32(_) => Dtype::F32,
+            Self::F16(_) => Dtype::F16,
+            Self::Bf16(_) => Dtype::Bf16,
+            Self::I32(_) => Dtype::I32,
         }
     }
 }
@@ -76,4 +76,4 @@ macro_rules! values_from {
     )*};
 }
 
-values_from!(f32 => F32, f16 => F16, bf16 => Bf16);
+values_from!(f32 => F32, f16 => F16, bf16 => Bf16, i32 => I32);

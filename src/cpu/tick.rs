@@ -6,7 +6,7 @@ use crate::config::options::{Clip, Options};
 use crate::cpu::loss_scale::{adapt_scale, inverse_scale};
 use crate::cpu::schedule::{Lists, factor};
 use crate::num::quad::WORKGROUP;
-use crate::tick::clock::{ClockHead, GroupClock, NONE};
+use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::partial::{DOWN, Partial, UP, reduce};
 use crate::tick::scalars::{Scalars, normal_or_zero};
 use crate::tick::settings::Settings;
@@ -17,7 +17,7 @@ pub(crate) fn tick(
     partials: &[Partial],
     settings: &[Settings],
     lists: &Lists,
-    clocks: &mut [GroupClock],
+    clocks: &mut [Clock],
     head: &mut ClockHead,
     loss_scale: &mut Option<LossScaleState>,
 ) -> Vec<Scalars> {
@@ -48,8 +48,8 @@ fn finish_partials(partials: &[Partial]) -> Partial {
             mine.small += partial.small;
             mine.middle += partial.middle;
             mine.big += partial.big;
-            if partial.first_bad != NONE {
-                mine.first_bad = mine.first_bad.min(i as u32);
+            if partial.first_nonfinite != NONE {
+                mine.first_nonfinite = mine.first_nonfinite.min(i as u32);
             }
         }
         mine
@@ -88,11 +88,11 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
             head.clip_coef = if finite { normal_or_zero(coef.min(1.0)) } else { f32::NAN };
         }
         // The norm of finite gradients may overflow; then none of them is to blame.
-        if options.guards() && (total.first_bad != NONE || !head.grad_norm.is_finite()) {
+        if options.guards() && (total.first_nonfinite != NONE || !head.grad_norm.is_finite()) {
             skip = true;
-            head.bad_partial = total.first_bad;
-            if let Some(partial) = partials.get(total.first_bad as usize) {
-                head.bad_element = partial.first_bad;
+            head.nonfinite_partial = total.first_nonfinite;
+            if let Some(partial) = partials.get(total.first_nonfinite as usize) {
+                head.nonfinite_element = partial.first_nonfinite;
             }
         }
     }

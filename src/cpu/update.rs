@@ -65,7 +65,7 @@ fn at<const N: usize>(blocks: &mut [Block<N>], i: usize) -> &mut Block<N> {
     &mut blocks[i.min(last)]
 }
 
-/// The whole blocks of a gradient and its memories. Returns what is left behind them.
+/// The whole blocks of a gradient and its state. Returns what is left behind them.
 #[inline(always)]
 fn whole_blocks<'a, const CLIP_VALUE: bool, const N: usize>(
     s: &Scalars,
@@ -93,9 +93,9 @@ fn apply<const CLIP_VALUE: bool, const N: usize>(
     part: &mut Part,
     rule: impl Fn(&Scalars, State, f32) -> State + Copy,
 ) {
-    let (grad, memories) = whole_blocks::<CLIP_VALUE, N>(s, rule, part.grad, [part.param, part.m, part.v, part.v_max]);
-    let (grad, memories) = whole_blocks::<CLIP_VALUE, 8>(s, rule, grad, memories);
-    whole_blocks::<CLIP_VALUE, 1>(s, rule, grad, memories);
+    let (grad, state) = whole_blocks::<CLIP_VALUE, N>(s, rule, part.grad, [part.param, part.m, part.v, part.v_max]);
+    let (grad, state) = whole_blocks::<CLIP_VALUE, 8>(s, rule, grad, state);
+    whole_blocks::<CLIP_VALUE, 1>(s, rule, grad, state);
 }
 
 /// The rule's own loop, in blocks of `N`.

@@ -13,14 +13,14 @@ use crate::cpu::adam::Adam as CpuAdam;
 use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
 use crate::gpu::builder::Builder;
-use crate::gpu::compiled::{BundleState, Dispatch, Shared, split_clock};
-use crate::gpu::error_scopes::{Scopes, at_once};
-use crate::gpu::pipelines::Kept;
+use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
+use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
+use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, read};
-use crate::plan::clocks::Roster;
+use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
-use crate::tick::clock::{ClockHead, GroupClock, NONE};
+use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::settings::Settings;
 
 /// Adam on the caller's own buffers.
@@ -31,23 +31,23 @@ use crate::tick::settings::Settings;
 pub struct Adam {
     pub(crate) device: Device,
     pub(crate) dispatches: Vec<Dispatch>,
-    /// Of each bundle of launches.
-    pub(crate) state: Vec<BundleState>,
+    /// Of each batch of regions.
+    pub(crate) state: Vec<BatchState>,
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) slots: Buffer,
     /// Bytes of all buffers but the state's.
     pub(crate) small: u64,
     /// As they are now: for changes of them.
-    pub(crate) roster: Roster,
-    pub(crate) kept: Kept,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) registry: Registry,
+    pub(crate) reusable: Reusable,
+    pub(crate) layout: Arc<Layout>,
 }
 
 const MAKING: &str = "making the optimizer";
 
 impl Adam {
-    /// Plans the launches, makes the moments and the pipelines. Nothing is submitted.
+    /// Plans the regions, makes the moments and the pipelines. Nothing is submitted.
     ///
     /// In a browser the device's own errors (out of memory, for example) come later than this returns, and go to its log:
     /// [`create`](Self::create) waits for them.
@@ -56,10 +56,10 @@ impl Adam {
     /// Everything that can be wrong with a configuration, a view or the device's limits, and what the device itself
     /// reports; see [`Error`]. Then nothing was made.
     pub fn new(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
-        let builder = Builder::checked(device, Roster::new(groups), options)?;
-        let scopes = Scopes::open(device);
-        let made = builder.build(Kept::default());
-        at_once(scopes.close(MAKING)).unwrap_or(Ok(()))?;
+        let builder = Builder::checked(device, Registry::new(groups), options)?;
+        let scopes = ErrorScopes::open(device);
+        let made = builder.build(Reusable::default());
+        now_or_none(scopes.close(MAKING)).unwrap_or(Ok(()))?;
         made
     }
 
@@ -68,9 +68,9 @@ impl Adam {
     /// # Errors
     /// Those of [`new`](Self::new).
     pub async fn create(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
-        let builder = Builder::checked(device, Roster::new(groups), options)?;
-        let scopes = Scopes::open(device);
-        let made = builder.build(Kept::default());
+        let builder = Builder::checked(device, Registry::new(groups), options)?;
+        let scopes = ErrorScopes::open(device);
+        let made = builder.build(Reusable::default());
         scopes.close(MAKING).await?;
         made
     }
@@ -105,16 +105,16 @@ impl Adam {
     /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
     /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
     pub fn set_lr(&mut self, queue: &Queue, group: usize, lr: f64) -> Result<(), Error> {
-        let groups = self.roster.groups.len();
-        let Some(own) = self.roster.groups.get(group) else { return Err(Error::NoSuchGroup { group, groups }) };
+        let groups = self.registry.groups.len();
+        let Some(own) = self.registry.groups.get(group) else { return Err(Error::NoSuchGroup { group, groups }) };
         own.schedule.check_lr(group, lr)?;
-        let scopes = Scopes::open(&self.device);
-        for (clock, _) in self.roster.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
+        let scopes = ErrorScopes::open(&self.device);
+        for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
             let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
             queue.write_buffer(&self.settings, at as u64, bytes_of(&(lr as f32)));
         }
-        at_once(scopes.close("setting the learning rate")).unwrap_or(Ok(()))?;
-        self.roster.groups[group].config.lr = lr;
+        now_or_none(scopes.close("setting the learning rate")).unwrap_or(Ok(()))?;
+        self.registry.groups[group].config.lr = lr;
         Ok(())
     }
 
@@ -124,13 +124,13 @@ impl Adam {
     /// # Errors
     /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
     pub fn set_t(&self, queue: &Queue, t: u32) -> Result<(), Error> {
-        let head = ClockHead { applied: t, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let clocks = self.roster.settings();
-        let clocks = clocks.iter().map(|settings| GroupClock::at(t, settings));
-        let clocks: Vec<GroupClock> = clocks.collect();
-        let scopes = Scopes::open(&self.device);
+        let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let clocks = self.registry.settings();
+        let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
+        let clocks: Vec<Clock> = clocks.collect();
+        let scopes = ErrorScopes::open(&self.device);
         queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
-        at_once(scopes.close("setting t")).unwrap_or(Ok(()))
+        now_or_none(scopes.close("setting t")).unwrap_or(Ok(()))
     }
 
     /// What the last submitted step did. The copy is submitted now and the future resolves when the device has got there;
@@ -145,14 +145,14 @@ impl Adam {
         let buffers = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
         let sources: Vec<Source> = buffers.map(|buffer| Source { buffer, offset: 0, bytes: buffer.size() }).collect();
         let bytes = read(device, queue, "the report", &sources);
-        let (shared, clock) = (self.shared.clone(), self.clock.size() as usize);
+        let (layout, clock) = (self.layout.clone(), self.clock.size() as usize);
         async move {
             let bytes = bytes.await?;
             let (clock, scale) = bytes.split_at(clock);
             let (head, clocks) = split_clock(clock);
             let scale = (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(scale).scale);
-            let bad = shared.tensor_at(head.bad_partial, head.bad_element);
-            Ok(Report::new(&head, &shared.clocks.groups, &clocks, shared.options.reads_norm(), bad, scale))
+            let bad = layout.tensor_at(head.nonfinite_partial, head.nonfinite_element);
+            Ok(Report::new(&head, &layout.clocks.groups, &clocks, layout.options.reads_norm(), bad, scale))
         }
     }
 
@@ -162,15 +162,15 @@ impl Adam {
     ///
     /// It is the same buffer for as long as the optimizer lives, whatever is added, removed, reset or loaded.
     pub fn loss_scale(&self) -> Option<&Buffer> {
-        self.kept.loss_scale.as_ref()
+        self.reusable.loss_scale.as_ref()
     }
 
     /// Bytes that the optimizer holds on the device, by what they are for.
-    pub fn memory(&self) -> MemoryUse {
+    pub fn memory_use(&self) -> MemoryUse {
         let mut all = MemoryUse { small: self.small, ..MemoryUse::default() };
-        for (bundle, state) in self.shared.bundled().zip(&self.state) {
-            for (memory, buffer) in bundle[0].kind.memories().zip(state) {
-                all.add(memory, buffer.size());
+        for (batch, state) in self.layout.batched().zip(&self.state) {
+            for (kind, buffer) in batch[0].storage.state_kinds().zip(state) {
+                all.add(kind, buffer.size());
             }
         }
         all
@@ -183,15 +183,19 @@ impl Adam {
             group
                 .tensors
                 .iter()
-                .map(|t| CpuTensor::new(t.name.clone(), t.param.len as usize).stored(t.param.format, t.grad.format))
+                .map(|t| {
+                    CpuTensor::new(t.name.clone(), t.param.len as usize)
+                        .with_dtypes(t.param.dtype, t.grad.dtype)
+                        .with_grad_scale(t.grad_scale)
+                })
                 .collect()
         };
-        let groups = self.roster.groups.iter().map(|group| CpuGroup {
+        let groups = self.registry.groups.iter().map(|group| CpuGroup {
             config: group.config,
             tensors: tensors(group),
             schedule: group.schedule.clone(),
         });
-        let clocks = self.roster.clocks.clone();
-        CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.shared.options, &self.shared.launches)
+        let clocks = self.registry.clocks.clone();
+        CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.layout.options, &self.layout.regions)
     }
 }

@@ -10,10 +10,10 @@ use crate::config::tensor::Tensor;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::builder::Builder;
-use crate::gpu::error_scopes::{Scopes, at_once};
-use crate::plan::buffer_layout::carried;
-use crate::plan::clocks::{Member, Roster};
-use crate::tick::clock::{ClockHead, GroupClock};
+use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
+use crate::plan::buffer_layout::copies;
+use crate::plan::clocks::{Member, Registry};
+use crate::tick::clock::{Clock, ClockHead};
 
 /// After each of these calls the optimizer has other buffers: steps must be recorded anew, and those that are recorded
 /// already must be submitted before the call. What it remembers of the other tensors stays, t included, as if nothing had
@@ -32,13 +32,13 @@ impl Adam {
         group: usize,
         tensors: impl IntoIterator<Item = Tensor>,
     ) -> Result<(), Error> {
-        let groups = self.roster.groups.len();
+        let groups = self.registry.groups.len();
         if group >= groups {
             return Err(Error::NoSuchGroup { group, groups });
         }
         let mut lists = self.members();
         lists[group].extend(tensors.into_iter().map(|tensor| (tensor, None)));
-        self.change(device, queue, self.roster.groups.clone(), lists)
+        self.change(device, queue, self.registry.groups.clone(), lists)
     }
 
     /// Adds a group, at its step 0, and says its number.
@@ -46,11 +46,11 @@ impl Adam {
     /// # Errors
     /// Those of [`new`](Self::new). Then nothing has changed.
     pub fn add_group(&mut self, device: &Device, queue: &Queue, group: Group) -> Result<usize, Error> {
-        let (mut groups, mut lists) = (self.roster.groups.clone(), self.members());
+        let (mut groups, mut lists) = (self.registry.groups.clone(), self.members());
         lists.push(group.tensors.iter().map(|tensor| (tensor.clone(), None)).collect());
         groups.push(group);
         self.change(device, queue, groups, lists)?;
-        Ok(self.roster.groups.len() - 1)
+        Ok(self.registry.groups.len() - 1)
     }
 
     /// Removes the tensors of these names. A group that has lost them all stays, so that the numbers of the others do not
@@ -62,7 +62,7 @@ impl Adam {
         self.check_names(names)?;
         let mut lists = self.members();
         lists.iter_mut().for_each(|list| list.retain(|(tensor, _)| !names.contains(&tensor.name.as_str())));
-        self.change(device, queue, self.roster.groups.clone(), lists)
+        self.change(device, queue, self.registry.groups.clone(), lists)
     }
 
     /// Forgets what is remembered of the tensors of these names: moments and t are those of the beginning. Their params stay.
@@ -75,11 +75,11 @@ impl Adam {
         for (tensor, before) in lists.iter_mut().flatten() {
             *before = before.filter(|_| !names.contains(&tensor.name.as_str()));
         }
-        self.change(device, queue, self.roster.groups.clone(), lists)
+        self.change(device, queue, self.registry.groups.clone(), lists)
     }
 
     fn check_names(&self, names: &[&str]) -> Result<(), Error> {
-        match names.iter().find(|name| !self.shared.names.iter().any(|known| known == *name)) {
+        match names.iter().find(|name| !self.layout.names.iter().any(|known| known == *name)) {
             Some(name) => Err(Error::NoSuchTensor { tensor: (*name).to_owned() }),
             None => Ok(()),
         }
@@ -89,7 +89,7 @@ impl Adam {
     fn members(&self) -> Vec<Vec<(Tensor, Option<usize>)>> {
         let mut numbers = 0..;
         let of_group = |group: &Group| group.tensors.iter().cloned().zip(numbers.by_ref().map(Some)).collect();
-        self.roster.groups.iter().map(of_group).collect()
+        self.registry.groups.iter().map(of_group).collect()
     }
 
     /// Makes an optimizer of these groups with these tensors, each with its number of before, and copies what stays.
@@ -105,11 +105,12 @@ impl Adam {
             members.extend(list.iter().map(|(_, before)| (number, *before)));
             group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
         }
-        let (clocks, before) = self.roster.clocks.changed(groups.len(), &members);
-        let builder = Builder::checked(device, Roster { groups, clocks }, self.shared.options)?;
-        let scopes = Scopes::open(device);
-        let made = builder.build(self.kept.clone()).inspect(|next| self.carry(device, queue, next, &members, &before));
-        at_once(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
+        let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
+        let builder = Builder::checked(device, Registry { groups, clocks }, self.layout.options)?;
+        let scopes = ErrorScopes::open(device);
+        let made =
+            builder.build(self.reusable.clone()).inspect(|next| self.carry(device, queue, next, &members, &before));
+        now_or_none(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
         *self = made?;
         Ok(())
     }
@@ -119,25 +120,25 @@ impl Adam {
         let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam change") });
         let (from, to): (Vec<&Buffer>, Vec<&Buffer>) =
             (self.state.iter().flatten().collect(), next.state.iter().flatten().collect());
-        for copy in carried(&self.shared.homes(), &next.shared.homes(), |tensor| members[tensor].1) {
+        for copy in copies(&self.layout.buffer_layouts(), &next.layout.buffer_layouts(), |tensor| members[tensor].1) {
             encoder.copy_buffer_to_buffer(from[copy.from.0], copy.from.1, to[copy.to.0], copy.to.1, copy.bytes);
         }
         let mut copy_clock = |from: u64, to: u64, bytes: u64| {
             encoder.copy_buffer_to_buffer(&self.clock, from, &next.clock, to, bytes);
         };
-        // What is said of the bad element is in terms of launches that are no more.
+        // What is said of the bad element is in terms of regions that are no more.
         for Range { start, end } in
-            [0..offset_of!(ClockHead, bad_partial), offset_of!(ClockHead, grad_norm)..offset_of!(ClockHead, pad)]
+            [0..offset_of!(ClockHead, nonfinite_partial), offset_of!(ClockHead, grad_norm)..offset_of!(ClockHead, pad)]
         {
             copy_clock(start as u64, start as u64, (end - start) as u64);
         }
-        let size = size_of::<GroupClock>() as u64;
+        let size = size_of::<Clock>() as u64;
         let at = |clock: usize| size_of::<ClockHead>() as u64 + size * clock as u64;
-        for (clock, (before, group)) in clocks.iter().zip(&next.shared.clocks.groups).enumerate() {
+        for (clock, (before, group)) in clocks.iter().zip(&next.layout.clocks.groups).enumerate() {
             if let Some(before) = before {
                 copy_clock(at(*before), at(clock), size);
-            } else if let Some(other) = self.shared.clocks.any(*group) {
-                let position = offset_of!(GroupClock, position) as u64;
+            } else if let Some(other) = self.layout.clocks.any(*group) {
+                let position = offset_of!(Clock, position) as u64;
                 copy_clock(at(other) + position, at(clock) + position, 4);
             }
         }

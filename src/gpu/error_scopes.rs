@@ -10,14 +10,14 @@ use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
 use crate::error::Error;
 
 /// Error scopes of all kinds, open until they are closed. They nest, and are of the thread that opened them.
-pub(crate) struct Scopes {
+pub(crate) struct ErrorScopes {
     // In the order in which they are closed, also where they are dropped: they are a stack.
     validation: ErrorScopeGuard,
     internal: ErrorScopeGuard,
     memory: ErrorScopeGuard,
 }
 
-impl Scopes {
+impl ErrorScopes {
     pub fn open(device: &Device) -> Self {
         let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
         let internal = device.push_error_scope(ErrorFilter::Internal);
@@ -46,7 +46,7 @@ impl Scopes {
 
 /// The outcome of a future that is ready, as those of error scopes are on native. In a browser it is not known yet; then
 /// `None`, and an error is only logged by the browser.
-pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn now_or_none<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),
         Poll::Pending => None,

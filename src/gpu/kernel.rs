@@ -6,11 +6,11 @@ use wgpu::{
     ShaderSource, ShaderStages,
 };
 
-use crate::config::dtype::Stored;
+use crate::config::dtype::Dtype;
 use crate::gpu::codegen::{Access, At, Bound, binding_of, state};
 use crate::num::quad::WORKGROUP;
-use crate::plan::region::{NORM_WORDS, UPDATE_WORKGROUP};
-use crate::plan::storage::Kind;
+use crate::plan::region::{NORM_QUADS, UPDATE_WORKGROUP};
+use crate::plan::storage::Storage;
 
 /// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -29,7 +29,7 @@ pub(crate) enum Grad {
 /// Which kernel, and what is compiled into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
-    Norm(Shape, Stored),
+    Norm(Shape, Dtype),
     Tick {
         /// Whether any group has a schedule.
         scheduled: bool,
@@ -37,7 +37,7 @@ pub(crate) enum Kernel {
         scaled: bool,
     },
     Update {
-        kind: Kind,
+        storage: Storage,
         shape: Shape,
         grad: Grad,
         clip_value: bool,
@@ -46,7 +46,7 @@ pub(crate) enum Kernel {
     },
     /// The measuring of an update of the same fields.
     Insight {
-        kind: Kind,
+        storage: Storage,
         shape: Shape,
         grad: Grad,
         clip_value: bool,
@@ -55,19 +55,19 @@ pub(crate) enum Kernel {
     InsightFinish,
 }
 
-/// How the elements of a launch lie, and how many launches a dispatch has.
+/// How the elements of a region lie, and how many regions a dispatch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     /// Words are loaded and stored element by element.
-    pub loose: bool,
+    pub unaligned: bool,
     /// There are several spans, and a table says what each workgroup owns.
     pub table: bool,
-    /// Some span begins or ends within a word.
+    /// Some span begins or ends within a quad.
     pub edges: bool,
-    /// The grad window's words (elements, where loose) are not the param window's.
+    /// The grad window's quads (elements, where unaligned) are not the param window's.
     pub shifted: bool,
     /// Of several none has a table.
-    pub launches: u32,
+    pub regions: u32,
 }
 
 #[cfg(test)]
@@ -75,14 +75,14 @@ impl Shape {
     fn all() -> impl Iterator<Item = Self> {
         let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
         let alone = (0..16).map(move |bits| Self {
-            loose: bit(bits, 0),
+            unaligned: bit(bits, 0),
             table: bit(bits, 1),
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
-            launches: 1,
+            regions: 1,
         });
-        let bundled = move |shape: Self| (shape.shifted && !shape.table).then_some(Self { launches: 3, ..shape });
-        alone.clone().chain(alone.filter_map(bundled))
+        let batched = move |shape: Self| (shape.shifted && !shape.table).then_some(Self { regions: 3, ..shape });
+        alone.clone().chain(alone.filter_map(batched))
     }
 }
 
@@ -92,18 +92,20 @@ impl Kernel {
     pub fn all() -> impl Iterator<Item = Kernel> {
         let ticks = [(false, false), (false, true), (true, false), (true, true)];
         let ticks = ticks.map(|(scheduled, scaled)| Kernel::Tick { scheduled, scaled });
-        let norms = Shape::all().flat_map(|shape| Stored::ALL.map(|stored| Kernel::Norm(shape, stored)));
-        ticks.into_iter().chain([Kernel::InsightFinish]).chain(norms).chain(Kind::all().flat_map(Self::of))
+        let norms = Shape::all().flat_map(|shape| {
+            [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32].map(|stored| Kernel::Norm(shape, stored))
+        });
+        ticks.into_iter().chain([Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
     }
 
-    /// Those that update or measure tensors of a kind.
+    /// Those that update or measure tensors of a storage.
     #[cfg(test)]
-    pub fn of(kind: Kind) -> impl Iterator<Item = Kernel> {
+    pub fn of(storage: Storage) -> impl Iterator<Item = Kernel> {
         let grads = Shape::all().flat_map(|shape| [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| (shape, grad)));
         let all = grads.flat_map(|(shape, grad)| (0..4).map(move |bits| (shape, grad, bits & 1 == 1, bits & 2 == 2)));
         all.flat_map(move |(shape, grad, clip_value, squarable)| {
-            let update = Kernel::Update { kind, shape, grad, clip_value, squarable };
-            let insight = Kernel::Insight { kind, shape, grad, clip_value, squarable };
+            let update = Kernel::Update { storage, shape, grad, clip_value, squarable };
+            let insight = Kernel::Insight { storage, shape, grad, clip_value, squarable };
             std::iter::once(update).chain((shape.table && !shape.edges).then_some(insight))
         })
     }
@@ -128,15 +130,15 @@ impl Kernel {
         let mut head = format!("const WORKGROUP: u32 = {}u;\n", self.workgroup());
         let mut parts = Vec::new();
         if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
-            parts.push(include_str!("../../shaders/num/words.wgsl"));
-            parts.push(include_str!("../../shaders/region/launch.wgsl"));
+            parts.push(include_str!("../../shaders/num/quad.wgsl"));
+            parts.push(include_str!("../../shaders/region/region.wgsl"));
             let (one, many) = (
-                include_str!("../../shaders/region/one_launch.wgsl"),
-                include_str!("../../shaders/region/many_launches.wgsl"),
+                include_str!("../../shaders/region/one_region.wgsl"),
+                include_str!("../../shaders/region/many_regions.wgsl"),
             );
-            parts.push(if shape.launches > 1 { many } else { one });
-            if shape.launches > 1 {
-                head += &format!("const LAUNCHES: u32 = {}u;\n", shape.launches);
+            parts.push(if shape.regions > 1 { many } else { one });
+            if shape.regions > 1 {
+                head += &format!("const REGIONS: u32 = {}u;\n", shape.regions);
             }
             let (one, many) = (
                 include_str!("../../shaders/region/one_span.wgsl"),
@@ -146,11 +148,11 @@ impl Kernel {
         }
         match self {
             Kernel::Norm(shape, stored) => {
-                head += &format!("const WORDS: u32 = {NORM_WORDS}u;\nconst EDGES: bool = {};\n", shape.edges);
+                head += &format!("const QUADS: u32 = {NORM_QUADS}u;\nconst EDGES: bool = {};\n", shape.edges);
                 let (bound, at) = (Bound::Read, grad_at(shape));
                 let grad = Access { name: "grad", binding: 2, bound, stored, at, edges: false };
-                head += &grad.of_launches(shape.launches);
-                if stored != Stored::F32 {
+                head += &grad.of_regions(shape.regions);
+                if stored != Dtype::F32 {
                     parts.push(include_str!("../../shaders/num/half.wgsl"));
                 }
                 parts.extend([
@@ -176,65 +178,65 @@ impl Kernel {
                 );
                 parts.push(if scaled { some } else { none });
             }
-            Kernel::Update { kind, shape, grad, clip_value, squarable }
-            | Kernel::Insight { kind, shape, grad, clip_value, squarable } => {
+            Kernel::Update { storage, shape, grad, clip_value, squarable }
+            | Kernel::Insight { storage, shape, grad, clip_value, squarable } => {
                 for (name, value) in [("CLIP_VALUE", clip_value), ("SQUARABLE", squarable)] {
                     head += &format!("const {name}: bool = {value};\n");
                 }
                 let bound = if grad == Grad::Read { Bound::Read } else { Bound::Write };
-                let Shape { edges, loose, launches, .. } = shape;
-                let (stored, at) = (kind.grad, grad_at(shape));
-                head += &Access { name: "grad", binding: 2, bound, stored, at, edges }.of_launches(launches);
-                let zero = if stored.is_half() { "Bits(0u)" } else { "Word(0.0)" };
-                let leave = if grad == Grad::Zero { format!("store_grad(word, {zero}, mask);") } else { String::new() };
-                head += &format!("fn leave_grad(word: u32, mask: Mask) {{ {leave} }}\n");
-                let at = if loose { At::Element("4u*word") } else { At::Word("word") };
-                let (bound, stored) = (Bound::Write, kind.param);
-                head += &Access { name: "param", binding: 1, bound, stored, at, edges }.of_launches(launches);
-                head += &state(&kind);
-                if kind.is_narrow() {
+                let Shape { edges, unaligned, regions, .. } = shape;
+                let (stored, at) = (storage.grad, grad_at(shape));
+                head += &Access { name: "grad", binding: 2, bound, stored, at, edges }.of_regions(regions);
+                let zero = if stored.is_half() { "Bits(0u)" } else { "Quad(0.0)" };
+                let leave = if grad == Grad::Zero { format!("store_grad(quad, {zero}, mask);") } else { String::new() };
+                head += &format!("fn leave_grad(quad: u32, mask: Mask) {{ {leave} }}\n");
+                let at = if unaligned { At::Element("4u*quad") } else { At::Quad("quad") };
+                let (bound, stored) = (Bound::Write, storage.param);
+                head += &Access { name: "param", binding: 1, bound, stored, at, edges }.of_regions(regions);
+                head += &state(&storage);
+                if storage.is_narrow() {
                     parts.push(include_str!("../../shaders/num/half.wgsl"));
                 }
-                if kind.in_blocks() {
+                if storage.in_blocks() {
                     parts.push(include_str!("../../shaders/num/block8.wgsl"));
                 }
-                if kind.has_noise() {
+                if storage.has_noise() {
                     parts.push(include_str!("../../shaders/num/noise.wgsl"));
                 }
-                parts.push(kind.rule.wgsl());
+                parts.push(storage.rule.wgsl());
                 let (one, many) = (
-                    include_str!("../../shaders/region/one_group.wgsl"),
-                    include_str!("../../shaders/region/many_groups.wgsl"),
+                    include_str!("../../shaders/region/one_clock.wgsl"),
+                    include_str!("../../shaders/region/many_clocks.wgsl"),
                 );
                 parts.push(if shape.table { many } else { one });
                 parts.extend([
                     include_str!("../../shaders/tick/scalars.wgsl"),
                     include_str!("../../shaders/update/step.wgsl"),
                 ]);
-                parts.push(include_str!("../../shaders/region/pieces.wgsl"));
+                parts.push(include_str!("../../shaders/region/tiles.wgsl"));
                 if let Kernel::Update { .. } = self {
                     let (one, all) = (
                         include_str!("../../shaders/update/update.wgsl"),
                         include_str!("../../shaders/update/update_blocks.wgsl"),
                     );
-                    parts.push(if kind.in_blocks() { all } else { one });
+                    parts.push(if storage.in_blocks() { all } else { one });
                 } else {
                     let (some, none) = (
                         include_str!("../../shaders/insight/snr.wgsl"),
                         include_str!("../../shaders/insight/no_snr.wgsl"),
                     );
                     parts.push(include_str!("../../shaders/insight/records.wgsl"));
-                    parts.push(if kind.rule.has_snr() { some } else { none });
+                    parts.push(if storage.rule.has_snr() { some } else { none });
                     parts.push(include_str!("../../shaders/insight/insight.wgsl"));
                 }
             }
             Kernel::InsightFinish => parts.extend([
-                include_str!("../../shaders/num/words.wgsl"),
-                include_str!("../../shaders/region/launch.wgsl"),
-                include_str!("../../shaders/region/one_launch.wgsl"),
+                include_str!("../../shaders/num/quad.wgsl"),
+                include_str!("../../shaders/region/region.wgsl"),
+                include_str!("../../shaders/region/one_region.wgsl"),
                 include_str!("../../shaders/insight/records.wgsl"),
                 include_str!("../../shaders/tick/scalars.wgsl"),
-                include_str!("../../shaders/region/many_groups.wgsl"),
+                include_str!("../../shaders/region/many_clocks.wgsl"),
                 include_str!("../../shaders/insight/insight_finish.wgsl"),
             ]),
         }
@@ -254,11 +256,11 @@ impl Kernel {
                 let all = [(0, Uniform), (1, Read), (2, Read), (3, Write), (4, Write)];
                 all.into_iter().chain(schedules).chain(loss_scale).collect()
             }
-            Kernel::Update { kind, grad, shape, .. } | Kernel::Insight { kind, grad, shape, .. } => {
+            Kernel::Update { storage, grad, shape, .. } | Kernel::Insight { storage, grad, shape, .. } => {
                 let grad = if grad == Grad::Read { Read } else { Write };
                 let scalars = if shape.table { (5, Read) } else { (5, Uniform) };
-                let memories = kind.memories().map(|memory| (memory.binding(), Write));
-                [(0, Uniform), (1, Write), (2, grad), scalars].into_iter().chain(memories).collect()
+                let state = storage.state_kinds().map(|memory| (memory.binding(), Write));
+                [(0, Uniform), (1, Write), (2, grad), scalars].into_iter().chain(state).collect()
             }
             Kernel::InsightFinish => vec![(1, Read), (2, Read), (3, Write), (5, Read)],
         };
@@ -273,7 +275,7 @@ impl Kernel {
         if let Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } = self {
             let own: Vec<_> = bindings.iter().copied().filter(|(binding, _)| [1, 2].contains(binding)).collect();
             let others = |i| own.iter().map(move |(binding, bound)| (binding_of(*binding, i), *bound));
-            bindings.extend((1..shape.launches).flat_map(others));
+            bindings.extend((1..shape.regions).flat_map(others));
         }
         bindings
     }
@@ -327,12 +329,12 @@ impl Kernel {
     }
 }
 
-/// Where the gradients of a param window's word are.
+/// Where the gradients of a param window's quad are.
 fn grad_at(shape: Shape) -> At {
-    match (shape.loose, shape.shifted) {
-        (false, false) => At::Word("word"),
-        (false, true) => At::Word("word + launch.grad_shift"),
-        (true, _) => At::Element("4u*word + launch.grad_shift"),
+    match (shape.unaligned, shape.shifted) {
+        (false, false) => At::Quad("quad"),
+        (false, true) => At::Quad("quad + region.grad_shift"),
+        (true, _) => At::Element("4u*quad + region.grad_shift"),
     }
 }
 
@@ -345,11 +347,11 @@ mod tests {
 
     use super::*;
     use crate::config::loss_scale::ScaleBytes;
-    use crate::gpu::uniforms::LaunchUniform;
+    use crate::gpu::uniforms::RegionUniform;
     use crate::num::quad::LINE;
-    use crate::plan::region::{Piece, UPDATE_PIECE, UPDATE_WORDS};
-    use crate::report::records::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run, Squares};
-    use crate::tick::clock::{ClockHead, GroupClock};
+    use crate::plan::region::{Tile, UPDATE_QUADS, UPDATE_TILE};
+    use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange, Squares};
+    use crate::tick::clock::{Clock, ClockHead};
     use crate::tick::control::Control;
     use crate::tick::partial::Partial;
     use crate::tick::phases::Phase;
@@ -370,16 +372,16 @@ mod tests {
         assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(kernel.workgroup() as u32), "{kernel:?}");
     }
 
-    /// Of the kinds that are not all f32, each with one of the kernels in turn.
+    /// Of the storages that are not all f32, each with one of the kernels in turn.
     #[test]
     fn kernels_are_valid_without_any_feature() {
         let plain = |kernel: &Kernel| match kernel {
-            Kernel::Update { kind, .. } | Kernel::Insight { kind, .. } => !kind.is_narrow(),
+            Kernel::Update { storage, .. } | Kernel::Insight { storage, .. } => !storage.is_narrow(),
             _ => true,
         };
         Kernel::all().filter(plain).for_each(validate);
-        for (i, kind) in Kind::all().enumerate() {
-            Kernel::of(kind).skip(i % 29).step_by(29).for_each(validate);
+        for (i, storage) in Storage::all().enumerate() {
+            Kernel::of(storage).skip(i % 29).step_by(29).for_each(validate);
         }
     }
 
@@ -394,14 +396,11 @@ mod tests {
 
     #[test]
     fn eight_storage_buffers_are_enough() {
-        let plain =
-            |kernel: &Kernel| !matches!(kernel, Kernel::Update { kind, .. } if kind.master != crate::Master::None);
+        let plain = |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } if storage.master != crate::Master::None);
         let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
-        // Of several launches there are as many as there is room for.
+        // Of several regions there are as many as there is room for.
         let alone = |kernel: &Kernel| match kernel {
-            Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } => {
-                shape.launches == 1
-            }
+            Kernel::Norm(shape, _) | Kernel::Update { shape, .. } | Kernel::Insight { shape, .. } => shape.regions == 1,
             Kernel::Tick { .. } | Kernel::InsightFinish => true,
         };
         assert_eq!(Kernel::all().filter(alone).map(Kernel::storage_buffers).max(), Some(8));
@@ -428,11 +427,11 @@ mod tests {
             let (members, size) = layout(&parsed($kernel), $wgsl);
             let rust = [$((stringify!($field).to_owned(), offset_of!($rust, $field))),*];
             let padded = |name: &str| name.starts_with("pad");
-            let members: Vec<_> = members.into_iter().filter(|(name, _)| !padded(name) && (name != "groups" || $wgsl != "Clock")).collect();
+            let members: Vec<_> = members.into_iter().filter(|(name, _)| !padded(name) && (name != "clocks" || $wgsl != "Clocks")).collect();
             let rust: Vec<_> = rust.into_iter().filter(|(name, _)| !padded(name)).collect();
-            if $wgsl == "Clock" {
-                assert_eq!(members, rust, "Clock");
-                assert_eq!(layout(&parsed($kernel), "Clock").0.last(), Some(&("groups".to_owned(), size_of::<$rust>())));
+            if $wgsl == "Clocks" {
+                assert_eq!(members, rust, "Clocks");
+                assert_eq!(layout(&parsed($kernel), "Clocks").0.last(), Some(&("clocks".to_owned(), size_of::<$rust>())));
             } else {
                 assert_eq!((members, size), (rust, size_of::<$rust>()), $wgsl);
             }
@@ -442,48 +441,48 @@ mod tests {
     #[test]
     fn structs_are_laid_out_as_in_wgsl() {
         let update = Kernel::all().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
-        same_layout!(update, LaunchUniform as "Launch" {
-            word, begin, end, grad_shift, pieces, workgroup, partial, bad_bits, grad_scale, salt, first_scale, state
+        same_layout!(update, RegionUniform as "Region" {
+            quad, begin, end, grad_shift, tiles, workgroup, partial, nonfinite_bits, grad_scale, stream_seed, first_scale, state
         });
-        same_layout!(update, Piece as "Piece" { word, begin, end, group, shift });
+        same_layout!(update, Tile as "Tile" { quad, begin, end, clock, shift });
         same_layout!(update, Scalars as "Scalars" {
             do_step, scale, l2, m_rate, v_rate, m_from_target, v_from_target, m_coef, g_coef, v_coef, max_coef, eps,
-            eps_root, keep, take, decay, limit, t, lr, snr, unscale
+            eps_root, adamax_beta2, m_gain, decay, limit, t, lr, snr, unscale
         });
         let tick = Kernel::Tick { scheduled: true, scaled: true };
         same_layout!(tick, Control as "Control" {
-            groups, partials, guard, clip, max_norm, limit, nan, growth_factor, backoff_factor, growth_interval, pad
+            clocks, partials, guard, clip, max_norm, limit, nan, growth_factor, backoff_factor, growth_interval, pad
         });
         same_layout!(tick, ScaleBytes as "LossScale" { scale, growth_tracker });
         same_layout!(tick, Settings as "Settings" {
             beta1, beta2, gamma, lr, eps, eps_root, l2, weight_decay, sign, m_rate, v_rate, m_from_target, v_from_target,
-            kind, corrected, keep, momentum, take, take_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, first_phase,
+            time_law, corrected, adamax_beta2, momentum, m_gain, m_gain_first, nesterov, eps_in_v, lr_in_momentum, lr_decay, rho_h, rho_inf, first_phase,
             phases, scale, pad
         });
         same_layout!(tick, Phase as "Phase" {
             step, start, end, power, first, kind, length, repeats, every, begin
         });
-        same_layout!(tick, Partial as "Partial" { small, middle, big, first_bad });
-        same_layout!(tick, Powers as "Powers" { power1, power2, power3, product });
-        same_layout!(tick, GroupClock as "GroupClock" { powers, t, lr, position, pad });
-        same_layout!(tick, ClockHead as "Clock" {
-            applied, skipped, last_skipped, bad_partial, bad_element, grad_norm, clip_coef, pad
+        same_layout!(tick, Partial as "Partial" { small, middle, big, first_nonfinite });
+        same_layout!(tick, Powers as "Powers" { beta1_t, beta2_t, gamma_t, product });
+        same_layout!(tick, Clock as "Clock" { powers, t, lr, position, pad });
+        same_layout!(tick, ClockHead as "Clocks" {
+            applied, skipped, last_skipped, nonfinite_partial, nonfinite_element, grad_norm, clip_coef, pad
         });
         let wgsl = update.wgsl();
         assert!(wgsl.contains(&format!("const LINE: u32 = {LINE}u;")));
-        assert!(wgsl.contains(&format!("const OWN_WORDS: u32 = {UPDATE_WORDS}u;")));
-        assert!(wgsl.contains(&format!("const PIECE_WORDS: u32 = {UPDATE_PIECE}u;")));
+        assert!(wgsl.contains(&format!("const OWN_QUADS: u32 = {UPDATE_QUADS}u;")));
+        assert!(wgsl.contains(&format!("const TILE_QUADS: u32 = {UPDATE_TILE}u;")));
         let insight = Kernel::all().into_iter().find(|k| matches!(k, Kernel::Insight { .. })).unwrap();
         same_layout!(insight, Squares as "Squares" { sum, exponent });
         same_layout!(insight, Measured as "Measured" { grad, param, step, update, snr, largest_step, zero, bad });
-        same_layout!(insight, Record as "Record" { piece, measured, bins });
-        same_layout!(Kernel::InsightFinish, Run as "Run" { first, end, group });
+        same_layout!(insight, Record as "Record" { tile, measured, bins });
+        same_layout!(Kernel::InsightFinish, RecordRange as "RecordRange" { first, end, clock });
         same_layout!(Kernel::InsightFinish, Finding as "Finding" { measured, bins, did_step, t, lr, unscale });
         assert!(insight.wgsl().contains(&format!("const BINS: u32 = {BINS}u;")));
-        assert!(insight.wgsl().contains(&format!("const WORDS: u32 = {INSIGHT_WORDS}u;")));
+        assert!(insight.wgsl().contains(&format!("const QUADS: u32 = {INSIGHT_QUADS}u;")));
         assert_eq!(layout(&parsed(tick), "Slot").1 as u64, UNIFORM_STRIDE);
         let in_fours = Kernel::InsightFinish.wgsl();
-        assert!(in_fours.contains(&format!("group * {}u", UNIFORM_STRIDE / 16)));
+        assert!(in_fours.contains(&format!("clock * {}u", UNIFORM_STRIDE / 16)));
         for (name, offset) in layout(&parsed(tick), "Scalars").0 {
             let place =
                 format!("{}.{}", ["a", "b", "c", "d", "e", "f"][offset / 16], ["x", "y", "z", "w"][offset / 4 % 4]);

@@ -5,37 +5,37 @@ use std::collections::HashMap;
 use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
 
 use crate::config::options::{Clip, Options};
-use crate::gpu::compiled::Dispatch;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
+use crate::gpu::layout::Dispatch;
 use crate::plan::limits::Limits;
-use crate::plan::region::{Launch, Span};
+use crate::plan::region::{Region, Span};
 
 /// The pipelines in use.
 pub(crate) type Pipelines = HashMap<Kernel, (ComputePipeline, BindGroupLayout)>;
 
 /// What an optimizer keeps when it gets other buffers, since its tensors or groups have changed.
 #[derive(Clone, Default)]
-pub(crate) struct Kept {
+pub(crate) struct Reusable {
     pub pipelines: Pipelines,
     /// The caller's bind groups have it too.
     pub loss_scale: Option<Buffer>,
 }
 
-/// How a bundle's launches lie in its dispatch, which knows no better of several.
-pub(crate) fn shape(bundle: &[Launch], spans: impl Fn(&Launch) -> Vec<Span>) -> Shape {
-    let first = &bundle[0];
+/// How a batch's regions lie in its dispatch, which knows no better of several.
+pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
+    let first = &batch[0];
     Shape {
-        loose: first.loose,
+        unaligned: first.unaligned,
         table: spans(first).len() > 1,
-        edges: bundle.iter().any(|launch| launch.edges(&spans(launch))),
-        shifted: bundle.len() > 1 || first.grad_shift != 0,
-        launches: bundle.len() as u32,
+        edges: batch.iter().any(|region| region.edges(&spans(region))),
+        shifted: batch.len() > 1 || first.grad_shift != 0,
+        regions: batch.len() as u32,
     }
 }
 
-/// How a bundle is updated.
-pub(crate) fn update_kernel(bundle: &[Launch], options: &Options) -> Kernel {
-    let first = &bundle[0];
+/// How a batch is updated.
+pub(crate) fn update_kernel(batch: &[Region], options: &Options) -> Kernel {
+    let first = &batch[0];
     let grad = match first.param.buffer == first.grad.buffer {
         _ if options.zero_grad => Grad::Zero,
         true => Grad::Shared,
@@ -43,12 +43,12 @@ pub(crate) fn update_kernel(bundle: &[Launch], options: &Options) -> Kernel {
     };
     let largest_square = 2f64.powi(63);
     Kernel::Update {
-        kind: first.kind,
-        shape: shape(bundle, Launch::update_spans),
+        storage: first.storage,
+        shape: shape(batch, Region::update_spans),
         grad,
         clip_value: matches!(options.clip, Clip::Value(_)),
         squarable: match options.clip {
-            Clip::None => !options.guard || options.loss_scale.is_some(),
+            Clip::None => !options.skip_nonfinite || options.loss_scale.is_some(),
             Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
         },
     }

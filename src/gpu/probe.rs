@@ -12,18 +12,18 @@ use crate::config::hyperparameters::Config;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::buffers::{filled, part};
-use crate::gpu::compiled::{Dispatch, Shared};
-use crate::gpu::error_scopes::{Scopes, at_once};
+use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::kernel::{Kernel, Shape};
+use crate::gpu::layout::{Dispatch, Layout};
 use crate::gpu::pipelines::{dispatch, update_kernel};
 use crate::gpu::readback::{Source, read};
-use crate::gpu::uniforms::{LaunchUniform, Uniforms};
+use crate::gpu::uniforms::{RegionUniform, Uniforms};
 use crate::num::quad::WORKGROUP;
 use crate::plan::limits::Limits;
-use crate::plan::region::{Launch, Segment};
+use crate::plan::region::{Region, Segment};
 use crate::plan::validate;
 use crate::report::insight::Insight;
-use crate::report::records::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run};
+use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
 
 /// Measures what [`Adam`] does: signal-to-noise ratio, effective step, size of the updates beside the parameters, and what
 /// the gradients are like; each tensor by itself and all together.
@@ -59,7 +59,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_WORDS, Measured, Record, Run
 pub struct Probe {
     dispatches: Vec<Dispatch>,
     findings: Buffer,
-    shared: Arc<Shared>,
+    layout: Arc<Layout>,
 }
 
 impl Probe {
@@ -70,9 +70,9 @@ impl Probe {
     /// the variant's state (7 at most), 12,352 bytes of workgroup storage, and a binding as large as the probe's buffers;
     /// [`Error::OutOfMemory`] and [`Error::Device`] as with [`Adam::new`].
     pub fn new(device: &Device, adam: &Adam) -> Result<Self, Error> {
-        let scopes = Scopes::open(device);
+        let scopes = ErrorScopes::open(device);
         let made = Self::make(device, adam);
-        at_once(scopes.close("making the probe")).unwrap_or(Ok(()))?;
+        now_or_none(scopes.close("making the probe")).unwrap_or(Ok(()))?;
         made
     }
 
@@ -81,44 +81,44 @@ impl Probe {
     /// # Errors
     /// Those of [`new`](Self::new).
     pub async fn create(device: &Device, adam: &Adam) -> Result<Self, Error> {
-        let scopes = Scopes::open(device);
+        let scopes = ErrorScopes::open(device);
         let made = Self::make(device, adam);
         scopes.close("making the probe").await?;
         made
     }
 
     fn make(device: &Device, adam: &Adam) -> Result<Self, Error> {
-        let shared = &adam.shared;
+        let layout = &adam.layout;
         let mut records: Vec<Record> = Vec::new();
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<RecordRange> = Vec::new();
         let (mut uniforms, mut workgroups) = (Uniforms::default(), Vec::new());
-        for launch in &shared.launches {
+        for region in &layout.regions {
             let begin = records.len();
-            for (segment, span) in launch.spans_of_segments() {
+            for (segment, span) in region.spans_of_segments() {
                 let first = records.len() as u32;
-                let pieces = launch.pieces(&[span], WORKGROUP * INSIGHT_WORDS);
-                let record = |piece| Record { piece, measured: Measured::zeroed(), bins: [0; BINS] };
-                records.extend(pieces.into_iter().map(record));
-                runs.push(Run { first, end: records.len() as u32, group: segment.group });
+                let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
+                let record = |tile| Record { tile, measured: Measured::zeroed(), bins: [0; BINS] };
+                records.extend(tiles.into_iter().map(record));
+                runs.push(RecordRange { first, end: records.len() as u32, clock: segment.clock });
             }
-            let pieces = records.len() - begin;
-            let uniform = LaunchUniform {
-                grad_shift: launch.grad_shift,
-                grad_scale: launch.grad_scale,
-                pieces: pieces as u32,
+            let tiles = records.len() - begin;
+            let uniform = RegionUniform {
+                grad_shift: region.grad_shift,
+                grad_scale: region.grad_scale,
+                tiles: tiles as u32,
                 partial: begin as u32,
-                first_scale: launch.first_scale,
-                ..LaunchUniform::default()
+                first_scale: region.first_scale,
+                ..RegionUniform::default()
             };
             uniforms.push([uniform]);
-            workgroups.push(pieces as u64);
+            workgroups.push(tiles as u64);
         }
-        let kernel = |launch: &Launch| measuring(update_kernel(slice::from_ref(launch), &shared.options));
+        let kernel = |region: &Region| measuring(update_kernel(slice::from_ref(region), &layout.options));
         let findings = (size_of::<Finding>() * runs.len()) as u64;
-        let storage = shared.launches.iter().map(|launch| kernel(launch).storage_buffers()).max();
+        let storage = layout.regions.iter().map(|region| kernel(region).storage_buffers()).max();
         check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64), runs.len() as u64)?;
 
-        let of_launches = filled(device, "insight launches", BufferUsages::UNIFORM, &uniforms.bytes)?;
+        let of_regions = filled(device, "insight regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
         let records = filled(device, "insight records", BufferUsages::STORAGE, cast_slice(&records))?;
         let count = runs.len() as u64;
         let runs = filled(device, "insight runs", BufferUsages::STORAGE, cast_slice(&runs))?;
@@ -129,33 +129,33 @@ impl Probe {
             mapped_at_creation: false,
         });
 
-        let (_, buffers) = validate::place(&adam.roster.groups, &shared.options)?;
+        let (_, buffers) = validate::place(&adam.registry, &layout.options)?;
         let (limits, mut pipelines) = (Limits::of(device), HashMap::new());
         let mut dispatch = |kernel, workgroups, bindings: &[_]| {
             dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
         };
         let states =
-            shared.bundles.iter().zip(&adam.state).flat_map(|(bundle, state)| bundle.clone().map(move |_| state));
-        let launches = shared.launches.iter().zip(states).zip(workgroups).enumerate();
+            layout.batches.iter().zip(&adam.state).flat_map(|(batch, state)| batch.clone().map(move |_| state));
+        let regions = layout.regions.iter().zip(states).zip(workgroups).enumerate();
         let mut dispatches: Vec<Dispatch> = Vec::new();
-        for (i, ((launch, state), workgroups)) in launches {
+        for (i, ((region, state), workgroups)) in regions {
             let mut bindings = vec![
-                (0, uniforms.of(&of_launches, i)),
+                (0, uniforms.of(&of_regions, i)),
                 (5, adam.slots.as_entire_binding()),
                 (8, records.as_entire_binding()),
             ];
             bindings.extend(
-                [(1, launch.param), (2, launch.grad)]
+                [(1, region.param), (2, region.grad)]
                     .map(|(binding, window)| (binding, part(&buffers[window.buffer], window.offset, window.bytes))),
             );
-            let memories = launch.kind.memories().zip(state);
-            bindings.extend(memories.map(|(memory, buffer)| (memory.binding(), buffer.as_entire_binding())));
-            dispatches.push(dispatch(kernel(launch), workgroups, &bindings));
+            let memories = region.storage.state_kinds().zip(state);
+            bindings.extend(memories.map(|(kind, buffer)| (kind.binding(), buffer.as_entire_binding())));
+            dispatches.push(dispatch(kernel(region), workgroups, &bindings));
         }
         let bindings = [(1, &runs), (2, &records), (3, &findings), (5, &adam.slots)];
         let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
         dispatches.push(dispatch(Kernel::InsightFinish, count, &bindings));
-        Ok(Self { dispatches, findings, shared: shared.clone() })
+        Ok(Self { dispatches, findings, layout: layout.clone() })
     }
 
     /// Records one step of `adam` and its measuring into a compute pass of their own at the end of `encoder`, in place of
@@ -175,11 +175,11 @@ impl Probe {
     /// # Errors
     /// As [`step`](Self::step).
     pub fn record(&self, adam: &Adam, pass: &mut ComputePass) -> Result<(), Error> {
-        if !Arc::ptr_eq(&self.shared, &adam.shared) {
+        if !Arc::ptr_eq(&self.layout, &adam.layout) {
             return Err(Error::OtherOptimizer);
         }
-        // One update for each bundle is last.
-        let updates = adam.dispatches.len() - self.shared.bundles.len();
+        // One update for each batch is last.
+        let updates = adam.dispatches.len() - self.layout.batches.len();
         let (decision, updates) = adam.dispatches.split_at(updates);
         for dispatch in decision.iter().chain(&self.dispatches).chain(updates) {
             dispatch.record(pass);
@@ -200,27 +200,27 @@ impl Probe {
     ) -> impl Future<Output = Result<Insight, Error>> + use<> {
         let source = Source { buffer: &self.findings, offset: 0, bytes: self.findings.size() };
         let bytes = read(device, queue, "the insight", &[source]);
-        let shared = self.shared.clone();
-        let own = Arc::ptr_eq(&self.shared, &adam.shared);
-        let roster = &adam.roster;
-        let configs: Vec<Config> = roster.clocks.of_tensor.iter().map(|&clock| *roster.config(clock)).collect();
+        let layout = self.layout.clone();
+        let own = Arc::ptr_eq(&self.layout, &adam.layout);
+        let registry = &adam.registry;
+        let configs: Vec<Config> = registry.clocks.of_tensor.iter().map(|&clock| *registry.config(clock)).collect();
         async move {
             if !own {
                 return Err(Error::OtherOptimizer);
             }
             let bytes = bytes.await?;
             let findings = bytes.chunks_exact(size_of::<Finding>()).map(pod_read_unaligned);
-            let parts = shared.launches.iter().flat_map(|launch| &launch.segments).map(Segment::part);
-            Ok(Insight::new(findings, parts, &shared.names, &configs))
+            let parts = layout.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
+            Ok(Insight::new(findings, parts, &layout.names, &configs))
         }
     }
 }
 
 /// The kernel that measures what that one updates.
 fn measuring(update: Kernel) -> Kernel {
-    let Kernel::Update { kind, shape, grad, clip_value, squarable } = update else { return update };
+    let Kernel::Update { storage, shape, grad, clip_value, squarable } = update else { return update };
     // What a workgroup owns is in its record, and nothing is stored.
-    Kernel::Insight { kind, shape: Shape { table: true, edges: false, ..shape }, grad, clip_value, squarable }
+    Kernel::Insight { storage, shape: Shape { table: true, edges: false, ..shape }, grad, clip_value, squarable }
 }
 
 /// That the device has as many storage buffers, as large ones, and as many workgroups in two dimensions.

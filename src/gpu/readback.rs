@@ -14,7 +14,7 @@ use wgpu::{
 };
 
 use crate::error::Error;
-use crate::gpu::error_scopes::Scopes;
+use crate::gpu::error_scopes::ErrorScopes;
 
 /// A range of a buffer, in bytes: multiples of 4, and the buffer has usage `COPY_SRC`.
 pub(crate) struct Source<'a> {
@@ -31,7 +31,7 @@ pub(crate) fn read(
     sources: &[Source],
 ) -> impl Future<Output = Result<Vec<u8>, Error>> + use<> {
     let bytes = sources.iter().map(|s| s.bytes).sum::<u64>();
-    let scopes = Scopes::open(device);
+    let scopes = ErrorScopes::open(device);
     let staging = device.create_buffer(&BufferDescriptor {
         label: Some("wgpu-adam readback"),
         size: bytes.max(4),
@@ -67,7 +67,7 @@ pub(crate) async fn map(
     range: impl RangeBounds<BufferAddress>,
 ) -> Result<(), String> {
     let (sender, receiver) = oneshot_channel();
-    let scopes = Scopes::open(device);
+    let scopes = ErrorScopes::open(device);
     buffer.map_async(mode, range, move |result| {
         // The receiver is gone only where the future was dropped; then nobody wants to know.
         let _ = sender.send(result);

@@ -10,11 +10,11 @@ use crate::config::rule::Rule;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::builder::Builder;
-use crate::gpu::compiled::split_clock;
-use crate::gpu::error_scopes::Scopes;
+use crate::gpu::error_scopes::ErrorScopes;
+use crate::gpu::layout::split_clock;
 use crate::gpu::transfer;
 use crate::gpu::transfer::{Stretch, Transfer};
-use crate::plan::clocks::Clocks;
+use crate::plan::clocks::ClockMap;
 use crate::state::contents::{ClockState, GroupState, Outline, State, TensorState};
 use crate::tick::clock::ClockHead;
 use crate::tick::settings::Settings;
@@ -41,27 +41,28 @@ impl Adam {
     ) -> impl Future<Output = Result<State, Error>> + use<> {
         // The clock at the beginning and at the end, to see whether it has moved.
         let small = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
-        let memories = self.state.iter().flatten();
-        let buffers: Vec<Buffer> = small.clone().chain(memories).chain([&self.clock]).cloned().collect();
+        let state = self.state.iter().flatten();
+        let buffers: Vec<Buffer> = small.clone().chain(state).chain([&self.clock]).cloned().collect();
         let (small, last) = (small.count(), buffers.len() - 1);
         let (reading, begun) = transfer::read(device, queue, buffers, transfer);
-        let shared = self.shared.clone();
+        let layout = self.layout.clone();
         let groups = self
-            .roster
+            .registry
             .groups
             .iter()
             .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
             .collect();
         async move {
             begun.await?;
-            let homes = shared.homes();
-            let mut tensors: Vec<TensorState> = shared.outlines(&homes).into_iter().map(Outline::zeros).collect();
+            let buffer_layouts = layout.buffer_layouts();
+            let mut tensors: Vec<TensorState> =
+                layout.outlines(&buffer_layouts).into_iter().map(Outline::zeros).collect();
             let (mut began, mut ended, mut scale) = (Vec::new(), Vec::new(), Vec::new());
             let take = |stretch: &Stretch, bytes: &[u8]| match stretch.buffer {
                 0 => began.extend_from_slice(bytes),
                 at if at == last => ended.extend_from_slice(bytes),
                 at if at < small => scale.extend_from_slice(bytes),
-                at => homes[at - small].scatter(stretch.bytes.start, bytes, &mut tensors),
+                at => buffer_layouts[at - small].scatter(stretch.bytes.start, bytes, &mut tensors),
             };
             reading.finish(take).await?;
             let ((head, clocks), (ended, _)) = (split_clock(&began), split_clock(&ended));
@@ -72,10 +73,10 @@ impl Adam {
             Ok(State {
                 t: head.applied.into(),
                 skipped: head.skipped.into(),
-                options: shared.options,
+                options: layout.options,
                 loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),
                 groups,
-                clocks: (shared.clocks.groups.iter().zip(&clocks))
+                clocks: (layout.clocks.groups.iter().zip(&clocks))
                     .map(|(group, clock)| ClockState::new(*group, clock))
                     .collect(),
                 tensors,
@@ -92,7 +93,7 @@ impl Adam {
         self.write_state(device, queue, state, Transfer::default()).await
     }
 
-    /// Takes over a state, through a staging buffer of bounded size: the memories, the clocks, the counts, and the
+    /// Takes over a state, through a staging buffer of bounded size: the state, the clocks, the counts, and the
     /// configurations, learning rates and schedules included. Steps that are submitted afterwards go on from there, those that
     /// were submitted before are not touched. Where other tensors share a clock in the state than in the optimizer (some were
     /// added in mid-run), or a schedule is another, the optimizer gets new buffers, and steps must be recorded anew.
@@ -101,7 +102,7 @@ impl Adam {
     ///
     /// # Errors
     /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
-    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::BadState`]; and [`Error::OutOfMemory`] where there is no room
+    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::InvalidState`]; and [`Error::OutOfMemory`] where there is no room
     /// for the staging buffer. Then the optimizer is as it was. Only where the device is lost half-way
     /// ([`Error::Device`]) it is not, and then it is of no more use.
     pub async fn write_state(
@@ -111,12 +112,12 @@ impl Adam {
         state: &State,
         transfer: Transfer,
     ) -> Result<(), Error> {
-        let homes = self.shared.homes();
-        let rules: Vec<Rule> = self.roster.groups.iter().map(|group| group.config.variant.rule()).collect();
-        let order = state.fits(&rules, &self.roster.clocks.groups, &self.shared.outlines(&homes))?;
-        let mut roster = self.roster.clone();
+        let buffer_layouts = self.layout.buffer_layouts();
+        let rules: Vec<Rule> = self.registry.groups.iter().map(|group| group.config.variant.rule()).collect();
+        let order = state.fits(&rules, &self.registry.clocks.groups, &self.layout.outlines(&buffer_layouts))?;
+        let mut registry = self.registry.clone();
         let mut rescheduled = false;
-        for (i, (group, state)) in roster.groups.iter_mut().zip(&state.groups).enumerate() {
+        for (i, (group, state)) in registry.groups.iter_mut().zip(&state.groups).enumerate() {
             group.config = state.config;
             if let Some(schedule) = state.schedule.as_ref().filter(|schedule| **schedule != group.schedule) {
                 group.schedule = schedule.clone();
@@ -124,24 +125,24 @@ impl Adam {
             }
             group.validate(i)?;
         }
-        roster.clocks = Clocks {
+        registry.clocks = ClockMap {
             groups: state.clocks.iter().map(|clock| clock.group).collect(),
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
         };
-        if roster.clocks != self.roster.clocks || rescheduled {
-            // Other tensors share a clock, so there are other launches, or the schedules need other buffers: they are apart
+        if registry.clocks != self.registry.clocks || rescheduled {
+            // Other tensors share a clock, so there are other regions, or the schedules need other buffers: they are apart
             // from those of now until all has gone well.
-            let builder = Builder::checked(device, roster, self.shared.options)?;
-            let scopes = Scopes::open(device);
-            let made = builder.build(self.kept.clone());
+            let builder = Builder::checked(device, registry, self.layout.options)?;
+            let scopes = ErrorScopes::open(device);
+            let made = builder.build(self.reusable.clone());
             scopes.close("making the optimizer").await?;
             let adam = made?;
-            adam.fill(device, queue, state, &order, &adam.roster.settings(), transfer).await?;
+            adam.fill(device, queue, state, &order, &adam.registry.settings(), transfer).await?;
             *self = adam;
             return Ok(());
         }
-        self.fill(device, queue, state, &order, &roster.settings(), transfer).await?;
-        self.roster = roster;
+        self.fill(device, queue, state, &order, &registry.settings(), transfer).await?;
+        self.registry = registry;
         Ok(())
     }
 
@@ -155,8 +156,9 @@ impl Adam {
         settings: &[Settings],
         transfer: Transfer,
     ) -> Result<(), Error> {
-        let (homes, clock, settings) = (self.shared.homes(), state.clock_bytes(), cast_slice::<_, u8>(settings));
-        let scale = self.shared.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        let (buffer_layouts, clock, settings) =
+            (self.layout.buffer_layouts(), state.clock_bytes(), cast_slice::<_, u8>(settings));
+        let scale = self.layout.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         let scale = scale.map(ScaleBytes::from);
         let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale()).collect();
         let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();
@@ -166,7 +168,7 @@ impl Adam {
                 0 => to.extend(part(&clock)),
                 1 => to.extend(part(settings)),
                 at if at < small.len() => to.extend(part(scale.as_ref().map_or(&[], bytes_of))),
-                at => homes[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
+                at => buffer_layouts[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
             }
         };
         transfer::write(device, queue, buffers, transfer, give).await

@@ -5,7 +5,7 @@ use std::ops::Range;
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Device, MapMode, Queue};
 
 use crate::error::Error;
-use crate::gpu::error_scopes::Scopes;
+use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::readback::map;
 
 /// How a state is read or loaded.
@@ -153,7 +153,7 @@ pub(crate) fn read(
     buffers: Vec<Buffer>,
     transfer: Transfer,
 ) -> (Reading, impl Future<Output = Result<(), Error>> + use<>) {
-    let scopes = Scopes::open(device);
+    let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
     let mut way = Way::new(device, queue, buffers, transfer, usage, false);
     let first = way.pieces.next();
@@ -181,7 +181,7 @@ impl Reading {
             way.advance(&piece);
             next = way.pieces.next();
             if let Some(piece) = &next {
-                let scopes = Scopes::open(&way.device);
+                let scopes = ErrorScopes::open(&way.device);
                 way.submit(piece, true);
                 scopes.close(READING).await?;
             }
@@ -199,7 +199,7 @@ pub(crate) async fn write(
     transfer: Transfer,
     mut give: impl FnMut(&Stretch, &mut Vec<u8>),
 ) -> Result<(), Error> {
-    let scopes = Scopes::open(device);
+    let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_SRC | BufferUsages::MAP_WRITE;
     let mut way = Way::new(device, queue, buffers, transfer, usage, true);
     scopes.close(LOADING).await?;
@@ -218,7 +218,7 @@ pub(crate) async fn write(
         bytes.copy_from_slice(&filled);
         drop(bytes);
         way.staging.unmap();
-        let scopes = Scopes::open(&way.device);
+        let scopes = ErrorScopes::open(&way.device);
         way.submit(&piece, false);
         scopes.close(LOADING).await?;
         way.advance(&piece);

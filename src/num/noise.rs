@@ -9,6 +9,6 @@ pub(crate) fn mixed(bits: u32) -> u32 {
 }
 
 /// For an element of the state, of which each of some numbers has its own; `t` is that of the step.
-pub(crate) fn noise(element: u32, which: u32, salt: u32, t: u32) -> u32 {
-    mixed(element.wrapping_add(salt) ^ mixed(t.wrapping_add(which.wrapping_mul(0x9e37_79b9))))
+pub(crate) fn noise(element: u32, which: u32, stream_seed: u32, t: u32) -> u32 {
+    mixed(element.wrapping_add(stream_seed) ^ mixed(t.wrapping_add(which.wrapping_mul(0x9e37_79b9))))
 }

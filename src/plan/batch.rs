@@ -1,49 +1,49 @@
-//! Small launches that go into one dispatch, since a dispatch costs more than they do: what tensors in buffers of their own
+//! Small regions that go into one dispatch, since a dispatch costs more than they do: what tensors in buffers of their own
 //! mostly come to. Each has bindings of its own there, so the device's limit of storage buffers says how many fit: three, of
-//! Adam and the default limits. Pure: no GPU is needed to test it. Twin of `many_launches.wgsl`.
+//! Adam and the default limits. Pure: no GPU is needed to test it. Twin of `many_regions.wgsl`.
 
 use std::ops::Range;
 
 use crate::plan::limits::Limits;
-use crate::plan::region::{Launch, NORM_PIECE, STATE_WORD, UPDATE_PIECE, UPDATE_PIECES};
-use crate::plan::storage::Kind;
+use crate::plan::region::{NORM_TILE, QUAD_BYTES, Region, TILES_A_WORKGROUP, UPDATE_TILE};
+use crate::plan::storage::Storage;
 
-/// Launches of at most so many elements are bundled: measured, see `benches/NOTES.md`.
+/// Launches of at most so many elements are batched: measured, see `benches/NOTES.md`.
 const SMALL: u32 = 16 * 1024;
-/// Launches in a bundle at most. More gain little, and a kernel is compiled for each number in use.
+/// Launches in a batch at most. More gain little, and a kernel is compiled for each number in use.
 const MOST: usize = 5;
 
-/// How many launches of a kind can be in one dispatch of the update kernel: each binds a param and a grad, and all of them
-/// the memories.
-fn most_updates(kind: &Kind, limits: &Limits) -> usize {
-    (limits.storage.saturating_sub(kind.memories().count()) / 2).clamp(1, MOST)
+/// How many regions of a storage can be in one dispatch of the update kernel: each binds a param and a grad, and all of them
+/// the state_kinds.
+fn most_updates(storage: &Storage, limits: &Limits) -> usize {
+    (limits.storage_buffers.saturating_sub(storage.state_kinds().count()) / 2).clamp(1, MOST)
 }
 
 /// The same of the norm kernel: each binds a grad, and all of them the partials.
 fn most_norms(limits: &Limits) -> usize {
-    limits.storage.saturating_sub(1).clamp(1, MOST)
+    limits.storage_buffers.saturating_sub(1).clamp(1, MOST)
 }
 
-/// Cuts a list into stretches: one ends where the next launch does not join it.
-fn stretches(launches: &[Launch], joins: impl Fn(&[Launch], &Launch) -> bool) -> Vec<Range<usize>> {
+/// Cuts a list into stretches: one ends where the next region does not join it.
+fn stretches(regions: &[Region], joins: impl Fn(&[Region], &Region) -> bool) -> Vec<Range<usize>> {
     let mut all: Vec<Range<usize>> = Vec::new();
-    for (i, launch) in launches.iter().enumerate() {
+    for (i, region) in regions.iter().enumerate() {
         match all.last_mut() {
-            Some(last) if joins(&launches[last.clone()], launch) => last.end += 1,
+            Some(last) if joins(&regions[last.clone()], region) => last.end += 1,
             _ => all.push(i..i + 1),
         }
     }
     all
 }
 
-/// Workgroups of the update kernel, each of several pieces.
-pub(crate) fn update_workgroups(launch: &Launch) -> u64 {
-    launch.count_pieces(&launch.update_spans(), UPDATE_PIECE).div_ceil(UPDATE_PIECES)
+/// Workgroups of the update kernel, each of several tiles.
+pub(crate) fn update_workgroups(region: &Region) -> u64 {
+    region.count_tiles(&region.update_spans(), UPDATE_TILE).div_ceil(TILES_A_WORKGROUP)
 }
 
-/// Workgroups of the norm kernel, each of a piece.
-pub(crate) fn norm_workgroups(launch: &Launch) -> u64 {
-    launch.count_pieces(&launch.norm_spans(), NORM_PIECE)
+/// Workgroups of the norm kernel, each of a tile.
+pub(crate) fn norm_workgroups(region: &Region) -> u64 {
+    region.count_tiles(&region.norm_spans(), NORM_TILE)
 }
 
 /// Workgroups that fit in a dispatch.
@@ -51,60 +51,60 @@ fn room(limits: &Limits) -> u64 {
     limits.workgroups * limits.workgroups
 }
 
-fn elements(launch: &Launch) -> u32 {
-    launch.segments.iter().map(|segment| segment.end - segment.begin).sum()
+fn elements(region: &Region) -> u32 {
+    region.segments.iter().map(|segment| segment.end - segment.begin).sum()
 }
 
-/// Whether a bundle of updates may have it. Where param and grad share a buffer, no other launch can bind that.
-fn is_small(launch: &Launch) -> bool {
-    launch.update_spans().len() == 1 && elements(launch) <= SMALL && launch.param.buffer != launch.grad.buffer
+/// Whether a batch of updates may have it. Where param and grad share a buffer, no other region can bind that.
+fn is_small(region: &Region) -> bool {
+    region.update_spans().len() == 1 && elements(region) <= SMALL && region.param.buffer != region.grad.buffer
 }
 
 /// Whether one dispatch can have both: it binds nothing a second time that it writes.
-fn are_apart(a: &Launch, b: &Launch, zero_grad: bool) -> bool {
+fn are_apart(a: &Region, b: &Region, zero_grad: bool) -> bool {
     let params = a.param.buffer != b.param.buffer;
     let grads = !zero_grad || a.grad.buffer != b.grad.buffer;
     params && grads && a.param.buffer != b.grad.buffer && b.param.buffer != a.grad.buffer
 }
 
-/// Sorts the launches so that each bundle of the update kernel is a stretch of them, and says where in the bundle's state
+/// Sorts the regions so that each batch of the update kernel is a stretch of them, and says where in the batch's state
 /// each has its own.
-pub(crate) fn bundled(launches: Vec<Launch>, zero_grad: bool, limits: &Limits) -> (Vec<Launch>, Vec<Range<usize>>) {
-    let (mut small, mut launches): (Vec<_>, Vec<_>) = launches.into_iter().partition(is_small);
-    let key = |launch: &Launch| (launch.kind, launch.loose, launch.segments[0].group);
+pub(crate) fn batched(regions: Vec<Region>, zero_grad: bool, limits: &Limits) -> (Vec<Region>, Vec<Range<usize>>) {
+    let (mut small, mut regions): (Vec<_>, Vec<_>) = regions.into_iter().partition(is_small);
+    let key = |region: &Region| (region.storage, region.unaligned, region.segments[0].clock);
     small.sort_by_key(key);
-    launches.append(&mut small);
-    let bundles = stretches(&launches, |bundle, launch| {
-        let words: u32 = bundle.iter().map(Launch::state_words).sum();
-        is_small(launch)
-            && is_small(&bundle[0])
-            && key(&bundle[0]) == key(launch)
-            && bundle.len() < most_updates(&launch.kind, limits)
-            && u64::from(words + launch.state_words()) * STATE_WORD <= limits.binding
-            && bundle.iter().map(update_workgroups).sum::<u64>() + update_workgroups(launch) <= room(limits)
-            && bundle.iter().all(|other| are_apart(other, launch, zero_grad))
+    regions.append(&mut small);
+    let batches = stretches(&regions, |batch, region| {
+        let quads: u32 = batch.iter().map(Region::state_quads).sum();
+        is_small(region)
+            && is_small(&batch[0])
+            && key(&batch[0]) == key(region)
+            && batch.len() < most_updates(&region.storage, limits)
+            && u64::from(quads + region.state_quads()) * QUAD_BYTES <= limits.binding
+            && batch.iter().map(update_workgroups).sum::<u64>() + update_workgroups(region) <= room(limits)
+            && batch.iter().all(|other| are_apart(other, region, zero_grad))
     });
-    for bundle in &bundles {
-        let mut words = 0;
-        for launch in &mut launches[bundle.clone()] {
-            launch.state = words;
-            words += launch.state_words();
+    for batch in &batches {
+        let mut quads = 0;
+        for region in &mut regions[batch.clone()] {
+            region.state = quads;
+            quads += region.state_quads();
         }
-        launches[bundle.clone()].iter_mut().for_each(|launch| launch.first_scale = words);
+        regions[batch.clone()].iter_mut().for_each(|region| region.first_scale = quads);
     }
-    (launches, bundles)
+    (regions, batches)
 }
 
-/// The bundles of the norm kernel, which only reads what is the caller's.
-pub(crate) fn norms(launches: &[Launch], limits: &Limits) -> Vec<Range<usize>> {
-    let key = |launch: &Launch| (launch.kind.grad, launch.loose);
-    let is_small = |launch: &Launch| launch.norm_spans().len() == 1 && elements(launch) <= SMALL;
-    stretches(launches, |bundle, launch| {
-        is_small(launch)
-            && is_small(&bundle[0])
-            && key(&bundle[0]) == key(launch)
-            && bundle.len() < most_norms(limits)
-            && bundle.iter().map(norm_workgroups).sum::<u64>() + norm_workgroups(launch) <= room(limits)
+/// The batches of the norm kernel, which only reads what is the caller's.
+pub(crate) fn norms(regions: &[Region], limits: &Limits) -> Vec<Range<usize>> {
+    let key = |region: &Region| (region.storage.grad, region.unaligned);
+    let is_small = |region: &Region| region.norm_spans().len() == 1 && elements(region) <= SMALL;
+    stretches(regions, |batch, region| {
+        is_small(region)
+            && is_small(&batch[0])
+            && key(&batch[0]) == key(region)
+            && batch.len() < most_norms(limits)
+            && batch.iter().map(norm_workgroups).sum::<u64>() + norm_workgroups(region) <= room(limits)
     })
 }
 
@@ -115,24 +115,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::dtype::Format;
-    use crate::config::precision::{Precision, StateFormat};
+    use crate::config::dtype::Dtype;
+    use crate::config::precision::{Precision, StateDtype};
     use crate::config::rule::Rule;
     use crate::num::block8::BLOCK;
-    use crate::plan::partition::{Place, Placed, Plan, plan};
+    use crate::plan::partition::{Location, Plan, TensorPlan, plan};
 
-    /// Each in its own part of some buffer: length, buffers, elements that the grads are shifted by, group, and whether its
+    /// Each in its own part of some buffer: length, buffers, elements that the grads are shifted by, clock, and whether its
     /// state is in blocks.
     type Given = (u64, usize, usize, u64, u32, bool);
 
-    fn placed(given: &[Given]) -> Vec<Placed> {
-        let place = |(tensor, &(len, param, grad, shift, group, in_blocks)): (usize, &Given)| {
-            let state = if in_blocks { StateFormat::Block8 } else { StateFormat::F32 };
+    fn tensor_plans(given: &[Given]) -> Vec<TensorPlan> {
+        let place = |(tensor, &(len, param, grad, shift, clock, in_blocks)): (usize, &Given)| {
+            let state = if in_blocks { StateDtype::Block8 } else { StateDtype::F32 };
             let precision = Precision { state, state_min_len: 0, ..Precision::default() };
-            let kind = Kind::new("x", Rule::Adam, Format::F32, Format::F32, len, &precision).unwrap();
-            let at = |buffer, shift| Place { buffer, offset: ((tensor as u64) << 20) + 4 * shift, size: 1 << 30 };
+            let storage = Storage::new("x", Rule::Adam, Dtype::F32, Dtype::F32, 1.0, len, &precision).unwrap();
+            let at = |buffer, shift| Location { buffer, offset: ((tensor as u64) << 20) + 4 * shift, size: 1 << 30 };
             let (param, grad) = (at(param, 0), at(grad, (1 << 16) + shift));
-            Placed { tensor, group, kind, grad_scale: 1.0, param, grad, len }
+            TensorPlan { tensor, clock, storage, grad_scale: 1.0, param, grad, len }
         };
         given.iter().enumerate().map(place).collect()
     }
@@ -146,45 +146,45 @@ mod tests {
     proptest! {
         #[test]
         fn bundles_are_small_and_write_nothing_twice(
-            given in given(), zero_grad: bool, storage in 4..20_usize,
+            given in given(), zero_grad: bool, storage_buffers in 4..20_usize,
             binding in prop_oneof![Just(1 << 27), Just(8192_u64)], workgroups in prop_oneof![1..4_u64, Just(65_535)],
         ) {
-            let placed = placed(&given);
-            let limits = Limits { storage, binding, workgroups, ..Limits::DEFAULT };
-            let Plan { launches, bundles } = plan(&placed, zero_grad, &limits).unwrap();
-            prop_assert_eq!(bundles.iter().cloned().flatten().collect::<Vec<_>>(), (0..launches.len()).collect::<Vec<_>>());
-            for bundle in &bundles {
-                let bundle = &launches[bundle.clone()];
-                let (first, several) = (&bundle[0], bundle.len() > 1);
-                prop_assert!(!several || first.kind.memories().count() + 2 * bundle.len() <= storage);
-                let (mut written, mut read, mut words) = (HashSet::new(), HashSet::new(), 0);
-                for launch in bundle {
-                    prop_assert_eq!((launch.kind, launch.loose), (first.kind, first.loose));
-                    prop_assert_eq!(launch.segments[0].group, first.segments[0].group);
-                    prop_assert!(!several || launch.update_spans().len() == 1 && elements(launch) <= SMALL);
-                    prop_assert!(written.insert(launch.param.buffer) || !several);
+            let tensor_plans = tensor_plans(&given);
+            let limits = Limits { storage_buffers, binding, workgroups, ..Limits::DEFAULT };
+            let Plan { regions, batches } = plan(&tensor_plans, zero_grad, &limits).unwrap();
+            prop_assert_eq!(batches.iter().cloned().flatten().collect::<Vec<_>>(), (0..regions.len()).collect::<Vec<_>>());
+            for batch in &batches {
+                let batch = &regions[batch.clone()];
+                let (first, several) = (&batch[0], batch.len() > 1);
+                prop_assert!(!several || first.storage.state_kinds().count() + 2 * batch.len() <= storage_buffers);
+                let (mut written, mut read, mut quads) = (HashSet::new(), HashSet::new(), 0);
+                for region in batch {
+                    prop_assert_eq!((region.storage, region.unaligned), (first.storage, first.unaligned));
+                    prop_assert_eq!(region.segments[0].clock, first.segments[0].clock);
+                    prop_assert!(!several || region.update_spans().len() == 1 && elements(region) <= SMALL);
+                    prop_assert!(written.insert(region.param.buffer) || !several);
                     if zero_grad {
-                        prop_assert!(written.insert(launch.grad.buffer) || !several);
+                        prop_assert!(written.insert(region.grad.buffer) || !several);
                     } else {
-                        read.insert(launch.grad.buffer);
+                        read.insert(region.grad.buffer);
                     }
                     // One behind the other in the state.
-                    prop_assert_eq!(launch.state, words);
-                    for (i, span) in launch.update_spans().iter().enumerate() {
+                    prop_assert_eq!(region.state, quads);
+                    for (i, span) in region.update_spans().iter().enumerate() {
                         let begin = span.of_state().start as u32 / 4;
-                        prop_assert!(begin >= words && (i > 0 || begin == words));
-                        prop_assert!(!launch.kind.in_blocks() || u64::from(begin * 4).is_multiple_of(BLOCK));
+                        prop_assert!(begin >= quads && (i > 0 || begin == quads));
+                        prop_assert!(!region.storage.in_blocks() || u64::from(begin * 4).is_multiple_of(BLOCK));
                     }
-                    words += launch.state_words();
+                    quads += region.state_quads();
                 }
                 prop_assert!(!several || written.is_disjoint(&read));
-                prop_assert!(u64::from(words) * STATE_WORD <= binding);
-                prop_assert!(bundle.iter().map(update_workgroups).sum::<u64>() <= room(&limits));
-                prop_assert!(bundle.iter().all(|launch| launch.first_scale == words));
+                prop_assert!(u64::from(quads) * QUAD_BYTES <= binding);
+                prop_assert!(batch.iter().map(update_workgroups).sum::<u64>() <= room(&limits));
+                prop_assert!(batch.iter().all(|region| region.first_scale == quads));
             }
-            for norms in norms(&launches, &limits) {
-                prop_assert!(norms.len() < storage);
-                prop_assert!(launches[norms].iter().map(norm_workgroups).sum::<u64>() <= room(&limits));
+            for norms in norms(&regions, &limits) {
+                prop_assert!(norms.len() < storage_buffers);
+                prop_assert!(regions[norms].iter().map(norm_workgroups).sum::<u64>() <= room(&limits));
             }
         }
     }
@@ -192,10 +192,10 @@ mod tests {
     #[test]
     fn as_many_as_the_limit_allows() {
         let scattered: Vec<Given> = (0..1000).map(|i| (1000, 2 * i, 2 * i + 1, 0, 0, false)).collect();
-        let count = |given: &[Given], storage| {
-            let limits = Limits { storage, ..Limits::DEFAULT };
-            let Plan { launches, bundles } = plan(&placed(given), false, &limits).unwrap();
-            (bundles.len(), norms(&launches, &limits).len())
+        let count = |given: &[Given], storage_buffers| {
+            let limits = Limits { storage_buffers, ..Limits::DEFAULT };
+            let Plan { regions, batches } = plan(&tensor_plans(given), false, &limits).unwrap();
+            (batches.len(), norms(&regions, &limits).len())
         };
         assert_eq!(count(&scattered, 8), (334, 200));
         assert_eq!(count(&scattered, 5), (1000, 250));
@@ -206,7 +206,7 @@ mod tests {
         // Grads may have a buffer in common where they are only read, params not.
         let grads: Vec<Given> = (0..9).map(|i| (1000, 1 + i, 0, 0, 0, false)).collect();
         assert_eq!(count(&grads, 8).0, 3);
-        assert_eq!(plan(&placed(&grads), true, &Limits::DEFAULT).unwrap().bundles.len(), 9);
+        assert_eq!(plan(&tensor_plans(&grads), true, &Limits::DEFAULT).unwrap().batches.len(), 9);
         let params: Vec<Given> = (0..9).map(|i| (1000, 0, 1 + i, 0, 0, false)).collect();
         assert_eq!(count(&params, 8).0, 9);
     }

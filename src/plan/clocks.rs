@@ -12,14 +12,14 @@ pub(crate) type Member = (usize, Option<usize>);
 /// The clocks. Each counts the steps of tensors that began together: a group begins with one; tensors that are added to it
 /// or reset later have another, so that their bias corrections are those of their own steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Clocks {
+pub(crate) struct ClockMap {
     /// The group of each.
     pub groups: Vec<usize>,
     /// That of each tensor, in the order of the groups and their tensors.
     pub of_tensor: Vec<usize>,
 }
 
-impl Clocks {
+impl ClockMap {
     /// One a group, for groups of so many tensors.
     pub fn new(tensors: impl Iterator<Item = usize>) -> Self {
         let (mut groups, mut of_tensor) = (Vec::new(), Vec::new());
@@ -65,16 +65,16 @@ impl Clocks {
 
 /// The groups, and the clocks of their tensors.
 #[derive(Clone, Debug)]
-pub(crate) struct Roster {
+pub(crate) struct Registry {
     /// With the learning rates that were set last.
     pub groups: Vec<Group>,
-    pub clocks: Clocks,
+    pub clocks: ClockMap,
 }
 
-impl Roster {
+impl Registry {
     /// One clock a group.
     pub fn new(groups: &[Group]) -> Self {
-        Self { groups: groups.to_vec(), clocks: Clocks::new(groups.iter().map(|group| group.tensors.len())) }
+        Self { groups: groups.to_vec(), clocks: ClockMap::new(groups.iter().map(|group| group.tensors.len())) }
     }
 
     /// The configuration of a clock's group.
@@ -99,21 +99,21 @@ mod tests {
 
     #[test]
     fn tensors_that_begin_later_have_a_clock_of_their_own() {
-        let begun = Clocks::new([2, 1].into_iter());
-        assert_eq!(begun, Clocks { groups: vec![0, 1], of_tensor: vec![0, 0, 1] });
+        let begun = ClockMap::new([2, 1].into_iter());
+        assert_eq!(begun, ClockMap { groups: vec![0, 1], of_tensor: vec![0, 0, 1] });
         // One tensor more in group 0, and a new group of two.
         let members = [(0, Some(0)), (0, Some(1)), (0, None), (1, Some(2)), (2, None), (2, None)];
         let (later, before) = begun.changed(3, &members);
-        assert_eq!(later, Clocks { groups: vec![0, 0, 1, 2], of_tensor: vec![0, 0, 1, 2, 3, 3] });
+        assert_eq!(later, ClockMap { groups: vec![0, 0, 1, 2], of_tensor: vec![0, 0, 1, 2, 3, 3] });
         assert_eq!(before, [Some(0), None, Some(1), None]);
         // The first two tensors go, the third is reset: there is only one clock then, and it is new.
         let members = [(0, None), (1, Some(3)), (2, Some(4)), (2, Some(5))];
         let (reset, before) = later.changed(3, &members);
-        assert_eq!(reset, Clocks { groups: vec![0, 1, 2], of_tensor: vec![0, 1, 2, 2] });
+        assert_eq!(reset, ClockMap { groups: vec![0, 1, 2], of_tensor: vec![0, 1, 2, 2] });
         assert_eq!(before, [None, Some(2), Some(3)]);
         // A group that loses its tensors keeps a clock.
         let (empty, before) = later.changed(3, &[(0, Some(2)), (2, Some(4))]);
-        assert_eq!(empty, Clocks { groups: vec![0, 1, 2], of_tensor: vec![0, 2] });
+        assert_eq!(empty, ClockMap { groups: vec![0, 1, 2], of_tensor: vec![0, 2] });
         assert_eq!(before, [Some(1), Some(2), Some(3)]);
     }
 }

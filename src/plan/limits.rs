@@ -12,12 +12,12 @@ pub(crate) struct Limits {
     /// Workgroups in each dimension of a dispatch.
     pub workgroups: u64,
     /// Storage buffers that one dispatch may bind.
-    pub storage: usize,
+    pub storage_buffers: usize,
 }
 
 impl Limits {
     /// WebGPU's default ones.
-    pub const DEFAULT: Self = Self { binding: 128 << 20, align: 256, workgroups: 65_535, storage: 8 };
+    pub const DEFAULT: Self = Self { binding: 128 << 20, align: 256, workgroups: 65_535, storage_buffers: 8 };
 
     pub fn of(device: &Device) -> Self {
         let limits = device.limits();
@@ -27,7 +27,7 @@ impl Limits {
             align: limits.min_storage_buffer_offset_alignment.into(),
             workgroups: limits.max_compute_workgroups_per_dimension.into(),
             // Beside them there are two uniforms.
-            storage: limits
+            storage_buffers: limits
                 .max_storage_buffers_per_shader_stage
                 .min(limits.max_buffers_and_acceleration_structures_per_shader_stage.saturating_sub(2))
                 as usize,

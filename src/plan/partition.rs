@@ -1,4 +1,4 @@
-//! How tensors become launches: merge neighbours, align, cut under the device's limits. Pure: no GPU is needed to test it.
+//! How tensors become regions: merge neighbours, align, cut under the device's limits. Pure: no GPU is needed to test it.
 
 use std::ops::Range;
 
@@ -7,66 +7,66 @@ use crate::num::block8::BLOCK;
 use crate::num::quad::LANES;
 use crate::plan::batch;
 use crate::plan::limits::Limits;
-use crate::plan::region::{BLOCK_WORDS, Launch, STATE_WORD, Segment, UPDATE_WORDS, UPDATE_WORKGROUP, Window};
-use crate::plan::storage::Kind;
+use crate::plan::region::{BLOCK_QUADS, QUAD_BYTES, Region, Segment, UPDATE_QUADS, UPDATE_WORKGROUP, Window};
+use crate::plan::storage::Storage;
 
-/// A view whose last word is not all inside its buffer is cut into whole words and a tail, which is a launch more;
-/// below this many elements it goes in one loose launch instead.
-const SINGLE_LAUNCH: u64 = 16 * 1024;
+/// A view whose last quad is not all inside its buffer is cut into whole quads and a tail, which is a region more;
+/// below this many elements it goes in one unaligned region instead.
+const SINGLE_REGION: u64 = 16 * 1024;
 
 /// One tensor, by numbers alone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Placed {
+pub(crate) struct TensorPlan {
     pub tensor: usize,
-    pub group: u32,
-    pub kind: Kind,
+    pub clock: u32,
+    pub storage: Storage,
     /// What an integer of the grad stands for.
     pub grad_scale: f32,
-    pub param: Place,
-    pub grad: Place,
+    pub param: Location,
+    pub grad: Location,
     /// Elements.
     pub len: u64,
 }
 
 /// Where a view begins: the number of its buffer, a byte offset, and the buffer's size in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub buffer: usize,
     pub offset: u64,
     pub size: u64,
 }
 
-/// The launches, and which of them are one dispatch of the update kernel.
+/// The regions, and which of them are one dispatch of the update kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub launches: Vec<Launch>,
-    pub bundles: Vec<Range<usize>>,
+    pub regions: Vec<Region>,
+    pub batches: Vec<Range<usize>>,
 }
 
-impl Placed {
+impl TensorPlan {
     /// Which elements of their buffers its first ones are.
     fn start(&self) -> u64 {
-        self.param.offset / self.kind.param.bytes()
+        self.param.offset / self.storage.param.bytes()
     }
 
     fn shift(&self) -> i64 {
-        (self.grad.offset / self.kind.grad.bytes()) as i64 - self.start() as i64
+        (self.grad.offset / self.storage.grad.bytes()) as i64 - self.start() as i64
     }
 
     fn end(&self) -> u64 {
         self.start() + self.len
     }
 
-    /// Words of the state for so many words of the param: whole blocks, where it is in blocks.
-    fn state_words(&self, words: u64) -> u64 {
-        if self.kind.in_blocks() { words.next_multiple_of(BLOCK_WORDS.into()) } else { words }
+    /// Words of the state for so many quads of the param: whole blocks, where it is in blocks.
+    fn state_quads(&self, quads: u64) -> u64 {
+        if self.storage.in_blocks() { quads.next_multiple_of(BLOCK_QUADS.into()) } else { quads }
     }
 
     /// Where its state is in blocks and a binding has no room for one, wherever that begins: the bytes that it needs.
     pub fn block_too_large(&self, limits: &Limits) -> Option<u64> {
-        let bytes = self.kind.param.bytes().max(self.kind.grad.bytes());
-        let need = (BLOCK * bytes + 2 * limits.align.max(16)).max(u64::from(BLOCK_WORDS) * STATE_WORD);
-        (self.kind.in_blocks() && limits.binding < need).then_some(need)
+        let bytes = self.storage.param.bytes().max(self.storage.grad.bytes());
+        let need = (BLOCK * bytes + 2 * limits.align.max(16)).max(u64::from(BLOCK_QUADS) * QUAD_BYTES);
+        (self.storage.in_blocks() && limits.binding < need).then_some(need)
     }
 
     /// Where its last block begins that begins before that position, which is in it.
@@ -75,35 +75,35 @@ impl Placed {
     }
 }
 
-/// Plans all launches. The tensors must not overlap, and no block be too large.
-pub(crate) fn plan(placeds: &[Placed], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
+/// Plans all regions. The tensors must not overlap, and no block be too large.
+pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
     // Two blocks: one that the views' offsets may waste, one to make progress in.
     if limits.binding < 2 * limits.align {
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
-    let launches = merge(placeds).into_iter().flat_map(|run| cut(&run, limits));
-    let launches = launches.flat_map(|launch| part(launch, zero_grad)).collect();
-    let (launches, bundles) = batch::bundled(launches, zero_grad, limits);
-    Ok(Plan { launches, bundles })
+    let regions = merge(tensor_plans).into_iter().flat_map(|run| cut(&run, limits));
+    let regions = regions.flat_map(|region| part(region, zero_grad)).collect();
+    let (regions, batches) = batch::batched(regions, zero_grad, limits);
+    Ok(Plan { regions, batches })
 }
 
-/// What can be one launch: the same kind, the same two buffers, the same distance between param and grad. Where a launch has
+/// What can be one region: the same storage, the same two buffers, the same distance between param and grad. Where a region has
 /// gaps, nothing is lost, since the state has none.
-fn merge(placeds: &[Placed]) -> Vec<Vec<Placed>> {
-    let key = |p: &Placed| (p.kind, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
-    let mut sorted = placeds.to_vec();
+fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
+    let key = |p: &TensorPlan| (p.storage, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
+    let mut sorted = tensor_plans.to_vec();
     sorted.sort_by_key(|p| (key(p), p.param.offset));
-    let mut runs: Vec<Vec<Placed>> = Vec::new();
-    for placed in sorted {
-        let joins = |last: &Placed| {
+    let mut runs: Vec<Vec<TensorPlan>> = Vec::new();
+    for tensor_plan in sorted {
+        let joins = |last: &TensorPlan| {
             // Where param and grad share a buffer, what lies between two params may be a grad.
-            let apart = placed.param.buffer == placed.grad.buffer && placed.start() != last.end();
-            key(last) == key(&placed) && !apart
+            let apart = tensor_plan.param.buffer == tensor_plan.grad.buffer && tensor_plan.start() != last.end();
+            key(last) == key(&tensor_plan) && !apart
         };
         match runs.last_mut() {
-            Some(run) if run.last().is_some_and(joins) => run.push(placed),
-            _ => runs.push(vec![placed]),
+            Some(run) if run.last().is_some_and(joins) => run.push(tensor_plan),
+            _ => runs.push(vec![tensor_plan]),
         }
     }
     runs
@@ -115,12 +115,12 @@ struct Side {
     bytes: u64,
     align: u64,
     window: u64,
-    /// Elements up to the last that is in a whole word.
+    /// Elements up to the last that is in a whole quad.
     whole: u64,
 }
 
 impl Side {
-    fn new(place: &Place, bytes: u64, limits: &Limits) -> Self {
+    fn new(place: &Location, bytes: u64, limits: &Limits) -> Self {
         let align = limits.align.max(16) / bytes;
         let window = limits.binding / bytes / align * align;
         Self { buffer: place.buffer, bytes, align, window, whole: place.size / (LANES * bytes) * LANES }
@@ -136,110 +136,113 @@ impl Side {
 }
 
 /// Cuts a run so that each part fits in the bindings and in one dispatch. Positions here are elements of the param buffer.
-fn cut(run: &[Placed], limits: &Limits) -> Vec<Launch> {
+fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Vec::new() };
-    let param = Side::new(&first.param, first.kind.param.bytes(), limits);
-    let grad = Side::new(&first.grad, first.kind.grad.bytes(), limits);
+    let param = Side::new(&first.param, first.storage.param.bytes(), limits);
+    let grad = Side::new(&first.grad, first.storage.grad.bytes(), limits);
     let shift = first.shift();
     let shifted = |position: u64| (position as i64 + shift) as u64;
     let aligned = shift % LANES as i64 == 0;
-    let state_words = limits.binding / STATE_WORD;
-    let state_words =
-        if first.kind.in_blocks() { state_words - state_words % u64::from(BLOCK_WORDS) } else { state_words };
+    let state_quads = limits.binding / QUAD_BYTES;
+    let state_quads =
+        if first.storage.in_blocks() { state_quads - state_quads % u64::from(BLOCK_QUADS) } else { state_quads };
     let block = param.align.min(grad.align);
-    // Each part of a tensor begins a piece: half of the workgroups for those, half for the words.
+    // Each part of a tensor begins a tile: half of the workgroups for those, half for the quads.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
-    let dispatch = workgroups.saturating_mul(UPDATE_WORKGROUP * UPDATE_WORDS * LANES / 2);
+    let dispatch = workgroups.saturating_mul(UPDATE_WORKGROUP * UPDATE_QUADS * LANES / 2);
 
-    let mut launches = Vec::new();
+    let mut regions = Vec::new();
     let (mut begin, all) = (first.start(), last.end());
     while begin < all {
         let by_param = begin / param.align * param.align + param.window;
         let by_grad = begin + (grad.window - shifted(begin) % grad.align);
-        let by_state = (begin / LANES + state_words) * LANES;
+        let by_state = (begin / LANES + state_quads) * LANES;
         let by_dispatch = (begin / param.align * param.align).saturating_add(dispatch);
-        let behind = run.partition_point(|placed| placed.end() <= begin);
-        let by_tensors = run.get(behind + workgroups as usize).map_or(all, Placed::start);
+        let behind = run.partition_point(|tensor_plan| tensor_plan.end() <= begin);
+        let by_tensors = run.get(behind + workgroups as usize).map_or(all, TensorPlan::start);
         let mut end = all.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
         if end < all {
-            // The next part begins on a block, and so on a word. That is past `begin`, since a window holds two blocks.
-            end = if first.kind.in_blocks() {
+            // The next part begins on a block, and so on a quad. That is past `begin`, since a window holds two blocks.
+            end = if first.storage.in_blocks() {
                 // Or on a block of its tensor's, which are not parted.
-                let parted = run.iter().find(|placed| (placed.start()..placed.end()).contains(&end));
-                parted.map_or(end, |placed| end - (end - placed.start()) % BLOCK)
+                let parted = run.iter().find(|tensor_plan| (tensor_plan.start()..tensor_plan.end()).contains(&end));
+                parted.map_or(end, |tensor_plan| end - (end - tensor_plan.start()) % BLOCK)
             } else {
                 end / block * block
             };
         }
         end = end.min(by_tensors);
-        // Of a word that two spans share the state has two.
-        let mut words = 0;
-        for placed in run[behind..].iter().take_while(|placed| placed.start() < end) {
-            words += placed.state_words(placed.end().min(end).div_ceil(LANES) - placed.start().max(begin) / LANES);
-            if words > state_words && placed.start() > begin {
-                end = placed.start();
+        // Of a quad that two spans share the state has two.
+        let mut quads = 0;
+        for tensor_plan in run[behind..].iter().take_while(|tensor_plan| tensor_plan.start() < end) {
+            quads += tensor_plan
+                .state_quads(tensor_plan.end().min(end).div_ceil(LANES) - tensor_plan.start().max(begin) / LANES);
+            if quads > state_quads && tensor_plan.start() > begin {
+                end = tensor_plan.start();
                 break;
             }
         }
-        // The last word must be inside both buffers to be loaded whole.
+        // The last quad must be inside both buffers to be loaded whole.
         let whole = param.whole.min((grad.whole as i64 - shift).max(0) as u64);
         if aligned && end.next_multiple_of(LANES) <= whole {
-            launches.push((begin, end, false));
-        } else if !aligned || end - begin < SINGLE_LAUNCH {
-            launches.push((begin, end, true));
+            regions.push((begin, end, false));
+        } else if !aligned || end - begin < SINGLE_REGION {
+            regions.push((begin, end, true));
         } else {
-            let last = run.iter().find(|placed| placed.kind.in_blocks() && placed.start() < end && end <= placed.end());
-            let tail = last.map_or(end / LANES * LANES, |placed| placed.block_before(end));
-            launches.push((begin, tail, false));
-            launches.push((tail, end, true));
+            let last = run.iter().find(|tensor_plan| {
+                tensor_plan.storage.in_blocks() && tensor_plan.start() < end && end <= tensor_plan.end()
+            });
+            let tail = last.map_or(end / LANES * LANES, |tensor_plan| tensor_plan.block_before(end));
+            regions.push((begin, tail, false));
+            regions.push((tail, end, true));
         }
         begin = end;
     }
-    let launches = launches.into_iter().map(|(begin, end, loose)| launch(run, &param, &grad, begin..end, loose));
+    let regions = regions.into_iter().map(|(begin, end, unaligned)| region(run, &param, &grad, begin..end, unaligned));
     // A part may have come to lie in a gap altogether.
-    launches.filter(|launch| !launch.segments.is_empty()).collect()
+    regions.filter(|region| !region.segments.is_empty()).collect()
 }
 
-/// The launch for those elements of the param buffer.
-fn launch(run: &[Placed], param: &Side, grad: &Side, elements: Range<u64>, loose: bool) -> Launch {
+/// The region for those elements of the param buffer.
+fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, unaligned: bool) -> Region {
     let Range { start: begin, end } = elements;
-    // Whole words, where they are loaded whole.
-    let (first, last) = if loose { (begin, end) } else { (begin / LANES * LANES, end.next_multiple_of(LANES)) };
+    // Whole quads, where they are loaded whole.
+    let (first, last) = if unaligned { (begin, end) } else { (begin / LANES * LANES, end.next_multiple_of(LANES)) };
     let shifted = |position: u64| (position as i64 + run[0].shift()) as u64;
     let (origin, param) = param.window(first, last);
     let (grad_origin, grad) = grad.window(shifted(first), shifted(last));
     let grad_shift = run[0].shift() + origin as i64 - grad_origin as i64;
-    let segments = run.iter().filter_map(|placed| {
-        let (from, to) = (placed.start().max(begin), placed.end().min(end));
+    let segments = run.iter().filter_map(|tensor_plan| {
+        let (from, to) = (tensor_plan.start().max(begin), tensor_plan.end().min(end));
         (from < to).then(|| Segment {
             begin: (from - origin) as u32,
             end: (to - origin) as u32,
-            group: placed.group,
-            tensor: placed.tensor,
-            first: from - placed.start(),
+            clock: tensor_plan.clock,
+            tensor: tensor_plan.tensor,
+            first: from - tensor_plan.start(),
         })
     });
-    Launch {
-        kind: run[0].kind,
+    Region {
+        storage: run[0].storage,
         grad_scale: run[0].grad_scale,
         param,
         grad,
-        loose,
-        grad_shift: (if loose { grad_shift } else { grad_shift / LANES as i64 }) as u32,
+        unaligned,
+        grad_shift: (if unaligned { grad_shift } else { grad_shift / LANES as i64 }) as u32,
         segments: segments.collect(),
         state: 0,
         first_scale: 0,
     }
 }
 
-/// Two launches of one, where two spans share 32 bits of what is written: no two invocations of one dispatch may write them.
-fn part(launch: Launch, zero_grad: bool) -> Vec<Launch> {
-    if !(launch.kind.param.is_half() || zero_grad && launch.kind.grad.is_half()) {
-        return vec![launch];
+/// Two regions of one, where two spans share 32 bits of what is written: no two invocations of one dispatch may write them.
+fn part(region: Region, zero_grad: bool) -> Vec<Region> {
+    if !(region.storage.param.is_half() || zero_grad && region.storage.grad.is_half()) {
+        return vec![region];
     }
     let mut later: Vec<Range<u32>> = Vec::new();
     let mut last = (0, false);
-    for span in launch.update_spans() {
+    for span in region.update_spans() {
         let shares = span.begin == last.0 && span.begin % 2 == 1 && !last.1;
         if shares {
             later.push(span.begin..span.end);
@@ -247,11 +250,11 @@ fn part(launch: Launch, zero_grad: bool) -> Vec<Launch> {
         last = (span.end, shares);
     }
     if later.is_empty() {
-        return vec![launch];
+        return vec![region];
     }
     let is_later = |segment: &Segment| later.iter().any(|span| span.contains(&segment.begin));
-    let (later, sooner) = launch.segments.iter().partition(|segment| is_later(segment));
-    [sooner, later].map(|segments| Launch { segments, ..launch.clone() }).into()
+    let (later, sooner) = region.segments.iter().partition(|segment| is_later(segment));
+    [sooner, later].map(|segments| Region { segments, ..region.clone() }).into()
 }
 
 #[cfg(test)]
@@ -259,51 +262,51 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::dtype::{Format, Stored};
-    use crate::config::precision::{Precision, StateFormat};
+    use crate::config::dtype::Dtype;
+    use crate::config::precision::{Precision, StateDtype};
     use crate::config::rule::Rule;
-    use crate::plan::region::{NORM_PIECE, UPDATE_PIECE, UPDATE_PIECES};
+    use crate::plan::region::{NORM_TILE, TILES_A_WORKGROUP, UPDATE_TILE};
 
-    fn kind(param: Format, grad: Format, state: StateFormat) -> Kind {
+    fn storage(param: Dtype, grad: Dtype, state: StateDtype) -> Storage {
         let precision = Precision { state, state_min_len: 0, ..Precision::default() };
-        Kind::new("x", Rule::Adam, param, grad, 1, &precision).unwrap()
+        Storage::new("x", Rule::Adam, param, grad, 1.0, 1, &precision).unwrap()
     }
 
     /// Tensors of these lengths, one behind the other with these gaps, in one buffer of params and one of grads.
-    fn place(kind: Kind, tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<Placed> {
+    fn place(storage: Storage, tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<TensorPlan> {
         // Where the state is in blocks, each begins at a multiple of 4.
-        let align = if kind.in_blocks() { LANES } else { 1 };
+        let align = if storage.in_blocks() { LANES } else { 1 };
         let (mut at, param) = (0, param.next_multiple_of(align));
-        let mut placed = Vec::new();
-        for (tensor, (len, gap, group)) in tensors.iter().enumerate() {
+        let mut tensor_plan = Vec::new();
+        for (tensor, (len, gap, clock)) in tensors.iter().enumerate() {
             let place =
-                |buffer, begin, stored: Stored| Place { buffer, offset: (begin + at) * stored.bytes(), size: 0 };
-            placed.push(Placed {
+                |buffer, begin, stored: Dtype| Location { buffer, offset: (begin + at) * stored.bytes(), size: 0 };
+            tensor_plan.push(TensorPlan {
                 tensor,
-                group: *group,
-                kind,
+                clock: *clock,
+                storage,
                 grad_scale: 1.0,
-                param: place(0, param, kind.param),
-                grad: place(1, grad, kind.grad),
+                param: place(0, param, storage.param),
+                grad: place(1, grad, storage.grad),
                 len: *len,
             });
             at = (at + len + gap).next_multiple_of(align);
         }
-        for p in &mut placed {
-            let size = |begin: u64, stored: Stored| ((begin + at + slack) * stored.bytes()).next_multiple_of(4);
-            (p.param.size, p.grad.size) = (size(param, kind.param), size(grad, kind.grad));
+        for p in &mut tensor_plan {
+            let size = |begin: u64, stored: Dtype| ((begin + at + slack) * stored.bytes()).next_multiple_of(4);
+            (p.param.size, p.grad.size) = (size(param, storage.param), size(grad, storage.grad));
         }
-        placed
+        tensor_plan
     }
 
-    fn plain() -> Kind {
-        kind(Format::F32, Format::F32, StateFormat::F32)
+    fn plain() -> Storage {
+        storage(Dtype::F32, Dtype::F32, StateDtype::F32)
     }
 
-    fn kinds() -> impl Strategy<Value = Kind> {
-        let formats = || prop_oneof![Just(Format::F32), Just(Format::F16), Just(Format::Bf16)];
-        (formats(), formats(), prop_oneof![Just(StateFormat::F32), Just(StateFormat::Bf16), Just(StateFormat::Block8)])
-            .prop_map(|(param, grad, state)| kind(param, grad, state))
+    fn storages() -> impl Strategy<Value = Storage> {
+        let formats = || prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::Bf16)];
+        (formats(), formats(), prop_oneof![Just(StateDtype::F32), Just(StateDtype::Bf16), Just(StateDtype::Block8)])
+            .prop_map(|(param, grad, state)| storage(param, grad, state))
     }
 
     fn tensors() -> impl Strategy<Value = Vec<(u64, u64, u32)>> {
@@ -319,61 +322,61 @@ mod tests {
     proptest! {
         #[test]
         fn every_element_is_in_one_launch_and_all_limits_are_kept(
-            kind in kinds(), tensors in tensors(), param in 0..130_u64, grad in 0..130_u64, slack in 0..9_u64,
+            storage in storages(), tensors in tensors(), param in 0..130_u64, grad in 0..130_u64, slack in 0..9_u64,
             limits in limits(),
         ) {
-            let placed = place(kind, &tensors, param, grad, slack);
-            prop_assume!(placed[0].block_too_large(&limits).is_none());
-            let launches = plan(&placed, false, &limits).unwrap().launches;
-            let (of_param, of_grad) = (kind.param.bytes(), kind.grad.bytes());
+            let tensor_plan = place(storage, &tensors, param, grad, slack);
+            prop_assume!(tensor_plan[0].block_too_large(&limits).is_none());
+            let regions = plan(&tensor_plan, false, &limits).unwrap().regions;
+            let (of_param, of_grad) = (storage.param.bytes(), storage.grad.bytes());
             let mut seen: Vec<Vec<u32>> = tensors.iter().map(|t| vec![0; t.0 as usize]).collect();
-            for launch in &launches {
-                let first = &placed[launch.segments[0].tensor];
-                for (window, size) in [(launch.param, first.param.size), (launch.grad, first.grad.size)] {
+            for region in &regions {
+                let first = &tensor_plan[region.segments[0].tensor];
+                for (window, size) in [(region.param, first.param.size), (region.grad, first.grad.size)] {
                     prop_assert!(window.offset % limits.align == 0, "aligned");
                     prop_assert!(window.bytes <= limits.binding, "within the binding limit");
                     prop_assert!(window.offset + window.bytes <= size, "within the buffer");
                 }
-                prop_assert!(u64::from(launch.state_words()) * STATE_WORD <= limits.binding, "the moments too");
-                for (spans, words, each) in
-                    [(launch.update_spans(), UPDATE_PIECE, UPDATE_PIECES), (launch.norm_spans(), NORM_PIECE, 1)]
+                prop_assert!(u64::from(region.state_quads()) * QUAD_BYTES <= limits.binding, "the moments too");
+                for (spans, quads, each) in
+                    [(region.update_spans(), UPDATE_TILE, TILES_A_WORKGROUP), (region.norm_spans(), NORM_TILE, 1)]
                 {
-                    let pieces = launch.pieces(&spans, words);
-                    prop_assert_eq!(pieces.len() as u64, launch.count_pieces(&spans, words));
-                    let workgroups = (pieces.len() as u64).div_ceil(each);
+                    let tiles = region.tiles(&spans, quads);
+                    prop_assert_eq!(tiles.len() as u64, region.count_tiles(&spans, quads));
+                    let workgroups = (tiles.len() as u64).div_ceil(each);
                     let [x, y, z] = limits.dimensions(workgroups).map(u64::from);
                     prop_assert!(x.max(y).max(z) <= limits.workgroups && x * y * z >= workgroups);
                 }
-                if kind.in_blocks() {
-                    prop_assert_eq!(launch.segments.len(), launch.update_spans().len());
-                    for (segment, span) in launch.spans_of_segments() {
+                if storage.in_blocks() {
+                    prop_assert_eq!(region.segments.len(), region.update_spans().len());
+                    for (segment, span) in region.spans_of_segments() {
                         let state = span.of_state().start as u64;
                         prop_assert!(segment.first.is_multiple_of(BLOCK) && state.is_multiple_of(BLOCK), "blocks are whole");
                     }
                 }
-                for segment in &launch.segments {
-                    let placed = &placed[segment.tensor];
-                    prop_assert_eq!(segment.group, placed.group);
+                for segment in &region.segments {
+                    let tensor_plan = &tensor_plan[segment.tensor];
+                    prop_assert_eq!(segment.clock, tensor_plan.clock);
                     for (i, element) in (segment.begin..segment.end).enumerate() {
                         let of_tensor = segment.first + i as u64;
                         seen[segment.tensor][of_tensor as usize] += 1;
                         // Where the kernel finds it, in both buffers.
-                        let in_param = launch.param.offset / of_param + u64::from(element);
-                        prop_assert_eq!(in_param, placed.param.offset / of_param + of_tensor);
+                        let in_param = region.param.offset / of_param + u64::from(element);
+                        prop_assert_eq!(in_param, tensor_plan.param.offset / of_param + of_tensor);
                         let element = u64::from(element);
-                        let shifted = |x: u64| u64::from((x as u32).wrapping_add(launch.grad_shift));
+                        let shifted = |x: u64| u64::from((x as u32).wrapping_add(region.grad_shift));
                         let in_window =
-                            if launch.loose { shifted(element) } else { shifted(element / LANES) * LANES + element % LANES };
-                        let in_grad = launch.grad.offset / of_grad + in_window;
-                        prop_assert_eq!(in_grad, placed.grad.offset / of_grad + of_tensor);
-                        prop_assert!((element + 1) * of_param <= launch.param.bytes);
+                            if region.unaligned { shifted(element) } else { shifted(element / LANES) * LANES + element % LANES };
+                        let in_grad = region.grad.offset / of_grad + in_window;
+                        prop_assert_eq!(in_grad, tensor_plan.grad.offset / of_grad + of_tensor);
+                        prop_assert!((element + 1) * of_param <= region.param.bytes);
                     }
                 }
             }
             prop_assert!(seen.iter().flatten().all(|count| *count == 1));
-            for launch in launches.iter().filter(|launch| launch.kind.param.is_half()) {
-                for pair in launch.update_spans().windows(2) {
-                    // A span of one tensor's neighbours is one workgroup's only where they are of one group.
+            for region in regions.iter().filter(|region| region.storage.param.is_half()) {
+                for pair in region.update_spans().windows(2) {
+                    // A span of one tensor's neighbours is one workgroup's only where they are of one clock.
                     let (last, first) = ((pair[0].end - 1) / 2, pair[1].begin / 2);
                     prop_assert!(last < first, "no 32 bits are of two spans");
                 }
@@ -383,7 +386,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_one_launch_and_strangers_are_not() {
-        let count = |placed: &[Placed]| plan(placed, false, &Limits::DEFAULT).unwrap().launches.len();
+        let count = |tensor_plan: &[TensorPlan]| plan(tensor_plan, false, &Limits::DEFAULT).unwrap().regions.len();
         let thousand: Vec<_> = (0..1000).map(|i| (1000, 0, i % 2)).collect();
         assert_eq!(count(&place(plain(), &thousand, 0, 0, 0)), 1);
         // Gaps are bridged.
@@ -400,12 +403,12 @@ mod tests {
 
     #[test]
     fn a_tensor_above_128_mib_is_cut_in_two() {
-        let placed = place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0);
-        let launches = plan(&placed, false, &Limits::DEFAULT).unwrap().launches;
+        let tensor_plan = place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0);
+        let regions = plan(&tensor_plan, false, &Limits::DEFAULT).unwrap().regions;
         assert_eq!(
-            launches.iter().map(|l| (l.loose, l.state_words())).collect::<Vec<_>>(),
+            regions.iter().map(|l| (l.unaligned, l.state_quads())).collect::<Vec<_>>(),
             [(false, 8 << 20), (false, 2 << 20)]
         );
-        assert_eq!(launches[1].segments[0].first, 32 << 20);
+        assert_eq!(regions[1].segments[0].first, 32 << 20);
     }
 }

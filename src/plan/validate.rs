@@ -9,13 +9,15 @@ use crate::config::options::Options;
 use crate::config::rule::Rule;
 use crate::config::tensor::{Tensor, View};
 use crate::error::Error;
-use crate::plan::partition::{Place, Placed};
-use crate::plan::storage::Kind;
+use crate::plan::clocks::Registry;
+use crate::plan::partition::{Location, TensorPlan};
+use crate::plan::storage::Storage;
 
 /// Checks all views of all groups and says where they are, each buffer by its place in the returned list.
 #[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
-pub(crate) fn place(groups: &[Group], options: &Options) -> Result<(Vec<Placed>, Vec<Buffer>), Error> {
-    let mut placed = Vec::new();
+pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<TensorPlan>, Vec<Buffer>), Error> {
+    let groups = &registry.groups;
+    let mut tensor_plans = Vec::new();
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut numbers = HashMap::new();
     let mut names = HashSet::new();
@@ -29,7 +31,7 @@ pub(crate) fn place(groups: &[Group], options: &Options) -> Result<(Vec<Placed>,
                 buffers.push(view.buffer.clone());
                 buffers.len() - 1
             });
-            Ok(Place { buffer, offset: view.offset, size: view.buffer.size() })
+            Ok(Location { buffer, offset: view.offset, size: view.buffer.size() })
         };
         let param = located(&tensor.param, "param")?;
         let grad = located(&tensor.grad, "grad")?;
@@ -37,36 +39,44 @@ pub(crate) fn place(groups: &[Group], options: &Options) -> Result<(Vec<Placed>,
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
-        let kind = kind(tensor, groups[group].config.variant.rule(), options)?;
-        let (group, grad_scale) = (group as u32, tensor.grad.format.scale());
-        placed.push(Placed { tensor: placed.len(), group, kind, grad_scale, param, grad, len: tensor.param.len });
+        let storage = storage(tensor, groups[group].config.variant.rule(), options)?;
+        let number = tensor_plans.len();
+        tensor_plans.push(TensorPlan {
+            tensor: number,
+            clock: registry.clocks.of_tensor[number] as u32,
+            storage,
+            grad_scale: tensor.grad_scale,
+            param,
+            grad,
+            len: tensor.param.len,
+        });
     }
-    if placed.is_empty() {
+    if tensor_plans.is_empty() {
         return Err(Error::NoTensors);
     }
-    check_overlap(groups, &placed)?;
-    Ok((placed, buffers))
+    check_overlap(groups, &tensor_plans)?;
+    Ok((tensor_plans, buffers))
 }
 
 /// How a tensor is stored, if that can be.
-fn kind(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Kind, Error> {
-    let (param, grad, len) = (tensor.param.format, tensor.grad.format, tensor.param.len);
-    let kind = Kind::new(&tensor.name, rule, param, grad, len, &options.precision)?;
-    let elements = |view: &View| view.offset / view.format.bytes();
-    if options.zero_grad && kind.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
+fn storage(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Storage, Error> {
+    let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype, tensor.param.len);
+    let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, &options.precision)?;
+    let elements = |view: &View| view.offset / view.dtype.bytes();
+    if options.zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
         let reason = "to zero gradients of 16 bits, param and grad must begin at the same element modulo 4";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
-    if kind.in_blocks() && elements(&tensor.param) % 4 != 0 {
+    if storage.in_blocks() && elements(&tensor.param) % 4 != 0 {
         let reason = "with a state in blocks of 8 bits its param must begin at a multiple of 4 elements in its buffer";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
-    Ok(kind)
+    Ok(storage)
 }
 
 fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
     let named = || tensor.to_owned();
-    let element = view.format.bytes();
+    let element = view.dtype.bytes();
     if view.len == 0 {
         return Err(Error::EmptyView { tensor: named(), view: which });
     }
@@ -88,14 +98,14 @@ fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Erro
 
 /// No two views, of whatever tensors, may share a byte: two invocations would write it, or one would read what
 /// another writes.
-fn check_overlap(groups: &[Group], placed: &[Placed]) -> Result<(), Error> {
+fn check_overlap(groups: &[Group], tensor_plans: &[TensorPlan]) -> Result<(), Error> {
     let names: Vec<&str> = groups.iter().flat_map(|g| &g.tensors).map(|t| t.name.as_str()).collect();
-    let mut views: Vec<_> = placed
+    let mut views: Vec<_> = tensor_plans
         .iter()
         .flat_map(|p| {
             [
-                (p.param, p.len * p.kind.param.bytes(), p.tensor, "param"),
-                (p.grad, p.len * p.kind.grad.bytes(), p.tensor, "grad"),
+                (p.param, p.len * p.storage.param.bytes(), p.tensor, "param"),
+                (p.grad, p.len * p.storage.grad.bytes(), p.tensor, "grad"),
             ]
         })
         .map(|(place, bytes, tensor, which)| (place.buffer, place.offset, place.offset + bytes, tensor, which))

@@ -43,7 +43,7 @@ pub struct Measures {
     /// Gradients that are exactly zero.
     pub zero_grads: u64,
     /// Gradients that are NaN or infinite.
-    pub bad_grads: u64,
+    pub nonfinite_grads: u64,
     /// The 2-norm of the finite gradients, before clipping; without the loss scale, where there is one.
     pub grad_norm: f64,
     /// Root mean square of the parameters before the step. NaN where one is not finite.
@@ -104,8 +104,8 @@ impl Measures {
     }
 
     /// The share of gradients that are NaN or infinite.
-    pub fn bad_share(&self) -> f64 {
-        self.bad_grads as f64 / self.elements as f64
+    pub fn nonfinite_share(&self) -> f64 {
+        self.nonfinite_grads as f64 / self.elements as f64
     }
 
     /// `update_rms / param_rms`: how large the step is beside the parameters, by rule of thumb about 1e-3 in a healthy
@@ -213,7 +213,7 @@ impl Sums {
         Measures {
             elements: self.elements,
             zero_grads: self.zero,
-            bad_grads: self.bad,
+            nonfinite_grads: self.bad,
             grad_norm: self.grad.sqrt(),
             param_rms: rms(self.param, self.elements),
             update_rms: rms(self.update, self.elements),

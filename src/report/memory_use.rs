@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::rule::Memory;
+use crate::config::rule::StateKind;
 
 /// Bytes that an [`Adam`](crate::Adam) holds on the device: the sizes of its buffers, by what is in them. Parameters and gradients are the
 /// caller's and not counted, nor are pipelines, bind groups, and what the driver adds.
@@ -35,13 +35,13 @@ impl MemoryUse {
         m + v + v_max + master + remainder + small
     }
 
-    pub(crate) fn add(&mut self, memory: Memory, bytes: u64) {
-        *match memory {
-            Memory::M | Memory::MScale => &mut self.m,
-            Memory::V | Memory::VScale => &mut self.v,
-            Memory::VMax | Memory::VMaxScale => &mut self.v_max,
-            Memory::Master => &mut self.master,
-            Memory::Remainder => &mut self.remainder,
+    pub(crate) fn add(&mut self, kind: StateKind, bytes: u64) {
+        *match kind {
+            StateKind::M | StateKind::MScale => &mut self.m,
+            StateKind::V | StateKind::VScale => &mut self.v,
+            StateKind::VMax | StateKind::VMaxScale => &mut self.v_max,
+            StateKind::Master => &mut self.master,
+            StateKind::Remainder => &mut self.remainder,
         } += bytes;
     }
 }

@@ -1,14 +1,14 @@
-//! What is measured of a tensor or of a part of one, as the device has it: the structs of `measured.wgsl` and
+//! What is measured of a tensor or of a part of one, as the device has it: the structs of `records.wgsl` and
 //! `insight_finish.wgsl`. The functions of those files are in `cpu/measured.rs` and `cpu/insight.rs`.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::plan::region::Piece;
+use crate::plan::region::Tile;
 
 /// Bins of the signal-to-noise ratio.
 pub(crate) const BINS: usize = 16;
 /// Words that one invocation measures.
-pub(crate) const INSIGHT_WORDS: u64 = 8;
+pub(crate) const INSIGHT_QUADS: u64 = 8;
 /// The exponent of a sum with a term that is not finite.
 pub(crate) const NOT_FINITE: u32 = 255;
 
@@ -45,7 +45,7 @@ pub(crate) struct Measured {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub(crate) struct Record {
-    pub piece: Piece,
+    pub tile: Tile,
     pub measured: Measured,
     pub bins: [u32; BINS],
 }
@@ -53,10 +53,10 @@ pub(crate) struct Record {
 /// The records of one part of a tensor.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub(crate) struct Run {
+pub(crate) struct RecordRange {
     pub first: u32,
     pub end: u32,
-    pub group: u32,
+    pub clock: u32,
 }
 
 /// What is read back of one part of a tensor.

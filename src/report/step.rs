@@ -1,6 +1,6 @@
 //! What a step did, as the clock on the device has it.
 
-use crate::tick::clock::{ClockHead, GroupClock};
+use crate::tick::clock::{Clock, ClockHead};
 
 /// What the last step did, and the counts since the start; read back only when asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Report {
     /// In the latest skipped step, the tensor with the first bad element: NaN, infinite, or too large to be squared
     /// (first by where the tensors lie in their buffers; of several buffers, large tensors come before small ones). `None`
     /// where no step was ever skipped, or it was the norm that overflowed.
-    pub bad_tensor: Option<String>,
+    pub nonfinite_tensor: Option<String>,
     /// The 2-norm of all gradients of the last step together, before clipping and without the loss scale. `None` where the step does not need it:
     /// without clipping by global norm and without the guard.
     pub grad_norm: Option<f32>,
@@ -36,13 +36,13 @@ pub struct GroupReport {
 }
 
 impl Report {
-    /// `bad_tensor` says which tensor has an element of the launch that wrote a partial; `of` the group of each clock.
+    /// `nonfinite_tensor` says which tensor has an element of the region that wrote a partial; `of` the group of each clock.
     pub(crate) fn new(
         head: &ClockHead,
         of: &[usize],
-        clocks: &[GroupClock],
+        clocks: &[Clock],
         norm: bool,
-        bad_tensor: Option<String>,
+        nonfinite_tensor: Option<String>,
         loss_scale: Option<f32>,
     ) -> Self {
         let mut groups: Vec<GroupReport> = Vec::new();
@@ -57,7 +57,7 @@ impl Report {
             t: head.applied.into(),
             skipped: head.skipped.into(),
             last_skipped: head.last_skipped != 0,
-            bad_tensor,
+            nonfinite_tensor,
             grad_norm: norm.then_some(head.grad_norm),
             clip_coef: head.clip_coef,
             loss_scale,

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use bytemuck::{bytes_of, cast_slice};
 
-use crate::config::dtype::Element;
+use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::{LossScaleState, is_scale};
 use crate::config::options::Options;
-use crate::config::rule::{Memory, Rule};
+use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
-use crate::tick::clock::{ClockHead, GroupClock, NONE};
+use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
 
@@ -75,17 +75,17 @@ pub struct TensorState {
     pub clock: usize,
     /// Elements of the tensor.
     pub len: u64,
-    /// What its variant remembers, in the order of [`Memory`]; nothing for plain SGD.
-    pub memories: Vec<MemoryState>,
+    /// What its variant remembers, in the order of [`StateKind`]; nothing for plain SGD.
+    pub state: Vec<StateTensor>,
 }
 
 /// One of the things that a variant remembers of a tensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MemoryState {
+pub struct StateTensor {
     /// What it is.
-    pub memory: Memory,
+    pub kind: StateKind,
     /// How its elements are stored.
-    pub format: Element,
+    pub dtype: Dtype,
     /// The elements, each with its low byte first.
     pub bytes: Vec<u8>,
 }
@@ -93,65 +93,67 @@ pub struct MemoryState {
 impl ClockState {
     /// The clock of a group of that configuration after `t` steps that were not made here.
     pub fn at(group: usize, config: &Config, t: u32) -> Self {
-        Self::new(group, &GroupClock::at(t, &Settings::new(config)))
+        Self::new(group, &Clock::at(t, &Settings::new(config)))
     }
 
-    pub(crate) fn new(group: usize, clock: &GroupClock) -> Self {
-        let Powers { power1, power2, power3, product } = clock.powers;
-        let powers = [power1, power2, power3, product];
+    pub(crate) fn new(group: usize, clock: &Clock) -> Self {
+        let Powers { beta1_t, beta2_t, gamma_t, product } = clock.powers;
+        let powers = [beta1_t, beta2_t, gamma_t, product];
         Self { group, t: clock.t, position: clock.position, lr: clock.lr, powers }
     }
 
-    pub(crate) fn clock(&self) -> GroupClock {
-        let [power1, power2, power3, product] = self.powers;
-        let powers = Powers { power1, power2, power3, product };
-        GroupClock { powers, t: self.t, lr: self.lr, position: self.position, pad: 0 }
+    pub(crate) fn clock(&self) -> Clock {
+        let [beta1_t, beta2_t, gamma_t, product] = self.powers;
+        let powers = Powers { beta1_t, beta2_t, gamma_t, product };
+        Clock { powers, t: self.t, lr: self.lr, position: self.position, pad: 0 }
     }
 }
 
 impl TensorState {
     /// The first moment: the average of the gradients, without bias correction. Empty where the variant has none.
     pub fn m(&self) -> Vec<f32> {
-        self.values(Memory::M)
+        self.values(StateKind::M)
     }
 
     /// The second moment: the average of their squares, without bias correction. Empty where the variant has none.
     pub fn v(&self) -> Vec<f32> {
-        self.values(Memory::V)
+        self.values(StateKind::V)
     }
 
     /// AMSGrad's largest second moment so far. Empty where the variant has none.
     pub fn v_max(&self) -> Vec<f32> {
-        self.values(Memory::VMax)
+        self.values(StateKind::VMax)
     }
 
-    fn find(&self, memory: Memory) -> Option<&MemoryState> {
-        self.memories.iter().find(|m| m.memory == memory)
+    fn find(&self, kind: StateKind) -> Option<&StateTensor> {
+        self.state.iter().find(|m| m.kind == kind)
     }
 
     /// The numbers that a memory stands for.
-    pub(crate) fn values(&self, memory: Memory) -> Vec<f32> {
-        match (self.find(memory), memory.scale().and_then(|scale| self.find(scale))) {
-            (Some(codes), Some(scales)) if codes.format == Element::U8 => {
-                memory.code().values(&codes.bytes, scales.values().into_iter())
+    pub(crate) fn values(&self, kind: StateKind) -> Vec<f32> {
+        match (self.find(kind), kind.scale().and_then(|scale| self.find(scale))) {
+            (Some(codes), Some(scales)) if codes.dtype == Dtype::U8 => {
+                kind.code().values(&codes.bytes, scales.values().into_iter())
             }
-            (numbers, _) => numbers.map_or_else(Vec::new, MemoryState::values),
+            (numbers, _) => numbers.map_or_else(Vec::new, StateTensor::values),
         }
     }
 }
 
-impl MemoryState {
+impl StateTensor {
     pub(crate) fn halves(&self) -> impl Iterator<Item = u16> {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
     /// The elements as numbers. Codes of 8 bits are themselves: [`TensorState::m`] and the others have what they stand for.
     pub fn values(&self) -> Vec<f32> {
-        match self.format {
-            Element::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            Element::Bf16 => self.halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
-            Element::I16 => self.halves().map(|half| f32::from(half as i16)).collect(),
-            Element::U8 => self.bytes.iter().map(|code| f32::from(*code)).collect(),
+        match self.dtype {
+            Dtype::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            Dtype::Bf16 => self.halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
+            Dtype::F16 => self.halves().map(|half| half::f16::from_bits(half).to_f32()).collect(),
+            Dtype::I32 => self.bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect(),
+            Dtype::I16 => self.halves().map(|half| f32::from(half as i16)).collect(),
+            Dtype::U8 => self.bytes.iter().map(|code| f32::from(*code)).collect(),
         }
     }
 }
@@ -163,22 +165,22 @@ pub(crate) struct Outline {
     pub clock: usize,
     pub len: u64,
     /// What is remembered of it, in which format and in how many bytes.
-    pub memories: Vec<(Memory, Element, u64)>,
+    pub state: Vec<(StateKind, Dtype, u64)>,
 }
 
 impl Outline {
     /// With zeros for values.
     pub fn zeros(self) -> TensorState {
-        let memory = |(memory, format, bytes)| MemoryState { memory, format, bytes: vec![0; bytes as usize] };
-        let memories = self.memories.into_iter().map(memory).collect();
-        TensorState { name: self.name, clock: self.clock, len: self.len, memories }
+        let kind = |(kind, dtype, bytes)| StateTensor { kind, dtype, bytes: vec![0; bytes as usize] };
+        let state = self.state.into_iter().map(kind).collect();
+        TensorState { name: self.name, clock: self.clock, len: self.len, state }
     }
 }
 
 impl State {
     /// Checks that the parts of the state fit together and each value makes sense, whatever the optimizer.
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        let bad = |reason| Err(Error::BadState { reason });
+        let bad = |reason| Err(Error::InvalidState { reason });
         for (i, group) in self.groups.iter().enumerate() {
             group.config.validate(i)?;
             if let Some(schedule) = &group.schedule {
@@ -255,8 +257,8 @@ impl State {
     /// The clock as `tick` has it.
     pub(crate) fn clock_bytes(&self) -> Vec<u8> {
         let (t, skipped) = (self.t as u32, self.skipped as u32);
-        let head = ClockHead { applied: t, skipped, bad_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let clocks: Vec<GroupClock> = self.clocks.iter().map(ClockState::clock).collect();
+        let head = ClockHead { applied: t, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let clocks: Vec<Clock> = self.clocks.iter().map(ClockState::clock).collect();
         [bytes_of(&head), cast_slice(&clocks)].concat()
     }
 }
@@ -271,12 +273,11 @@ impl TensorState {
         };
         differs("its length", self.len.to_string(), outline.len.to_string())?;
         differs("its group", group.to_string(), need.to_string())?;
-        let list = |memories: &mut dyn Iterator<Item = (Memory, Element, u64)>| {
-            let each =
-                memories.map(|(memory, format, bytes)| format!("{} as {format:?} in {bytes} bytes", memory.name()));
+        let list = |state: &mut dyn Iterator<Item = (StateKind, Dtype, u64)>| {
+            let each = state.map(|(kind, dtype, bytes)| format!("{} as {dtype:?} in {bytes} bytes", kind.name()));
             format!("[{}]", each.collect::<Vec<_>>().join(", "))
         };
-        let given = list(&mut self.memories.iter().map(|m| (m.memory, m.format, m.bytes.len() as u64)));
-        differs("what is remembered of it", given, list(&mut outline.memories.iter().copied()))
+        let given = list(&mut self.state.iter().map(|m| (m.kind, m.dtype, m.bytes.len() as u64)));
+        differs("what is remembered of it", given, list(&mut outline.state.iter().copied()))
     }
 }

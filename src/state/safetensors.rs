@@ -6,24 +6,24 @@
 //!            m      "exp_avg", or "momentum_buffer" for RMSProp and SGD
 //!            v      "exp_avg_sq", "exp_inf" for AdaMax, "square_avg" for RMSProp, "sum" for AdaGrad
 //!            v_max  "max_exp_avg_sq"
-//!            where they are in blocks of 8 bits "<name>_scale" too, a scale a block; see `blocks.wgsl` for the codes
+//!            where they are in blocks of 8 bits "<name>_scale" too, a scale a block; see `block8.wgsl` for the codes
 //!            and beside params of 16 bits "master" or "remainder"
 //! ```
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype as FileDtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::config::dtype::Element;
+use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::LossScaleState;
 use crate::config::options::Options;
-use crate::config::rule::{Memory, Rule};
+use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
-use crate::state::contents::{ClockState, GroupState, MemoryState, State, TensorState};
+use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
 
 const FORMAT: &str = "wgpu-adam";
 /// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and may be
@@ -92,40 +92,44 @@ struct TensorHead {
 }
 
 /// PyTorch's name.
-fn key(memory: Memory, rule: Rule) -> &'static str {
-    match (memory, rule) {
-        (Memory::M, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer",
-        (Memory::M, _) => "exp_avg",
-        (Memory::V, Rule::AdaMax) => "exp_inf",
-        (Memory::V, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg",
-        (Memory::V, Rule::AdaGrad) => "sum",
-        (Memory::V, _) => "exp_avg_sq",
-        (Memory::VMax, _) => "max_exp_avg_sq",
-        (Memory::MScale, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer_scale",
-        (Memory::MScale, _) => "exp_avg_scale",
-        (Memory::VScale, Rule::AdaMax) => "exp_inf_scale",
-        (Memory::VScale, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg_scale",
-        (Memory::VScale, Rule::AdaGrad) => "sum_scale",
-        (Memory::VScale, _) => "exp_avg_sq_scale",
-        (Memory::VMaxScale, _) => "max_exp_avg_sq_scale",
-        (Memory::Master, _) => "master",
-        (Memory::Remainder, _) => "remainder",
+fn key(kind: StateKind, rule: Rule) -> &'static str {
+    match (kind, rule) {
+        (StateKind::M, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer",
+        (StateKind::M, _) => "exp_avg",
+        (StateKind::V, Rule::AdaMax) => "exp_inf",
+        (StateKind::V, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg",
+        (StateKind::V, Rule::AdaGrad) => "sum",
+        (StateKind::V, _) => "exp_avg_sq",
+        (StateKind::VMax, _) => "max_exp_avg_sq",
+        (StateKind::MScale, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer_scale",
+        (StateKind::MScale, _) => "exp_avg_scale",
+        (StateKind::VScale, Rule::AdaMax) => "exp_inf_scale",
+        (StateKind::VScale, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg_scale",
+        (StateKind::VScale, Rule::AdaGrad) => "sum_scale",
+        (StateKind::VScale, _) => "exp_avg_sq_scale",
+        (StateKind::VMaxScale, _) => "max_exp_avg_sq_scale",
+        (StateKind::Master, _) => "master",
+        (StateKind::Remainder, _) => "remainder",
     }
 }
 
 /// The formats that a memory may have, as safetensors calls them.
-const DTYPES: [(Element, Dtype); 4] =
-    [(Element::F32, Dtype::F32), (Element::Bf16, Dtype::BF16), (Element::I16, Dtype::I16), (Element::U8, Dtype::U8)];
+const DTYPES: [(Dtype, FileDtype); 4] = [
+    (Dtype::F32, FileDtype::F32),
+    (Dtype::Bf16, FileDtype::BF16),
+    (Dtype::I16, FileDtype::I16),
+    (Dtype::U8, FileDtype::U8),
+];
 
 /// One tensor of the file.
 struct Entry<'a> {
-    dtype: Dtype,
+    dtype: FileDtype,
     shape: Vec<usize>,
     data: Cow<'a, [u8]>,
 }
 
 impl View for &Entry<'_> {
-    fn dtype(&self) -> Dtype {
+    fn dtype(&self) -> FileDtype {
         self.dtype
     }
 
@@ -143,7 +147,7 @@ impl View for &Entry<'_> {
 }
 
 /// CRC-32 of the JSON and then, in the order of the names, of each tensor a line `name dtype shape` and its bytes.
-fn checksum<'a>(json: &str, entries: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> String {
+fn checksum<'a>(json: &str, entries: impl Iterator<Item = (&'a str, FileDtype, &'a [usize], &'a [u8])>) -> String {
     let mut entries: Vec<_> = entries.collect();
     entries.sort_unstable_by_key(|entry| entry.0);
     let mut crc = crc32fast::Hasher::new();
@@ -156,14 +160,14 @@ fn checksum<'a>(json: &str, entries: impl Iterator<Item = (&'a str, Dtype, &'a [
 }
 
 fn bad(reason: impl Into<String>) -> Error {
-    Error::BadState { reason: reason.into() }
+    Error::InvalidState { reason: reason.into() }
 }
 
 impl State {
     /// The bytes of a file.
     ///
     /// # Errors
-    /// [`Error::BadState`], or what is wrong with a configuration, where the state was changed to something that
+    /// [`Error::InvalidState`], or what is wrong with a configuration, where the state was changed to something that
     /// [`from_bytes`](Self::from_bytes) would refuse.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.validate()?;
@@ -175,14 +179,17 @@ impl State {
                 return Err(bad(format!("tensor `{name}` has no clock")));
             };
             let step = Cow::Owned(i64::from(clock.t).to_le_bytes().to_vec());
-            entries.push((format!("{name}.step"), Entry { dtype: Dtype::I64, shape: Vec::new(), data: step }));
-            for MemoryState { memory, format, bytes } in &tensor.memories {
-                let Some((_, dtype)) = DTYPES.iter().find(|(known, _)| known == format) else {
-                    return Err(bad(format!("tensor `{name}`: {} is in the format {format:?}", memory.name())));
+            entries.push((format!("{name}.step"), Entry { dtype: FileDtype::I64, shape: Vec::new(), data: step }));
+            for StateTensor { kind, dtype, bytes } in &tensor.state {
+                let Some((_, file_dtype)) = DTYPES.iter().find(|(known, _)| known == dtype) else {
+                    return Err(bad(format!(
+                        "tensor `{name}`: {} is {dtype:?}, which a state file cannot hold",
+                        kind.name()
+                    )));
                 };
-                let shape = vec![bytes.len() / format.bytes() as usize];
-                let entry = Entry { dtype: *dtype, shape, data: Cow::Borrowed(bytes) };
-                entries.push((format!("{name}.{}", key(*memory, rule)), entry));
+                let shape = vec![bytes.len() / dtype.bytes() as usize];
+                let entry = Entry { dtype: *file_dtype, shape, data: Cow::Borrowed(bytes) };
+                entries.push((format!("{name}.{}", key(*kind, rule)), entry));
             }
         }
         let crc = checksum(&json, entries.iter().map(|(name, e)| (name.as_str(), e.dtype, &e.shape[..], &*e.data)));
@@ -196,7 +203,7 @@ impl State {
     /// The state in the bytes of a file.
     ///
     /// # Errors
-    /// [`Error::BadState`] where the file is damaged or of something else, [`Error::Config`] where a configuration in it
+    /// [`Error::InvalidState`] where the file is damaged or of something else, [`Error::Config`] where a configuration in it
     /// makes no sense, [`Error::StateVersion`] where it was made by a later version of this crate.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("no safetensors file: {e}")))?;
@@ -233,16 +240,16 @@ impl State {
             };
             let step = format!("{}.step", tensor.name);
             let Some(view) = views.remove(step.as_str()) else { return Err(bad(format!("no tensor `{step}`"))) };
-            if view.dtype() != Dtype::I64 || !view.shape().is_empty() || view.data() != i64::from(t).to_le_bytes() {
+            if view.dtype() != FileDtype::I64 || !view.shape().is_empty() || view.data() != i64::from(t).to_le_bytes() {
                 return Err(bad(format!("`{step}` is not the i64 {t}, as its clock has it")));
             }
-            for memory in Memory::ALL {
-                let name = format!("{}.{}", tensor.name, key(memory, group.config.variant.rule()));
+            for kind in StateKind::ALL {
+                let name = format!("{}.{}", tensor.name, key(kind, group.config.variant.rule()));
                 let Some(view) = views.remove(name.as_str()) else { continue };
-                let Some((format, _)) = DTYPES.iter().find(|(_, dtype)| *dtype == view.dtype()) else {
-                    return Err(bad(format!("`{name}` is of {:?}, which no memory is", view.dtype())));
+                let Some((dtype, _)) = DTYPES.iter().find(|(_, dtype)| *dtype == view.dtype()) else {
+                    return Err(bad(format!("`{name}` is of {:?}, which no state tensor has", view.dtype())));
                 };
-                tensor.memories.push(MemoryState { memory, format: *format, bytes: view.data().to_vec() });
+                tensor.state.push(StateTensor { kind, dtype: *dtype, bytes: view.data().to_vec() });
             }
         }
         if let Some(stranger) = views.keys().min() {
@@ -304,7 +311,7 @@ impl Head {
             name,
             clock,
             len,
-            memories: Vec::new(),
+            state: Vec::new(),
         });
         Ok(State {
             t: self.t,

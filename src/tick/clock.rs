@@ -5,24 +5,24 @@ use bytemuck::{Pod, Zeroable};
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
 
-/// The first part of `Clock` in `tick.wgsl`; a `GroupClock` for each group follows.
+/// The first part of `Clock` in `tick.wgsl`; a `Clock` for each group follows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub(crate) struct ClockHead {
     pub applied: u32,
     pub skipped: u32,
     pub last_skipped: u32,
-    pub bad_partial: u32,
-    pub bad_element: u32,
+    pub nonfinite_partial: u32,
+    pub nonfinite_element: u32,
     pub grad_norm: f32,
     pub clip_coef: f32,
     pub pad: u32,
 }
 
-/// `GroupClock` in `tick.wgsl`.
+/// `Clock` in `tick.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct GroupClock {
+pub(crate) struct Clock {
     pub powers: Powers,
     pub t: u32,
     pub lr: f32,
@@ -31,7 +31,7 @@ pub(crate) struct GroupClock {
     pub pad: u32,
 }
 
-impl GroupClock {
+impl Clock {
     /// After `t` steps that were not made here.
     pub fn at(t: u32, settings: &Settings) -> Self {
         Self { powers: Powers::at(t, settings), t, position: t, ..Self::default() }

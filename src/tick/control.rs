@@ -8,7 +8,7 @@ use crate::config::options::{Clip, Options};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 pub(crate) struct Control {
-    pub groups: u32,
+    pub clocks: u32,
     pub partials: u32,
     pub guard: u32,
     pub clip: u32,
@@ -25,7 +25,7 @@ impl Control {
     /// For so many clocks, and so many partials of the norm.
     pub fn new(options: &Options, clocks: usize, partials: u64) -> Self {
         let mut control = Self {
-            groups: clocks as u32,
+            clocks: clocks as u32,
             partials: partials as u32,
             guard: options.guards().into(),
             nan: f32::NAN.to_bits(),

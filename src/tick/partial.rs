@@ -12,7 +12,7 @@ pub(crate) const NOT_SQUARABLE: u32 = 0x5f80_0000;
 
 /// From where on a gradient is bad: where it is clipped, or its scale taken back, before it is squared, only if it is not
 /// finite.
-pub(crate) fn bad_bits(options: &Options) -> u32 {
+pub(crate) fn nonfinite_bits(options: &Options) -> u32 {
     match options.clip {
         Clip::None if options.loss_scale.is_none() => NOT_SQUARABLE,
         _ => NOT_FINITE,
@@ -20,14 +20,14 @@ pub(crate) fn bad_bits(options: &Options) -> u32 {
 }
 
 /// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
-/// first bad element of the launch.
+/// first bad element of the region.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Partial {
     pub small: f32,
     pub middle: f32,
     pub big: f32,
-    pub first_bad: u32,
+    pub first_nonfinite: u32,
 }
 
 /// 2^80 and 2^-80.
@@ -47,14 +47,14 @@ pub(crate) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
 }
 
 impl Partial {
-    pub const ZERO: Self = Self { small: 0.0, middle: 0.0, big: 0.0, first_bad: NONE };
+    pub const ZERO: Self = Self { small: 0.0, middle: 0.0, big: 0.0, first_nonfinite: NONE };
 
     fn add(self, other: Self) -> Self {
         Self {
             small: self.small + other.small,
             middle: self.middle + other.middle,
             big: self.big + other.big,
-            first_bad: self.first_bad.min(other.first_bad),
+            first_nonfinite: self.first_nonfinite.min(other.first_nonfinite),
         }
     }
 }

@@ -8,15 +8,15 @@
 use crate::num::fixed::{power, product};
 use crate::tick::settings::Settings;
 
-/// A group's clock: steps applied, and what was multiplied up over them. The layout is `GroupClock` in `tick.wgsl`.
+/// A group's clock: steps applied, and what was multiplied up over them. The layout is `Clock` in `tick.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Powers {
     /// beta1^t and beta2^t.
-    pub power1: u64,
-    pub power2: u64,
+    pub beta1_t: u64,
+    pub beta2_t: u64,
     /// gamma^t, and the product of mu(1) to mu(t): of NAdam in PyTorch's form.
-    pub power3: u64,
+    pub gamma_t: u64,
     pub product: u64,
 }
 
@@ -30,7 +30,7 @@ impl Powers {
     /// After `t` steps.
     pub fn at(t: u32, settings: &Settings) -> Self {
         let power = |beta| power(beta, u64::from(t));
-        let mut powers = Self { power1: power(settings.beta1), power2: power(settings.beta2), ..Self::default() };
+        let mut powers = Self { beta1_t: power(settings.beta1), beta2_t: power(settings.beta2), ..Self::default() };
         // The product has no short cut, but it soon comes to nothing, as beta1^t does.
         let mut early = Self::default();
         for step in 0..t {
@@ -39,7 +39,7 @@ impl Powers {
                 break;
             }
         }
-        powers.power3 = power(settings.gamma);
+        powers.gamma_t = power(settings.gamma);
         powers.product = early.product;
         powers
     }
@@ -47,10 +47,10 @@ impl Powers {
     /// One step more than `t`.
     pub fn advance(&mut self, settings: &Settings, t: u32) {
         let first = t == 0;
-        self.power1 = if first { settings.beta1 } else { product(self.power1, settings.beta1) };
-        self.power2 = if first { settings.beta2 } else { product(self.power2, settings.beta2) };
-        self.power3 = if first { settings.gamma } else { product(self.power3, settings.gamma) };
-        let mu = momentum(settings.beta1, self.power3);
+        self.beta1_t = if first { settings.beta1 } else { product(self.beta1_t, settings.beta1) };
+        self.beta2_t = if first { settings.beta2 } else { product(self.beta2_t, settings.beta2) };
+        self.gamma_t = if first { settings.gamma } else { product(self.gamma_t, settings.gamma) };
+        let mu = momentum(settings.beta1, self.gamma_t);
         self.product = if first { mu } else { product(self.product, mu) };
     }
 }
@@ -69,7 +69,7 @@ mod tests {
             clock.advance(&settings, t);
         }
         let jumped = Powers::at(5_000, &settings);
-        assert_eq!(complement(jumped.power2), complement(clock.power2));
-        assert!(jumped.power2.abs_diff(clock.power2) < 10_000);
+        assert_eq!(complement(jumped.beta2_t), complement(clock.beta2_t));
+        assert!(jumped.beta2_t.abs_diff(clock.beta2_t) < 10_000);
     }
 }

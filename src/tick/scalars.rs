@@ -2,7 +2,7 @@
 
 use crate::num::fixed::{complement, fraction, product};
 use crate::tick::powers::{Powers, momentum};
-use crate::tick::settings::{Settings, kind};
+use crate::tick::settings::{Settings, time_law};
 
 /// What the update needs for one step of one group. The layout is `Scalars` in `scalars.wgsl`.
 #[repr(C)]
@@ -27,8 +27,8 @@ pub(crate) struct Scalars {
     pub max_coef: f32,
     pub eps: f32,
     pub eps_root: f32,
-    pub keep: f32,
-    pub take: f32,
+    pub adamax_beta2: f32,
+    pub m_gain: f32,
     /// Times `param`: the learning rate times the decoupled decay.
     pub decay: f32,
     /// Clip by value.
@@ -51,8 +51,8 @@ impl Scalars {
     /// The scalars of step `t`, to which `powers` have just advanced.
     pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Self {
         let corrected = s.corrected != 0;
-        let correction1 = if corrected { complement(powers.power1) } else { 1.0 };
-        let correction2 = if corrected { complement(powers.power2) } else { 1.0 };
+        let correction1 = if corrected { complement(powers.beta1_t) } else { 1.0 };
+        let correction2 = if corrected { complement(powers.beta2_t) } else { 1.0 };
         let mut scalars = Self {
             do_step: 1,
             scale: normal_or_zero(s.sign * clip_coef * unscale),
@@ -68,8 +68,8 @@ impl Scalars {
             eps: s.eps,
             // The root is of v: what is added to v_hat must be made as much smaller as v is.
             eps_root: s.eps_root * correction2,
-            keep: s.keep,
-            take: s.take,
+            adamax_beta2: s.adamax_beta2,
+            m_gain: s.m_gain,
             decay: lr * s.weight_decay,
             limit,
             t,
@@ -77,32 +77,32 @@ impl Scalars {
             snr: correction2.sqrt() / correction1,
             unscale,
         };
-        match s.kind {
-            kind::AMSGRAD_OF_CORRECTED => {
+        match s.time_law {
+            time_law::AMSGRAD_OF_CORRECTED => {
                 scalars.max_coef = 1.0 / correction2;
                 scalars.v_coef = 1.0;
                 scalars.eps_root = s.eps_root;
             }
-            kind::NADAM => {
-                let mu = momentum(s.beta1, powers.power3);
-                let next = momentum(s.beta1, product(powers.power3, s.gamma));
+            time_law::NADAM => {
+                let mu = momentum(s.beta1, powers.gamma_t);
+                let next = momentum(s.beta1, product(powers.gamma_t, s.gamma));
                 let correction = if corrected { complement(powers.product) } else { 1.0 };
                 let correction_next = if corrected { complement(product(powers.product, next)) } else { 1.0 };
                 scalars.m_coef = lr * fraction(next) / correction_next;
                 scalars.g_coef = lr * complement(mu) / correction;
             }
-            kind::NADAM_PLAIN => {
-                let correction_next = if corrected { complement(product(powers.power1, s.beta1)) } else { 1.0 };
+            time_law::NADAM_PLAIN => {
+                let correction_next = if corrected { complement(product(powers.beta1_t, s.beta1)) } else { 1.0 };
                 scalars.m_coef = lr * fraction(s.beta1) / correction_next;
                 scalars.g_coef = lr * complement(s.beta1) / correction1;
             }
-            kind::RADAM | kind::RADAM_EPS_ON_RAW => {
+            time_law::RADAM | time_law::RADAM_EPS_ON_RAW => {
                 let rho = rho(s, powers, t);
                 if rho > 5.0 {
                     // Quotients near 1, so that no rounding is the same in each step: that would add up.
                     let end = s.rho_inf;
                     let mut squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
-                    if s.kind == kind::RADAM_EPS_ON_RAW {
+                    if s.time_law == time_law::RADAM_EPS_ON_RAW {
                         squared *= correction2;
                         scalars.v_coef = 1.0;
                     }
@@ -113,9 +113,9 @@ impl Scalars {
                     scalars.eps = 1.0;
                 }
             }
-            kind::CONSTANT => scalars.m_coef = lr,
-            kind::RMSPROP => {
-                scalars.take = if s.lr_in_momentum != 0 { lr * s.take } else { s.take };
+            time_law::CONSTANT => scalars.m_coef = lr,
+            time_law::RMSPROP => {
+                scalars.m_gain = if s.lr_in_momentum != 0 { lr * s.m_gain } else { s.m_gain };
                 let outside = if s.lr_in_momentum != 0 { 1.0 } else { lr };
                 scalars.m_coef = outside;
                 if s.nesterov != 0 {
@@ -123,12 +123,12 @@ impl Scalars {
                     scalars.g_coef = lr;
                 }
             }
-            kind::ADAGRAD => {
+            time_law::ADAGRAD => {
                 scalars.m_coef = lr / (1.0 + (t - 1) as f32 * s.lr_decay);
                 scalars.eps_root = s.eps_root;
             }
-            kind::SGD => {
-                scalars.take = if t == 1 { s.take_first } else { s.take };
+            time_law::SGD => {
+                scalars.m_gain = if t == 1 { s.m_gain_first } else { s.m_gain };
                 scalars.m_coef = lr;
                 if s.nesterov != 0 {
                     scalars.m_coef = lr * s.momentum;
@@ -156,7 +156,7 @@ pub(crate) fn rho(s: &Settings, powers: &Powers, t: u32) -> f32 {
         };
         return t - (series(t, y * y) - series(1.0, h * h));
     }
-    s.rho_inf - 2.0 * t * fraction(powers.power2) / complement(powers.power2)
+    s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t)
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
         for beta in [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999] {
             let settings = Settings::new(&Config { beta1: beta, beta2: beta, ..Config::default() });
             let check = |clock: &Powers, t: u64| {
-                let (want, got) = (correction(beta, t), f64::from(complement(clock.power2)));
+                let (want, got) = (correction(beta, t), f64::from(complement(clock.beta2_t)));
                 assert!(((got - want) / want).abs() < 1e-7, "beta {beta}, t {t}: {got} for {want}");
                 let (want, got) = (
                     1.0 / want.sqrt(),

@@ -12,7 +12,7 @@ pub(crate) fn min_eps(beta2: f64) -> f32 {
 }
 
 /// What becomes of a configuration over time: which scalars are made. The numbers are those of `tick.wgsl`.
-pub(crate) mod kind {
+pub(crate) mod time_law {
     pub const ADAM: u32 = 0;
     pub const AMSGRAD: u32 = 1;
     pub const AMSGRAD_OF_CORRECTED: u32 = 2;
@@ -47,16 +47,16 @@ pub(crate) struct Settings {
     pub v_rate: f32,
     pub m_from_target: u32,
     pub v_from_target: u32,
-    pub kind: u32,
+    pub time_law: u32,
     /// 1 for bias correction.
     pub corrected: u32,
     /// AdaMax's beta2.
-    pub keep: f32,
+    pub adamax_beta2: f32,
     pub momentum: f32,
     /// Where `m` is a sum, momentum*m + x, it is kept as an average of x/(1 - momentum), for the reasons of [`rate`]: that
     /// factor, with 1 - dampening in it; and without, for the first step.
-    pub take: f32,
-    pub take_first: f32,
+    pub m_gain: f32,
+    pub m_gain_first: f32,
     /// 1 for Nesterov's momentum.
     pub nesterov: u32,
     /// 1 where `eps_root` is added to v itself: AdaBelief.
@@ -98,53 +98,53 @@ impl Settings {
             m_from_target,
             v_from_target,
             corrected: config.bias_correction.into(),
-            take: 1.0,
+            m_gain: 1.0,
             ..Self::default()
         };
-        settings.kind = match config.variant {
-            Variant::Adam => kind::ADAM,
+        settings.time_law = match config.variant {
+            Variant::Adam => time_law::ADAM,
             Variant::AdaBelief => {
                 settings.eps_in_v = 1;
-                kind::ADAM
+                time_law::ADAM
             }
-            Variant::AmsGrad { of_corrected: false } => kind::AMSGRAD,
-            Variant::AmsGrad { of_corrected: true } => kind::AMSGRAD_OF_CORRECTED,
+            Variant::AmsGrad { of_corrected: false } => time_law::AMSGRAD,
+            Variant::AmsGrad { of_corrected: true } => time_law::AMSGRAD_OF_CORRECTED,
             Variant::AdaMax => {
-                settings.keep = config.beta2 as f32;
-                kind::ADAM
+                settings.adamax_beta2 = config.beta2 as f32;
+                time_law::ADAM
             }
             Variant::NAdam { momentum_decay: Some(decay) } => {
                 // Without decay gamma is 1, which is not representable, and 1 - 2^-64 as good.
                 settings.gamma = fixed(0.96f64.powf(decay));
-                kind::NADAM
+                time_law::NADAM
             }
-            Variant::NAdam { momentum_decay: None } => kind::NADAM_PLAIN,
+            Variant::NAdam { momentum_decay: None } => time_law::NADAM_PLAIN,
             Variant::RAdam { eps_on_raw } => {
                 settings.rho_h = -config.beta2.ln() as f32;
                 settings.rho_inf = ((1.0 + config.beta2) / (1.0 - config.beta2)) as f32;
-                if eps_on_raw { kind::RADAM_EPS_ON_RAW } else { kind::RADAM }
+                if eps_on_raw { time_law::RADAM_EPS_ON_RAW } else { time_law::RADAM }
             }
-            Variant::Lion => kind::CONSTANT,
+            Variant::Lion => time_law::CONSTANT,
             Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
                 (settings.m_rate, settings.m_from_target) = rate(momentum);
-                settings.take = (1.0 / (1.0 - momentum)) as f32;
+                settings.m_gain = (1.0 / (1.0 - momentum)) as f32;
                 settings.nesterov = (nesterov && momentum != 0.0).into();
                 settings.lr_in_momentum = (lr_in_momentum && momentum != 0.0).into();
                 settings.momentum = momentum as f32;
-                kind::RMSPROP
+                time_law::RMSPROP
             }
             Variant::AdaGrad { lr_decay, .. } => {
                 settings.lr_decay = lr_decay as f32;
-                kind::ADAGRAD
+                time_law::ADAGRAD
             }
             Variant::Sgd { momentum, dampening, nesterov } => {
                 // In the first step m is g, without dampening.
                 (settings.m_rate, settings.m_from_target) = rate(momentum);
-                settings.take = ((1.0 - dampening) / (1.0 - momentum)) as f32;
-                settings.take_first = (1.0 / (1.0 - momentum)) as f32;
+                settings.m_gain = ((1.0 - dampening) / (1.0 - momentum)) as f32;
+                settings.m_gain_first = (1.0 / (1.0 - momentum)) as f32;
                 settings.nesterov = (nesterov && momentum != 0.0).into();
                 settings.momentum = momentum as f32;
-                kind::SGD
+                time_law::SGD
             }
         };
         settings

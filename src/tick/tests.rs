@@ -24,7 +24,7 @@ struct Want {
     max_coef: f64,
     eps: f64,
     eps_root: f64,
-    take: f64,
+    m_gain: f64,
     decay: f64,
 }
 
@@ -67,7 +67,7 @@ fn want(config: &Config, t: u32) -> Want {
         max_coef: 1.0,
         eps,
         eps_root: eps_root * c2,
-        take: 1.0,
+        m_gain: 1.0,
         decay,
     };
     match config.variant {
@@ -95,13 +95,13 @@ fn want(config: &Config, t: u32) -> Want {
             // m is kept as an average: 1/(1 - momentum) times as much goes into it.
             let (inside, outside) = if lr_in_momentum && momentum != 0.0 { (lr, 1.0) } else { (1.0, lr) };
             let (m_coef, g_coef) = if nesterov { (outside * momentum, lr) } else { (outside, 0.0) };
-            Want { m_coef, g_coef, take: inside / (1.0 - momentum), ..adam }
+            Want { m_coef, g_coef, m_gain: inside / (1.0 - momentum), ..adam }
         }
         Variant::AdaGrad { lr_decay, .. } => Want { m_coef: lr / (1.0 + (steps - 1.0) * lr_decay), eps_root, ..adam },
         Variant::Sgd { momentum, dampening, nesterov } => {
             let (m_coef, g_coef) = if nesterov { (lr * momentum, lr) } else { (lr, 0.0) };
             let dampening = if t == 1 { 0.0 } else { dampening };
-            Want { m_coef, g_coef, take: (1.0 - dampening) / (1.0 - momentum), ..adam }
+            Want { m_coef, g_coef, m_gain: (1.0 - dampening) / (1.0 - momentum), ..adam }
         }
     }
 }
@@ -164,7 +164,7 @@ fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
         ("max_coef", got.max_coef, want.max_coef),
         ("eps", got.eps, want.eps),
         ("eps_root", got.eps_root, want.eps_root),
-        ("take", got.take, want.take),
+        ("m_gain", got.m_gain, want.m_gain),
         ("decay", got.decay, want.decay),
     ];
     let mut worst: f64 = 0.0;

@@ -40,7 +40,7 @@ pub fn on_twin(case: &Case, configs: &[Config], options: Options, p0: &[f32], gr
         }
         let mut grads = grads.clone();
         let parts = p.chunks_mut(each).zip(grads.chunks_mut(each));
-        let mut slots: Vec<_> = parts.map(|(param, grad)| cpu::Slot::new(param, grad)).collect();
+        let mut slots: Vec<_> = parts.map(|(param, grad)| cpu::TensorMut::new(param, grad)).collect();
         adam.step(&mut slots).unwrap();
     }
     end(case, p, &adam.state())

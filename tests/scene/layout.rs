@@ -1,7 +1,7 @@
 //! Where tensors lie in which buffers, how they are stored, and of which configurations they are.
 
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Config, Error, Format, Group, Options, Tensor, View};
+use wgpu_adam::{Adam, Config, Dtype, Error, Group, Options, Tensor, View};
 
 use super::gpu::Gpu;
 use super::run::Run;
@@ -16,17 +16,19 @@ pub struct Spot {
     pub grad: usize,
     pub len: usize,
     /// Of param and grad.
-    pub formats: (Format, Format),
+    pub formats: (Dtype, Dtype),
+    /// The value of 1 in integer gradients.
+    pub grad_scale: f32,
 }
 
 impl Spot {
     pub fn f32(group: usize, buffers: (usize, usize), param: usize, grad: usize, len: usize) -> Self {
-        Self { group, buffers, param, grad, len, formats: (Format::F32, Format::F32) }
+        Self { group, buffers, param, grad, len, formats: (Dtype::F32, Dtype::F32), grad_scale: 1e-6 }
     }
 
     /// The param in an image of its buffer.
     pub fn param_of(&self, images: &[Vec<f32>]) -> Numbers {
-        Numbers::of(&images[self.buffers.0], self.formats.0, self.param, self.len)
+        Numbers::of(&images[self.buffers.0], self.formats.0, 1.0, self.param, self.len)
     }
 
     pub fn put_param(&self, numbers: &Numbers, images: &mut [Vec<f32>]) {
@@ -34,7 +36,7 @@ impl Spot {
     }
 
     pub fn grad_of(&self, images: &[Vec<f32>]) -> Numbers {
-        Numbers::of(&images[self.buffers.1], self.formats.1, self.grad, self.len)
+        Numbers::of(&images[self.buffers.1], self.formats.1, self.grad_scale, self.grad, self.len)
     }
 
     pub fn put_grad(&self, numbers: &Numbers, images: &mut [Vec<f32>]) {
@@ -89,7 +91,7 @@ impl Scene {
     }
 
     /// The same in other formats, and so many elements further behind in the buffers of params and of grads.
-    pub fn stored(mut self, formats: (Format, Format), skip: (usize, usize)) -> Self {
+    pub fn with_dtypes(mut self, formats: (Dtype, Dtype), skip: (usize, usize)) -> Self {
         for spot in &mut self.spots {
             (spot.formats, spot.param, spot.grad) = (formats, spot.param + skip.0, spot.grad + skip.1);
         }
@@ -112,8 +114,8 @@ impl Scene {
             sizes.iter().enumerate().map(|(i, &len)| normals(seed, i as u64, len)).collect()
         };
         let (mut params, mut grads) = (fill(&self.params, 1), fill(&self.grads, 2));
-        for (i, spot) in self.spots.iter().enumerate().filter(|(_, s)| s.formats != (Format::F32, Format::F32)) {
-            let of = |format, seed| Numbers::new(format, &normals(seed, 100 + i as u64, spot.len));
+        for (i, spot) in self.spots.iter().enumerate().filter(|(_, s)| s.formats != (Dtype::F32, Dtype::F32)) {
+            let of = |format, seed| Numbers::new(format, spot.grad_scale, &normals(seed, 100 + i as u64, spot.len));
             spot.put_param(&of(spot.formats.0, 1), &mut params);
             spot.put_grad(&of(spot.formats.1, 2), &mut grads);
         }
@@ -133,6 +135,11 @@ impl Scene {
                             view(param, s.formats.0, s.param),
                             view(grad, s.formats.1, s.grad),
                         )
+                        .with_grad_scale(if s.formats.1 == Dtype::I32 {
+                            s.grad_scale
+                        } else {
+                            1.0
+                        })
                     })
                     .collect(),
             )

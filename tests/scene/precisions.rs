@@ -1,17 +1,17 @@
 //! The formats of params, gradients and what is remembered: all that can be combined.
 
-use wgpu_adam::{Format, Master, Precision, Rounding, StateFormat};
+use wgpu_adam::{Dtype, Master, Precision, Rounding, StateDtype};
 
-pub const PARAMS: [Format; 3] = [Format::F32, Format::F16, Format::Bf16];
-pub const GRADS: [Format; 4] = [Format::F32, Format::F16, Format::Bf16, Format::I32 { scale: 1e-6 }];
+pub const PARAMS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+pub const GRADS: [Dtype; 4] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
 
 /// How the moments are stored, and rounded where they are narrow.
-pub const STATES: [(StateFormat, Rounding); 5] = [
-    (StateFormat::F32, Rounding::Nearest),
-    (StateFormat::Bf16, Rounding::Nearest),
-    (StateFormat::Bf16, Rounding::Stochastic),
-    (StateFormat::Block8, Rounding::Nearest),
-    (StateFormat::Block8, Rounding::Stochastic),
+pub const STATES: [(StateDtype, Rounding); 5] = [
+    (StateDtype::F32, Rounding::Nearest),
+    (StateDtype::Bf16, Rounding::Nearest),
+    (StateDtype::Bf16, Rounding::Stochastic),
+    (StateDtype::Block8, Rounding::Nearest),
+    (StateDtype::Block8, Rounding::Stochastic),
 ];
 
 /// How a param of 16 bits is rounded, and what is beside it.
@@ -24,7 +24,7 @@ pub const BESIDE: [(Rounding, Master); 4] = [
 
 /// Narrow whatever the length of a tensor.
 pub fn precision(
-    (state, state_rounding): (StateFormat, Rounding),
+    (state, state_rounding): (StateDtype, Rounding),
     (param_rounding, master): (Rounding, Master),
 ) -> Precision {
     Precision { state, state_min_len: 0, state_rounding, param_rounding, master, seed: 7 }
@@ -32,20 +32,20 @@ pub fn precision(
 
 /// Of how many elements a tensor's first one must be a multiple, in its buffer of params.
 pub fn align(precision: &Precision) -> usize {
-    if precision.state == StateFormat::Block8 { 4 } else { 1 }
+    if precision.state == StateDtype::Block8 { 4 } else { 1 }
 }
 
 /// Whether params of that format can have that beside them, and it is not the same as nothing.
-pub fn goes_with(param: Format, (rounding, master): (Rounding, Master)) -> bool {
+pub fn goes_with(param: Dtype, (rounding, master): (Rounding, Master)) -> bool {
     match param {
-        Format::F32 => (rounding, master) == BESIDE[0],
-        Format::F16 => master != Master::Remainder,
+        Dtype::F32 => (rounding, master) == BESIDE[0],
+        Dtype::F16 => master != Master::Remainder,
         _ => true,
     }
 }
 
 /// Every way in which a param and what is remembered of it can be stored.
-pub fn stored() -> impl Iterator<Item = (Format, Precision)> {
+pub fn stored() -> impl Iterator<Item = (Dtype, Precision)> {
     PARAMS.into_iter().flat_map(|param| {
         let beside = BESIDE.into_iter().filter(move |beside| goes_with(param, *beside));
         beside.flat_map(move |beside| STATES.into_iter().map(move |state| (param, precision(state, beside))))

@@ -1,7 +1,7 @@
 //! A scene in motion: steps on both sides, and what differs.
 
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Decay, Element, Error, Format, Insight, Memory, MemoryState, Probe, Report, TensorState, cpu};
+use wgpu_adam::{Adam, Decay, Dtype, Error, Insight, Probe, Report, StateKind, StateTensor, TensorState, cpu};
 
 use super::gpu::Gpu;
 use super::layout::{Scene, Spot};
@@ -40,9 +40,9 @@ impl Run {
             let fresh = grads(i, words.len());
             words.iter_mut().zip(fresh).for_each(|(word, grad)| *word = grad);
         }
-        for (i, spot) in self.scene.spots.iter().enumerate().filter(|(_, spot)| spot.formats.1 != Format::F32) {
+        for (i, spot) in self.scene.spots.iter().enumerate().filter(|(_, spot)| spot.formats.1 != Dtype::F32) {
             let fresh: Vec<f32> = grads(100 + i, spot.len).collect();
-            spot.put_grad(&Numbers::new(spot.formats.1, &fresh), &mut self.grads);
+            spot.put_grad(&Numbers::new(spot.formats.1, spot.grad_scale, &fresh), &mut self.grads);
         }
     }
 
@@ -82,7 +82,7 @@ impl Run {
         (got, self.twin_step_by(cpu::Adam::step_measured).1)
     }
 
-    fn twin_step_by<T>(&mut self, step: impl FnOnce(&mut cpu::Adam, &mut [cpu::Slot]) -> Result<T, Error>) -> T {
+    fn twin_step_by<T>(&mut self, step: impl FnOnce(&mut cpu::Adam, &mut [cpu::TensorMut]) -> Result<T, Error>) -> T {
         let order: Vec<Spot> = self.scene.order().into_iter().cloned().collect();
         let mut values: Vec<_> = order.iter().map(|s| (s.param_of(&self.params), s.grad_of(&self.grads))).collect();
         for ((s, (param, grad)), largest) in order.iter().zip(&values).zip(&mut self.largest) {
@@ -93,7 +93,7 @@ impl Run {
             }
         }
         let mut slots: Vec<_> =
-            values.iter_mut().map(|(param, grad)| cpu::Slot::new(param.slot(), grad.slot())).collect();
+            values.iter_mut().map(|(param, grad)| cpu::TensorMut::new(param.slot(), grad.slot())).collect();
         let result = step(&mut self.twin, &mut slots).unwrap();
         for (s, (param, grad)) in order.iter().zip(&values) {
             s.put_param(param, &mut self.params);
@@ -116,21 +116,21 @@ impl Run {
             let of = |e: usize| Tolerance::new(config, self.steps, largest[e].0, largest[e].1);
             let want = spot.param_of(&self.params);
             let mut values = vec![(None, spot.param_of(&got).values(), want.values())];
-            assert_eq!(tensor.memories.len(), twin.memories.len());
-            for (got, want) in tensor.memories.iter().zip(&twin.memories) {
-                assert_eq!((got.memory, got.format, got.bytes.len()), (want.memory, want.format, want.bytes.len()));
+            assert_eq!(tensor.state.len(), twin.state.len());
+            for (got, want) in tensor.state.iter().zip(&twin.state) {
+                assert_eq!((got.kind, got.dtype, got.bytes.len()), (want.kind, want.dtype, want.bytes.len()));
                 // Where numbers below 2^-126 are lost, so may be the difference of two codes: what they stand for is compared.
-                let decoded = gpu.flushes && got.format == Element::U8;
-                let of = |tensor: &TensorState, memory: &MemoryState| match memory.memory {
-                    Memory::M if decoded => tensor.m(),
-                    Memory::V if decoded => tensor.v(),
-                    Memory::VMax if decoded => tensor.v_max(),
+                let decoded = gpu.flushes && got.dtype == Dtype::U8;
+                let of = |tensor: &TensorState, memory: &StateTensor| match memory.kind {
+                    StateKind::M if decoded => tensor.m(),
+                    StateKind::V if decoded => tensor.v(),
+                    StateKind::VMax if decoded => tensor.v_max(),
                     _ => memory.values(),
                 };
-                values.push((Some(got.memory), of(tensor, got), of(twin, want)));
+                values.push((Some(got.kind), of(tensor, got), of(twin, want)));
             }
-            let f32s = (Format::F32, Format::F32);
-            let narrow = spot.formats != f32s || tensor.memories.iter().any(|memory| memory.format != Element::F32);
+            let f32s = (Dtype::F32, Dtype::F32);
+            let narrow = spot.formats != f32s || tensor.state.iter().any(|memory| memory.dtype != Dtype::F32);
             let values = values.into_iter().filter(|_| gpu.software || !narrow);
             for (what, e, got, want) in values.flat_map(|(what, got, want)| {
                 got.into_iter().zip(want).enumerate().map(move |(e, (got, want))| (what, e, got, want))
@@ -142,13 +142,13 @@ impl Run {
                 }
                 let tolerance = match what {
                     None => of(e).param,
-                    Some(Memory::M) => of(e).m,
+                    Some(StateKind::M) => of(e).m,
                     _ => of(e).v,
                 };
                 let share = share(got, want, tolerance, gpu.software);
                 worst = worst.max(share);
                 if share > 1.0 {
-                    let (what, name) = (what.map_or("param", Memory::name), &tensor.name);
+                    let (what, name) = (what.map_or("param", StateKind::name), &tensor.name);
                     return Some(format!("{what} of {name} [{e}]: {got:e} for {want:e}, {share} of the tolerance"));
                 }
             }
@@ -166,7 +166,7 @@ impl Run {
             let close = |a: f32, b: f32| {
                 same(a, b) || (!gpu.software || gpu.flushes) && (a / b - 1.0).abs() < 1e-5 || lost(a, b)
             };
-            let counts = |r: &Report| (r.t, r.skipped, r.last_skipped, r.bad_tensor.clone(), r.groups.clone());
+            let counts = |r: &Report| (r.t, r.skipped, r.last_skipped, r.nonfinite_tensor.clone(), r.groups.clone());
             let same = counts(&got) == counts(&want)
                 && close(got.clip_coef, want.clip_coef)
                 && scales[0].map(|scale| scale.growth_tracker) == scales[1].map(|scale| scale.growth_tracker)

@@ -2,7 +2,7 @@
 //! of another format has in them.
 
 use half::{bf16, f16};
-use wgpu_adam::{Format, cpu};
+use wgpu_adam::{Dtype, cpu};
 
 use super::normal;
 
@@ -16,25 +16,25 @@ pub enum Numbers {
 }
 
 impl Numbers {
-    /// Those nearest to the values.
-    pub fn new(format: Format, values: &[f32]) -> Self {
-        match format {
-            Format::F16 => Self::F16(values.iter().map(|x| f16::from_f32(*x)).collect()),
-            Format::Bf16 => Self::Bf16(values.iter().map(|x| bf16::from_f32(*x)).collect()),
-            Format::I32 { scale } => Self::I32(values.iter().map(|x| (x / scale) as i32).collect(), scale),
+    /// Those nearest to the values. Integers count units of `scale`.
+    pub fn new(dtype: Dtype, scale: f32, values: &[f32]) -> Self {
+        match dtype {
+            Dtype::F16 => Self::F16(values.iter().map(|x| f16::from_f32(*x)).collect()),
+            Dtype::Bf16 => Self::Bf16(values.iter().map(|x| bf16::from_f32(*x)).collect()),
+            Dtype::I32 => Self::I32(values.iter().map(|x| (x / scale) as i32).collect(), scale),
             _ => Self::F32(values.to_vec()),
         }
     }
 
     /// `len` elements of an image, from element `first` of that format on.
-    pub fn of(words: &[f32], format: Format, first: usize, len: usize) -> Self {
+    pub fn of(words: &[f32], dtype: Dtype, scale: f32, first: usize, len: usize) -> Self {
         fn part<T: bytemuck::Pod>(words: &[f32], first: usize, len: usize) -> Vec<T> {
             bytemuck::cast_slice::<_, T>(words)[first..first + len].to_vec()
         }
-        match format {
-            Format::F16 => Self::F16(part(words, first, len)),
-            Format::Bf16 => Self::Bf16(part(words, first, len)),
-            Format::I32 { scale } => Self::I32(part(words, first, len), scale),
+        match dtype {
+            Dtype::F16 => Self::F16(part(words, first, len)),
+            Dtype::Bf16 => Self::Bf16(part(words, first, len)),
+            Dtype::I32 => Self::I32(part(words, first, len), scale),
             _ => Self::F32(part(words, first, len)),
         }
     }
@@ -75,7 +75,7 @@ impl Numbers {
             Self::F32(x) => x.into(),
             Self::F16(x) => x.into(),
             Self::Bf16(x) => x.into(),
-            Self::I32(x, scale) => cpu::Values::I32(x, *scale),
+            Self::I32(x, _) => x.into(),
         }
     }
 }

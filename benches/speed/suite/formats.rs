@@ -1,13 +1,13 @@
 //! Each format of params, gradients and state, beside `streams` with the same bytes and beside AdamW in f32.
 
-use wgpu_adam::{Format, Master, Options, Precision, Rounding, StateFormat};
+use wgpu_adam::{Dtype, Master, Options, Precision, Rounding, StateDtype};
 
 use super::{Failure, Findings, adamw, one, rate};
 use crate::ours::{Layout, Ours};
 use crate::report::{Bar, Table, ms};
 use crate::streams::{Stream, Streams};
 
-use Format::{Bf16, F16, F32};
+use Dtype::{Bf16, F16, F32};
 
 /// How the rounding of narrow numbers is called.
 fn rounding(rounding: Rounding) -> &'static str {
@@ -15,7 +15,7 @@ fn rounding(rounding: Rounding) -> &'static str {
 }
 
 /// How params, gradients and moments are stored, in words.
-fn name(param: Format, grad: Format, precision: &Precision) -> [String; 3] {
+fn name(param: Dtype, grad: Dtype, precision: &Precision) -> [String; 3] {
     let narrow = |format| if format == F16 { "f16" } else { "bf16" };
     let param = match (param, precision.master) {
         (F32, _) => "f32".to_owned(),
@@ -25,22 +25,22 @@ fn name(param: Format, grad: Format, precision: &Precision) -> [String; 3] {
     };
     let grad = match grad {
         F16 | Bf16 => narrow(grad),
-        Format::I32 { .. } => "i32",
+        Dtype::I32 => "i32",
         _ => "f32",
     };
     let state = match precision.state {
-        StateFormat::Bf16 => format!("bf16, {}", rounding(precision.state_rounding)),
-        StateFormat::Block8 => format!("8 bits, {}", rounding(precision.state_rounding)),
+        StateDtype::Bf16 => format!("bf16, {}", rounding(precision.state_rounding)),
+        StateDtype::Block8 => format!("8 bits, {}", rounding(precision.state_rounding)),
         _ => "f32".to_owned(),
     };
     [param, grad.to_owned(), state]
 }
 
 /// What is read and written: gradient, param, what is kept beside it, m and v. The scales of 8-bit blocks are left out.
-fn streams(param: Format, grad: Format, precision: &Precision) -> Vec<Stream> {
+fn streams(param: Dtype, grad: Dtype, precision: &Precision) -> Vec<Stream> {
     let state = match precision.state {
-        StateFormat::Bf16 => 2,
-        StateFormat::Block8 => 1,
+        StateDtype::Bf16 => 2,
+        StateDtype::Block8 => 1,
         _ => 4,
     };
     let mut written = vec![param.bytes()];
@@ -76,17 +76,17 @@ impl Findings<'_> {
                 "of what the bytes promise",
             ],
         );
-        let i32 = Format::I32 { scale: 1e-6 };
+        let i32 = Dtype::I32;
         let plain = Precision::default();
         let state = |state, state_rounding| Precision { state, state_rounding, ..plain };
-        let bf16 = state(StateFormat::Bf16, Rounding::Stochastic);
+        let bf16 = state(StateDtype::Bf16, Rounding::Stochastic);
         let chance = Precision { param_rounding: Rounding::Stochastic, ..plain };
         let master = |master| Precision { master, ..plain };
         let cases = [
             (F32, F32, bf16),
-            (F32, F32, state(StateFormat::Bf16, Rounding::Nearest)),
-            (F32, F32, state(StateFormat::Block8, Rounding::Stochastic)),
-            (F32, F32, state(StateFormat::Block8, Rounding::Nearest)),
+            (F32, F32, state(StateDtype::Bf16, Rounding::Nearest)),
+            (F32, F32, state(StateDtype::Block8, Rounding::Stochastic)),
+            (F32, F32, state(StateDtype::Block8, Rounding::Nearest)),
             (F32, F16, plain),
             (F32, Bf16, plain),
             (F32, i32, plain),
@@ -112,7 +112,7 @@ impl Findings<'_> {
             ])?;
             let (by_streams, by_f32) = (times[2].against(&times[0]), times[2].against(&times[1]));
             let promised = bytes as f64 / in_f32 / by_f32;
-            if self.gpu.has_clock() && precision.state != StateFormat::F32 && param == F32 {
+            if self.gpu.has_clock() && precision.state != StateDtype::F32 && param == F32 {
                 let [_, _, moments] = name(param, grad, &precision);
                 self.bars.push(Bar::at_least(
                     format!("moments in {moments}: of what the bytes promise"),

@@ -20,13 +20,13 @@ impl Findings<'_> {
             &["variant", "options", "bytes", "ms", "GB/s", "against streams", "against AdamW"],
         );
         let plain = Options::default();
-        let norm = Options { clip: Clip::GlobalNorm(1.0), guard: true, ..plain };
+        let norm = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..plain };
         let variant = |variant| Config { variant, ..Config::default() };
         let sgd = |momentum| variant(Variant::Sgd { momentum, dampening: 0.0, nesterov: false });
         let cases = [
             ("AdamW", "", adamw(), plain, 2),
             ("AdamW", "clip by norm, guard", adamw(), norm, 2),
-            ("AdamW", "guard", adamw(), Options { guard: true, ..plain }, 2),
+            ("AdamW", "guard", adamw(), Options { skip_nonfinite: true, ..plain }, 2),
             ("AdamW", "clip by value", adamw(), Options { clip: Clip::Value(1.0), ..plain }, 2),
             ("AdamW", "zero gradients", adamw(), Options { zero_grad: true, ..plain }, 2),
             ("AMSGrad", "", variant(Variant::AmsGrad { of_corrected: false }), plain, 3),
@@ -41,7 +41,7 @@ impl Findings<'_> {
             // param, grad and the memories are read; all but the gradient written, which may be too.
             let streams = Stream::of_f32(memories);
             let mut bytes = Stream::bytes(&streams);
-            if options.guard || matches!(options.clip, Clip::GlobalNorm(_)) {
+            if options.skip_nonfinite || matches!(options.clip, Clip::GlobalNorm(_)) {
                 bytes += 4;
             }
             if options.zero_grad {
@@ -63,7 +63,11 @@ impl Findings<'_> {
                 format!("{by_adamw:.2}"),
             ]);
             if what == "clip by norm, guard" {
-                self.bars.push(Bar::at_most("clipping by global norm and guard, added to the step", 1.25, by_adamw));
+                self.bars.push(Bar::at_most(
+                    "clipping by global norm and skip_nonfinite, added to the step",
+                    1.25,
+                    by_adamw,
+                ));
             }
         }
         self.add(table);

@@ -1,11 +1,11 @@
-// The scalars where the launch has several spans, each of its group. `one_group.wgsl` is for one.
+// The scalars where the region has several spans, each of its clock. `one_clock.wgsl` is for one.
 // They are loaded in fours: some drivers load for each invocation by itself, and then each load counts.
 
 // `Slot`, in fours.
 @group(0) @binding(5) var<storage, read> slots: array<vec4<u32>>;
 
-fn scalars(group: u32) -> Scalars {
-    let first = group * 16u;
+fn scalars(clock: u32) -> Scalars {
+    let first = clock * 16u;
     let a = slots[first];
     let b = slots[first + 1u];
     let c = slots[first + 2u];
@@ -26,8 +26,8 @@ fn scalars(group: u32) -> Scalars {
     s.max_coef = bitcast<f32>(c.z);
     s.eps = bitcast<f32>(c.w);
     s.eps_root = bitcast<f32>(d.x);
-    s.keep = bitcast<f32>(d.y);
-    s.take = bitcast<f32>(d.z);
+    s.adamax_beta2 = bitcast<f32>(d.y);
+    s.m_gain = bitcast<f32>(d.z);
     s.decay = bitcast<f32>(d.w);
     s.limit = bitcast<f32>(e.x);
     s.t = e.y;

@@ -1,6 +1,6 @@
-// A word: four elements, of one buffer or another.
+// A quad: four elements, of one buffer or another.
 
-alias Word = vec4<f32>;
+alias Quad = vec4<f32>;
 alias Bits = vec4<u32>;
 alias Mask = vec4<bool>;
 const LANES: u32 = 4u;
@@ -8,12 +8,12 @@ const LANES: u32 = 4u;
 // Words that neighbouring invocations load at once: a line of memory (128 bytes of f32).
 const LINE: u32 = 8u;
 
-// The elements of a word.
-fn elements(word: u32) -> Bits {
-    return Bits(word * LANES) + Bits(0u, 1u, 2u, 3u);
+// The elements of a quad.
+fn elements(quad: u32) -> Bits {
+    return Bits(quad * LANES) + Bits(0u, 1u, 2u, 3u);
 }
 
-fn sum(x: Word) -> f32 {
+fn sum(x: Quad) -> f32 {
     return (x.x + x.y) + (x.z + x.w);
 }
 

@@ -1,7 +1,0 @@
-// The launch, where a dispatch has one. `many_launches.wgsl` is for several.
-
-@group(0) @binding(0) var<uniform> launch: Launch;
-
-fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
-    return workgroup.y * workgroups.x + workgroup.x;
-}
