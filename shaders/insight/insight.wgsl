@@ -1,13 +1,10 @@
-// What the step is about to do, measured between `tick` and `update`: each workgroup measures a part of one tensor. Twin:
-// src/cpu/insight.rs. It has the loads, the gradient and the rule of `update`.
+// Measures what the step is about to do, between `tick` and `update`, with the same loads and the same rule. Each workgroup
+// measures a part of one tensor. Twin: src/cpu/insight.rs.
 
-@group(0) @binding(8) var<storage, read_write> records: array<Record>;
+@group(0) @binding(records_binding) var<storage, read_write> records: array<Record>;
 
-const QUADS: u32 = 8u;      // that one invocation measures
-
-fn magnitude(x: Quad) -> Bits {
-    return bitcast<Bits>(x) & Bits(0x7fffffffu);
-}
+// Quads per invocation.
+const QUADS: u32 = 8u;
 
 fn count(mask: Mask) -> u32 {
     let ones = select(Bits(0u), Bits(1u), mask);
@@ -20,7 +17,7 @@ fn squares(x: Quad) -> Squares {
     if top == 0u || top == 255u {
         return Squares(0.0, top);
     }
-    // The largest comes to lie in 2..4.
+    // Scaled so that the largest is in 2..4.
     let y = select(Quad(0.0), x * bitcast<f32>((255u - top) << 23u), bits >= Bits(0x00800000u));
     var sum = y.x * y.x;
     sum += y.y * y.y;
@@ -30,27 +27,23 @@ fn squares(x: Quad) -> Squares {
 }
 
 // The elements of one quad that are in the tile.
-fn measure(s: Scalars, quad: u32, own: Tile) -> Measured {
-    let mask = inside(quad, own.begin, own.end);
-    let grad_now = load_grad(quad);
-    let finite = magnitude(grad_now) < Bits(0x7f800000u);
-    var old = load(quad, quad + own.shift);
-    let param = old.param;
+fn measure(s: Scalars, tile: Tile, quad: u32) -> Measured {
+    let place = place_of(tile, quad, s.t);
+    let grad = load_grad(quad);
+    let param = read_param(place);
+    let finite = magnitude(grad) < Bits(0x7f800000u);
     var measured = NOTHING;
-    measured.grad = squares(select(Quad(0.0), grad_now, mask & finite));
-    measured.param = squares(select(Quad(0.0), param, mask));
-    measured.zero = count(mask & (magnitude(grad_now) == Bits(0u)));
-    measured.bad = count(mask & !finite);
+    measured.grad = squares(select(Quad(0.0), grad, place.mask & finite));
+    measured.param = squares(select(Quad(0.0), param, place.mask));
+    measured.zero = count(place.mask & (magnitude(grad) == Bits(0u)));
+    measured.nonfinite = count(place.mask & !finite);
     if s.do_step != 0u {
-        // From a param of zero the rule comes to the step itself, with the other sign.
-        old.param = Quad(0.0);
-        let after = rule(s, old, gradient(s, grad_now, param));
-        let step = select(Quad(0.0), after.param, mask);
+        let step = select(Quad(0.0), rule(s, place, gradient(s, grad, param)), place.mask);
         measured.step = squares(step);
-        measured.update = squares(select(Quad(0.0), s.decay * param - after.param, mask));
-        // Of NaNs there is one here, not as many as there are bits.
+        measured.update = squares(select(Quad(0.0), s.decay * param + step, place.mask));
+        // All NaNs count as one and the same.
         measured.largest_step = min(largest(magnitude(step)), 0x7fc00000u);
-        measured.snr = measure_snr(s, after, mask);
+        measured.snr = measure_snr(s, kept, place.mask);
     }
     return measured;
 }
@@ -66,12 +59,12 @@ fn insight(
     empty_bins(index);
     var mine = NOTHING;
     if at < region.tiles {
-        let own = records[record].tile;
-        let s = scalars(own.clock);
+        let tile = records[record].tile;
+        let s = scalars(tile.clock);
         for (var k = 0u; k < QUADS; k++) {
-            let quad = own.quad + index + k * WORKGROUP;
-            if quad * LANES < own.end {
-                mine = add(mine, measure(s, quad, own));
+            let quad = tile.quad + index + k * WORKGROUP;
+            if quad * LANES < tile.end {
+                mine = add(mine, measure(s, tile, quad));
             }
         }
     }

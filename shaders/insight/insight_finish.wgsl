@@ -1,26 +1,25 @@
-// Adds up what the workgroups of `insight` found: one workgroup for each part of a tensor that is in one region. Twin:
-// src/cpu/insight.rs.
+// Adds up what the workgroups of `insight` measured: one workgroup for each tensor of a region. Twin: src/cpu/insight.rs.
 
-// The records of one such part. `RecordRange` in measured.rs.
+// The records of one tensor in one region. `RecordRange` in src/report/records.rs.
 struct RecordRange {
     first: u32,
     end: u32,
     clock: u32,
 }
 
-// What is read back of it. `Finding` in measured.rs.
+// Its sum, which the host reads back. `Finding` in src/report/records.rs.
 struct Finding {
     measured: Measured,
     bins: array<u32, BINS>,
-    did_step: u32,      // 0 where the step was skipped
+    did_step: u32,      // 0 if the step was skipped
     t: u32,             // steps applied
     lr: f32,            // of the step
     unscale: f32,       // takes the loss scale back from the gradients
 }
 
-@group(0) @binding(1) var<storage, read> runs: array<RecordRange>;
-@group(0) @binding(2) var<storage, read> records: array<Record>;
-@group(0) @binding(3) var<storage, read_write> findings: array<Finding>;
+@group(0) @binding(ranges_binding) var<storage, read> ranges: array<RecordRange>;
+@group(0) @binding(records_binding) var<storage, read> records: array<Record>;
+@group(0) @binding(findings_binding) var<storage, read_write> findings: array<Finding>;
 
 @compute @workgroup_size(WORKGROUP)
 fn insight_finish(
@@ -29,25 +28,25 @@ fn insight_finish(
     @builtin(local_invocation_index) index: u32,
 ) {
     let at = number(workgroup, workgroups);
-    var run = RecordRange(0u, 0u, 0u);
-    if at < arrayLength(&runs) {
-        run = runs[at];
+    var range = RecordRange(0u, 0u, 0u);
+    if at < arrayLength(&ranges) {
+        range = ranges[at];
     }
     empty_bins(index);
     var mine = NOTHING;
-    for (var i = run.first + index; i < run.end; i += WORKGROUP) {
+    for (var i = range.first + index; i < range.end; i += WORKGROUP) {
         mine = add(mine, records[i].measured);
         for (var k = 0u; k < BINS; k++) {
             atomicAdd(&bins[k], records[i].bins[k]);
         }
     }
     reduce(index, mine);
-    if at < arrayLength(&runs) {
+    if at < arrayLength(&ranges) {
         if index < BINS {
             findings[at].bins[index] = atomicLoad(&bins[index]);
         }
         if index == 0u {
-            let s = scalars(run.clock);
+            let s = scalars(range.clock);
             findings[at].measured = tree[0];
             findings[at].did_step = s.do_step;
             findings[at].t = s.t;

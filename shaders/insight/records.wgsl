@@ -17,7 +17,7 @@ struct Measured {
     snr: f32,           // the sum of those that are in the bins
     largest_step: u32,  // the bits of its magnitude
     zero: u32,          // gradients that are zero
-    bad: u32,           // gradients that are not finite
+    nonfinite: u32,     // gradients that are not finite
 }
 
 // Of |m_hat| / sqrt(v_hat): below 2^-12, in octaves up to 4, and above.
@@ -58,7 +58,7 @@ fn add(a: Measured, b: Measured) -> Measured {
         a.snr + b.snr,
         max(a.largest_step, b.largest_step),
         a.zero + b.zero,
-        a.bad + b.bad,
+        a.nonfinite + b.nonfinite,
     );
 }
 

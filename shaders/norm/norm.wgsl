@@ -1,7 +1,7 @@
 // Sums of squares of the gradients and the first bad one, a partial a workgroup. Twin: src/cpu/norm.rs.
 // Finite is an integer test on the magnitude's bits: `x != x` is optimised away by some drivers.
 
-@group(0) @binding(3) var<storage, read_write> partials: array<Partial>;
+@group(0) @binding(partials_binding) var<storage, read_write> partials: array<Partial>;
 
 // The gradients of one quad, zero where it has none.
 fn gradients(own: Tile, quad: u32) -> Quad {
@@ -13,10 +13,6 @@ fn gradients(own: Tile, quad: u32) -> Quad {
         return select(Quad(0.0), g, inside(quad, own.begin, own.end));
     }
     return g;
-}
-
-fn magnitude(g: Quad) -> Bits {
-    return bitcast<Bits>(g) & Bits(0x7fffffffu);
 }
 
 // An invocation's sum of squares, and the largest magnitudes.
@@ -62,7 +58,7 @@ fn norm(
     @builtin(local_invocation_index) index: u32,
 ) {
     let at = number(workgroup, workgroups);
-    let own = tile(at, QUADS * WORKGROUP, region.tiles);
+    let own = tile(at, QUADS * WORKGROUP);
     // As in tiles.wgsl: lines of 8 invocations, one behind the other.
     let quad = own.quad + index / LINE * (LINE * QUADS) + index % LINE;
     var seen = Seen(Quad(0.0), Bits(0u));

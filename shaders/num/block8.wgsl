@@ -1,14 +1,10 @@
-// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/blocks.rs.
+// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/num/block8.rs.
 //
 // A level is a float of at most 1, in units of the scale: with 3 bits of mantissa down to 2^-FINE, below that with 2. Level 0
 // is 1, and each next one is smaller. A code above 0 is the number of levels less the level; 0 is exactly zero. All of that
 // is integer arithmetic on the bits of an f32: a level more is 2^20 less there, or below 2^-FINE 2^21.
 
 const BLOCK_QUADS: u32 = 64u;
-const BLOCKS: u32 = TILES;     // of a workgroup
-
-// The scales to be: of each block that of each memory.
-var<workgroup> scales: array<atomic<u32>, BLOCKS * MEMORIES>;
 
 struct Code {
     levels: u32,
@@ -55,10 +51,6 @@ fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
     return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
 }
 
-fn magnitude_bits(x: Quad) -> Bits {
-    return bitcast<Bits>(x) & Bits(0x7fffffffu);
-}
-
 // Neither infinite or NaN, nor so small that some devices might take its level for zero: below 2^-125.
 fn is_held(magnitude: Bits) -> Mask {
     return (magnitude - Bits(0x01000000u)) < Bits(0x7e800000u);
@@ -66,17 +58,17 @@ fn is_held(magnitude: Bits) -> Mask {
 
 // The bits of the largest magnitude among those.
 fn block_scale(x: Quad, mask: Mask) -> u32 {
-    let magnitude = magnitude_bits(x);
-    return largest(select(Bits(0u), magnitude, mask & is_held(magnitude)));
+    let size = magnitude(x);
+    return largest(select(Bits(0u), size, mask & is_held(size)));
 }
 
 // To the nearest level, or by chance to the one below or above. Below the lowest level it is zero or that; but unsigned never
 // zero: of a second moment that would be a step without bound.
 fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
-    let magnitude = magnitude_bits(x);
-    let y = bitcast<Quad>(magnitude) / bitcast<f32>(scale);
+    let size = magnitude(x);
+    let y = bitcast<Quad>(size) / bitcast<f32>(scale);
     // On a device whose division is not exact the largest element is the scale all the same.
-    let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), magnitude == Bits(scale));
+    let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), size == Bits(scale));
     var up_fine = Bits(0x80000u);
     var up_coarse = Bits(0x100000u);
     var stays = bits >= Bits(lowest(code) - 0x800000u);
@@ -90,8 +82,8 @@ fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bi
     let level = select(lower, upper, bits >= Bits(edge(code)));
     let least = select(Bits(0u), Bits(1u), stays | Mask(!code.signed));
     let number = select(Bits(code.levels) - level, least, bits < Bits(lowest(code)));
-    let finite = select(Bits(0u), number, is_held(magnitude));
-    let codes = select(finite, Bits(code.nan), magnitude >= Bits(0x7f800000u));
+    let finite = select(Bits(0u), number, is_held(size));
+    let codes = select(finite, Bits(code.nan), size >= Bits(0x7f800000u));
     if code.signed {
         let sign = (bitcast<Bits>(x) >> Bits(24u)) & Bits(0x80u);
         return codes | select(sign, Bits(0u), codes == Bits(0u));

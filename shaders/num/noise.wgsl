@@ -1,5 +1,5 @@
-// Chance for stochastic rounding: a function of the seed, the step and the element, and of nothing else. Twin:
-// src/noise.rs.
+// Noise for stochastic rounding: a function of the seed, the step and the element, and of nothing else. Twin:
+// src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
     var x = bits;
@@ -8,7 +8,21 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// For the elements of the state's quad `at`, counted from the region's first, of which each of some numbers has its own.
-fn noise(at: u32, which: u32, s: Scalars) -> Bits {
-    return mixed((elements(at - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(s.t + which * 0x9e3779b9u)));
+// Each quantity that is rounded has a stream of its own. Elements are counted from the region's first.
+fn noise(place: Place, stream: u32) -> Bits {
+    return mixed((elements(place.state - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
+}
+
+fn param_noise(place: Place) -> Bits {
+    if PARAM_STOCHASTIC {
+        return noise(place, 0u);
+    }
+    return Bits(0u);
+}
+
+fn state_noise(place: Place, stream: u32) -> Bits {
+    if STATE_STOCHASTIC {
+        return noise(place, stream);
+    }
+    return Bits(0u);
 }

@@ -1,10 +1,10 @@
-// What a workgroup owns where the region has several spans: it is listed. `one_span.wgsl` is for one.
+// A workgroup's tile if the region has several spans: the host lists the tiles. `one_span.wgsl` is for one span.
 
-@group(0) @binding(7) var<storage, read> tiles: array<Tile>;
+@group(0) @binding(tiles_binding) var<storage, read> tiles: array<Tile>;
 
-fn tile(number: u32, quads: u32, listed: u32) -> Tile {
-    // The dispatch may be larger than the list: a workgroup too many owns nothing.
-    if number >= listed {
+fn tile(number: u32, quads: u32) -> Tile {
+    // The dispatch may be larger than the list. A workgroup beyond it owns nothing.
+    if number >= region.tiles {
         return Tile(0u, 0u, 0u, 0u, 0u);
     }
     return tiles[number];

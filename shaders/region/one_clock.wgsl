@@ -1,7 +1,7 @@
-// The scalars where the region is of one clock. `many_clocks.wgsl` is for several.
+// The scalars if the region has one clock. `many_clocks.wgsl` is for several.
 
-@group(0) @binding(5) var<uniform> slot: Scalars;
+@group(0) @binding(scalars_binding) var<uniform> scalar_slot: Scalars;
 
 fn scalars(clock: u32) -> Scalars {
-    return slot;
+    return scalar_slot;
 }

@@ -1,7 +1,8 @@
-// The region, where a dispatch has one. `many_regions.wgsl` is for several.
+// The region if a dispatch has only one. `many_regions.wgsl` is for several.
 
-@group(0) @binding(0) var<uniform> region: Region;
+@group(0) @binding(region_binding) var<uniform> region: Region;
 
+// The workgroup's number in its region.
 fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }

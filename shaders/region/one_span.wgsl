@@ -1,5 +1,5 @@
-// What a workgroup owns where the region is one span. `many_spans.wgsl` is for several.
+// A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
 
-fn tile(number: u32, quads: u32, listed: u32) -> Tile {
+fn tile(number: u32, quads: u32) -> Tile {
     return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
 }

@@ -1,31 +1,46 @@
-// A region, and what each of its workgroups owns. `RegionUniform` in uniforms.rs, `Tile` in region.rs. Twin: src/region.rs.
-// Words and elements are counted from the beginning of the param window.
+// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
+// bound window of params.
 
 struct Region {
-    quad: u32,          // the first quad, where all elements are of one span
+    quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // what to add to a quad to get that of the grad window
-    tiles: u32,        // entries in the table, where there is one; of the norm kernel, which leaves a partial for each, anyway
-    workgroup: u32,     // its first one, where the dispatch has several regions
-    partial: u32,       // where its partials begin
-    nonfinite_bits: u32,      // magnitudes from here on are bad: all bits of an f32 but the sign
-    grad_scale: f32,    // what an integer stands for
-    stream_seed: u32,          // of its noise: of the seed, and of each region another
-    first_scale: u32,   // where the scales begin in a buffer of 8-bit codes, in quads of 4 bytes
-    state: u32,         // where its quads of the state begin
+    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
+    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    workgroup: u32,     // its first workgroup, if the dispatch has several regions
+    partial: u32,       // its first partial
+    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    grad_scale: f32,    // the value of 1 in an integer gradient
+    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
+    state: u32,         // the first quad of its state
 }
 
-// What a workgroup owns: those elements of begin..end that are in its quads, of which `quad` is the first.
+// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
+// src/plan/region.rs.
 struct Tile {
     quad: u32,
     begin: u32,
     end: u32,
     clock: u32,
-    shift: u32,         // what to add to a quad to get that of the state, which has no gaps
+    shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+}
+
+// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
+// same quad is never written: its own invocation does that.
+struct Place {
+    quad: u32,
+    state: u32,
+    mask: Mask,
+    t: u32,             // the step, for the noise
 }
 
 fn inside(quad: u32, begin: u32, end: u32) -> Mask {
     let e = elements(quad);
     return (e >= Bits(begin)) & (e < Bits(end));
+}
+
+fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }

@@ -1,16 +1,10 @@
-// AdaBelief: the variance around m. Zhuang et al. 2020, Algorithm 2.
+// AdaBelief: the variance around m in place of the second moment. Zhuang et al. 2020, Algorithm 2.
 
-fn remember(s: Scalars, old: State, g: Quad) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), g, s.m_rate, s.m_from_target);
+    store_m(place, m);
     let surprise = g - m;
-    let v = average(old.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
-    return State(old.param, m, v);
-}
-
-fn divisor_of(s: Scalars, now: State) -> Quad {
-    return sqrt(now.v) * s.v_coef + s.eps;
-}
-
-fn step_of(s: Scalars, old: State, now: State, g: Quad, divisor: Quad) -> Quad {
-    return (s.m_coef * now.m) / divisor;
+    let v = average(load_v(place), surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
+    store_v(place, v);
+    return (s.m_coef * m) / (sqrt(v) * s.v_coef + s.eps);
 }

@@ -1,15 +1,9 @@
-// AdaMax: the infinity norm. Kingma & Ba 2015, Algorithm 2.
+// AdaMax: the infinity norm in place of the second moment. Kingma & Ba 2015, Algorithm 2.
 
-fn remember(s: Scalars, old: State, g: Quad) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = larger(s.adamax_beta2 * old.v, abs(g) + s.eps);
-    return State(old.param, m, v);
-}
-
-fn divisor_of(s: Scalars, now: State) -> Quad {
-    return now.v;
-}
-
-fn step_of(s: Scalars, old: State, now: State, g: Quad, divisor: Quad) -> Quad {
-    return (s.m_coef * now.m) / divisor;
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), g, s.m_rate, s.m_from_target);
+    store_m(place, m);
+    let v = larger(s.adamax_beta2 * load_v(place), abs(g) + s.eps);
+    store_v(place, v);
+    return (s.m_coef * m) / v;
 }

@@ -1,16 +1,11 @@
-// AMSGrad: the largest second moment so far. Reddi, Kale & Kumar 2018, Algorithm 2.
+// AMSGrad: Adam with the largest second moment so far. Reddi, Kale & Kumar 2018, Algorithm 2.
 
-fn remember(s: Scalars, old: State, g: Quad) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let v_max = larger(old.v_max, v * s.max_coef);
-    return State(old.param, m, v, v_max);
-}
-
-fn divisor_of(s: Scalars, now: State) -> Quad {
-    return sqrt(now.v_max + s.eps_root) * s.v_coef + s.eps;
-}
-
-fn step_of(s: Scalars, old: State, now: State, g: Quad, divisor: Quad) -> Quad {
-    return (s.m_coef * now.m) / divisor;
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), g, s.m_rate, s.m_from_target);
+    store_m(place, m);
+    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    store_v(place, v);
+    let v_max = larger(load_v_max(place), v * s.max_coef);
+    store_v_max(place, v_max);
+    return (s.m_coef * m) / (sqrt(v_max + s.eps_root) * s.v_coef + s.eps);
 }

@@ -1,13 +1,7 @@
-// SGD with momentum, Nesterov's or not.
+// SGD with momentum, Nesterov's or plain.
 
-fn remember(s: Scalars, old: State, g: Quad) -> State {
-    return State(old.param, average(old.m, s.m_gain * g, s.m_rate, s.m_from_target));
-}
-
-fn divisor_of(s: Scalars, now: State) -> Quad {
-    return Quad(1.0);
-}
-
-fn step_of(s: Scalars, old: State, now: State, g: Quad, divisor: Quad) -> Quad {
-    return s.m_coef * now.m + s.g_coef * g;
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), s.m_gain * g, s.m_rate, s.m_from_target);
+    store_m(place, m);
+    return s.m_coef * m + s.g_coef * g;
 }

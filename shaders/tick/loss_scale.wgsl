@@ -8,7 +8,7 @@ struct LossScale {
     pad: vec2<u32>,
 }
 
-@group(0) @binding(7) var<storage, read_write> loss_scale: LossScale;
+@group(0) @binding(loss_scale_binding) var<storage, read_write> loss_scale: LossScale;
 
 // Between these neither a scale nor what takes it back is near 2^-126, below which some devices have zeros.
 const LEAST: f32 = 5.421010862427522e-20;       // 2^-64

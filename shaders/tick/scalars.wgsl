@@ -1,32 +1,33 @@
-// What `tick` makes of a configuration for one step, and `update` applies. `Scalars` in clock.rs.
+// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// src/tick/scalars.rs.
 
 struct Scalars {
     do_step: u32,       // 1 to apply the step, 0 to skip it
-    scale: f32,         // times the gradient: the sign, the clip coefficient, and `unscale`
+    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
-    m_rate: f32,        // see `average` in step.wgsl
+    m_rate: f32,        // see `average` in gradient.wgsl
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    m_coef: f32,        // for Adam lr / (1 - beta1^t)
-    g_coef: f32,
-    v_coef: f32,        // for Adam 1 / sqrt(1 - beta2^t)
-    max_coef: f32,
+    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // times the gradient, beside m
+    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // times v, for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
-    adamax_beta2: f32,          // AdaMax's beta2
-    m_gain: f32,
+    adamax_beta2: f32,
+    m_gain: f32,        // times the value that m averages
     decay: f32,         // lr * decoupled weight decay
-    limit: f32,         // clip by value
-    t: u32,             // steps applied, with this one
-    lr: f32,            // of this one
+    limit: f32,         // clip by value; infinite without
+    t: u32,             // steps applied, this one included
+    lr: f32,            // the learning rate of this step
     snr: f32,           // times |m| / sqrt(v): the bias corrections
-    unscale: f32,       // takes the loss scale back from the gradient
+    unscale: f32,       // 1 / loss scale
 }
 
-// One group's, at an offset that a uniform binding may have.
-struct Slot {
+// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
+// know it.)
+struct ScalarSlot {
     scalars: Scalars,
-    // Up to 256 bytes, and not by `@size`: wgpu's GL backend does not know it.
-    pad: array<u32, 43>,
+    pad: array<u32, SCALAR_PADDING>,
 }

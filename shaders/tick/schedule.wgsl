@@ -24,8 +24,8 @@ const ROOT: u32 = 4u;
 const TABLE: u32 = 5u;
 const HELD_TABLE: u32 = 6u;
 
-@group(0) @binding(5) var<storage, read> phases: array<Phase>;
-@group(0) @binding(6) var<storage, read> values: array<vec2<u32>>;
+@group(0) @binding(phases_binding) var<storage, read> phases: array<Phase>;
+@group(0) @binding(values_binding) var<storage, read> values: array<vec2<u32>>;
 
 // `values` begins with 40 logarithms, the first of which is log2(1 + 1/2), and the 7 terms of `half_cosine`.
 const LOGARITHMS: u32 = 40u;

@@ -90,11 +90,11 @@ struct Clocks {
     clocks: array<Clock>,
 }
 
-@group(0) @binding(0) var<uniform> control: Control;
-@group(0) @binding(1) var<storage, read> settings: array<Settings>;
-@group(0) @binding(2) var<storage, read> partials: array<Partial>;
-@group(0) @binding(3) var<storage, read_write> clock: Clocks;
-@group(0) @binding(4) var<storage, read_write> slots: array<Slot>;
+@group(0) @binding(control_binding) var<uniform> control: Control;
+@group(0) @binding(settings_binding) var<storage, read> settings: array<Settings>;
+@group(0) @binding(partials_binding) var<storage, read> partials: array<Partial>;
+@group(0) @binding(clock_binding) var<storage, read_write> clock: Clocks;
+@group(0) @binding(scalars_binding) var<storage, read_write> scalar_slots: array<ScalarSlot>;
 
 var<workgroup> skip: u32;
 var<workgroup> clip_coef: f32;
@@ -142,7 +142,7 @@ fn normal_or_zero(x: f32) -> f32 {
     return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
 }
 
-fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Scalars {
+fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     let corrected = s.corrected != 0u;
     var correction1 = 1.0;
     var correction2 = 1.0;
@@ -150,34 +150,34 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
         correction1 = complement(powers.beta1_t);
         correction2 = complement(powers.beta2_t);
     }
-    var scalars = Scalars(
-        1u,
-        normal_or_zero(s.sign * clip_coef * unscale),
-        s.l2,
-        s.m_rate,
-        s.v_rate,
-        s.m_from_target,
-        s.v_from_target,
-        lr / correction1,
-        0.0,
-        1.0 / sqrt(correction2),
-        1.0,
-        s.eps,
-        s.eps_root * correction2,
-        s.adamax_beta2,
-        s.m_gain,
-        lr * s.weight_decay,
-        limit,
-        t,
-        lr,
-        sqrt(correction2) / correction1,
-        unscale,
-    );
+    var now: Scalars;
+    now.do_step = 1u;
+    now.grad_mul = normal_or_zero(s.sign * clip_coef * unscale);
+    now.l2 = s.l2;
+    now.m_rate = s.m_rate;
+    now.v_rate = s.v_rate;
+    now.m_from_target = s.m_from_target;
+    now.v_from_target = s.v_from_target;
+    now.m_coef = lr / correction1;
+    now.g_coef = 0.0;
+    now.v_coef = 1.0 / sqrt(correction2);
+    now.max_coef = 1.0;
+    now.eps = s.eps;
+    // The root is of v, not of v_hat: eps_root must shrink as v does.
+    now.eps_root = s.eps_root * correction2;
+    now.adamax_beta2 = s.adamax_beta2;
+    now.m_gain = s.m_gain;
+    now.decay = lr * s.weight_decay;
+    now.limit = control.limit;
+    now.t = t;
+    now.lr = lr;
+    now.snr = sqrt(correction2) / correction1;
+    now.unscale = unscale;
     switch s.time_law {
         case AMSGRAD_OF_CORRECTED: {
-            scalars.max_coef = 1.0 / correction2;
-            scalars.v_coef = 1.0;
-            scalars.eps_root = s.eps_root;
+            now.max_coef = 1.0 / correction2;
+            now.v_coef = 1.0;
+            now.eps_root = s.eps_root;
         }
         case NADAM: {
             let mu = momentum(s.beta1, powers.gamma_t);
@@ -188,16 +188,16 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
                 correction = complement(powers.product);
                 correction_next = complement(product(powers.product, next));
             }
-            scalars.m_coef = lr * fraction(next) / correction_next;
-            scalars.g_coef = lr * complement(mu) / correction;
+            now.m_coef = lr * fraction(next) / correction_next;
+            now.g_coef = lr * complement(mu) / correction;
         }
         case NADAM_PLAIN: {
             var correction_next = 1.0;
             if corrected {
                 correction_next = complement(product(powers.beta1_t, s.beta1));
             }
-            scalars.m_coef = lr * fraction(s.beta1) / correction_next;
-            scalars.g_coef = lr * complement(s.beta1) / correction1;
+            now.m_coef = lr * fraction(s.beta1) / correction_next;
+            now.g_coef = lr * complement(s.beta1) / correction1;
         }
         case RADAM, RADAM_EPS_ON_RAW: {
             let rho = rho(s, powers, t);
@@ -207,46 +207,46 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32, clip_coef: f32, unscale
                 var squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
                 if s.time_law == RADAM_EPS_ON_RAW {
                     squared *= correction2;
-                    scalars.v_coef = 1.0;
+                    now.v_coef = 1.0;
                 }
-                scalars.m_coef *= sqrt(squared);
+                now.m_coef *= sqrt(squared);
             } else {
                 // The step is m_hat: the divisor is 1.
-                scalars.v_coef = 0.0;
-                scalars.eps = 1.0;
+                now.v_coef = 0.0;
+                now.eps = 1.0;
             }
         }
         case CONSTANT: {
-            scalars.m_coef = lr;
+            now.m_coef = lr;
         }
         case RMSPROP: {
             let inside = s.lr_in_momentum != 0u;
             let outside = select(lr, 1.0, inside);
-            scalars.m_gain = select(s.m_gain, lr * s.m_gain, inside);
-            scalars.m_coef = outside;
+            now.m_gain = select(s.m_gain, lr * s.m_gain, inside);
+            now.m_coef = outside;
             if s.nesterov != 0u {
-                scalars.m_coef = outside * s.momentum;
-                scalars.g_coef = lr;
+                now.m_coef = outside * s.momentum;
+                now.g_coef = lr;
             }
         }
         case ADAGRAD: {
-            scalars.m_coef = lr / (1.0 + f32(t - 1u) * s.lr_decay);
-            scalars.eps_root = s.eps_root;
+            now.m_coef = lr / (1.0 + f32(t - 1u) * s.lr_decay);
+            now.eps_root = s.eps_root;
         }
         case SGD: {
-            scalars.m_gain = select(s.m_gain, s.m_gain_first, t == 1u);
-            scalars.m_coef = lr;
+            now.m_gain = select(s.m_gain, s.m_gain_first, t == 1u);
+            now.m_coef = lr;
             if s.nesterov != 0u {
-                scalars.m_coef = lr * s.momentum;
-                scalars.g_coef = lr;
+                now.m_coef = lr * s.momentum;
+                now.g_coef = lr;
             }
         }
         default: {}
     }
     if s.eps_in_v != 0u {
-        scalars.eps_root = s.eps_root;
+        now.eps_root = s.eps_root;
     }
-    return scalars;
+    return now;
 }
 
 // The partials that one invocation finishes, in ascending order.
@@ -328,7 +328,7 @@ fn tick_clock(i: u32) {
     let position = now.position + select(1u, 0u, now.position == 0xffffffffu);
     let lr = s.lr * factor(s, position);
     clock.clocks[i] = Clock(powers, t, lr, position, 0u);
-    slots[i].scalars = scalars(s, powers, t, lr, clip_coef, unscale, control.limit);
+    scalar_slots[i].scalars = scalars(s, powers, t, lr);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -342,9 +342,9 @@ fn tick(@builtin(local_invocation_index) index: u32) {
         if skip == 0u {
             tick_clock(i);
         } else {
-            slots[i].scalars.do_step = 0u;
-            slots[i].scalars.t = clock.clocks[i].t;
-            slots[i].scalars.unscale = unscale;
+            scalar_slots[i].scalars.do_step = 0u;
+            scalar_slots[i].scalars.t = clock.clocks[i].t;
+            scalar_slots[i].scalars.unscale = unscale;
         }
     }
 }

@@ -1,35 +1,39 @@
-// The step where the state is in blocks of 8 bits: a block's new scale is known when all its elements are. As update.wgsl, but
-// between rule and store the workgroup finds the largest magnitudes. A tile is a block. `note`,
-// `store_memories`, `store_moved` and `store_scales` are in the generated head. Twin: src/cpu/update.rs and src/blocks.rs.
+// The step of each element if the state is in 8-bit blocks. A tile is a block, and its new scale is known only when all its
+// elements are: so a first pass computes and keeps, and a second one stores. Twin: src/cpu/update.rs and src/cpu/storage.rs.
 
-fn is_stepped(s: Scalars, quad: u32, own: Tile) -> bool {
-    return s.do_step != 0u && quad * LANES < own.end;
+// A quad that has been computed and is not yet stored.
+struct Pending {
+    param: Quad,
+    state: Kept,
 }
 
-fn stepped(s: Scalars, quad: u32, own: Tile, block: u32) -> State {
-    var after: State;
-    if is_stepped(s, quad, own) {
-        let old = load(quad, quad + own.shift);
-        after = rule(s, old, gradient(s, load_grad(quad), old.param));
-        note(block, after, inside(quad, own.begin, own.end));
+fn steps(s: Scalars, tile: Tile, quad: u32) -> bool {
+    return s.do_step != 0u && quad * LANES < tile.end;
+}
+
+fn compute(s: Scalars, tile: Tile, quad: u32, block: u32) -> Pending {
+    var pending: Pending;
+    if steps(s, tile, quad) {
+        let place = place_of(tile, quad, s.t);
+        let param = read_param(place);
+        let g = gradient(s, load_grad(quad), param);
+        pending.param = moved(s, param, rule(s, place, g));
+        pending.state = kept;
+        note_state(place, block, kept);
     }
-    return after;
+    return pending;
 }
 
-fn settle(s: Scalars, quad: u32, own: Tile, block: u32, after: State) {
-    if quad * LANES >= own.end {
+fn store(s: Scalars, tile: Tile, quad: u32, block: u32, pending: Pending) {
+    if quad * LANES >= tile.end {
         return;
     }
-    let mask = inside(quad, own.begin, own.end);
-    if is_stepped(s, quad, own) {
-        let at = quad + own.shift;
-        store_memories(s, at, block, after, mask);
-        store_moved(s, quad, at, after.param, mask);
-        if at % BLOCK_QUADS == 0u {
-            store_scales(at, block);
-        }
+    let place = place_of(tile, quad, s.t);
+    if steps(s, tile, quad) {
+        encode_state(place, block, pending.state);
+        write_param(place, pending.param);
     }
-    leave_grad(quad, mask);
+    zero_grad(place);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -38,21 +42,21 @@ fn update(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let own = own_tile(workgroup, workgroups, index);
-    let s = scalars(own.clock);
-    if index < BLOCKS * MEMORIES {
+    let tile = own_tile(workgroup, workgroups, index);
+    let s = scalars(tile.clock);
+    if index < BLOCKS * STATE_TENSORS {
         atomicStore(&scales[index], 0u);
     }
     workgroupBarrier();
     let block = index / SHARERS;
-    let quad = own_quad(own, index);
-    let first = stepped(s, quad, own, block);
-    let second = stepped(s, quad + LINE, own, block);
-    let third = stepped(s, quad + 2u * LINE, own, block);
-    let fourth = stepped(s, quad + 3u * LINE, own, block);
+    let quad = own_quad(tile, index);
+    let first = compute(s, tile, quad, block);
+    let second = compute(s, tile, quad + LINE, block);
+    let third = compute(s, tile, quad + 2u * LINE, block);
+    let fourth = compute(s, tile, quad + 3u * LINE, block);
     workgroupBarrier();
-    settle(s, quad, own, block, first);
-    settle(s, quad + LINE, own, block, second);
-    settle(s, quad + 2u * LINE, own, block, third);
-    settle(s, quad + 3u * LINE, own, block, fourth);
+    store(s, tile, quad, block, first);
+    store(s, tile, quad + LINE, block, second);
+    store(s, tile, quad + 2u * LINE, block, third);
+    store(s, tile, quad + 3u * LINE, block, fourth);
 }

@@ -1,9 +1,9 @@
 //! The dynamic loss scale: how it is to move, and where it stands.
 
-use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::num::mirror::mirror;
 
 /// A loss scale that moves by itself, for gradients in formats in which small ones vanish: below 6e-8 in f16.
 ///
@@ -102,13 +102,13 @@ pub(crate) fn is_scale(scale: f32) -> bool {
     (LEAST..=MOST).contains(&scale)
 }
 
-/// `LossScale` in `loss_scale.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-pub(crate) struct ScaleBytes {
-    pub scale: f32,
-    pub growth_tracker: u32,
-    pub pad: [u32; 2],
+mirror! {
+    /// `LossScale` in `loss_scale.wgsl`.
+    pub(crate) struct ScaleBytes {
+        pub scale: f32,
+        pub growth_tracker: u32,
+        pub pad: [u32; 2],
+    }
 }
 
 impl From<LossScaleState> for ScaleBytes {

@@ -2,20 +2,64 @@
 
 use crate::num::block8::{Code, SIGNED, UNSIGNED};
 
-/// The files in `shaders/rules/`: what is compiled, as against what is a scalar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Rule {
-    Adam,
-    AmsGrad,
-    AdaMax,
-    NAdam,
-    AdaBelief,
-    Lion,
-    RmsProp,
-    RmsPropMomentum,
-    AdaGrad,
-    Momentum,
-    Plain,
+/// Defines [`Rule`] from a table with a row for each rule.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident, $file:literal, [$($kind:ident: $key:literal),*], snr: $snr:literal;)*) => {
+        /// An update rule that is compiled: a file in `shaders/rules/`, and the function of that name in `cpu/rules.rs`. The
+        /// other differences between variants are scalars.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum Rule {
+            $($(#[$doc])* $rule),*
+        }
+
+        impl Rule {
+            #[cfg(test)]
+            pub const ALL: &[Self] = &[$(Self::$rule),*];
+
+            /// Its function in WGSL.
+            pub fn wgsl(self) -> &'static str {
+                match self {
+                    $(Self::$rule => include_str!(concat!("../../shaders/rules/", $file, ".wgsl"))),*
+                }
+            }
+
+            /// Its state tensors, each with PyTorch's name.
+            pub fn state(self) -> &'static [(StateKind, &'static str)] {
+                match self {
+                    $(Self::$rule => &[$((StateKind::$kind, $key)),*]),*
+                }
+            }
+
+            /// Whether it averages both the gradient and its square, so that there is a signal-to-noise ratio.
+            pub fn has_snr(self) -> bool {
+                match self {
+                    $(Self::$rule => $snr),*
+                }
+            }
+        }
+    };
+}
+
+// The rule, its file, its state tensors with PyTorch's names, and whether it has a signal-to-noise ratio.
+rules! {
+    Adam, "adam", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
+    AmsGrad, "amsgrad", [M: "exp_avg", V: "exp_avg_sq", VMax: "max_exp_avg_sq"], snr: true;
+    AdaMax, "adamax", [M: "exp_avg", V: "exp_inf"], snr: false;
+    NAdam, "nadam", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
+    AdaBelief, "adabelief", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
+    Lion, "lion", [M: "exp_avg"], snr: false;
+    RmsProp, "rmsprop", [V: "square_avg"], snr: false;
+    RmsPropMomentum, "rmsprop_momentum", [M: "momentum_buffer", V: "square_avg"], snr: false;
+    AdaGrad, "adagrad", [V: "sum"], snr: false;
+    Momentum, "momentum", [M: "momentum_buffer"], snr: false;
+    Sgd, "sgd", [], snr: false;
+}
+
+impl Rule {
+    /// The kinds of its state tensors.
+    pub fn state_kinds(self) -> impl ExactSizeIterator<Item = StateKind> {
+        self.state().iter().map(|(kind, _)| *kind)
+    }
 }
 
 /// What is remembered of an element between steps.
@@ -58,16 +102,6 @@ impl StateKind {
         }
     }
 
-    /// Where it is bound. Scales are behind their codes.
-    pub(crate) fn binding(self) -> u32 {
-        match self {
-            Self::M | Self::MScale => 3,
-            Self::V | Self::VScale => 4,
-            Self::VMax | Self::VMaxScale => 6,
-            Self::Master | Self::Remainder => 9,
-        }
-    }
-
     /// The scales of its blocks.
     pub(crate) fn scale(self) -> Option<Self> {
         match self {
@@ -85,56 +119,5 @@ impl StateKind {
     /// How its codes of 8 bits are to be read.
     pub(crate) fn code(self) -> Code {
         if self == Self::M { SIGNED } else { UNSIGNED }
-    }
-}
-
-impl Rule {
-    #[cfg(test)]
-    pub const ALL: [Self; 11] = [
-        Self::Adam,
-        Self::AmsGrad,
-        Self::AdaMax,
-        Self::NAdam,
-        Self::AdaBelief,
-        Self::Lion,
-        Self::RmsProp,
-        Self::RmsPropMomentum,
-        Self::AdaGrad,
-        Self::Momentum,
-        Self::Plain,
-    ];
-
-    /// What it remembers.
-    pub fn state_kinds(self) -> &'static [StateKind] {
-        match self {
-            Self::Adam | Self::AdaMax | Self::NAdam | Self::AdaBelief | Self::RmsPropMomentum => {
-                &[StateKind::M, StateKind::V]
-            }
-            Self::AmsGrad => &[StateKind::M, StateKind::V, StateKind::VMax],
-            Self::Lion | Self::Momentum => &[StateKind::M],
-            Self::RmsProp | Self::AdaGrad => &[StateKind::V],
-            Self::Plain => &[],
-        }
-    }
-
-    /// Whether it averages both the gradient and its square.
-    pub fn has_snr(self) -> bool {
-        matches!(self, Self::Adam | Self::AmsGrad | Self::NAdam | Self::AdaBelief)
-    }
-
-    pub fn wgsl(self) -> &'static str {
-        match self {
-            Self::Adam => include_str!("../../shaders/rules/adam.wgsl"),
-            Self::AmsGrad => include_str!("../../shaders/rules/amsgrad.wgsl"),
-            Self::AdaMax => include_str!("../../shaders/rules/adamax.wgsl"),
-            Self::NAdam => include_str!("../../shaders/rules/nadam.wgsl"),
-            Self::AdaBelief => include_str!("../../shaders/rules/adabelief.wgsl"),
-            Self::Lion => include_str!("../../shaders/rules/lion.wgsl"),
-            Self::RmsProp => include_str!("../../shaders/rules/rmsprop.wgsl"),
-            Self::RmsPropMomentum => include_str!("../../shaders/rules/rmsprop_momentum.wgsl"),
-            Self::AdaGrad => include_str!("../../shaders/rules/adagrad.wgsl"),
-            Self::Momentum => include_str!("../../shaders/rules/momentum.wgsl"),
-            Self::Plain => include_str!("../../shaders/rules/plain.wgsl"),
-        }
     }
 }

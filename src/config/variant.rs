@@ -97,7 +97,7 @@ impl Variant {
             Self::RmsProp { momentum: 0.0, .. } => Rule::RmsProp,
             Self::RmsProp { .. } => Rule::RmsPropMomentum,
             Self::AdaGrad { .. } => Rule::AdaGrad,
-            Self::Sgd { momentum: 0.0, .. } => Rule::Plain,
+            Self::Sgd { momentum: 0.0, .. } => Rule::Sgd,
             Self::Sgd { .. } => Rule::Momentum,
         }
     }

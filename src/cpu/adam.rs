@@ -199,7 +199,7 @@ impl Adam {
     pub fn step_measured(&mut self, slots: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
         let report = self.step_and(slots, |adam, scalars, slots| {
-            findings = insight::insight(&adam.options, &adam.regions, scalars, &adam.clocks, slots, &adam.moments);
+            findings = insight::insight(&adam.regions, scalars, &adam.clocks, slots, &adam.moments);
         })?;
         let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
         let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config);

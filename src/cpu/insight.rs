@@ -3,12 +3,11 @@
 
 use rayon::prelude::*;
 
-use crate::config::options::{Clip, Options};
+use crate::cpu::gradient::gradient;
 use crate::cpu::moments::Moments;
 use crate::cpu::records::{INVOCATIONS, add, reduce};
 use crate::cpu::rules;
 use crate::cpu::rules::State;
-use crate::cpu::step::gradient;
 use crate::cpu::storage::Floats;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::region::{Region, Segment, Tile};
@@ -25,7 +24,6 @@ struct Part<'a> {
     region: &'a Region,
     segment: &'a Segment,
     s: &'a Scalars,
-    gradient: fn(&Scalars, f32, f32) -> f32,
     param: &'a [f32],
     grad: &'a [f32],
     moments: &'a Moments,
@@ -33,14 +31,12 @@ struct Part<'a> {
 
 /// One finding for each segment, region by region.
 pub(crate) fn insight(
-    options: &Options,
     regions: &[Region],
     scalars: &[Scalars],
     clocks: &[Clock],
     slots: &[Floats],
     moments: &[Moments],
 ) -> Vec<Finding> {
-    let gradient = if matches!(options.clip, Clip::Value(_)) { gradient::<true> } else { gradient::<false> };
     let segments = regions
         .iter()
         .flat_map(|region| region.spans_of_segments().map(move |(segment, span)| (region, segment, span)));
@@ -48,7 +44,7 @@ pub(crate) fn insight(
         let (s, clock) = (&scalars[segment.clock as usize], &clocks[segment.clock as usize]);
         let slot = &slots[segment.tensor];
         let moments = &moments[segment.tensor];
-        let part = Part { region, segment, s, gradient, param: &slot.param, grad: &slot.grad, moments };
+        let part = Part { region, segment, s, param: &slot.param, grad: &slot.grad, moments };
         let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
         let records: Vec<_> = tiles.par_iter().map(|tile| workgroup(&part, tile)).collect();
         let (measured, bins) = finish(&records);
@@ -78,11 +74,11 @@ fn bin(ratio: f32) -> usize {
     ((ratio.to_bits() >> 23).clamp(114, 129) - 114) as usize
 }
 
-fn measure_snr(s: &Scalars, after: &[State; WIDTH], mask: [bool; WIDTH], bins: &mut [u32; BINS]) -> f32 {
+fn measure_snr(s: &Scalars, state: &[State; WIDTH], mask: [bool; WIDTH], bins: &mut [u32; BINS]) -> f32 {
     let mut ratios = [0f32; WIDTH];
-    for (lane, after) in after.iter().enumerate() {
-        let ratio = (s.snr * after.m.abs()) / after.v.sqrt();
-        let there = (0x0080_0000..0x7f80_0000).contains(&after.v.to_bits());
+    for (lane, state) in state.iter().enumerate() {
+        let ratio = (s.snr * state.m.abs()) / state.v.sqrt();
+        let there = (0x0080_0000..0x7f80_0000).contains(&state.v.to_bits());
         if mask[lane] && there && ratio.to_bits() < 0x7f80_0000 {
             bins[bin(ratio)] += 1;
             ratios[lane] = ratio;
@@ -110,26 +106,26 @@ fn measure(part: &Part, quad: usize, own: &Tile, bins: &mut [u32; BINS]) -> Meas
         grad: squares(std::array::from_fn(|lane| if finite[lane] { grad_now[lane] } else { 0.0 })),
         param: squares(param),
         zero: count(&|lane| magnitude(grad_now[lane]) == 0),
-        bad: count(&|lane| !finite[lane]),
+        nonfinite: count(&|lane| !finite[lane]),
         ..Measured::default()
     };
     if s.do_step != 0 {
         let rule = rules::of(part.region.storage.rule);
         let moments = part.moments;
         let (m, v, v_max) = (load(&moments.m), load(&moments.v), load(&moments.v_max));
-        let after: [State; WIDTH] = std::array::from_fn(|lane| {
-            let old = State { param: 0.0, m: m[lane], v: v[lane], v_max: v_max[lane] };
-            rule(s, old, (part.gradient)(s, grad_now[lane], param[lane]))
-        });
+        let mut state: [State; WIDTH] =
+            std::array::from_fn(|lane| State { m: m[lane], v: v[lane], v_max: v_max[lane] });
+        let steps: Quad =
+            std::array::from_fn(|lane| rule(s, &mut state[lane], gradient(s, grad_now[lane], param[lane])));
         let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
             std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
         };
-        let step = masked(&|lane| after[lane].param);
+        let step = masked(&|lane| steps[lane]);
         measured.step = squares(step);
-        measured.update = squares(masked(&|lane| s.decay * param[lane] - after[lane].param));
+        measured.update = squares(masked(&|lane| s.decay * param[lane] + steps[lane]));
         measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
         if part.region.storage.rule.has_snr() {
-            measured.snr = measure_snr(s, &after, mask, bins);
+            measured.snr = measure_snr(s, &state, mask, bins);
         }
     }
     measured

@@ -19,6 +19,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod edit;
+pub(crate) mod gradient;
 pub(crate) mod insight;
 pub(crate) mod loss_scale;
 pub(crate) mod moments;
@@ -27,7 +28,6 @@ pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod state_io;
-pub(crate) mod step;
 pub(crate) mod storage;
 pub(crate) mod tensor;
 pub(crate) mod tensor_mut;

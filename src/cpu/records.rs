@@ -24,7 +24,7 @@ pub(crate) fn add(a: Measured, b: Measured) -> Measured {
         snr: a.snr + b.snr,
         largest_step: a.largest_step.max(b.largest_step),
         zero: a.zero + b.zero,
-        bad: a.bad + b.bad,
+        nonfinite: a.nonfinite + b.nonfinite,
     }
 }
 

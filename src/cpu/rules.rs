@@ -1,20 +1,20 @@
-//! The rules: twin of `shaders/rules/*.wgsl`, a function a file, of the file's name.
+//! The rules. Twin of `shaders/rules/*.wgsl`: a function for each file, of the file's name. A rule has the new state written
+//! when it returns the step.
 
 use crate::config::rule::Rule;
-use crate::cpu::step::{average, larger, moved};
+use crate::cpu::gradient::{average, larger};
 use crate::tick::scalars::Scalars;
 
-/// One element: its param and what is remembered of it. What a rule does not remember is zero.
+/// The state of one element. A moment that a rule does not keep is zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct State {
-    pub param: f32,
     pub m: f32,
     pub v: f32,
     pub v_max: f32,
 }
 
 /// The function of a rule.
-pub(crate) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
+pub(crate) fn of(rule: Rule) -> fn(&Scalars, &mut State, f32) -> f32 {
     match rule {
         Rule::Adam => adam,
         Rule::AmsGrad => amsgrad,
@@ -26,92 +26,100 @@ pub(crate) fn of(rule: Rule) -> fn(&Scalars, State, f32) -> State {
         Rule::RmsPropMomentum => rmsprop_momentum,
         Rule::AdaGrad => adagrad,
         Rule::Momentum => momentum,
-        Rule::Plain => plain,
+        Rule::Sgd => sgd,
     }
 }
 
 #[inline(always)]
-pub(crate) fn adam(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let step = (s.m_coef * m) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
-    State { param: moved(s, old.param, step), m, v, ..old }
+pub(crate) fn adam(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, g, s.m_rate, s.m_from_target);
+    state.m = m;
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.v = v;
+    (s.m_coef * m) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
 
 #[inline(always)]
-pub(crate) fn amsgrad(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let v_max = larger(old.v_max, v * s.max_coef);
-    let step = (s.m_coef * m) / ((v_max + s.eps_root).sqrt() * s.v_coef + s.eps);
-    State { param: moved(s, old.param, step), m, v, v_max }
+pub(crate) fn amsgrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, g, s.m_rate, s.m_from_target);
+    state.m = m;
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.v = v;
+    let v_max = larger(state.v_max, v * s.max_coef);
+    state.v_max = v_max;
+    (s.m_coef * m) / ((v_max + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
 
 #[inline(always)]
-pub(crate) fn adamax(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = larger(s.adamax_beta2 * old.v, g.abs() + s.eps);
-    let step = (s.m_coef * m) / v;
-    State { param: moved(s, old.param, step), m, v, ..old }
+pub(crate) fn adamax(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, g, s.m_rate, s.m_from_target);
+    state.m = m;
+    let v = larger(s.adamax_beta2 * state.v, g.abs() + s.eps);
+    state.v = v;
+    (s.m_coef * m) / v
 }
 
 #[inline(always)]
-pub(crate) fn nadam(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
-    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let step = (s.m_coef * m + s.g_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
-    State { param: moved(s, old.param, step), m, v, ..old }
+pub(crate) fn nadam(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, g, s.m_rate, s.m_from_target);
+    state.m = m;
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.v = v;
+    (s.m_coef * m + s.g_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
 
 #[inline(always)]
-pub(crate) fn adabelief(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, g, s.m_rate, s.m_from_target);
+pub(crate) fn adabelief(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, g, s.m_rate, s.m_from_target);
+    state.m = m;
     let surprise = g - m;
-    let v = average(old.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
-    let step = (s.m_coef * m) / (v.sqrt() * s.v_coef + s.eps);
-    State { param: moved(s, old.param, step), m, v, ..old }
+    let v = average(state.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
+    state.v = v;
+    (s.m_coef * m) / (v.sqrt() * s.v_coef + s.eps)
 }
 
 #[inline(always)]
-pub(crate) fn lion(s: &Scalars, old: State, g: f32) -> State {
-    let step = s.m_coef * sign_of(average(old.m, g, s.m_rate, s.m_from_target));
-    let m = average(old.m, g, s.v_rate, s.v_from_target);
-    State { param: moved(s, old.param, step), m, ..old }
+pub(crate) fn lion(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let old = state.m;
+    let m = average(old, g, s.v_rate, s.v_from_target);
+    state.m = m;
+    s.m_coef * sign_of(average(old, g, s.m_rate, s.m_from_target))
 }
 
 #[inline(always)]
-pub(crate) fn rmsprop(s: &Scalars, old: State, g: f32) -> State {
-    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
-    let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
-    State { param: moved(s, old.param, step), v, ..old }
+pub(crate) fn rmsprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.v = v;
+    (s.m_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
 
 #[inline(always)]
-pub(crate) fn rmsprop_momentum(s: &Scalars, old: State, g: f32) -> State {
-    let v = average(old.v, g * g, s.v_rate, s.v_from_target);
+pub(crate) fn rmsprop_momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.v = v;
     let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
-    let m = average(old.m, s.m_gain * u, s.m_rate, s.m_from_target);
-    let step = s.m_coef * m + s.g_coef * u;
-    State { param: moved(s, old.param, step), m, v, ..old }
+    let m = average(state.m, s.m_gain * u, s.m_rate, s.m_from_target);
+    state.m = m;
+    s.m_coef * m + s.g_coef * u
 }
 
 #[inline(always)]
-pub(crate) fn adagrad(s: &Scalars, old: State, g: f32) -> State {
-    let v = old.v + g * g;
-    let step = (s.m_coef * g) / ((v + s.eps_root).sqrt() + s.eps);
-    State { param: moved(s, old.param, step), v, ..old }
+pub(crate) fn adagrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let v = state.v + g * g;
+    state.v = v;
+    (s.m_coef * g) / ((v + s.eps_root).sqrt() + s.eps)
 }
 
 #[inline(always)]
-pub(crate) fn momentum(s: &Scalars, old: State, g: f32) -> State {
-    let m = average(old.m, s.m_gain * g, s.m_rate, s.m_from_target);
-    let step = s.m_coef * m + s.g_coef * g;
-    State { param: moved(s, old.param, step), m, ..old }
+pub(crate) fn momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, s.m_gain * g, s.m_rate, s.m_from_target);
+    state.m = m;
+    s.m_coef * m + s.g_coef * g
 }
 
 #[inline(always)]
-pub(crate) fn plain(s: &Scalars, old: State, g: f32) -> State {
-    State { param: moved(s, old.param, s.m_coef * g), ..old }
+pub(crate) fn sgd(s: &Scalars, _state: &mut State, g: f32) -> f32 {
+    s.m_coef * g
 }
 
 #[inline(always)]

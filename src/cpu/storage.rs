@@ -176,7 +176,7 @@ pub(crate) fn store(
         }
     }
     for (which, kind) in (1..).zip(storage.rule.state_kinds()) {
-        let (values, chance) = (moments.of_mut(*kind), |i| chance(storage.state_rounding, which, i));
+        let (values, chance) = (moments.of_mut(kind), |i| chance(storage.state_rounding, which, i));
         match storage.state {
             StateDtype::F32 => {}
             StateDtype::Bf16 => {

@@ -26,7 +26,7 @@ pub(crate) fn tick(
     if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale) {
         adapt_scale(options, state, skip);
     }
-    let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { 0.0 };
+    let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
     let groups = settings.iter().zip(clocks).map(|(settings, group)| {
         if skip {
             return Scalars { unscale, ..Scalars::default() };

@@ -3,12 +3,12 @@
 use multiversion::{multiversion, target::match_target};
 use rayon::prelude::*;
 
-use crate::config::options::{Clip, Options};
+use crate::config::options::Options;
 use crate::config::rule::Rule;
+use crate::cpu::gradient::{gradient, moved};
 use crate::cpu::moments::Moments;
 use crate::cpu::rules;
 use crate::cpu::rules::State;
-use crate::cpu::step::gradient;
 use crate::cpu::storage::Floats;
 use crate::tick::scalars::Scalars;
 
@@ -34,17 +34,18 @@ type Block<const N: usize> = [f32; N];
 
 /// One block of each, in place.
 #[inline(always)]
-fn block<const CLIP_VALUE: bool, const N: usize>(
+fn block<const N: usize>(
     s: &Scalars,
-    rule: impl Fn(&Scalars, State, f32) -> State,
+    rule: impl Fn(&Scalars, &mut State, f32) -> f32,
     grad: &Block<N>,
     [param, m, v, v_max]: [&mut Block<N>; 4],
 ) {
     let mut after = [[0.0; N]; 4];
     for i in 0..N {
-        let old = State { param: param[i], m: m[i], v: v[i], v_max: v_max[i] };
-        let new = rule(s, old, gradient::<CLIP_VALUE>(s, grad[i], old.param));
-        (after[0][i], after[1][i], after[2][i], after[3][i]) = (new.param, new.m, new.v, new.v_max);
+        let mut state = State { m: m[i], v: v[i], v_max: v_max[i] };
+        let step = rule(s, &mut state, gradient(s, grad[i], param[i]));
+        (after[0][i], after[1][i], after[2][i], after[3][i]) =
+            (moved(s, param[i], step), state.m, state.v, state.v_max);
     }
     [*param, *m, *v, *v_max] = after;
 }
@@ -67,9 +68,9 @@ fn at<const N: usize>(blocks: &mut [Block<N>], i: usize) -> &mut Block<N> {
 
 /// The whole blocks of a gradient and its state. Returns what is left behind them.
 #[inline(always)]
-fn whole_blocks<'a, const CLIP_VALUE: bool, const N: usize>(
+fn whole_blocks<'a, const N: usize>(
     s: &Scalars,
-    rule: impl Fn(&Scalars, State, f32) -> State + Copy,
+    rule: impl Fn(&Scalars, &mut State, f32) -> f32 + Copy,
     grad: &'a [f32],
     [param, m, v, v_max]: [&'a mut [f32]; 4],
 ) -> (&'a [f32], [&'a mut [f32]; 4]) {
@@ -81,49 +82,45 @@ fn whole_blocks<'a, const CLIP_VALUE: bool, const N: usize>(
     let (v, v_end) = blocks(v, no_v);
     let (v_max, v_max_end) = blocks(v_max, no_v_max);
     for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
-        block::<CLIP_VALUE, N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
+        block::<N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
     }
     (grad_end, [param_end, m_end, v_end, v_max_end])
 }
 
 /// In blocks of `N`, what is left in blocks of 8, and the last few one by one.
 #[inline(always)]
-fn apply<const CLIP_VALUE: bool, const N: usize>(
-    s: &Scalars,
-    part: &mut Part,
-    rule: impl Fn(&Scalars, State, f32) -> State + Copy,
-) {
-    let (grad, state) = whole_blocks::<CLIP_VALUE, N>(s, rule, part.grad, [part.param, part.m, part.v, part.v_max]);
-    let (grad, state) = whole_blocks::<CLIP_VALUE, 8>(s, rule, grad, state);
-    whole_blocks::<CLIP_VALUE, 1>(s, rule, grad, state);
+fn apply<const N: usize>(s: &Scalars, part: &mut Part, rule: impl Fn(&Scalars, &mut State, f32) -> f32 + Copy) {
+    let (grad, state) = whole_blocks::<N>(s, rule, part.grad, [part.param, part.m, part.v, part.v_max]);
+    let (grad, state) = whole_blocks::<8>(s, rule, grad, state);
+    whole_blocks::<1>(s, rule, grad, state);
 }
 
 /// The rule's own loop, in blocks of `N`.
 #[inline(always)]
-fn by_rule<const CLIP_VALUE: bool, const N: usize>(which: Rule, s: &Scalars, part: &mut Part) {
+fn by_rule<const N: usize>(which: Rule, s: &Scalars, part: &mut Part) {
     match which {
-        Rule::Adam => apply::<CLIP_VALUE, N>(s, part, rules::adam),
-        Rule::AmsGrad => apply::<CLIP_VALUE, N>(s, part, rules::amsgrad),
-        Rule::AdaMax => apply::<CLIP_VALUE, N>(s, part, rules::adamax),
-        Rule::NAdam => apply::<CLIP_VALUE, N>(s, part, rules::nadam),
-        Rule::AdaBelief => apply::<CLIP_VALUE, N>(s, part, rules::adabelief),
-        Rule::Lion => apply::<CLIP_VALUE, N>(s, part, rules::lion),
-        Rule::RmsProp => apply::<CLIP_VALUE, N>(s, part, rules::rmsprop),
-        Rule::RmsPropMomentum => apply::<CLIP_VALUE, N>(s, part, rules::rmsprop_momentum),
-        Rule::AdaGrad => apply::<CLIP_VALUE, N>(s, part, rules::adagrad),
-        Rule::Momentum => apply::<CLIP_VALUE, N>(s, part, rules::momentum),
-        Rule::Plain => apply::<CLIP_VALUE, N>(s, part, rules::plain),
+        Rule::Adam => apply::<N>(s, part, rules::adam),
+        Rule::AmsGrad => apply::<N>(s, part, rules::amsgrad),
+        Rule::AdaMax => apply::<N>(s, part, rules::adamax),
+        Rule::NAdam => apply::<N>(s, part, rules::nadam),
+        Rule::AdaBelief => apply::<N>(s, part, rules::adabelief),
+        Rule::Lion => apply::<N>(s, part, rules::lion),
+        Rule::RmsProp => apply::<N>(s, part, rules::rmsprop),
+        Rule::RmsPropMomentum => apply::<N>(s, part, rules::rmsprop_momentum),
+        Rule::AdaGrad => apply::<N>(s, part, rules::adagrad),
+        Rule::Momentum => apply::<N>(s, part, rules::momentum),
+        Rule::Sgd => apply::<N>(s, part, rules::sgd),
     }
 }
 
 /// Compiled for several kinds of processors, of which the best is taken at run time. None of them fuses a multiplication
 /// with an addition, so that all give the same bits.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon",))]
-fn apply_rule<const CLIP_VALUE: bool>(which: Rule, s: &Scalars, part: &mut Part) {
+fn apply_rule(which: Rule, s: &Scalars, part: &mut Part) {
     match_target! {
-        "x86_64+avx512f" => by_rule::<CLIP_VALUE, 64>(which, s, part),
-        "x86_64+avx2" => by_rule::<CLIP_VALUE, 32>(which, s, part),
-        _ => by_rule::<CLIP_VALUE, 16>(which, s, part),
+        "x86_64+avx512f" => by_rule::<64>(which, s, part),
+        "x86_64+avx2" => by_rule::<32>(which, s, part),
+        _ => by_rule::<16>(which, s, part),
     }
 }
 
@@ -136,7 +133,6 @@ pub(crate) fn update(
     slots: &mut [Floats],
     moments: &mut [Moments],
 ) {
-    let apply = if matches!(options.clip, Clip::Value(_)) { apply_rule::<true> } else { apply_rule::<false> };
     let task = elements_a_task(slots.iter().map(|slot| slot.param.len()).sum());
     let mut parts = Vec::new();
     for ((slot, moments), &group) in slots.iter_mut().zip(moments).zip(groups) {
@@ -151,7 +147,7 @@ pub(crate) fn update(
     parts.into_par_iter().for_each(|mut part| {
         let s = &scalars[part.group];
         if s.do_step != 0 {
-            apply(group_rules[part.group], s, &mut part);
+            apply_rule(group_rules[part.group], s, &mut part);
         }
         if options.zero_grad {
             part.grad.fill(0.0);
@@ -174,7 +170,8 @@ mod tests {
             [0, 1, 2, 3].map(|i| if i <= kept { numbers(i + 1, len) } else { Vec::new() });
         v.iter_mut().for_each(|v| *v *= *v);
         let scalars = Scalars {
-            scale: 1.0,
+            grad_mul: 1.0,
+            limit: f32::INFINITY,
             m_rate: 0.1,
             v_rate: 0.5,
             m_coef: 0.01,
@@ -184,7 +181,7 @@ mod tests {
             ..Scalars::default()
         };
         let mut part = Part { group: 0, param: &mut param, grad: &mut grad, m: &mut m, v: &mut v, v_max: &mut v_max };
-        by_rule::<false, N>(rule, &scalars, &mut part);
+        by_rule::<N>(rule, &scalars, &mut part);
         [param, m, v, v_max]
     }
 
@@ -192,7 +189,7 @@ mod tests {
     fn every_width_gives_the_same_bits() {
         let bits =
             |values: [Vec<f32>; 4]| values.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>());
-        for (rule, kept) in [(Rule::AmsGrad, 3), (Rule::Adam, 2), (Rule::Momentum, 1), (Rule::Plain, 0)] {
+        for (rule, kept) in [(Rule::AmsGrad, 3), (Rule::Adam, 2), (Rule::Momentum, 1), (Rule::Sgd, 0)] {
             for len in [1, 15, 16, 63, 64, 65, 200] {
                 let by_one = stepped::<1>(rule, kept, len);
                 let stood_still = by_one[0].iter().zip(numbers(1, len)).any(|(after, before)| *after == before);

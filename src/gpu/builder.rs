@@ -11,8 +11,8 @@ use crate::config::options::Options;
 use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, part};
-use crate::gpu::codegen::binding_of;
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Layout};
 use crate::gpu::pipelines::{Reusable, dispatch, shape, update_kernel};
@@ -195,7 +195,7 @@ impl<'a> Builder<'a> {
         let of_regions = self.filled("regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
         let state = layout.batched().map(|batch| self.state_buffers(batch)).collect::<Result<Vec<BatchState>, _>>()?;
 
-        let mut dispatch = |kernel, workgroups, bindings: &[(u32, BindingResource)]| {
+        let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
             dispatch(self.device, &self.limits, &mut pipelines, kernel, workgroups, bindings)
         };
         let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
@@ -203,32 +203,45 @@ impl<'a> Builder<'a> {
         for (i, (batch, workgroups)) in norms.iter().zip(norm_workgroups).enumerate() {
             let batch = &layout.regions[batch.clone()];
             let table = self.table("norm tiles", &batch[0], &batch[0].norm_spans(), NORM_TILE)?;
-            let mut bindings = vec![(0, uniforms.of(&of_regions, i)), (3, partials.as_entire_binding())];
-            bindings.extend((0..).zip(batch).map(|(i, region)| (binding_of(2, i), whole(&region.grad))));
-            bindings.extend(table.as_ref().map(|table| (7, table.as_entire_binding())));
-            let kernel = Kernel::Norm(shape(batch, Region::norm_spans), batch[0].storage.grad);
+            let mut bindings =
+                vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, partials.as_entire_binding())];
+            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), whole(&region.grad))));
+            bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
+            let kernel = Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad };
             dispatches.push(dispatch(kernel, workgroups, &bindings));
             tables.extend(table);
         }
-        let bindings = [&control, &settings, &partials, &clock, &slots];
-        let bindings = bindings.into_iter().chain(&schedules).map(Buffer::as_entire_binding);
-        let mut bindings: Vec<_> = (0..).zip(bindings).collect();
-        bindings.extend(loss_scale.as_ref().map(|buffer| (7, buffer.as_entire_binding())));
+        let mut bindings: Vec<_> = [
+            (Binding::Control, &control),
+            (Binding::Settings, &settings),
+            (Binding::Partials, &partials),
+            (Binding::Clock, &clock),
+            (Binding::Scalars, &slots),
+        ]
+        .into_iter()
+        .chain([Binding::Phases, Binding::Values].into_iter().zip(&schedules))
+        .map(|(binding, buffer)| (binding, buffer.as_entire_binding()))
+        .collect();
+        bindings.extend(loss_scale.as_ref().map(|buffer| (Binding::LossScale, buffer.as_entire_binding())));
         dispatches.push(dispatch(self.tick_kernel(), 1, &bindings));
         for (i, ((batch, state), workgroups)) in layout.batched().zip(&state).zip(update_workgroups).enumerate() {
             let first = &batch[0];
             let table = self.table("update tiles", first, &first.update_spans(), UPDATE_TILE)?;
-            let mut bindings = vec![(0, uniforms.of(&of_regions, norms.len() + i))];
+            let mut bindings = vec![(Binding::Region, uniforms.of(&of_regions, norms.len() + i))];
             for (i, region) in (0..).zip(batch) {
-                bindings.extend([(binding_of(1, i), whole(&region.param)), (binding_of(2, i), whole(&region.grad))]);
+                bindings.push((Binding::Param(i), whole(&region.param)));
+                bindings.push((Binding::Grad(i), whole(&region.grad)));
             }
-            let state_kinds = first.storage.state_kinds().zip(state);
-            bindings.extend(state_kinds.map(|(kind, buffer)| (kind.binding(), buffer.as_entire_binding())));
+            let state = first.storage.state_kinds().zip(state);
+            bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
             match &table {
-                Some(table) => bindings.extend([(5, slots.as_entire_binding()), (7, table.as_entire_binding())]),
+                Some(table) => {
+                    bindings.push((Binding::Scalars, slots.as_entire_binding()));
+                    bindings.push((Binding::Tiles, table.as_entire_binding()));
+                }
                 None => {
                     let at = UNIFORM_STRIDE * u64::from(first.segments[0].clock);
-                    bindings.push((5, part(&slots, at, size_of::<Scalars>() as u64)));
+                    bindings.push((Binding::Scalars, part(&slots, at, size_of::<Scalars>() as u64)));
                 }
             }
             dispatches.push(dispatch(update_kernel(batch, options), workgroups, &bindings));

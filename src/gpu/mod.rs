@@ -1,9 +1,10 @@
 //! The optimizer on the GPU.
 
 pub(crate) mod adam;
+pub(crate) mod binding;
 pub(crate) mod buffers;
 pub(crate) mod builder;
-pub(crate) mod codegen;
+pub(crate) mod compose;
 pub(crate) mod edit;
 pub(crate) mod error_scopes;
 pub(crate) mod kernel;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
 
-use crate::config::options::{Clip, Options};
+use crate::config::options::Options;
+use crate::gpu::binding::Binding;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
 use crate::gpu::layout::Dispatch;
 use crate::plan::limits::Limits;
@@ -28,7 +29,6 @@ pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> S
         unaligned: first.unaligned,
         table: spans(first).len() > 1,
         edges: batch.iter().any(|region| region.edges(&spans(region))),
-        shifted: batch.len() > 1 || first.grad_shift != 0,
         regions: batch.len() as u32,
     }
 }
@@ -41,17 +41,7 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options) -> Kernel {
         true => Grad::Shared,
         false => Grad::Read,
     };
-    let largest_square = 2f64.powi(63);
-    Kernel::Update {
-        storage: first.storage,
-        shape: shape(batch, Region::update_spans),
-        grad,
-        clip_value: matches!(options.clip, Clip::Value(_)),
-        squarable: match options.clip {
-            Clip::None => !options.skip_nonfinite || options.loss_scale.is_some(),
-            Clip::GlobalNorm(limit) | Clip::Value(limit) => limit > largest_square,
-        },
-    }
+    Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad }
 }
 
 /// A dispatch of that kernel with those bindings. A pipeline that there is already is used.
@@ -61,12 +51,12 @@ pub(crate) fn dispatch(
     pipelines: &mut Pipelines,
     kernel: Kernel,
     workgroups: u64,
-    bindings: &[(u32, BindingResource)],
+    bindings: &[(Binding, BindingResource)],
 ) -> Dispatch {
     let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(device));
     let entries: Vec<BindGroupEntry> = bindings
         .iter()
-        .map(|(binding, resource)| BindGroupEntry { binding: *binding, resource: resource.clone() })
+        .map(|(binding, resource)| BindGroupEntry { binding: binding.number(), resource: resource.clone() })
         .collect();
     let label = Some(kernel.entry_point());
     let bind_group = device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });

@@ -2,25 +2,28 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::slice;
 use std::sync::Arc;
 
 use bytemuck::{Zeroable, cast_slice, pod_read_unaligned};
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
+use wgpu::{
+    BindingResource, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor,
+    Device, Queue,
+};
 
 use crate::config::hyperparameters::Config;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, part};
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
-use crate::gpu::kernel::{Kernel, Shape};
+use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
-use crate::gpu::pipelines::{dispatch, update_kernel};
+use crate::gpu::pipelines::dispatch;
 use crate::gpu::readback::{Source, read};
 use crate::gpu::uniforms::{RegionUniform, Uniforms};
 use crate::num::quad::WORKGROUP;
 use crate::plan::limits::Limits;
-use crate::plan::region::{Region, Segment};
+use crate::plan::region::{Region, Segment, Window};
 use crate::plan::validate;
 use crate::report::insight::Insight;
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
@@ -113,7 +116,8 @@ impl Probe {
             uniforms.push([uniform]);
             workgroups.push(tiles as u64);
         }
-        let kernel = |region: &Region| measuring(update_kernel(slice::from_ref(region), &layout.options));
+        let kernel =
+            |region: &Region| Kernel::Insight { storage: region.storage.to_nearest(), unaligned: region.unaligned };
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let storage = layout.regions.iter().map(|region| kernel(region).storage_buffers()).max();
         check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64), runs.len() as u64)?;
@@ -131,7 +135,7 @@ impl Probe {
 
         let (_, buffers) = validate::place(&adam.registry, &layout.options)?;
         let (limits, mut pipelines) = (Limits::of(device), HashMap::new());
-        let mut dispatch = |kernel, workgroups, bindings: &[_]| {
+        let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
             dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
         };
         let states =
@@ -139,20 +143,24 @@ impl Probe {
         let regions = layout.regions.iter().zip(states).zip(workgroups).enumerate();
         let mut dispatches: Vec<Dispatch> = Vec::new();
         for (i, ((region, state), workgroups)) in regions {
+            let window = |window: &Window| part(&buffers[window.buffer], window.offset, window.bytes);
             let mut bindings = vec![
-                (0, uniforms.of(&of_regions, i)),
-                (5, adam.slots.as_entire_binding()),
-                (8, records.as_entire_binding()),
+                (Binding::Region, uniforms.of(&of_regions, i)),
+                (Binding::Scalars, adam.slots.as_entire_binding()),
+                (Binding::Records, records.as_entire_binding()),
+                (Binding::Param(0), window(&region.param)),
+                (Binding::Grad(0), window(&region.grad)),
             ];
-            bindings.extend(
-                [(1, region.param), (2, region.grad)]
-                    .map(|(binding, window)| (binding, part(&buffers[window.buffer], window.offset, window.bytes))),
-            );
-            let memories = region.storage.state_kinds().zip(state);
-            bindings.extend(memories.map(|(kind, buffer)| (kind.binding(), buffer.as_entire_binding())));
+            let state = region.storage.state_kinds().zip(state);
+            bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
             dispatches.push(dispatch(kernel(region), workgroups, &bindings));
         }
-        let bindings = [(1, &runs), (2, &records), (3, &findings), (5, &adam.slots)];
+        let bindings = [
+            (Binding::Ranges, &runs),
+            (Binding::Records, &records),
+            (Binding::Findings, &findings),
+            (Binding::Scalars, &adam.slots),
+        ];
         let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
         dispatches.push(dispatch(Kernel::InsightFinish, count, &bindings));
         Ok(Self { dispatches, findings, layout: layout.clone() })
@@ -214,13 +222,6 @@ impl Probe {
             Ok(Insight::new(findings, parts, &layout.names, &configs))
         }
     }
-}
-
-/// The kernel that measures what that one updates.
-fn measuring(update: Kernel) -> Kernel {
-    let Kernel::Update { storage, shape, grad, clip_value, squarable } = update else { return update };
-    // What a workgroup owns is in its record, and nothing is stored.
-    Kernel::Insight { storage, shape: Shape { table: true, edges: false, ..shape }, grad, clip_value, squarable }
 }
 
 /// That the device has as many storage buffers, as large ones, and as many workgroups in two dimensions.

@@ -2,32 +2,33 @@
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable, bytes_of};
+use bytemuck::bytes_of;
 use wgpu::{BindingResource, Buffer};
 
 use crate::gpu::buffers::part;
 use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::gpu::layout::Layout;
+use crate::num::mirror::mirror;
 use crate::num::quad::LANES;
 use crate::plan::region::Region;
 use crate::tick::partial::nonfinite_bits;
 
-/// `Region` in `region.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct RegionUniform {
-    pub quad: u32,
-    pub begin: u32,
-    pub end: u32,
-    pub grad_shift: u32,
-    pub tiles: u32,
-    pub workgroup: u32,
-    pub partial: u32,
-    pub nonfinite_bits: u32,
-    pub grad_scale: f32,
-    pub stream_seed: u32,
-    pub first_scale: u32,
-    pub state: u32,
+mirror! {
+    /// `Region` in `region.wgsl`.
+    pub(crate) struct RegionUniform {
+        pub quad: u32,
+        pub begin: u32,
+        pub end: u32,
+        pub grad_shift: u32,
+        pub tiles: u32,
+        pub workgroup: u32,
+        pub partial: u32,
+        pub nonfinite_bits: u32,
+        pub grad_scale: f32,
+        pub stream_seed: u32,
+        pub first_scale: u32,
+        pub state: u32,
+    }
 }
 
 /// The uniforms of dispatches of several regions each.

@@ -7,6 +7,7 @@
 
 use crate::config::precision::{Master, StateDtype};
 use crate::num::block8::BLOCK;
+use crate::num::mirror::mirror;
 use crate::num::noise::mixed;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::storage::Storage;
@@ -79,16 +80,17 @@ pub(crate) struct Span {
     pub shift: u32,
 }
 
-/// What a workgroup owns, or a part of one: those elements of `begin..end` that are in its quads, of which `quad` is the
-/// first. The layout is `Tile` in `region.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Tile {
-    pub quad: u32,
-    pub begin: u32,
-    pub end: u32,
-    pub clock: u32,
-    pub shift: u32,
+mirror! {
+    /// What a workgroup owns, or a part of one: those elements of `begin..end` that are in its quads, of which `quad` is the
+    /// first. The layout is `Tile` in `region.wgsl`.
+    #[derive(Eq)]
+    pub(crate) struct Tile {
+        pub quad: u32,
+        pub begin: u32,
+        pub end: u32,
+        pub clock: u32,
+        pub shift: u32,
+    }
 }
 
 impl Span {

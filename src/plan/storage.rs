@@ -52,7 +52,7 @@ impl Storage {
             return refused("a param of f16 has no remainder of 16 bits that makes it an f32: only one of bf16 has");
         }
         let rounding = if param.is_half() { precision.param_rounding } else { Rounding::Nearest };
-        let state = if rule.state_kinds().is_empty() { StateDtype::F32 } else { precision.state_of(len) };
+        let state = if rule.state().is_empty() { StateDtype::F32 } else { precision.state_of(len) };
         let state_rounding = if state == StateDtype::F32 { Rounding::Nearest } else { precision.state_rounding };
         Ok(Self { rule, param, grad, state, master, rounding, state_rounding })
     }
@@ -64,7 +64,7 @@ impl Storage {
             Master::F32 => Some(StateKind::Master),
             Master::Remainder => Some(StateKind::Remainder),
         };
-        self.rule.state_kinds().iter().copied().chain(beside)
+        self.rule.state_kinds().chain(beside)
     }
 
     /// That with the scales of its blocks, each behind its codes.
@@ -89,6 +89,11 @@ impl Storage {
         if kind.is_scale() { len.div_ceil(BLOCK) } else { len }
     }
 
+    /// The same without stochastic rounding: what matters to a kernel that stores nothing.
+    pub fn to_nearest(self) -> Self {
+        Self { rounding: Rounding::Nearest, state_rounding: Rounding::Nearest, ..self }
+    }
+
     /// Whether the state is in blocks with scales of their own.
     pub fn in_blocks(&self) -> bool {
         self.state == StateDtype::Block8
@@ -97,11 +102,6 @@ impl Storage {
     /// Whether anything is not f32.
     pub fn is_narrow(&self) -> bool {
         (self.param, self.grad, self.state) != (Dtype::F32, Dtype::F32, StateDtype::F32)
-    }
-
-    /// Whether chance has a part in it.
-    pub fn has_noise(&self) -> bool {
-        [self.rounding, self.state_rounding].contains(&Rounding::Stochastic)
     }
 }
 
@@ -130,7 +130,7 @@ impl Storage {
         let mut all = Vec::new();
         for (rule, param) in Rule::ALL.into_iter().flat_map(|rule| params.map(|param| (rule, param))) {
             for (grad, precision) in grads.into_iter().flat_map(|grad| precisions.iter().map(move |p| (grad, p))) {
-                all.extend(Self::new("x", rule, param, grad, 1.0, 1, precision).ok());
+                all.extend(Self::new("x", *rule, param, grad, 1.0, 1, precision).ok());
             }
         }
         all.sort_unstable();

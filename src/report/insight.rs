@@ -152,7 +152,7 @@ impl Insight {
 struct Sums {
     elements: u64,
     zero: u64,
-    bad: u64,
+    nonfinite: u64,
     /// Sums of squares. Those of steps are in units of the learning rate.
     grad: f64,
     param: f64,
@@ -173,7 +173,7 @@ impl Sums {
         let mut part = Self {
             elements,
             zero: measured.zero.into(),
-            bad: measured.bad.into(),
+            nonfinite: measured.nonfinite.into(),
             grad: measured.grad.value() * f64::from(finding.unscale).powi(2),
             param: measured.param.value(),
             update: measured.update.value(),
@@ -193,7 +193,7 @@ impl Sums {
     fn join(&mut self, other: &Self) {
         self.elements += other.elements;
         self.zero += other.zero;
-        self.bad += other.bad;
+        self.nonfinite += other.nonfinite;
         self.grad += other.grad;
         self.param += other.param;
         self.update += other.update;
@@ -213,7 +213,7 @@ impl Sums {
         Measures {
             elements: self.elements,
             zero_grads: self.zero,
-            nonfinite_grads: self.bad,
+            nonfinite_grads: self.nonfinite,
             grad_norm: self.grad.sqrt(),
             param_rms: rms(self.param, self.elements),
             update_rms: rms(self.update, self.elements),

@@ -91,26 +91,14 @@ struct TensorHead {
     len: u64,
 }
 
-/// PyTorch's name.
-fn key(kind: StateKind, rule: Rule) -> &'static str {
-    match (kind, rule) {
-        (StateKind::M, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer",
-        (StateKind::M, _) => "exp_avg",
-        (StateKind::V, Rule::AdaMax) => "exp_inf",
-        (StateKind::V, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg",
-        (StateKind::V, Rule::AdaGrad) => "sum",
-        (StateKind::V, _) => "exp_avg_sq",
-        (StateKind::VMax, _) => "max_exp_avg_sq",
-        (StateKind::MScale, Rule::Momentum | Rule::RmsPropMomentum) => "momentum_buffer_scale",
-        (StateKind::MScale, _) => "exp_avg_scale",
-        (StateKind::VScale, Rule::AdaMax) => "exp_inf_scale",
-        (StateKind::VScale, Rule::RmsProp | Rule::RmsPropMomentum) => "square_avg_scale",
-        (StateKind::VScale, Rule::AdaGrad) => "sum_scale",
-        (StateKind::VScale, _) => "exp_avg_sq_scale",
-        (StateKind::VMaxScale, _) => "max_exp_avg_sq_scale",
-        (StateKind::Master, _) => "master",
-        (StateKind::Remainder, _) => "remainder",
+/// A state tensor's name in the file: PyTorch's, where PyTorch has it.
+fn key(kind: StateKind, rule: Rule) -> String {
+    if kind.is_scale() {
+        let codes = rule.state().iter().find(|(codes, _)| codes.scale() == Some(kind));
+        return codes.map_or(kind.name().to_owned(), |(_, name)| format!("{name}_scale"));
     }
+    let named = rule.state().iter().find(|(own, _)| *own == kind);
+    named.map_or(kind.name(), |(_, name)| name).to_owned()
 }
 
 /// The formats that a memory may have, as safetensors calls them.

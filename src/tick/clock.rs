@@ -1,34 +1,33 @@
 //! The clock's layout in memory.
 
-use bytemuck::{Pod, Zeroable};
-
+use crate::num::mirror::mirror;
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
 
-/// The first part of `Clock` in `tick.wgsl`; a `Clock` for each group follows.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct ClockHead {
-    pub applied: u32,
-    pub skipped: u32,
-    pub last_skipped: u32,
-    pub nonfinite_partial: u32,
-    pub nonfinite_element: u32,
-    pub grad_norm: f32,
-    pub clip_coef: f32,
-    pub pad: u32,
+mirror! {
+    /// The first part of `Clock` in `tick.wgsl`; a `Clock` for each group follows.
+    pub(crate) struct ClockHead {
+        pub applied: u32,
+        pub skipped: u32,
+        pub last_skipped: u32,
+        pub nonfinite_partial: u32,
+        pub nonfinite_element: u32,
+        pub grad_norm: f32,
+        pub clip_coef: f32,
+        pub pad: u32,
+    }
 }
 
-/// `Clock` in `tick.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct Clock {
-    pub powers: Powers,
-    pub t: u32,
-    pub lr: f32,
-    /// Steps of the group, which its schedule counts: `t`, but for tensors that came later.
-    pub position: u32,
-    pub pad: u32,
+mirror! {
+    /// `Clock` in `tick.wgsl`.
+    pub(crate) struct Clock {
+        pub powers: Powers,
+        pub t: u32,
+        pub lr: f32,
+        /// Steps of the group, which its schedule counts: `t`, but for tensors that came later.
+        pub position: u32,
+        pub pad: u32,
+    }
 }
 
 impl Clock {

@@ -1,24 +1,23 @@
 //! What holds for all groups and steps, as the device has it.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::config::options::{Clip, Options};
+use crate::num::mirror::mirror;
 
-/// `Control` in `tick.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(crate) struct Control {
-    pub clocks: u32,
-    pub partials: u32,
-    pub guard: u32,
-    pub clip: u32,
-    pub max_norm: f32,
-    pub limit: f32,
-    pub nan: u32,
-    pub growth_factor: f32,
-    pub backoff_factor: f32,
-    pub growth_interval: u32,
-    pub pad: [u32; 2],
+mirror! {
+    /// `Control` in `tick.wgsl`.
+    pub(crate) struct Control {
+        pub clocks: u32,
+        pub partials: u32,
+        pub guard: u32,
+        pub clip: u32,
+        pub max_norm: f32,
+        pub limit: f32,
+        pub nan: u32,
+        pub growth_factor: f32,
+        pub backoff_factor: f32,
+        pub growth_interval: u32,
+        pub pad: [u32; 2],
+    }
 }
 
 impl Control {
@@ -28,6 +27,7 @@ impl Control {
             clocks: clocks as u32,
             partials: partials as u32,
             guard: options.guards().into(),
+            limit: f32::INFINITY,
             nan: f32::NAN.to_bits(),
             ..Self::default()
         };

@@ -1,6 +1,7 @@
 //! What a workgroup of the norm leaves for `tick`. Twin of `norm/partial.wgsl`.
 
 use crate::config::options::{Clip, Options};
+use crate::num::mirror::mirror;
 use crate::num::quad::WORKGROUP;
 use crate::tick::clock::NONE;
 
@@ -19,15 +20,15 @@ pub(crate) fn nonfinite_bits(options: &Options) -> u32 {
     }
 }
 
-/// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
-/// first bad element of the region.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Partial {
-    pub small: f32,
-    pub middle: f32,
-    pub big: f32,
-    pub first_nonfinite: u32,
+mirror! {
+    /// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
+    /// first bad element of the region.
+    pub(crate) struct Partial {
+        pub small: f32,
+        pub middle: f32,
+        pub big: f32,
+        pub first_nonfinite: u32,
+    }
 }
 
 /// 2^80 and 2^-80.

@@ -4,6 +4,7 @@ use crate::config::hyperparameters::Config;
 use crate::config::schedule::Schedule;
 use crate::num::fixed::fixed;
 use crate::num::fixed_math::{HALF_COSINE, LOG2, log2_of};
+use crate::num::mirror::mirror;
 use crate::tick::settings::Settings;
 
 /// The law of a phase. The numbers are those of `schedule.wgsl`.
@@ -17,20 +18,21 @@ pub(crate) mod kind {
     pub const HELD_TABLE: u32 = 6;
 }
 
-/// A stretch of a schedule; the fields are explained in `schedule.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Phase {
-    pub step: u64,
-    pub start: u64,
-    pub end: u64,
-    pub power: u64,
-    pub first: u32,
-    pub kind: u32,
-    pub length: u32,
-    pub repeats: u32,
-    pub every: u32,
-    pub begin: u32,
+mirror! {
+    /// A stretch of a schedule; the fields are explained in `schedule.wgsl`.
+    #[derive(Eq)]
+    pub(crate) struct Phase {
+        pub step: u64,
+        pub start: u64,
+        pub end: u64,
+        pub power: u64,
+        pub first: u32,
+        pub kind: u32,
+        pub length: u32,
+        pub repeats: u32,
+        pub every: u32,
+        pub begin: u32,
+    }
 }
 
 /// The phases of all groups, one group after the other, and the values that they read: LOG2, HALF_COSINE, and the tables.

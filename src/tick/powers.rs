@@ -6,18 +6,20 @@
 //! less than 1e-10, long after it has left `1 - beta^t` = 1.
 
 use crate::num::fixed::{power, product};
+use crate::num::mirror::mirror;
 use crate::tick::settings::Settings;
 
-/// A group's clock: steps applied, and what was multiplied up over them. The layout is `Clock` in `tick.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Powers {
-    /// beta1^t and beta2^t.
-    pub beta1_t: u64,
-    pub beta2_t: u64,
-    /// gamma^t, and the product of mu(1) to mu(t): of NAdam in PyTorch's form.
-    pub gamma_t: u64,
-    pub product: u64,
+mirror! {
+    /// A group's clock: steps applied, and what was multiplied up over them. The layout is `Clock` in `tick.wgsl`.
+    #[derive(Eq)]
+    pub(crate) struct Powers {
+        /// beta1^t and beta2^t.
+        pub beta1_t: u64,
+        pub beta2_t: u64,
+        /// gamma^t, and the product of mu(1) to mu(t): of NAdam in PyTorch's form.
+        pub gamma_t: u64,
+        pub product: u64,
+    }
 }
 
 /// `mu(t) = beta1*(1 - gamma^t/2)`, NAdam's momentum, with `gamma` = 0.96^momentum_decay.

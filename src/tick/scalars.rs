@@ -1,46 +1,50 @@
 //! The scalars of a step: what a configuration becomes at step t. Twin of `tick.wgsl`.
 
 use crate::num::fixed::{complement, fraction, product};
+use crate::num::mirror::mirror;
 use crate::tick::powers::{Powers, momentum};
 use crate::tick::settings::{Settings, time_law};
 
-/// What the update needs for one step of one group. The layout is `Scalars` in `scalars.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Scalars {
-    /// 1 to apply the step, 0 to skip it.
-    pub do_step: u32,
-    /// Times the gradient: the sign, the clip coefficient, and [`unscale`](Self::unscale).
-    pub scale: f32,
-    pub l2: f32,
-    pub m_rate: f32,
-    pub v_rate: f32,
-    pub m_from_target: u32,
-    pub v_from_target: u32,
-    /// Times `m` (or the gradient, where there is no `m`): for Adam the learning rate over `1 - beta1^t`.
-    pub m_coef: f32,
-    /// Times the gradient, beside `m`.
-    pub g_coef: f32,
-    /// Times the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
-    pub v_coef: f32,
-    /// Times `v`, for the maximum of AMSGrad.
-    pub max_coef: f32,
-    pub eps: f32,
-    pub eps_root: f32,
-    pub adamax_beta2: f32,
-    pub m_gain: f32,
-    /// Times `param`: the learning rate times the decoupled decay.
-    pub decay: f32,
-    /// Clip by value.
-    pub limit: f32,
-    /// Steps applied, with this one, and its learning rate.
-    pub t: u32,
-    pub lr: f32,
-    /// Times `|m| / sqrt(v)`, for the signal-to-noise ratio: the bias corrections of both.
-    pub snr: f32,
-    /// Takes the loss scale back from the gradient: 1 over it.
-    pub unscale: f32,
+mirror! {
+    /// What the update needs for one step of one group. The layout is `Scalars` in `scalars.wgsl`.
+    pub(crate) struct Scalars {
+        /// 1 to apply the step, 0 to skip it.
+        pub do_step: u32,
+        /// Times the gradient: the sign, the clip coefficient, and [`unscale`](Self::unscale).
+        pub grad_mul: f32,
+        pub l2: f32,
+        pub m_rate: f32,
+        pub v_rate: f32,
+        pub m_from_target: u32,
+        pub v_from_target: u32,
+        /// Times `m` (or the gradient, where there is no `m`): for Adam the learning rate over `1 - beta1^t`.
+        pub m_coef: f32,
+        /// Times the gradient, beside `m`.
+        pub g_coef: f32,
+        /// Times the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
+        pub v_coef: f32,
+        /// Times `v`, for the maximum of AMSGrad.
+        pub max_coef: f32,
+        pub eps: f32,
+        pub eps_root: f32,
+        pub adamax_beta2: f32,
+        pub m_gain: f32,
+        /// Times `param`: the learning rate times the decoupled decay.
+        pub decay: f32,
+        /// Clip by value.
+        pub limit: f32,
+        /// Steps applied, with this one, and its learning rate.
+        pub t: u32,
+        pub lr: f32,
+        /// Times `|m| / sqrt(v)`, for the signal-to-noise ratio: the bias corrections of both.
+        pub snr: f32,
+        /// Takes the loss scale back from the gradient: 1 over it.
+        pub unscale: f32,
+    }
 }
+
+/// Words of 32 bits that a slot of scalars has behind them: a slot is as long as a uniform's offset must be.
+pub(crate) const SCALAR_PADDING: usize = (256 - size_of::<Scalars>()) / 4;
 
 /// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
 pub(crate) fn normal_or_zero(x: f32) -> f32 {
@@ -55,7 +59,7 @@ impl Scalars {
         let correction2 = if corrected { complement(powers.beta2_t) } else { 1.0 };
         let mut scalars = Self {
             do_step: 1,
-            scale: normal_or_zero(s.sign * clip_coef * unscale),
+            grad_mul: normal_or_zero(s.sign * clip_coef * unscale),
             l2: s.l2,
             m_rate: s.m_rate,
             v_rate: s.v_rate,

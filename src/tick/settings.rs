@@ -3,6 +3,7 @@
 use crate::config::hyperparameters::{Config, Decay};
 use crate::config::variant::Variant;
 use crate::num::fixed::fixed;
+use crate::num::mirror::mirror;
 
 /// The smallest `eps` that is used, 2^-63 / sqrt(1 - beta2). A gradient below it has a square whose part in `v`,
 /// `(1 - beta2)*g*g`, is below 2^-126, and such numbers many devices take for zero; with a smaller `eps` such a gradient
@@ -26,52 +27,52 @@ pub(crate) mod time_law {
     pub const SGD: u32 = 10;
 }
 
-/// A configuration as the GPU has it: what does not depend on time. The layout is `Settings` in `tick.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub(crate) struct Settings {
-    /// Units of 2^-64; in memory the low word is first, as in WGSL.
-    pub beta1: u64,
-    pub beta2: u64,
-    /// 0.96^momentum_decay, of NAdam.
-    pub gamma: u64,
-    pub lr: f32,
-    pub eps: f32,
-    pub eps_root: f32,
-    pub l2: f32,
-    pub weight_decay: f32,
-    /// -1 to maximize, else 1.
-    pub sign: f32,
-    /// How a moment moves towards its target: see [`rate`].
-    pub m_rate: f32,
-    pub v_rate: f32,
-    pub m_from_target: u32,
-    pub v_from_target: u32,
-    pub time_law: u32,
-    /// 1 for bias correction.
-    pub corrected: u32,
-    /// AdaMax's beta2.
-    pub adamax_beta2: f32,
-    pub momentum: f32,
-    /// Where `m` is a sum, momentum*m + x, it is kept as an average of x/(1 - momentum), for the reasons of [`rate`]: that
-    /// factor, with 1 - dampening in it; and without, for the first step.
-    pub m_gain: f32,
-    pub m_gain_first: f32,
-    /// 1 for Nesterov's momentum.
-    pub nesterov: u32,
-    /// 1 where `eps_root` is added to v itself: AdaBelief.
-    pub eps_in_v: u32,
-    /// 1 where the learning rate is in `m`.
-    pub lr_in_momentum: u32,
-    pub lr_decay: f32,
-    /// Of RAdam: h = -ln(beta2), and rho_inf.
-    pub rho_h: f32,
-    pub rho_inf: f32,
-    /// Where the schedule is in the list of phases, how many it has (0 for a constant rate), and in what unit its factors are.
-    pub first_phase: u32,
-    pub phases: u32,
-    pub scale: f32,
-    pub pad: u32,
+mirror! {
+    /// A configuration as the GPU has it: what does not depend on time. The layout is `Settings` in `tick.wgsl`.
+    pub(crate) struct Settings {
+        /// Units of 2^-64; in memory the low word is first, as in WGSL.
+        pub beta1: u64,
+        pub beta2: u64,
+        /// 0.96^momentum_decay, of NAdam.
+        pub gamma: u64,
+        pub lr: f32,
+        pub eps: f32,
+        pub eps_root: f32,
+        pub l2: f32,
+        pub weight_decay: f32,
+        /// -1 to maximize, else 1.
+        pub sign: f32,
+        /// How a moment moves towards its target: see [`rate`].
+        pub m_rate: f32,
+        pub v_rate: f32,
+        pub m_from_target: u32,
+        pub v_from_target: u32,
+        pub time_law: u32,
+        /// 1 for bias correction.
+        pub corrected: u32,
+        /// AdaMax's beta2.
+        pub adamax_beta2: f32,
+        pub momentum: f32,
+        /// Where `m` is a sum, momentum*m + x, it is kept as an average of x/(1 - momentum), for the reasons of [`rate`]: that
+        /// factor, with 1 - dampening in it; and without, for the first step.
+        pub m_gain: f32,
+        pub m_gain_first: f32,
+        /// 1 for Nesterov's momentum.
+        pub nesterov: u32,
+        /// 1 where `eps_root` is added to v itself: AdaBelief.
+        pub eps_in_v: u32,
+        /// 1 where the learning rate is in `m`.
+        pub lr_in_momentum: u32,
+        pub lr_decay: f32,
+        /// Of RAdam: h = -ln(beta2), and rho_inf.
+        pub rho_h: f32,
+        pub rho_inf: f32,
+        /// Where the schedule is in the list of phases, how many it has (0 for a constant rate), and in what unit its factors are.
+        pub first_phase: u32,
+        pub phases: u32,
+        pub scale: f32,
+        pub pad: u32,
+    }
 }
 
 impl Settings {

@@ -1,4 +1,4 @@
-//! What a rule is given and what it is made of. Twin of `step.wgsl`.
+//! The parts that rules share: the gradient as a rule sees it, and averages. Twin of `gradient.wgsl`.
 
 use crate::tick::scalars::Scalars;
 
@@ -25,17 +25,12 @@ fn clipped(g: f32, limit: f32) -> f32 {
     if g.abs() > limit { bound } else { g }
 }
 
-/// What the rule sees as the gradient.
 #[inline(always)]
-pub(crate) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
-    let mut g = s.scale * grad;
-    if CLIP_VALUE {
-        g = clipped(g, s.limit);
-    }
-    squarable(g + s.l2 * param)
+pub(crate) fn gradient(s: &Scalars, grad: f32, param: f32) -> f32 {
+    squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param)
 }
 
-/// Decay and step are summed before they touch param, so that there is one rounding at param's magnitude.
+/// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
 #[inline(always)]
 pub(crate) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
     param - (s.decay * param + step)

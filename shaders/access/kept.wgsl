@@ -1,0 +1,21 @@
+// Stores that keep the new state instead of writing it: an 8-bit block has no scale yet, and a probe writes nothing.
+
+struct Kept {
+    m: Quad,
+    v: Quad,
+    v_max: Quad,
+}
+
+var<private> kept: Kept;
+
+fn store_m(place: Place, x: Quad) {
+    kept.m = x;
+}
+
+fn store_v(place: Place, x: Quad) {
+    kept.v = x;
+}
+
+fn store_v_max(place: Place, x: Quad) {
+    kept.v_max = x;
+}

@@ -1,0 +1,13 @@
+// The state tensor NAME as f32. The host puts `m`, `v` or `v_max` for NAME.
+
+@group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<vec4<f32>>;
+
+fn load_NAME(place: Place) -> Quad {
+    return NAME[place.state];
+}
+
+// --- stores ---
+
+fn store_NAME(place: Place, x: Quad) {
+    NAME[place.state] = x;
+}

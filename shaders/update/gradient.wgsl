@@ -1,0 +1,37 @@
+// The parts that rules share: the gradient as a rule sees it, and averages. Twin: src/cpu/gradient.rs.
+
+// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
+// -beta and counts from `x` (for beta below a half). Both are one rounding from exact; 1 - beta is not made of a rounded
+// beta. The choice is made at run time for another reason too: some compilers turn a plain `old + rate*(x - old)` into
+// `old*(1 - rate) + x*rate`, which rounds beta again.
+fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
+    return select(old, x, from_target != 0u) + rate * (x - old);
+}
+
+// The built-in `max` leaves the result open if one argument is NaN. Here a NaN in `x` is ignored.
+fn larger(old: Quad, x: Quad) -> Quad {
+    return select(old, x, x > old);
+}
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It counts as the largest number
+// whose square is finite. Infinities and NaNs pass, and are seen.
+fn squarable(g: Quad) -> Quad {
+    let bits = bitcast<Bits>(g);
+    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
+    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
+}
+
+// The limit is infinite unless gradients are clipped by value.
+fn clipped(g: Quad, limit: f32) -> Quad {
+    let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
+    return select(g, bound, abs(g) > Quad(limit));
+}
+
+fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
+    return squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param);
+}
+
+// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return param - (s.decay * param + step);
+}

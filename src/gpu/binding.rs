@@ -1,0 +1,70 @@
+//! What kernels bind, and under which number. This is the only place that names the numbers: a composed module has them as
+//! constants.
+
+use crate::config::rule::StateKind;
+
+/// A resource of some kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Region,
+    /// The params of a region, by its number in the dispatch.
+    Param(u32),
+    /// Its gradients.
+    Grad(u32),
+    State(StateKind),
+    Scalars,
+    Tiles,
+    Partials,
+    Control,
+    Settings,
+    Clock,
+    Phases,
+    Values,
+    LossScale,
+    Records,
+    Ranges,
+    Findings,
+}
+
+/// How a kernel uses a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Uniform,
+    Read,
+    Write,
+}
+
+impl Binding {
+    /// The number in `@binding`.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Region => 0,
+            Self::Param(region) => 20 + 2 * region,
+            Self::Grad(region) => 21 + 2 * region,
+            // An 8-bit state tensor has its scales behind its codes.
+            Self::State(StateKind::M | StateKind::MScale) => 1,
+            Self::State(StateKind::V | StateKind::VScale) => 2,
+            Self::State(StateKind::VMax | StateKind::VMaxScale) => 3,
+            Self::State(StateKind::Master | StateKind::Remainder) => 4,
+            Self::Scalars => 5,
+            Self::Tiles => 6,
+            Self::Partials => 7,
+            Self::Control => 8,
+            Self::Settings => 9,
+            Self::Clock => 10,
+            Self::Phases => 11,
+            Self::Values => 12,
+            Self::LossScale => 13,
+            Self::Records => 14,
+            Self::Ranges => 15,
+            Self::Findings => 16,
+        }
+    }
+}
+
+impl Access {
+    /// The access mode of a storage buffer in WGSL.
+    pub fn mode(self) -> &'static str {
+        if self == Self::Write { "read_write" } else { "read" }
+    }
+}

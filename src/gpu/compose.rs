@@ -1,0 +1,332 @@
+//! The WGSL of a kernel: the files of `shaders/` that fit it, behind a head of constants and choices.
+//!
+//! Some files are templates of one buffer. Their placeholders are `NAME`, the buffer's name; `ACCESS`, its access mode;
+//! `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and of state tensors `ORDINAL`, `STREAM` and `CODE`. What
+//! follows the line `// --- stores ---` is left out if the kernel does not write the buffer, or keeps what it would write.
+//! The composed modules in `shaders/composed/` show the result.
+
+use std::fmt::Write;
+
+use crate::config::dtype::Dtype;
+use crate::config::precision::{Master, Rounding, StateDtype};
+use crate::config::rule::StateKind;
+use crate::gpu::binding::{Access, Binding};
+use crate::gpu::kernel::{Grad, Kernel, Shape};
+use crate::num::block8::SIGNED;
+use crate::plan::region::NORM_QUADS;
+use crate::plan::storage::Storage;
+use crate::tick::scalars::SCALAR_PADDING;
+
+macro_rules! shader {
+    ($path:literal) => {
+        include_str!(concat!("../../shaders/", $path, ".wgsl"))
+    };
+}
+
+const STORES: &str = "// --- stores ---\n\n";
+
+/// A module as it grows.
+#[derive(Default)]
+struct Module {
+    head: String,
+    files: String,
+}
+
+impl Module {
+    fn constant(&mut self, name: &str, value: u64) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.head, "const {name}: u32 = {value}u;");
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        let _ = writeln!(self.head, "const {name}: bool = {value};");
+    }
+
+    fn bind(&mut self, name: &str, binding: Binding) {
+        self.constant(&format!("{name}_binding"), binding.number().into());
+    }
+
+    fn file(&mut self, wgsl: &str) {
+        self.files += "\n";
+        self.files += wgsl;
+    }
+
+    /// A template without its stores, or with them.
+    fn template(&mut self, wgsl: &str, stores: bool, placeholders: &[(&str, &str)]) {
+        let (loads, rest) = wgsl.split_once(STORES).unwrap_or((wgsl, ""));
+        let mut wgsl = if stores { format!("{loads}{rest}") } else { loads.trim_end().to_owned() + "\n" };
+        for (placeholder, value) in placeholders {
+            wgsl = wgsl.replace(placeholder, value);
+        }
+        self.file(&wgsl);
+    }
+}
+
+impl Kernel {
+    /// The whole module.
+    pub fn wgsl(self) -> String {
+        let mut module = Module::default();
+        module.constant("WORKGROUP", self.workgroup());
+        match self {
+            Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
+            Kernel::Tick { scheduled, scaled } => tick(&mut module, scheduled, scaled),
+            Kernel::Update { storage, shape, grad } => update(&mut module, &storage, shape, grad),
+            Kernel::Insight { storage, unaligned } => insight(&mut module, &storage, unaligned),
+            Kernel::InsightFinish => insight_finish(&mut module),
+        }
+        module.head + &module.files
+    }
+}
+
+fn norm(module: &mut Module, shape: Shape, grad: Dtype) {
+    module.constant("QUADS", NORM_QUADS);
+    module.flag("EDGES", shape.edges);
+    module.bind("partials", Binding::Partials);
+    module.file(shader!("norm/norm"));
+    module.file(shader!("norm/partial"));
+    views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: grad, access: Access::Read });
+    if grad != Dtype::F32 {
+        module.file(shader!("num/half"));
+    }
+    region(module, shape);
+}
+
+fn tick(module: &mut Module, scheduled: bool, scaled: bool) {
+    for (name, binding) in [
+        ("control", Binding::Control),
+        ("settings", Binding::Settings),
+        ("partials", Binding::Partials),
+        ("clock", Binding::Clock),
+    ] {
+        module.bind(name, binding);
+    }
+    scalars(module);
+    module.file(shader!("tick/tick"));
+    module.file(shader!("norm/partial"));
+    module.file(shader!("num/fixed"));
+    if scheduled {
+        module.bind("phases", Binding::Phases);
+        module.bind("values", Binding::Values);
+        module.file(shader!("tick/schedule"));
+    } else {
+        module.file("fn factor(s: Settings, t: u32) -> f32 { return 1.0; }\n");
+    }
+    if scaled {
+        module.bind("loss_scale", Binding::LossScale);
+        module.file(shader!("tick/loss_scale"));
+    } else {
+        module.file("fn inverse_scale() -> f32 { return 1.0; }\n\nfn adapt_scale(skipped: bool) {}\n");
+    }
+}
+
+fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
+    module.flag("EDGES", shape.edges);
+    module.file(storage.rule.wgsl());
+    module.file(if storage.in_blocks() { shader!("update/update_blocks") } else { shader!("update/update") });
+    module.file(shader!("update/gradient"));
+    let access = if grad == Grad::Read { Access::Read } else { Access::Write };
+    views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access });
+    let zero = if storage.grad.is_half() { "Bits(0u)" } else { "Quad(0.0)" };
+    let zero =
+        if grad == Grad::Zero { format!(" store_grad(place.quad, {zero}, place.mask); ") } else { String::new() };
+    module.file(&format!("fn zero_grad(place: Place) {{{zero}}}\n"));
+    views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Write });
+    state(module, storage, Access::Write);
+    clocks(module, shape.table);
+    module.file(shader!("region/tiles"));
+    region(module, shape);
+}
+
+fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
+    let shape = Shape { unaligned, table: true, edges: false, regions: 1 };
+    module.bind("records", Binding::Records);
+    module.file(shader!("insight/insight"));
+    module.file(shader!("insight/records"));
+    if storage.rule.has_snr() {
+        module.file(shader!("insight/snr"));
+    } else {
+        module.file("fn measure_snr(s: Scalars, state: Kept, mask: Mask) -> f32 { return 0.0; }\n");
+    }
+    module.file(storage.rule.wgsl());
+    module.file(shader!("update/gradient"));
+    views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
+    views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
+    state(module, storage, Access::Read);
+    clocks(module, true);
+    one_region(module);
+}
+
+fn insight_finish(module: &mut Module) {
+    for (name, binding) in [("ranges", Binding::Ranges), ("records", Binding::Records), ("findings", Binding::Findings)]
+    {
+        module.bind(name, binding);
+    }
+    module.file(shader!("insight/insight_finish"));
+    module.file(shader!("insight/records"));
+    clocks(module, true);
+    one_region(module);
+}
+
+fn scalars(module: &mut Module) {
+    module.bind("scalars", Binding::Scalars);
+    module.constant("SCALAR_PADDING", SCALAR_PADDING as u64);
+    module.file(shader!("tick/scalars"));
+}
+
+fn clocks(module: &mut Module, several: bool) {
+    scalars(module);
+    module.file(if several { shader!("region/many_clocks") } else { shader!("region/one_clock") });
+}
+
+fn one_region(module: &mut Module) {
+    module.bind("region", Binding::Region);
+    module.file(shader!("region/one_region"));
+    module.file(shader!("region/region"));
+    module.file(shader!("num/quad"));
+}
+
+/// The region or regions of a dispatch, and their tiles.
+fn region(module: &mut Module, shape: Shape) {
+    if shape.table {
+        module.bind("tiles", Binding::Tiles);
+        module.file(shader!("region/many_spans"));
+    } else {
+        module.file(shader!("region/one_span"));
+    }
+    if shape.regions == 1 {
+        return one_region(module);
+    }
+    module.bind("region", Binding::Region);
+    module.constant("REGIONS", shape.regions.into());
+    module.file(shader!("region/many_regions"));
+    module.file(shader!("region/region"));
+    module.file(shader!("num/quad"));
+}
+
+/// A caller's view: the params or the gradients.
+struct View {
+    name: &'static str,
+    binding: fn(u32) -> Binding,
+    dtype: Dtype,
+    access: Access,
+}
+
+/// The loads and stores of a view, for each region of the dispatch.
+fn views(module: &mut Module, shape: Shape, view: &View) {
+    let name = view.name;
+    if shape.regions == 1 {
+        return one_view(module, shape, view, name, 0);
+    }
+    for region in 0..shape.regions {
+        one_view(module, shape, view, &format!("{name}{region}"), region);
+    }
+    // Functions that choose among them.
+    let mut choose = |function: &str, parameters: &str, arguments: &str, result: &str| {
+        let (arrow, keyword) = if result.is_empty() { ("", "") } else { (" -> ", "return ") };
+        let _ = writeln!(module.files, "\nfn {function}_{name}({parameters}){arrow}{result} {{\n    switch which {{");
+        for region in 1..shape.regions {
+            let _ = writeln!(
+                module.files,
+                "        case {region}u: {{ {keyword}{function}_{name}{region}({arguments}); }}"
+            );
+        }
+        let _ = writeln!(module.files, "        default: {{ {keyword}{function}_{name}0({arguments}); }}\n    }}\n}}");
+    };
+    choose("load", "quad: u32", "quad", "Quad");
+    if view.dtype.is_half() {
+        choose("bits", "quad: u32", "quad", "Bits");
+    }
+    if view.access == Access::Write {
+        let x = if view.dtype.is_half() { "Bits" } else { "Quad" };
+        choose("store", &format!("quad: u32, x: {x}, mask: Mask"), "quad, x, mask", "");
+    }
+}
+
+fn one_view(module: &mut Module, shape: Shape, view: &View, name: &str, region: u32) {
+    module.bind(name, (view.binding)(region));
+    let template = match (view.dtype, shape.unaligned) {
+        (Dtype::F16 | Dtype::Bf16, false) => shader!("access/aligned_half"),
+        (Dtype::F16 | Dtype::Bf16, true) => shader!("access/unaligned_half"),
+        (Dtype::I32, false) => shader!("access/aligned_i32"),
+        (Dtype::I32, true) => shader!("access/unaligned_i32"),
+        (_, false) => shader!("access/aligned_f32"),
+        (_, true) => shader!("access/unaligned_f32"),
+    };
+    let index = match (view.name, shape.unaligned) {
+        ("grad", false) => "quad + region.grad_shift",
+        ("grad", true) => "4u * quad + region.grad_shift",
+        (_, false) => "quad",
+        (_, true) => "4u * quad",
+    };
+    let placeholders =
+        [("NAME", name), ("INDEX", index), ("ACCESS", view.access.mode()), ("DTYPE", half_name(view.dtype))];
+    module.template(template, view.access == Access::Write, &placeholders);
+}
+
+fn half_name(dtype: Dtype) -> &'static str {
+    if dtype == Dtype::F16 { "f16" } else { "bf16" }
+}
+
+/// The loads and stores of the parameter and of the state tensors.
+fn state(module: &mut Module, storage: &Storage, access: Access) {
+    let writes = access == Access::Write;
+    let param = match (storage.param.is_half(), storage.master) {
+        (false, _) => shader!("access/param_f32"),
+        (true, Master::None) => shader!("access/param_half"),
+        (true, Master::F32) => shader!("access/param_master"),
+        (true, Master::Remainder) => shader!("access/param_remainder"),
+    };
+    module.template(param, writes, &[("ACCESS", access.mode()), ("DTYPE", half_name(storage.param))]);
+    let kinds: Vec<StateKind> = storage.rule.state_kinds().collect();
+    let keeps = storage.in_blocks() || !writes;
+    for (i, kind) in kinds.iter().enumerate() {
+        let template = match storage.state {
+            StateDtype::F32 => shader!("access/state_f32"),
+            StateDtype::Bf16 => shader!("access/state_bf16"),
+            StateDtype::Block8 => shader!("access/state_block8"),
+        };
+        let code = if kind.code() == SIGNED { "SIGNED" } else { "UNSIGNED" };
+        let (ordinal, stream) = (format!("{i}u"), format!("{}u", i + 1));
+        let placeholders = [
+            ("NAME", kind.name()),
+            ("ACCESS", access.mode()),
+            ("STREAM", &stream),
+            ("ORDINAL", &ordinal),
+            ("CODE", code),
+        ];
+        module.template(template, writes, &placeholders);
+    }
+    for kind in storage.state_kinds() {
+        module.bind(kind.name(), Binding::State(kind));
+    }
+    if keeps {
+        module.file(shader!("access/kept"));
+    }
+    if storage.is_narrow() {
+        module.file(shader!("num/half"));
+    }
+    if storage.in_blocks() {
+        blocks(module, &kinds, writes);
+    }
+    if writes && storage.is_narrow() {
+        module.flag("PARAM_STOCHASTIC", storage.rounding == Rounding::Stochastic);
+        module.flag("STATE_STOCHASTIC", storage.state_rounding == Rounding::Stochastic);
+        module.file(shader!("num/noise"));
+    }
+}
+
+/// State in 8-bit blocks: the codes, and functions that call those of each state tensor.
+fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool) {
+    module.constant("STATE_TENSORS", kinds.len() as u64);
+    module.file(shader!("num/block8"));
+    if !writes {
+        return;
+    }
+    module.file(shader!("update/block_scales"));
+    for function in ["note", "encode"] {
+        let calls: String = kinds.iter().map(|kind| kind.name()).fold(String::new(), |calls, name| {
+            calls + &format!("    {function}_{name}(place, block, state.{name});\n")
+        });
+        module.file(&format!("fn {function}_state(place: Place, block: u32, state: Kept) {{\n{calls}}}\n"));
+    }
+}

@@ -1,0 +1,172 @@
+//! Every module that can be composed is valid, and its layouts and constants are those of the host.
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{Module, TypeInner};
+
+use super::*;
+use crate::config::loss_scale::ScaleBytes;
+use crate::gpu::uniforms::RegionUniform;
+use crate::num::quad::LINE;
+use crate::plan::region::{Tile, UPDATE_QUADS, UPDATE_TILE};
+use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange, Squares};
+use crate::tick::clock::{Clock, ClockHead};
+use crate::tick::control::Control;
+use crate::tick::partial::Partial;
+use crate::tick::phases::Phase;
+use crate::tick::powers::Powers;
+use crate::tick::scalars::Scalars;
+use crate::tick::settings::Settings;
+
+impl Shape {
+    fn all() -> impl Iterator<Item = Self> {
+        let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
+        let alone = (0..8).map(move |bits| Self {
+            unaligned: bit(bits, 0),
+            table: bit(bits, 1),
+            edges: bit(bits, 2),
+            regions: 1,
+        });
+        let batched = |shape: Self| (!shape.table).then_some(Self { regions: 3, ..shape });
+        alone.clone().chain(alone.filter_map(batched))
+    }
+}
+
+impl Kernel {
+    /// Every combination that can be built, but for the number of regions in a dispatch, which is one or three here.
+    fn all() -> impl Iterator<Item = Kernel> {
+        let ticks = [(false, false), (false, true), (true, false), (true, true)];
+        let ticks = ticks.map(|(scheduled, scaled)| Kernel::Tick { scheduled, scaled });
+        let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
+        let norms = Shape::all().flat_map(move |shape| grads.map(|grad| Kernel::Norm { shape, grad }));
+        ticks.into_iter().chain([Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
+    }
+
+    /// Those that update or measure tensors of a storage.
+    fn of(storage: Storage) -> impl Iterator<Item = Kernel> {
+        let updates = Shape::all().flat_map(move |shape| {
+            [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| Kernel::Update { storage, shape, grad })
+        });
+        let rounded = storage != storage.to_nearest();
+        let insights = [false, true].map(|unaligned| Kernel::Insight { storage, unaligned });
+        updates.chain(insights.into_iter().filter(move |_| !rounded))
+    }
+}
+
+fn parsed(kernel: Kernel) -> Module {
+    naga::front::wgsl::parse_str(&kernel.wgsl()).unwrap_or_else(|e| panic!("{kernel:?}: {e}"))
+}
+
+/// No capability: what every WebGPU device must have.
+fn validate(kernel: Kernel) {
+    let module = parsed(kernel);
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    validator.validate(&module).unwrap_or_else(|e| panic!("{kernel:?}: {e:?}"));
+    let entry = module.entry_points.iter().find(|e| e.name == kernel.entry_point());
+    assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(kernel.workgroup() as u32), "{kernel:?}");
+}
+
+/// Of the storages that are not all f32, each with one of the kernels in turn.
+#[test]
+fn kernels_are_valid_without_any_feature() {
+    let plain = |kernel: &Kernel| match kernel {
+        Kernel::Update { storage, .. } | Kernel::Insight { storage, .. } => !storage.is_narrow(),
+        _ => true,
+    };
+    Kernel::all().filter(plain).for_each(validate);
+    for (i, storage) in Storage::all().enumerate() {
+        Kernel::of(storage).skip(i % 29).step_by(29).for_each(validate);
+    }
+}
+
+#[test]
+#[ignore = "ten minutes; run with `cargo test --release --lib every_kernel -- --ignored`"]
+fn every_kernel_is_valid_without_any_feature() {
+    use rayon::prelude::*;
+    let all: Vec<Kernel> = Kernel::all().collect();
+    println!("{} kernels", all.len());
+    all.into_par_iter().for_each(validate);
+}
+
+#[test]
+fn eight_storage_buffers_are_enough() {
+    let plain =
+        |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } if storage.master != crate::Master::None);
+    let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
+    // Of several regions there are as many as there is room for.
+    let alone = |kernel: &Kernel| match kernel {
+        Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } => shape.regions == 1,
+        _ => true,
+    };
+    assert_eq!(Kernel::all().filter(alone).map(Kernel::storage_buffers).max(), Some(8));
+    let most =
+        Kernel::all().filter(alone).filter(plain).filter(|kernel| !measures(kernel)).map(Kernel::storage_buffers).max();
+    assert_eq!(most, Some(7), "one is left for Metal, but with masters and probes");
+}
+
+/// Name and offset of each member of a WGSL struct, and the size that Rust must give it.
+fn layout(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
+    let mut types = module.types.iter().filter(|(_, t)| t.name.as_deref() == Some(name));
+    let Some((_, ty)) = types.next() else { panic!("no struct {name}") };
+    let TypeInner::Struct { members, span } = &ty.inner else { panic!("{name} is no struct") };
+    let members = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset as usize));
+    (members.collect(), *span as usize)
+}
+
+/// Compares a mirrored struct with the shader's, field by field, but for padding.
+fn same_layout(kernel: Kernel, name: &str, fields: &[(&str, usize)], size: usize) {
+    let (members, span) = layout(&parsed(kernel), name);
+    let members: Vec<(&str, usize)> = members.iter().map(|(name, offset)| (name.as_str(), *offset)).collect();
+    let named = |fields: &[(&str, usize)]| -> Vec<(String, usize)> {
+        let fields = fields.iter().filter(|(name, _)| !name.starts_with("pad"));
+        fields.map(|(name, offset)| ((*name).to_owned(), *offset)).collect()
+    };
+    if name == "Clocks" {
+        // The array of clocks follows what the host calls the head.
+        let (last, head) = members.split_last().unwrap();
+        assert_eq!((named(head), *last), (named(fields), ("clocks", size)));
+        return;
+    }
+    assert_eq!((named(&members), span), (named(fields), size), "{name}");
+}
+
+macro_rules! same_layout {
+    ($kernel:expr, $rust:ty) => {
+        same_layout!($kernel, $rust, stringify!($rust))
+    };
+    ($kernel:expr, $rust:ty, $wgsl:expr) => {
+        same_layout($kernel, $wgsl, <$rust>::FIELDS, size_of::<$rust>())
+    };
+}
+
+#[test]
+fn structs_are_laid_out_as_in_wgsl() {
+    let update = Kernel::all().find(|k| matches!(k, Kernel::Update { .. })).unwrap();
+    same_layout!(update, RegionUniform, "Region");
+    same_layout!(update, Tile);
+    same_layout!(update, Scalars);
+    let tick = Kernel::Tick { scheduled: true, scaled: true };
+    same_layout!(tick, Control);
+    same_layout!(tick, ScaleBytes, "LossScale");
+    same_layout!(tick, Settings);
+    same_layout!(tick, Phase);
+    same_layout!(tick, Partial);
+    same_layout!(tick, Powers);
+    same_layout!(tick, Clock);
+    same_layout!(tick, ClockHead, "Clocks");
+    assert_eq!(layout(&parsed(tick), "ScalarSlot").1 as u64, UNIFORM_STRIDE);
+    let insight = Kernel::all().find(|k| matches!(k, Kernel::Insight { .. })).unwrap();
+    same_layout!(insight, Squares);
+    same_layout!(insight, Measured);
+    same_layout!(insight, Record);
+    same_layout!(Kernel::InsightFinish, RecordRange);
+    same_layout!(Kernel::InsightFinish, Finding);
+    for (kernel, constant) in [
+        (update, format!("const LINE: u32 = {LINE}u;")),
+        (update, format!("const OWN_QUADS: u32 = {UPDATE_QUADS}u;")),
+        (update, format!("const TILE_QUADS: u32 = {UPDATE_TILE}u;")),
+        (insight, format!("const BINS: u32 = {BINS}u;")),
+        (insight, format!("const QUADS: u32 = {INSIGHT_QUADS}u;")),
+    ] {
+        assert!(kernel.wgsl().contains(&constant), "{constant}");
+    }
+}
