@@ -21,7 +21,8 @@ mod mutations_of_formats;
 #[cfg(test)]
 mod mutations_of_insight;
 #[cfg(test)]
-#[path = "../tests/scene/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the integration tests use more of it")]
+#[path = "../tests/it/scene/mod.rs"]
 mod scene;
 
 pub use config::dtype::Dtype;

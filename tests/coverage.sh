@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Which lines of src/ the tests run: a line a file, with those that none runs, and the sum. Arguments go to `cargo test`, and so
-# `tests/coverage.sh --test files`, for example. Only this crate is instrumented. Needs `cargo install llvm_profparser`, which
+# `tests/coverage.sh --test it files::`, for example. Only this crate is instrumented. Needs `cargo install llvm_profparser`, which
 # reads what the compiler of the day writes (LLVM's own tools must be of the compiler's version: then `cargo llvm-cov` will do).
 set -euo pipefail
 cd "$(dirname "$0")/.."

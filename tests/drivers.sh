@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests on each driver that can be had on a Debian machine without a GPU: Mesa's lavapipe and SwiftShader (Vulkan), and
-# wgpu's GL backend over Mesa's llvmpipe. Arguments go to `cargo test`: `tests/drivers.sh --test parity`, for example. It prints
+# wgpu's GL backend over Mesa's llvmpipe. Arguments go to `cargo test`: `tests/drivers.sh --test it parity::`, for example. It prints
 # a line a driver at the end. SwiftShader's library comes with Debian's package chromium-common, of which nothing else is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -9,7 +9,7 @@ how much the framework's float32 missed.
 
     python generate.py --seeds 20 FOLDER
 
-writes there what `chance_decides_on_the_largest_misses` in `tests/golden.rs` reads: the cases of `BY_SEED` with other
+writes there what `chance_decides_on_the_largest_misses` in `tests/it/golden` reads: the cases of `BY_SEED` with other
 gradients and parameters, a pair of files for each seed from 1 on.
 
 A miss is measured against float64 on the same float32 gradients and first parameters,
@@ -18,7 +18,7 @@ A miss is measured against float64 on the same float32 gradients and first param
 - of a state (m, v, ...), element by element in units of that state's root mean square over the steps of the float64
   run. An element whose state was zero throughout must be zero: there is no unit for it.
 
-`tests/golden.rs` measures the library in the same way. Only every eighth element of a state is kept and counted.
+`tests/it/golden` measures the library in the same way. Only every eighth element of a state is kept and counted.
 PyTorch has two implementations for some optimizers ("for-loop" and "fused"); both are listed.
 """
 

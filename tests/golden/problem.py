@@ -1,6 +1,6 @@
 """The problem that all cases share: first parameters and gradients, made from integers alone.
 
-`tests/golden/problem.rs` makes the same ones. Every value is an integer below 2^24 times a power of two, so it is exact
+`tests/it/golden/problem.rs` makes the same ones. Every value is an integer below 2^24 times a power of two, so it is exact
 in float32, in both languages and on every machine, and none of them has to be stored.
 """
 

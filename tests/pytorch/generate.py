@@ -3,12 +3,12 @@
     cargo test --test pytorch -- --ignored     # writes <case>.ours.safetensors
     python generate.py                         # writes <case>.torch.safetensors and ends.safetensors
 
-After HALF steps in float32 a run goes on for as many: here in float32 and in float64, and in `tests/pytorch.rs` by this
+After HALF steps in float32 a run goes on for as many: here in float32 and in float64, and in `tests/it/pytorch.rs` by this
 crate. `<case>.to_here.*` are of a run that began in PyTorch, `<case>.to_torch.*` of one that began in this crate.
 
     python generate.py --seeds 40 FOLDER
 
-writes there what `chance_decides_on_the_miss_of_sgd` in `tests/pytorch.rs` reads: SGD from PyTorch to here with other
+writes there what `chance_decides_on_the_miss_of_sgd` in `tests/it/pytorch.rs` reads: SGD from PyTorch to here with other
 gradients and parameters, two files for each seed from 1 on.
 """
 

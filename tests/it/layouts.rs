@@ -1,14 +1,12 @@
 //! Any layout of any tensors in any formats and groups with any options, on devices with limits as small as a device may have,
 //! and with gradients that are no ordinary numbers: GPU and twin side by side.
 
-mod scene;
-
 use std::sync::LazyLock;
 
+use crate::scene::precisions::{BESIDE, GRADS, PARAMS, STATES, align, goes_with, precision};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Numbers, Scene, Spot};
 use proptest::prelude::*;
-use scene::precisions::{BESIDE, GRADS, PARAMS, STATES, align, goes_with, precision};
-use scene::variants::variants;
-use scene::{Gpu, Numbers, Scene, Spot};
 use wgpu::Limits;
 use wgpu_adam::{Clip, Config, Decay, Dtype, Error, LossScale, Options, Precision, Probe};
 

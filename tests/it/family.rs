@@ -1,9 +1,7 @@
 //! Every variant on GPU and twin side by side: on a CPU adapter equal to the last bit after 100 steps.
 
-mod scene;
-
-use scene::variants::variants;
-use scene::{Gpu, Scene};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Scene, moments};
 use wgpu_adam::preset::{burn, optax, pytorch};
 use wgpu_adam::{Clip, Config, Decay, Group, Options, cpu};
 
@@ -67,7 +65,7 @@ fn a_variant_remembers_only_what_it_needs() {
     ] {
         let run = Scene::scattered(&[8], &[config], Options::default()).start(&gpu);
         let state = gpu.state(&run.adam);
-        assert_eq!(scene::moments(&state.tensors[0]).map(|moment| moment.len()), want, "{config:?}");
+        assert_eq!(moments(&state.tensors[0]).map(|moment| moment.len()), want, "{config:?}");
     }
 }
 

@@ -1,15 +1,13 @@
 //! A run that is saved, loaded and continued gives the bits that it would have given without: on the GPU, in another
 //! process, by way of the twin; for every variant and every way in which numbers are stored.
 
-mod scene;
-
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use scene::precisions::{GRADS, align, stored};
-use scene::variants::variants;
-use scene::{Gpu, Numbers, Run, Scene};
+use crate::child;
+use crate::scene::precisions::{GRADS, align, stored};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Numbers, Run, Scene, assert_same};
 use wgpu_adam::{Clip, Config, Decay, Error, LossScale, Options, Precision, Report, State, Transfer, Variant};
 
 fn options() -> Options {
@@ -77,7 +75,7 @@ fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
     one.steps(gpu, steps);
     other.steps(gpu, steps);
     for (a, b) in one.param_buffers.iter().zip(&other.param_buffers) {
-        scene::assert_same(&gpu.read(a), &gpu.read(b), "params");
+        assert_same(&gpu.read(a), &gpu.read(b), "params");
     }
     assert_eq!(gpu.state(&one.adam), gpu.state(&other.adam));
     assert_eq!(one.twin.state(), other.twin.state());
@@ -178,11 +176,7 @@ fn every_run_resumes_in_another_process() {
         more(&mut run);
         ends.push((gpu.state(&run.adam), params(&run)));
     }
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "every_run_resumes_in_another_process"])
-        .env(FOLDER, &folder)
-        .output()
-        .unwrap();
+    let status = child::test(every_run_resumes_in_another_process).env(FOLDER, &folder).output().unwrap();
     assert!(status.status.success(), "{status:?}");
     for (i, ((state, params), scene)) in ends.iter().zip(cases()).enumerate() {
         assert!(State::load(path(i, "state")).unwrap() == *state, "{scene:?}");

@@ -1,8 +1,6 @@
 //! Each thing that a caller can get wrong, and what the message says: the tensor, the value, the need.
 
-mod scene;
-
-use scene::Gpu;
+use crate::scene::Gpu;
 use wgpu::{BufferDescriptor, BufferUsages};
 use wgpu_adam::preset::pytorch;
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, Variant, View, cpu};

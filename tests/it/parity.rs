@@ -1,8 +1,6 @@
 //! GPU and twin side by side, over lengths, layouts and options: on a CPU adapter equal to the last bit after 100 steps.
 
-mod scene;
-
-use scene::{Gpu, Scene, Spot};
+use crate::scene::{Gpu, Scene, Spot, assert_same, normal};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View};
 
 const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
@@ -146,7 +144,7 @@ fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
         gpu.step(&many.adam);
     }
     for (a, b) in one.param_buffers.iter().zip(&many.param_buffers) {
-        scene::assert_same(&gpu.read(a), &gpu.read(b), "params");
+        assert_same(&gpu.read(a), &gpu.read(b), "params");
     }
     assert_eq!(gpu.state(&one.adam), gpu.state(&many.adam));
     assert_eq!(gpu.report(&one.adam).t, 1000);
@@ -212,7 +210,7 @@ fn groups_that_differ_only_in_weight_decay_stay_apart() {
 fn param_and_grad_may_share_a_buffer() {
     let gpu = Gpu::new();
     let len = 1000;
-    let values: Vec<f32> = (0..3 * len).map(|i| scene::normal(3, 0, i as u64)).collect();
+    let values: Vec<f32> = (0..3 * len).map(|i| normal(3, 0, i as u64)).collect();
     for zero_grad in [false, true] {
         let options = Options { zero_grad, clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
         // Grads first, then a gap, then params.
@@ -228,9 +226,9 @@ fn param_and_grad_may_share_a_buffer() {
         gpu.steps(&shared, 10);
         gpu.steps(&apart, 10);
         let all = gpu.read(&buffer);
-        scene::assert_same(&all[param..param + len], &gpu.read(&apart_param), "params");
-        scene::assert_same(&all[grad..grad + len], &gpu.read(&apart_grad), "grads");
-        scene::assert_same(&all[grad + len..param], &values[grad + len..param], "between");
+        assert_same(&all[param..param + len], &gpu.read(&apart_param), "params");
+        assert_same(&all[grad..grad + len], &gpu.read(&apart_grad), "grads");
+        assert_same(&all[grad + len..param], &values[grad + len..param], "between");
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use wgpu_adam::{Adam, Config, Group, Options, State, Tensor, TensorState, View, cpu};
 
-use crate::files::Case;
-use crate::problem::{ELEMENTS, LR_CHANGES_AFTER, STEPS};
+use super::files::Case;
+use super::problem::{ELEMENTS, LR_CHANGES_AFTER, STEPS};
 use crate::scene::Gpu;
 
 /// p and the states after the last step, by the names that they have in the files.

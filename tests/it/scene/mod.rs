@@ -1,7 +1,6 @@
 //! A layout of tensors in buffers that is run on the GPU and on the twin side by side.
 //!
 //! A GPU test that finds no adapter fails: it is never passed over in silence.
-#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 use wgpu_adam::TensorState;
 
@@ -10,7 +9,7 @@ mod layout;
 pub mod precisions;
 mod run;
 mod stored;
-#[path = "../../examples/compare/tolerance.rs"]
+#[path = "../../../examples/compare/tolerance.rs"]
 pub mod tolerance;
 pub mod variants;
 

@@ -1,10 +1,8 @@
 //! The claims of the Adam paper (Kingma & Ba 2015, arXiv:1412.6980), each on the GPU and on the twin.
 
-mod scene;
-
 use std::io::Read;
 
-use scene::{Gpu, mix, normal};
+use crate::scene::{Gpu, mix, moments, normal};
 use wgpu::Buffer;
 use wgpu_adam::{Adam, Config, Group, Options, Tensor, TensorState, Variant, View, cpu};
 
@@ -254,7 +252,7 @@ fn of_a_constant_gradient_the_corrected_moments_are_the_gradient_and_its_square(
                     continue;
                 }
                 let most = |beta: f64| if t <= 20 { 4.0 } else { 4.0 + f64::from(t).min(1.0 / (1.0 - beta)) };
-                let [m, v, _] = scene::moments(&side.moments());
+                let [m, v, _] = moments(&side.moments());
                 for (i, g) in values.into_iter().map(f64::from).enumerate() {
                     let off_m = ulps(f64::from(m[i]) / correction(beta1, t), g);
                     let off_v = ulps(f64::from(v[i]) / correction(beta2, t), g * g);
@@ -307,7 +305,7 @@ fn of_a_stationary_random_gradient_v_hat_has_the_mean_of_the_square() {
 
 /// The digits, every third row: pixels from 0 to 1 with a constant behind them, and the labels.
 fn digits() -> Vec<([f64; 65], usize)> {
-    let file = include_bytes!("../examples/data/digits.csv.gz");
+    let file = include_bytes!("../../examples/data/digits.csv.gz");
     let mut csv = String::new();
     flate2::read::GzDecoder::new(&file[..]).read_to_string(&mut csv).unwrap();
     let row = |line: &str| {

@@ -1,8 +1,6 @@
-//! Schedules against those of PyTorch and optax, step by step. `golden/schedules.py` made the numbers.
+//! Schedules against those of PyTorch and optax, step by step. `tests/golden/schedules.py` made the numbers.
 
-mod scene;
-
-use scene::Gpu;
+use crate::scene::Gpu;
 use serde::Deserialize;
 use wgpu_adam::{Adam, Config, Group, Options, Schedule, Tensor, View};
 
@@ -53,7 +51,7 @@ fn schedules() -> Vec<(&'static str, Schedule)> {
 }
 
 fn cases() -> Vec<(Case, Schedule)> {
-    let golden: Golden = serde_json::from_str(include_str!("golden/schedules.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("../../golden/schedules.json")).unwrap();
     let named = golden.cases.into_iter().zip(schedules());
     named
         .map(|(case, (name, schedule))| {

@@ -1,8 +1,6 @@
 //! The finite skip_nonfinite, the norm over all magnitudes, clipping: on the GPU and on the twin.
 
-mod scene;
-
-use scene::{Gpu, Run, Scene};
+use crate::scene::{Gpu, Run, Scene, normal};
 use wgpu_adam::{Clip, Config, Options, Report, preset};
 
 fn guarded() -> Options {
@@ -94,7 +92,7 @@ fn the_norm_neither_overflows_nor_underflows() {
     for scale in [smallest, 1e-30, 1e-19, 1e-10, 1.0, 1e10, 1e18, 1e19, 1e25, 1e30, 1e36] {
         let mut run = scene(options).start(&gpu);
         for grads in &mut run.grads {
-            grads.iter_mut().enumerate().for_each(|(i, g)| *g = scale * scene::normal(1, 0, i as u64));
+            grads.iter_mut().enumerate().for_each(|(i, g)| *g = scale * normal(1, 0, i as u64));
         }
         let want = run.grads.iter().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
         let report = step(&mut run, &gpu);
@@ -220,7 +218,7 @@ fn tiny_gradients_and_a_tiny_eps_make_no_runaway() {
             let mut run = Scene::scattered(&[64], &configs, Options::default()).start(&gpu);
             for t in 0..20 {
                 let before = run.params[0].clone();
-                run.grads[0].iter_mut().enumerate().for_each(|(i, g)| *g = scale * scene::normal(t, 0, i as u64));
+                run.grads[0].iter_mut().enumerate().for_each(|(i, g)| *g = scale * normal(t, 0, i as u64));
                 run.upload_grads(&gpu);
                 gpu.step(&run.adam);
                 let values = gpu.read(&run.param_buffers[0]);

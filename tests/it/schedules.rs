@@ -1,8 +1,6 @@
 //! Schedules on the device and on the twin: against float64, step by step, and equal to the last bit.
 
-mod scene;
-
-use scene::{Gpu, mix};
+use crate::scene::{Gpu, mix};
 use wgpu::Buffer;
 use wgpu_adam::{Adam, Config, Group, GroupState, Options, Schedule, State, Tensor, View, cpu};
 

@@ -1,8 +1,6 @@
 //! Tensors and groups added, removed and reset in mid-run: each tensor goes as it would alone, from its own first step on.
 
-mod scene;
-
-use scene::{Gpu, mix, normal};
+use crate::scene::{Gpu, assert_same, mix, normal};
 use wgpu::{Buffer, Limits};
 use wgpu_adam::preset::{optax, pytorch};
 use wgpu_adam::{Adam, Clip, Config, Decay, Error, Group, Options, Schedule, State, Tensor, View, cpu};
@@ -72,9 +70,9 @@ impl World {
             if let Some(adam) = alone {
                 let mut param = before[i].clone();
                 adam.step(&mut [cpu::TensorMut::new(&mut param, &mut fresh[i])]).unwrap();
-                scene::assert_same(&param, &self.params[i], &format!("tensor {i} alone"));
+                assert_same(&param, &self.params[i], &format!("tensor {i} alone"));
             } else {
-                scene::assert_same(&before[i], &self.params[i], &format!("tensor {i}, which is not optimized"));
+                assert_same(&before[i], &self.params[i], &format!("tensor {i}, which is not optimized"));
             }
         }
     }
@@ -83,7 +81,7 @@ impl World {
     fn check(&self) {
         let (state, twin) = (self.gpu.state(&self.adam), self.twin.state());
         if self.gpu.software {
-            scene::assert_same(&self.gpu.read(&self.param), &self.params.concat(), "params");
+            assert_same(&self.gpu.read(&self.param), &self.params.concat(), "params");
             assert_eq!(state, twin);
         }
         let numbers: Vec<usize> = self.groups.iter().flatten().copied().collect();
@@ -266,7 +264,7 @@ fn clipping_is_over_the_tensors_of_the_moment() {
                 }
             }
             if world.gpu.software {
-                scene::assert_same(&world.gpu.read(&world.param), &world.params.concat(), "params");
+                assert_same(&world.gpu.read(&world.param), &world.params.concat(), "params");
                 assert_eq!(world.gpu.state(&world.adam), world.twin.state());
             }
         };

@@ -1,10 +1,8 @@
 //! The loss scale that lives on the device: it moves as PyTorch's GradScaler does, and what it does to the gradients is taken
 //! back whole.
 
-mod scene;
-
+use crate::scene::{Gpu, Run, Scene, assert_same, mix};
 use half::f16;
-use scene::{Gpu, Run, Scene, mix};
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{Buffer, BufferUsages};
 use wgpu_adam::{
@@ -163,7 +161,7 @@ fn a_power_of_two_leaves_no_trace() {
         }
         assert_eq!(held(&gpu, &with.adam), 65_536.0 * 32.0);
         for (got, want) in with.param_buffers.iter().zip(&without.param_buffers) {
-            scene::assert_same(&gpu.read(got), &gpu.read(want), &format!("{clip:?}"));
+            assert_same(&gpu.read(got), &gpu.read(want), &format!("{clip:?}"));
         }
         assert_eq!(gpu.state(&with.adam).tensors, gpu.state(&without.adam).tensors, "{clip:?}");
     }

@@ -1,9 +1,7 @@
 //! What a probe measures: GPU and twin to the last bit on a CPU adapter, and both against float64.
 
-mod scene;
-
-use scene::variants::variants;
-use scene::{Gpu, Run, Scene, Spot, mix, normal};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Run, Scene, Spot, mix, normal};
 use wgpu::Limits;
 use wgpu_adam::{
     Adam, Clip, Config, Decay, Error, Group, Insight, Measures, Options, Probe, Snr, Tensor, Variant, View,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::problem;
+use super::problem;
 
 /// One pair of files.
 pub struct Golden {

@@ -1,9 +1,7 @@
 //! Devices with small limits, so that the paths for huge tensors run on a few thousand elements.
 
-mod scene;
-
-use scene::precisions::{GRADS, align, stored};
-use scene::{Gpu, Scene};
+use crate::scene::precisions::{GRADS, align, stored};
+use crate::scene::{Gpu, Scene};
 use wgpu::Limits;
 use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Tensor, View};
 

@@ -1,15 +1,14 @@
 //! What the device itself refuses: no memory, a destroyed buffer, a lost device. All of it is an error of ours; the handler of
 //! uncaptured errors, which panics, has nothing to do.
 
-mod scene;
-
 use std::future::Future;
 use std::pin::pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use scene::{Gpu, Scene};
+use crate::child;
+use crate::scene::{Gpu, Scene};
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, DeviceLostReason, PollType};
 use wgpu_adam::{Adam, Config, Error, Group, Options, Probe, State, Tensor, Transfer, View};
 
@@ -77,11 +76,7 @@ fn no_memory_is_an_error_and_nothing_is_lost() {
         return;
     }
     if std::env::var(CHILD).is_err() {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "no_memory_is_an_error_and_nothing_is_lost", "--nocapture"])
-            .env(CHILD, "1")
-            .output()
-            .unwrap();
+        let child = child::test(no_memory_is_an_error_and_nothing_is_lost).env(CHILD, "1").output().unwrap();
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
         return;
     }

@@ -1,9 +1,8 @@
 //! A state in blocks of 8 bits: what it must never do, and that it goes on exactly.
 
-mod scene;
-
-use scene::precisions::{STATES, align, precision};
-use scene::{Gpu, Scene, normals};
+use crate::scene::precisions::{STATES, align, precision};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Scene, normals};
 use wgpu::Limits;
 use wgpu_adam::{
     Adam, BLOCK, Config, Decay, Dtype, Error, Group, Options, Precision, Rounding, State, StateDtype, StateKind,
@@ -43,7 +42,7 @@ fn a_zero_gradient_with_a_zero_state_never_moves_a_weight() {
     let gpu = Gpu::new();
     let start = normals(1, 0, 600);
     for rounding in ROUNDINGS {
-        for config in scene::variants::variants() {
+        for config in variants() {
             let config = Config { decay: Decay::None, eps: 1e-8, eps_root: 0.0, ..config };
             // Every third element has a gradient, of any size, and its neighbours in the block have none.
             let grad = |t: u32, i: usize| {

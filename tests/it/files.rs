@@ -1,10 +1,11 @@
 //! State files: what is in them, damaged ones, and what is left where a process is killed while it saves.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::child;
 use half::bf16;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -375,8 +376,7 @@ fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
     let path = folder.join("state");
     let (mut seen, mut partial) = ([0, 0], 0);
     for kill in 0..100_u64 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one"])
+        let mut child = child::test(a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one)
             .env(PATH, &path)
             .stdout(Stdio::null())
             .spawn()

@@ -1,24 +1,20 @@
-//! Runs that change from PyTorch to this crate in the middle and back, by `pytorch/convert.py`.
+//! Runs that change from PyTorch to this crate in the middle and back, by `tests/pytorch/convert.py`.
 //!
-//! `pytorch/generate.py` made the numbers. After the change a run goes on here, there in float32 and there in float64; the
+//! `tests/pytorch/generate.py` made the numbers. After the change a run goes on here, there in float32 and there in float64; the
 //! miss is against the latter, in units of the distance that the second half moves, and ours is no larger than
-//! PyTorch's own, to the tolerance of `golden.rs`.
-
-#[path = "golden/problem.rs"]
-#[allow(dead_code, reason = "the golden runs use more of it")]
-mod problem;
-mod scene;
+//! PyTorch's own, to the tolerance of `golden`.
 
 use std::path::{Path, PathBuf};
 
+use crate::golden::problem;
+use crate::scene::Gpu;
 use safetensors::{Dtype, SafeTensors};
-use scene::Gpu;
 use wgpu_adam::preset::pytorch;
 use wgpu_adam::{Adam, Config, Decay, Group, Options, State, Tensor, Variant, View, cpu};
 
 const HALF: usize = 50;
 const LEN: usize = 512;
-/// Of PyTorch's miss, as in `golden.rs`: two per cent for the noise in two sums of roundings.
+/// Of PyTorch's miss, as in `golden`: two per cent for the noise in two sums of roundings.
 const SHARE: f64 = 1.02;
 /// Whose miss is above that share on the way to here, on GPU and twin alike. A few dozen large elements make nearly all of
 /// SGD's miss, and how large that is is chance: with 40 other seeds ours is no larger in 30 of them, in the median 0.947 times
@@ -159,7 +155,7 @@ fn a_run_goes_on_where_the_other_left_it() {
 }
 
 /// `generate.py --seeds 40 FOLDER` makes the numbers, and
-/// `PYTORCH_SEEDS=FOLDER cargo test --test pytorch -- --ignored --nocapture chance` compares.
+/// `PYTORCH_SEEDS=FOLDER cargo test --test it pytorch::chance -- --ignored --nocapture` compares.
 #[test]
 #[ignore = "reads numbers that are made on demand: see above"]
 fn chance_decides_on_the_miss_of_sgd() {

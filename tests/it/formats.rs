@@ -1,11 +1,10 @@
 //! Every format of params, gradients and moments on GPU and twin side by side: on a CPU adapter equal to the last bit after
 //! 100 steps, at lengths that begin and end anywhere.
 
-mod scene;
-
+use crate::scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Numbers, Scene, normal};
 use half::{bf16, f16};
-use scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
-use scene::{Gpu, Numbers, Scene, normal};
 use wgpu::Buffer;
 use wgpu_adam::{
     Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
@@ -115,7 +114,7 @@ fn every_rule_with_narrow_moments() {
     let gpu = Gpu::new();
     for state in [STATES[2], STATES[4]] {
         let options = Options { precision: precision(state, BESIDE[3]), ..Options::default() };
-        for config in scene::variants::variants() {
+        for config in variants() {
             let scene = Scene::arena(&[5, 300], 4, &[config], options).with_dtypes((Dtype::Bf16, Dtype::Bf16), (4, 2));
             check(&gpu, &scene, 30);
         }

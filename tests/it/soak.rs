@@ -1,12 +1,10 @@
 //! A million steps: memory stays flat, t is exact, and GPU and twin have the same bits at the end.
 //!
 //! ```sh
-//! cargo test --release --test soak -- --ignored --nocapture
+//! cargo test --release --test it soak:: -- --ignored --nocapture
 //! ```
 
-mod scene;
-
-use scene::{Gpu, Scene};
+use crate::scene::{Gpu, Scene};
 use wgpu_adam::preset::pytorch;
 use wgpu_adam::{Clip, Config, Decay, Options};
 

@@ -1,8 +1,6 @@
 //! What `memory()` says is what wgpu was asked for, and what the README says of each format.
 
-mod scene;
-
-use scene::{Gpu, Scene};
+use crate::scene::{Gpu, Scene};
 use wgpu_adam::{
     Adam, Clip, Config, Dtype, Group, LossScale, Master, MemoryUse, Options, Precision, Schedule, StateDtype, Tensor,
     View, preset,
@@ -104,7 +102,7 @@ fn check(gpu: &Gpu, adam: &Adam) {
 #[test]
 fn the_readme_tells_the_truth() {
     let gpu = Gpu::new();
-    let table = include_str!("../README.md").lines().skip_while(|line| !line.starts_with("| params, gradients |"));
+    let table = include_str!("../../README.md").lines().skip_while(|line| !line.starts_with("| params, gradients |"));
     let lines: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(lines.len() >= 6, "{lines:?}");
     for line in lines {

@@ -1,6 +1,6 @@
 //! GPU and twin against PyTorch and optax: no further from float64 than the framework's own float32.
 //!
-//! `golden/generate.py` made the numbers and says how a miss is measured: of p in units of the distance moved, of a
+//! `tests/golden/generate.py` made the numbers and says how a miss is measured: of p in units of the distance moved, of a
 //! state in units of its own size, each as a root mean square over the elements and as the largest one.
 //!
 //! Where p is much larger than its steps, nearly all of a miss is the rounding of p, and that is the same on both
@@ -11,21 +11,18 @@
 //! PyTorch's largest misses of AdamW are from 2.6 times ours up, with 16 from 3.4 times. The root mean squares are from
 //! 6 times up in both.
 
-#[path = "golden/files.rs"]
 mod files;
-#[path = "golden/problem.rs"]
-mod problem;
-#[path = "golden/run.rs"]
+pub mod problem;
 mod run;
-mod scene;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use crate::scene::Gpu;
 use files::{Case, Golden, Miss};
 use run::{End, on_gpu, on_twin};
-use scene::Gpu;
 use wgpu_adam::{Clip, Config, Decay, Options, Variant};
 
 /// Of the framework's miss. Two per cent are for the noise in two sums of roundings.
@@ -167,8 +164,8 @@ fn grads(seed: u64) -> Vec<Vec<f32>> {
 /// Those that plain Adam can do, and those of the family.
 fn files(grads: &[Vec<f32>]) -> [Golden; 2] {
     [
-        Golden::new(include_str!("golden/adam.json"), include_bytes!("golden/adam.safetensors"), grads),
-        Golden::new(include_str!("golden/family.json"), include_bytes!("golden/family.safetensors"), grads),
+        Golden::new(include_str!("../../golden/adam.json"), include_bytes!("../../golden/adam.safetensors"), grads),
+        Golden::new(include_str!("../../golden/family.json"), include_bytes!("../../golden/family.safetensors"), grads),
     ]
 }
 
@@ -197,7 +194,7 @@ fn every_case_is_in_the_tables() {
 }
 
 /// The cases of `LARGEST` with other gradients: `generate.py --seeds 20 FOLDER` makes the numbers, and
-/// `GOLDEN_SEEDS=FOLDER cargo test --test golden -- --ignored --nocapture` compares.
+/// `GOLDEN_SEEDS=FOLDER cargo test --test it golden:: -- --ignored --nocapture` compares.
 #[test]
 #[ignore = "reads numbers that are made on demand: see above"]
 fn chance_decides_on_the_largest_misses() {
