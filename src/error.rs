@@ -49,6 +49,12 @@ pub enum Error {
     /// A view that reaches past the end of its buffer.
     #[error("tensor `{tensor}`: its {view} view needs bytes {offset}..{end}, but its buffer has {size} bytes")]
     OutOfBounds { tensor: String, view: &'static str, offset: u64, end: u64, size: u64 },
+    /// [`View::slice`](crate::View::slice) was called with a range that ends before it begins, or past the view's end.
+    #[error(
+        "tensor `{tensor}`: its {view} view is sliced with {start}..{end}, {}",
+        if start > end { "which ends before it begins".into() } else { format!("but the sliced view has only {len} elements") }
+    )]
+    SliceOutOfBounds { tensor: String, view: &'static str, start: u64, end: u64, len: u64 },
     /// A buffer made without a usage that the kernels need.
     #[error("tensor `{tensor}`: the buffer of its {view} view was made with {given:?}, but needs {missing:?} as well")]
     MissingUsage { tensor: String, view: &'static str, given: BufferUsages, missing: BufferUsages },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
-use wgpu::{BindingResource, Buffer, BufferDescriptor, BufferUsages, Device};
+use wgpu::{BindingResource, Buffer, BufferDescriptor, BufferUsages, Device, Queue};
 
 use crate::config::dtype::Dtype;
 use crate::config::loss_scale::ScaleBytes;
@@ -55,6 +55,7 @@ struct Sizes {
 /// What is needed while an `Adam` is made.
 pub(crate) struct Builder<'a> {
     device: &'a Device,
+    queue: &'a Queue,
     limits: Limits,
     registry: Registry,
     layout: Layout,
@@ -67,18 +68,19 @@ pub(crate) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// Checks all that can be checked before anything is made, and plans.
-    pub fn checked(device: &'a Device, registry: Registry, options: Options) -> Result<Self, Error> {
+    pub fn checked(device: &'a Device, queue: &'a Queue, registry: Registry, options: Options) -> Result<Self, Error> {
         for (i, group) in registry.groups.iter().enumerate() {
             group.validate(i)?;
         }
         options.validate()?;
         let (tensor_plans, buffers) = validate::place(&registry, &options)?;
-        Self::new(device, registry, options, &tensor_plans, buffers)
+        Self::new(device, queue, registry, options, &tensor_plans, buffers)
     }
 
     /// Plans the regions and checks that the device can run them.
     fn new(
         device: &'a Device,
+        queue: &'a Queue,
         registry: Registry,
         options: Options,
         tensor_plans: &[TensorPlan],
@@ -122,7 +124,7 @@ impl<'a> Builder<'a> {
             phases: (size_of::<Phase>() * phases.phases.len()) as u64,
             values: 8 * phases.values.len() as u64,
         };
-        let builder = Self { device, limits, registry, layout, buffers, sizes, partials, settings, phases };
+        let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, phases };
         builder.check()?;
         Ok(builder)
     }
@@ -253,6 +255,7 @@ impl<'a> Builder<'a> {
         log::debug!("{} tensors in {regions} regions, {} dispatches a step", layout.names.len(), dispatches.len());
         Ok(Adam {
             device: self.device.clone(),
+            queue: self.queue.clone(),
             dispatches,
             state,
             settings,

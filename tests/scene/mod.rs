@@ -3,7 +3,7 @@
 //! A GPU test that finds no adapter fails: it is never passed over in silence.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
-use wgpu_adam::TensorState;
+use wgpu_adam::state::TensorState;
 
 mod gpu;
 mod layout;
