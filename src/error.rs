@@ -19,6 +19,9 @@ pub enum Error {
     /// A value in [`Options`](crate::Options) is out of its range.
     #[error("option {field} is {given}, but must be {need}")]
     Option { field: &'static str, given: f64, need: &'static str },
+    /// `set_config` was called with a variant of another rule. A rule is compiled and has its own state.
+    #[error("group {group}: the new configuration's rule is {given}, but must stay {need}")]
+    OtherRule { group: usize, given: String, need: String },
     /// A group that does not exist was named.
     #[error("group {group} does not exist: there are {groups}, counted from 0")]
     NoSuchGroup { group: usize, groups: usize },

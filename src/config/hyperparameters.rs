@@ -84,6 +84,15 @@ pub enum Decay {
 }
 
 impl Config {
+    /// Checks that a group of this configuration can have that one: the rule must be the same, since it is compiled.
+    pub(crate) fn check_change(&self, group: usize, next: &Self) -> Result<(), Error> {
+        let (need, given) = (self.variant.rule(), next.variant.rule());
+        if given == need {
+            return Ok(());
+        }
+        Err(Error::OtherRule { group, given: format!("{given:?}"), need: format!("{need:?}") })
+    }
+
     /// Checks every value, in the order of the fields; `group` is only for the message.
     pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
         check_non_negative(group, "lr", self.lr)?;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
+use bytemuck::pod_read_unaligned;
 use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
 
 use crate::config::group::Group;
@@ -17,11 +17,10 @@ use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
 use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, read};
+use crate::gpu::tick::Tick;
 use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
-use crate::tick::clock::{Clock, ClockHead, NONE};
-use crate::tick::settings::Settings;
 
 /// Adam on the caller's own buffers.
 ///
@@ -37,7 +36,8 @@ pub struct Adam {
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) slots: Buffer,
-    /// Bytes of all buffers but the state's.
+    pub(crate) tick: Tick,
+    /// Bytes of the small buffers that are bound elsewhere: the regions' uniforms and the tiles.
     pub(crate) small: u64,
     /// As they are now: for changes of them.
     pub(crate) registry: Registry,
@@ -93,45 +93,25 @@ impl Adam {
         }
     }
 
+    /// The groups as they are now: their configurations, with the learning rates that were set last, their schedules and
+    /// their tensors.
+    pub fn groups(&self) -> &[Group] {
+        &self.registry.groups
+    }
+
+    /// The options with which the optimizer was made.
+    pub fn options(&self) -> &Options {
+        &self.layout.options
+    }
+
+    /// The names of all tensors, in the order of the groups and their tensors.
+    pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.layout.names.iter().map(String::as_str)
+    }
+
     /// Dispatches that a step records.
     pub fn dispatches(&self) -> usize {
         self.dispatches.len()
-    }
-
-    /// Sets a group's learning rate (what its schedule multiplies, where it has one) from the next submission on: steps that
-    /// were submitted before this call keep the old one, steps that are submitted after it have the new one, whenever they
-    /// were recorded.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
-    /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
-    pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        let groups = self.registry.groups.len();
-        let Some(own) = self.registry.groups.get(group) else { return Err(Error::NoSuchGroup { group, groups }) };
-        own.schedule.check_lr(group, lr)?;
-        let scopes = ErrorScopes::open(&self.device);
-        for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
-            let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
-            self.queue.write_buffer(&self.settings, at as u64, bytes_of(&(lr as f32)));
-        }
-        now_or_none(scopes.close("setting the learning rate")).unwrap_or(Ok(()))?;
-        self.registry.groups[group].config.lr = lr;
-        Ok(())
-    }
-
-    /// Sets all clocks, and the schedules, to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
-    /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
-    pub fn set_t(&self, t: u32) -> Result<(), Error> {
-        let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let clocks = self.registry.settings();
-        let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
-        let clocks: Vec<Clock> = clocks.collect();
-        let scopes = ErrorScopes::open(&self.device);
-        self.queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
-        now_or_none(scopes.close("setting t")).unwrap_or(Ok(()))
     }
 
     /// What the last submitted step did. The copy is submitted now and the future resolves when the device has got there;
@@ -168,7 +148,9 @@ impl Adam {
 
     /// Bytes that the optimizer holds on the device, by what they are for.
     pub fn memory_use(&self) -> MemoryUse {
-        let mut all = MemoryUse { small: self.small, ..MemoryUse::default() };
+        let tick = self.tick.buffers.iter().chain(&self.tick.schedules).chain(self.loss_scale_buffer());
+        let small = self.small + tick.map(Buffer::size).sum::<u64>();
+        let mut all = MemoryUse { small, ..MemoryUse::default() };
         for (batch, state) in self.layout.batched().zip(&self.state) {
             for (kind, buffer) in batch[0].storage.state_kinds().zip(state) {
                 all.add(kind, buffer.size());
