@@ -13,6 +13,9 @@ pub enum Error {
     /// A value in a [`Config`](crate::Config) is out of its range.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     Config { group: usize, field: &'static str, given: f64, need: &'static str },
+    /// A field of a [`Config`](crate::Config) that its variant does not use is not at its default.
+    #[error("group {group}: {field} is {given}, but {variant} does not use it: it must be {need}, the default")]
+    UnusedField { group: usize, field: &'static str, given: String, variant: &'static str, need: String },
     /// A value in a [`Schedule`](crate::Schedule) is out of its range; `field` is the way to it.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     Schedule { group: usize, field: String, given: f64, need: &'static str },

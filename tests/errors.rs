@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use scene::Gpu;
 use wgpu::{BufferDescriptor, BufferUsages};
-use wgpu_adam::preset::pytorch;
+use wgpu_adam::preset::{burn, optax, pytorch};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, Variant, View, cpu};
 
 fn message(gpu: &Gpu, groups: &[Group], options: Options) -> String {
@@ -44,6 +44,34 @@ fn configurations() {
             Config { variant: Variant::Sgd { momentum: 0.9, dampening: 0.1, nesterov: true }, ..pytorch::sgd() },
             "group 0: dampening is 0.1, but must be 0 with nesterov",
         ),
+        (
+            Config { variant: Variant::Sgd { momentum: 0.0, dampening: 0.1, nesterov: false }, ..pytorch::sgd() },
+            "group 0: momentum is 0, but must be above 0 with dampening",
+        ),
+        (
+            Config { variant: Variant::Sgd { momentum: 0.0, dampening: 0.0, nesterov: true }, ..pytorch::sgd() },
+            "group 0: momentum is 0, but must be above 0 with nesterov",
+        ),
+        (
+            Config { eps: 1e-6, ..optax::lion() },
+            "group 0: eps is 1e-6, but Lion does not use it: it must be 1e-8, the default",
+        ),
+        (
+            Config { eps_root: 1e-6, ..pytorch::adamax() },
+            "group 0: eps_root is 1e-6, but AdaMax does not use it: it must be 0.0, the default",
+        ),
+        (
+            Config { beta1: 0.0, ..pytorch::rmsprop() },
+            "group 0: beta1 is 0.0, but RMSProp does not use it: it must be 0.9, the default",
+        ),
+        (
+            Config { beta2: 0.99, ..optax::adagrad() },
+            "group 0: beta2 is 0.99, but AdaGrad does not use it: it must be 0.999, the default",
+        ),
+        (
+            Config { bias_correction: false, ..pytorch::sgd() },
+            "group 0: bias_correction is false, but SGD does not use it: it must be true, the default",
+        ),
     ] {
         assert_eq!(message(&gpu, &group(config, vec![tensor()]), Options::default()), want);
         let twin = cpu::Group::new(config, vec![cpu::Tensor::new("w", 8)]);
@@ -64,6 +92,51 @@ fn configurations() {
     assert_eq!(error.to_string(), "group 0: lr is NaN, but must be finite and not negative");
     gpu.step(&adam);
     assert_eq!(gpu.report(&adam).groups[0].lr, 1e-3, "a refused value changes nothing");
+}
+
+#[test]
+fn every_preset_is_accepted() {
+    let presets: [(&str, &[fn() -> Config]); 3] = [
+        (
+            "pytorch",
+            &[
+                pytorch::adam,
+                pytorch::adamw,
+                pytorch::amsgrad,
+                pytorch::adamax,
+                pytorch::nadam,
+                pytorch::radam,
+                pytorch::rmsprop,
+                pytorch::adagrad,
+                pytorch::sgd,
+            ],
+        ),
+        (
+            "optax",
+            &[
+                optax::adam,
+                optax::adamw,
+                optax::amsgrad,
+                optax::adamax,
+                optax::nadam,
+                optax::nadamw,
+                optax::radam,
+                optax::adabelief,
+                optax::lion,
+                optax::rmsprop,
+                optax::adagrad,
+                optax::sgd,
+            ],
+        ),
+        ("burn", &[burn::adam, burn::adamw]),
+    ];
+    for (framework, presets) in presets {
+        for (i, preset) in presets.iter().enumerate() {
+            let group = cpu::Group::new(preset(), vec![cpu::Tensor::new("w", 1)]);
+            let made = cpu::Adam::new(&[group], Options::default());
+            assert!(made.is_ok(), "{framework} {i}: {:?}", made.err());
+        }
+    }
 }
 
 #[test]

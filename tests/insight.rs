@@ -388,8 +388,8 @@ fn no_step_is_above_its_bound() {
         (Config { variant: Variant::AdaMax, ..adam(0.9, 0.95) }, 0.95),
         (Config { variant: rmsprop(0.0), bias_correction: false, ..adam(0.9, 0.99) }, 1e3),
         (Config { variant: rmsprop(0.9), ..adam(0.9, 0.99) }, 1e3),
-        (Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.0 }, ..adam(0.9, 0.99) }, 1e3),
-        (Config { variant: Variant::Lion, ..adam(0.9, 0.99) }, 1.0),
+        (Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.0 }, ..adam(0.9, 0.999) }, 1e3),
+        (Config { variant: Variant::Lion, beta2: 0.99, ..Config::default() }, 1.0),
     ] {
         let mut run = Scene::scattered(&[300], &[config], Options::default()).start(&gpu);
         let probe = Probe::new(&run.adam).unwrap();

@@ -55,7 +55,8 @@ fn other(config: Config) -> Config {
         Variant::Lion => averages,
         Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
             let momentum = 0.5 * momentum;
-            let variant = Variant::RmsProp { momentum, nesterov: !nesterov, lr_in_momentum, initial: 0.0 };
+            let nesterov = momentum > 0.0 && !nesterov;
+            let variant = Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 };
             Config { beta2: 0.8, eps_root: 1e-6, bias_correction: true, variant, ..config }
         }
         Variant::AdaGrad { .. } => {
@@ -63,7 +64,8 @@ fn other(config: Config) -> Config {
         }
         Variant::Sgd { momentum, nesterov, .. } => {
             let dampening = if nesterov { 0.5 } else { 0.0 };
-            Config { variant: Variant::Sgd { momentum: 0.5 * momentum, dampening, nesterov: !nesterov }, ..config }
+            let (momentum, nesterov) = (0.5 * momentum, momentum > 0.0 && !nesterov);
+            Config { variant: Variant::Sgd { momentum, dampening, nesterov }, ..config }
         }
         _ => config,
     }
@@ -222,6 +224,10 @@ fn what_cannot_be_set_is_named_and_changes_nothing() {
             "group 0: the new configuration's rule is Momentum, but must stay Adam",
         ),
         (Config { lr: -1.0, ..pytorch::adamw() }, "group 0: lr is -1, but must be finite and not negative"),
+        (
+            Config { variant: Variant::AdaMax, eps_root: 0.1, ..Config::default() },
+            "group 0: the new configuration's rule is AdaMax, but must stay Adam",
+        ),
         (Config { beta2: 1.0, ..pytorch::adamw() }, "group 0: beta2 is 1, but must be in [0, 1)"),
     ] {
         assert_eq!(run.adam.set_config(0, config).unwrap_err().to_string(), want);

@@ -133,7 +133,8 @@ fn configs() -> Vec<Config> {
     ];
     let betas = [(0.9, 0.999), (0.0, 0.9), (0.5, 0.99), (0.99, 0.9999), (0.999, 0.99999), (0.9, 0.7)];
     let of_betas = of_betas.into_iter().flat_map(|config| {
-        betas.map(|(beta1, beta2)| Config { beta1, beta2, eps_root: 1e-6, decay: Decay::Decoupled(0.03), ..config })
+        let eps_root = if config.variant == Variant::AdaMax { 0.0 } else { 1e-6 };
+        betas.map(|(beta1, beta2)| Config { beta1, beta2, eps_root, decay: Decay::Decoupled(0.03), ..config })
     });
     let others = [
         optax::lion(),
