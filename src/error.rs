@@ -13,12 +13,18 @@ pub enum Error {
     /// A value in a [`Config`](crate::Config) is out of its range.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     Config { group: usize, field: &'static str, given: f64, need: &'static str },
+    /// A field of a [`Config`](crate::Config) that its variant does not use is not at its default.
+    #[error("group {group}: {field} is {given}, but {variant} does not use it: it must be {need}, the default")]
+    UnusedField { group: usize, field: &'static str, given: String, variant: &'static str, need: String },
     /// A value in a [`Schedule`](crate::Schedule) is out of its range; `field` is the way to it.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     Schedule { group: usize, field: String, given: f64, need: &'static str },
     /// A value in [`Options`](crate::Options) is out of its range.
     #[error("option {field} is {given}, but must be {need}")]
     Option { field: &'static str, given: f64, need: &'static str },
+    /// `set_config` was called with a variant of another rule. A rule is compiled and has its own state.
+    #[error("group {group}: the new configuration's rule is {given}, but must stay {need}")]
+    OtherRule { group: usize, given: String, need: String },
     /// A group that does not exist was named.
     #[error("group {group} does not exist: there are {groups}, counted from 0")]
     NoSuchGroup { group: usize, groups: usize },
@@ -49,6 +55,12 @@ pub enum Error {
     /// A view that reaches past the end of its buffer.
     #[error("tensor `{tensor}`: its {view} view needs bytes {offset}..{end}, but its buffer has {size} bytes")]
     OutOfBounds { tensor: String, view: &'static str, offset: u64, end: u64, size: u64 },
+    /// [`View::slice`](crate::View::slice) was called with a range that ends before it begins, or past the view's end.
+    #[error(
+        "tensor `{tensor}`: its {view} view is sliced with {start}..{end}, {}",
+        if start > end { "which ends before it begins".into() } else { format!("but the sliced view has only {len} elements") }
+    )]
+    SliceOutOfBounds { tensor: String, view: &'static str, start: u64, end: u64, len: u64 },
     /// A buffer made without a usage that the kernels need.
     #[error("tensor `{tensor}`: the buffer of its {view} view was made with {given:?}, but needs {missing:?} as well")]
     MissingUsage { tensor: String, view: &'static str, given: BufferUsages, missing: BufferUsages },

@@ -9,7 +9,7 @@ mod gpu;
 mod num;
 mod plan;
 mod report;
-mod state;
+pub mod state;
 mod tick;
 
 #[cfg(test)]
@@ -28,20 +28,33 @@ mod scene;
 pub use config::dtype::Dtype;
 pub use config::group::Group;
 pub use config::hyperparameters::{Config, Decay};
-pub use config::loss_scale::{LossScale, LossScaleState};
+pub use config::loss_scale::LossScale;
 pub use config::options::{Clip, Options};
-pub use config::precision::{Master, Precision, Rounding, StateDtype};
+pub use config::precision::Precision;
 pub use config::preset;
-pub use config::rule::StateKind;
 pub use config::schedule::Schedule;
 pub use config::tensor::{Tensor, View};
 pub use config::variant::Variant;
 pub use error::Error;
 pub use gpu::adam::Adam;
 pub use gpu::probe::Probe;
-pub use gpu::transfer::{Progress, Transfer};
-pub use num::block8::BLOCK;
-pub use report::insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
 pub use report::memory_use::MemoryUse;
 pub use report::step::{GroupReport, Report};
-pub use state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
+pub use state::contents::State;
+
+/// The half-precision types of [`cpu::Values`].
+pub use half;
+/// The version of wgpu whose devices, queues and buffers this crate takes.
+pub use wgpu;
+
+/// How state and parameters are stored and rounded.
+pub mod precision {
+    pub use crate::config::precision::{Master, Precision, Rounding, StateDtype};
+    pub use crate::num::block8::BLOCK;
+}
+
+/// Measuring what a step does to each tensor.
+pub mod probe {
+    pub use crate::gpu::probe::Probe;
+    pub use crate::report::insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
+}

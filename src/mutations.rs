@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use crate::scene::{Gpu, Scene, Spot, normal};
-use crate::{Adam, Clip, Config, Decay, Group, LossScale, Options, Schedule, Tensor, View, cpu};
+use crate::{Adam, Clip, Config, Decay, Group, LossScale, Options, Schedule, Tensor, cpu};
 
 pub(crate) type Mutation = (&'static str, &'static str);
 
@@ -191,7 +191,7 @@ fn difference_of_rates(gpu: &Gpu) -> Option<String> {
     let polynomial = |power| Polynomial { from: 0.9, to: 0.25, power, steps: 1_000_003 };
     let table = |interpolate| Table { values: vec![0.1, 0.7, 0.3], every: 7, interpolate };
     let schedules = [
-        cosine.clone().after_warm_up(20),
+        cosine.clone().with_warm_up(20),
         Linear { from: 3.0, to: 0.5, steps: 40 },
         CosineRestarts { from: 1.0, to: 0.01, steps: 10, growth: 1 },
         polynomial(0.9),
@@ -206,16 +206,16 @@ fn difference_of_rates(gpu: &Gpu) -> Option<String> {
     ];
     let groups = schedules.map(|schedule| {
         let (param, grad) = (gpu.buffer(&[0.0]), gpu.buffer(&[1.0]));
-        let tensor = Tensor::new(format!("{schedule:?}"), View::f32(&param), View::f32(&grad));
+        let tensor = Tensor::f32(format!("{schedule:?}"), &param, &grad);
         Group::new(Config::default(), vec![tensor]).with_schedule(schedule)
     });
-    let adam = Adam::new(&gpu.device, &groups, Options::default()).unwrap();
-    let mut twin = adam.twin();
+    let adam = Adam::new(&gpu.device, &gpu.queue, &groups, Options::default()).unwrap();
+    let mut twin = adam.to_cpu();
     let mut values = vec![([0.0], [1.0]); groups.len()];
     for t in
         [0, 1, 2, 6, 8, 13, 15, 19, 20, 21, 28, 29, 36, 40, 52, 99, 600, 500_000, 999_988, 1_000_004, 4_000_000_000]
     {
-        adam.set_t(&gpu.queue, t).unwrap();
+        adam.set_t(t).unwrap();
         twin.set_t(t);
         gpu.step(&adam);
         let mut slots: Vec<_> = values.iter_mut().map(|(param, grad)| cpu::TensorMut::new(param, grad)).collect();

@@ -75,7 +75,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
         (Scene::scattered(&[9000, 40], &[belief, other], Options::default()), false),
     ] {
         let mut run = scene.start(gpu);
-        let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+        let probe = Probe::new(&run.adam).unwrap();
         for t in 0..4 {
             run.fresh_grads();
             if bad && t == 0 {
@@ -95,7 +95,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
                 return Some(difference);
             }
             // A clock that was set, and a step that is skipped.
-            run.adam.set_t(&gpu.queue, 77).unwrap();
+            run.adam.set_t(77).unwrap();
             run.twin.set_t(77);
             if let Some(difference) = measured(&mut run, gpu, &probe) {
                 return Some(difference);

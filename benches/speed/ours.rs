@@ -44,13 +44,15 @@ impl<'a> Ours<'a> {
         let mut at = 0;
         for (i, shape) in shapes.iter().enumerate() {
             let (param, grad) = match &arena {
-                Some((param, grad)) => (View::f32(param).range(at, shape.len), View::f32(grad).range(at, shape.len)),
+                Some((param, grad)) => {
+                    (View::f32(param).slice(at..at + shape.len), View::f32(grad).slice(at..at + shape.len))
+                }
                 None => (View::f32(&gpu.filled(shape.len)), View::f32(&gpu.filled(shape.len))),
             };
             groups[shape.group].tensors.push(Tensor::new(format!("tensor{i}"), param, grad));
             at += shape.len;
         }
-        Ok(Self { gpu, adam: Adam::new(&gpu.device, &groups, options)? })
+        Ok(Self { gpu, adam: Adam::new(&gpu.device, &gpu.queue, &groups, options)? })
     }
 
     /// One tensor, stored in those formats.
@@ -65,7 +67,7 @@ impl<'a> Ours<'a> {
         let view = |dtype| View::new(&gpu.filled_as(dtype, elements), dtype);
         let grad_scale = if grad == Dtype::I32 { GRAD_SCALE } else { 1.0 };
         let tensor = Tensor::new("tensor", view(param), view(grad)).with_grad_scale(grad_scale);
-        Ok(Self { gpu, adam: Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options)? })
+        Ok(Self { gpu, adam: Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, vec![tensor])], options)? })
     }
 
     pub fn dispatches(&self) -> usize {
@@ -97,7 +99,7 @@ impl Subject for Ours<'_> {
     fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>> {
         Ok(self.gpu.time_pass(|pass| {
             for _ in 0..steps {
-                self.adam.record(pass);
+                self.adam.step_in_pass(pass);
             }
         }))
     }

@@ -157,12 +157,12 @@ fn run(
     let grads: Vec<Buffer> = buffers.iter().map(|&(_, len)| buffer(device, &vec![0.0; len])).collect();
     let tensors = case.lens.iter().enumerate().map(|(i, &len)| {
         let (buffer, at) = if case.arena { (0, starts[i]) } else { (i, 0) };
-        let view = |buffer: &Buffer| View::f32(buffer).range(at as u64, len as u64);
+        let view = |buffer: &Buffer| View::f32(buffer).slice(at as u64..(at + len) as u64);
         Tensor::new(format!("tensor {i}"), view(&params[buffer]), view(&grads[buffer]))
     });
     let group = Group::new(case.config, tensors.collect());
-    let adam = Adam::new(device, &[group], case.options)?;
-    let mut twin = adam.twin();
+    let adam = Adam::new(device, queue, &[group], case.options)?;
+    let mut twin = adam.to_cpu();
 
     for t in 1..=steps {
         // Ten orders of magnitude, and a tenth of them zero.
@@ -183,7 +183,7 @@ fn run(
         twin.step(&mut slots(&mut param, &mut grad, case.lens))?;
     }
 
-    let state = pollster::block_on(adam.state(device, queue))?;
+    let state = pollster::block_on(adam.read_state())?;
     let got: Vec<f32> =
         params.iter().map(|buffer| read(device, queue, buffer)).collect::<Result<Vec<_>, _>>()?.concat();
     let (m, v): (Vec<f32>, Vec<f32>) = state.tensors.iter().flat_map(|t| t.m().into_iter().zip(t.v())).unzip();

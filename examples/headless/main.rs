@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use wgpu::{BufferUsages, Device, DeviceDescriptor, include_wgsl};
-use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
+use wgpu_adam::{Adam, Config, Group, Options, Tensor};
 
 const LEN: u32 = 1000;
 
@@ -35,8 +35,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let param = buffer(&device, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
     let grad = buffer(&device, BufferUsages::STORAGE);
     let config = Config { lr: 0.05, ..Config::default() };
-    let tensors = vec![Tensor::new("x", View::f32(&param), View::f32(&grad))];
-    let adam = Adam::new(&device, &[Group::new(config, tensors)], Options::default())?;
+    let tensors = vec![Tensor::f32("x", &param, &grad)];
+    let adam = Adam::new(&device, &queue, &[Group::new(config, tensors)], Options::default())?;
 
     let module = device.create_shader_module(include_wgsl!("grad.wgsl"));
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -62,13 +62,13 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &bind_group, &[]);
         pass.dispatch_workgroups(LEN.div_ceil(64), 1, 1);
-        adam.record(&mut pass);
+        adam.step_in_pass(&mut pass);
     }
     let staging = buffer(&device, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
     encoder.copy_buffer_to_buffer(&param, 0, &staging, 0, None);
     queue.submit([encoder.finish()]);
 
-    let report = adam.report(&device, &queue).await?;
+    let report = adam.read_report().await?;
     staging.map_async(wgpu::MapMode::Read, .., |result| result.expect("the staging buffer can be mapped"));
     device.poll(wgpu::PollType::wait_indefinitely())?;
     let x: Vec<f32> = bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range()?);

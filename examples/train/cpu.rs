@@ -6,7 +6,8 @@ use crate::{
 };
 use half::bf16;
 use rayon::prelude::*;
-use wgpu_adam::{Dtype, Insight, Report, cpu};
+use wgpu_adam::probe::Insight;
+use wgpu_adam::{Dtype, Report, cpu};
 
 /// Multiplications that are worth a task of their own.
 const TASK: usize = 1 << 18;

@@ -59,7 +59,7 @@ impl Gpu {
         });
 
         let tensor = |name: &str, at: Range<usize>| {
-            let view = |buffer, format| View::new(buffer, format).range(at.start as u64, at.len() as u64);
+            let view = |buffer, format| View::new(buffer, format).slice(at.start as u64..at.end as u64);
             let param = view(stored.as_ref().unwrap_or(&param), setup.storage.dtype());
             Tensor::new(name, param, view(&grad, Dtype::F32))
         };
@@ -69,8 +69,8 @@ impl Gpu {
             Group::new(plain, vec![tensor("b1", network.b1()), tensor("b2", network.b2())]),
         ]
         .map(|group| group.with_schedule(setup.schedule.clone()));
-        let adam = Adam::new(&device, &groups, setup.options())?;
-        let probe = Probe::new(&device, &adam)?;
+        let adam = Adam::new(&device, &queue, &groups, setup.options())?;
+        let probe = Probe::new(&adam)?;
 
         let counts = [data.train.len(), data.held_out.len()];
         let all = counts[0] + counts[1];
@@ -143,9 +143,9 @@ impl Trainer for Gpu {
                 }
                 self.passes.record_gradient(&mut pass, offset);
                 if measured(batch) {
-                    self.probe.record(&self.adam, &mut pass)?;
+                    self.probe.step_in_pass(&self.adam, &mut pass)?;
                 } else {
-                    self.adam.record(&mut pass);
+                    self.adam.step_in_pass(&mut pass);
                 }
                 widen(&mut pass);
             }
@@ -158,7 +158,7 @@ impl Trainer for Gpu {
             }
             submissions.push((end - first, self.queue.submit([encoder.finish()])));
             if measured(end - 1) {
-                insights.push(self.probe.read(&self.adam, &self.device, &self.queue));
+                insights.push(self.probe.read(&self.adam));
             }
             first = end;
         }
@@ -179,7 +179,7 @@ impl Trainer for Gpu {
     }
 
     fn report(&mut self) -> Result<Report> {
-        Ok(pollster::block_on(self.adam.report(&self.device, &self.queue))?)
+        Ok(pollster::block_on(self.adam.read_report())?)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     storage::{Params, State, Storage},
     trainer::{Epoch, Setup, Trainer, is_measured},
 };
-use wgpu_adam::Measures;
+use wgpu_adam::probe::Measures;
 
 /// Sizes that are 1, odd, whole tiles of 32, and one more; the last minibatch is short.
 const SHAPES: [(usize, usize, usize, usize, usize); 6] = [

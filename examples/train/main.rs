@@ -38,7 +38,7 @@ use std::{
     time::Instant,
 };
 use trainer::{Epoch, Setup, Trainer};
-use wgpu_adam::Measures;
+use wgpu_adam::probe::Measures;
 
 /// Why the program ends early: one line, and its exit code, 2 where what the user gave is at fault.
 struct Stop {

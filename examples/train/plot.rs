@@ -43,13 +43,13 @@ pub fn draw(path: &Path, title: &str, so_far: &[Epoch], epochs: u32) -> Result<(
         let least = (extreme(&curves, 95.0, f64::min) / 5.0).floor() * 5.0;
         panel(accuracy, "accuracy, %", least..100.0, epochs, &curves, SeriesLabelPosition::LowerRight)?;
 
-        let mean = |all: &wgpu_adam::Measures| all.snr.map(|snr| snr.mean);
+        let mean = |all: &wgpu_adam::probe::Measures| all.snr.map(|snr| snr.mean);
         let curves = [("mean over the parameters", BLUE, over(&|epoch| epoch.mean(mean)))];
         let most = extreme(&curves, 0.1, f64::max);
         let what = "signal-to-noise ratio |m̂| / √v̂";
         panel(snr, what, 0.0..most * 1.05, epochs, &curves, SeriesLabelPosition::UpperRight)?;
 
-        let step = |number: fn(&wgpu_adam::StepSize) -> Option<f64>| {
+        let step = |number: fn(&wgpu_adam::probe::StepSize) -> Option<f64>| {
             over(&|epoch| epoch.mean(|all| all.step.as_ref().and_then(number)))
         };
         let curves = [

@@ -42,7 +42,7 @@ impl Course {
             Self::Polynomial => Schedule::Polynomial { from: 1.0, to: 0.0, power: 2.0, steps: left },
             Self::InverseSqrt => Schedule::InverseSqrt { timescale: part(0.1) },
         };
-        if warm_up > 0 { schedule.after_warm_up(warm_up) } else { schedule }
+        if warm_up > 0 { schedule.with_warm_up(warm_up) } else { schedule }
     }
 
     /// Its name on the command line.

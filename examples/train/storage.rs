@@ -1,7 +1,8 @@
 //! How parameters and Adam's state are stored: the choices of the command line, in this crate's formats.
 
 use clap::ValueEnum;
-use wgpu_adam::{Dtype, Master, Precision, Rounding, StateDtype};
+use wgpu_adam::precision::{Master, Rounding, StateDtype};
+use wgpu_adam::{Dtype, Precision};
 
 /// What `--params` can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,8 @@
 //! What training is, wherever it runs: epochs of minibatches in, losses and accuracies out.
 
 use crate::{data::Data, network::Network, storage::Storage};
-use wgpu_adam::{Clip, Config, Decay, Insight, Measures, Options, Report, Schedule};
+use wgpu_adam::probe::{Insight, Measures};
+use wgpu_adam::{Clip, Config, Decay, Options, Report, Schedule};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -16,9 +16,9 @@ pub enum Dtype {
     /// For gradients only: 32-bit integers that count units of the tensor's [`grad_scale`](crate::Tensor::grad_scale). WGSL
     /// has no atomic floats; such gradients can be summed with `atomicAdd`.
     I32,
-    /// For state only: 16-bit integers, the [`Master::Remainder`](crate::Master::Remainder) of a bf16 parameter.
+    /// For state only: 16-bit integers, the [`Master::Remainder`](crate::precision::Master::Remainder) of a bf16 parameter.
     I16,
-    /// For state only: the codes of [`StateDtype::Block8`](crate::StateDtype::Block8).
+    /// For state only: the codes of [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
     U8,
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::check::{check_below_one, check_non_negative};
-use crate::config::variant::Variant;
+use crate::config::variant::{Field, Variant};
 use crate::error::Error;
 
 /// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
@@ -84,6 +84,33 @@ pub enum Decay {
 }
 
 impl Config {
+    /// Checks that a group of this configuration can have that one: the rule must be the same, since it is compiled.
+    pub(crate) fn check_change(&self, group: usize, next: &Self) -> Result<(), Error> {
+        let (need, given) = (self.variant.rule(), next.variant.rule());
+        if given == need {
+            return Ok(());
+        }
+        Err(Error::OtherRule { group, given: format!("{given:?}"), need: format!("{need:?}") })
+    }
+
+    /// What the variant does not use must be at its default: a value that nothing reads is a mistake.
+    fn check_unused(&self, group: usize) -> Result<(), Error> {
+        for field in self.variant.unused() {
+            let named = |config: &Self| match field {
+                Field::Beta1 => ("beta1", format!("{:?}", config.beta1)),
+                Field::Beta2 => ("beta2", format!("{:?}", config.beta2)),
+                Field::Eps => ("eps", format!("{:?}", config.eps)),
+                Field::EpsRoot => ("eps_root", format!("{:?}", config.eps_root)),
+                Field::BiasCorrection => ("bias_correction", config.bias_correction.to_string()),
+            };
+            let ((field, given), (_, need)) = (named(self), named(&Self::default()));
+            if given != need {
+                return Err(Error::UnusedField { group, field, given, variant: self.variant.name(), need });
+            }
+        }
+        Ok(())
+    }
+
     /// Checks every value, in the order of the fields; `group` is only for the message.
     pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
         check_non_negative(group, "lr", self.lr)?;
@@ -93,6 +120,7 @@ impl Config {
         check_non_negative(group, "eps", self.eps)?;
         check_non_negative(group, "eps_root", self.eps_root)?;
         self.variant.validate(group, self.beta2)?;
+        self.check_unused(group)?;
         match self.decay {
             Decay::None => Ok(()),
             Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => {

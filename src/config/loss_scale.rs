@@ -8,7 +8,7 @@ use crate::num::mirror::mirror;
 /// A loss scale that moves by itself, for gradients in formats in which small ones vanish: below 6e-8 in f16.
 ///
 /// The caller multiplies the loss (or the gradient with which the backward pass begins) by the scale that the device holds
-/// at that moment: [`Adam::loss_scale`](crate::Adam::loss_scale), or [`cpu::Adam::loss_scale`](crate::cpu::Adam::loss_scale). The step takes it back.
+/// at that moment: [`Adam::loss_scale_buffer`](crate::Adam::loss_scale_buffer), or [`cpu::Adam::loss_scale`](crate::cpu::Adam::loss_scale). The step takes it back.
 /// In code order:
 ///
 /// ```text

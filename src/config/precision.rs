@@ -8,7 +8,8 @@ use crate::error::Error;
 /// throughout; only what is stored is narrower.
 ///
 /// ```
-/// use wgpu_adam::{Master, Options, Precision, StateDtype};
+/// use wgpu_adam::{Options, Precision};
+/// use wgpu_adam::precision::{Master, StateDtype};
 /// // 4 bytes of moments an element in place of 8, and parameters in bf16 with what they lack to an f32 beside them.
 /// let precision = Precision { state: StateDtype::Bf16, master: Master::Remainder, ..Precision::default() };
 /// let options = Options { precision, ..Options::default() };
@@ -56,7 +57,7 @@ pub enum StateDtype {
     F32,
     /// 2 bytes an element each.
     Bf16,
-    /// 1 byte an element each, and 4 for each block of [`BLOCK`](crate::BLOCK) elements: 8-bit floats that share a scale, the largest
+    /// 1 byte an element each, and 4 for each block of [`BLOCK`](crate::precision::BLOCK) elements: 8-bit floats that share a scale, the largest
     /// magnitude in the block. `m` has a sign, 3 bits of mantissa down to 2^-11 of the scale and 2 bits down to 7e-7 of it,
     /// and is zero below; `v` and `v_max` have 3 bits down to 2^-24 and 2 bits down to 1.6e-12, and are no smaller: a second
     /// moment that came to be zero would make a step without bound. Zero is exact. What is not finite stays in its element

@@ -72,15 +72,15 @@ pub enum StateKind {
     V,
     /// AMSGrad's largest second moment so far.
     VMax,
-    /// The scales of the blocks of an 8-bit `m`: see [`StateDtype::Block8`](crate::StateDtype::Block8).
+    /// The scales of the blocks of an 8-bit `m`: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
     MScale,
     /// Those of `v`.
     VScale,
     /// Those of `v_max`.
     VMaxScale,
-    /// The f32 of which a 16-bit parameter is the rounding: see [`Master::F32`](crate::Master::F32).
+    /// The f32 of which a 16-bit parameter is the rounding: see [`Master::F32`](crate::precision::Master::F32).
     Master,
-    /// What a bf16 parameter lacks to an f32: see [`Master::Remainder`](crate::Master::Remainder).
+    /// What a bf16 parameter lacks to an f32: see [`Master::Remainder`](crate::precision::Master::Remainder).
     Remainder,
 }
 

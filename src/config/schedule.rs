@@ -36,7 +36,7 @@ use crate::error::Error;
 ///
 /// ```
 /// use wgpu_adam::Schedule;
-/// let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 9_000 }.after_warm_up(1_000);
+/// let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 9_000 }.with_warm_up(1_000);
 /// assert_eq!(schedule.factor(1), 0.001);
 /// assert_eq!(schedule.factor(1_000), 1.0);
 /// assert!((schedule.factor(5_501) - 0.55).abs() < 1e-12);
@@ -165,7 +165,7 @@ const LARGEST: f64 = 1e6;
 impl Schedule {
     /// This schedule, begun after a [`WarmUp`](Self::WarmUp) of so many steps.
     #[must_use]
-    pub fn after_warm_up(self, steps: u32) -> Self {
+    pub fn with_warm_up(self, steps: u32) -> Self {
         Self::Sequence(vec![(0, Self::WarmUp { steps }), (steps, self)])
     }
 

@@ -1,5 +1,7 @@
 //! Views of the caller's buffers, and tensors made of them.
 
+use std::ops::{Bound, RangeBounds};
+
 use wgpu::Buffer;
 
 use crate::config::dtype::Dtype;
@@ -15,24 +17,58 @@ pub struct View {
     pub len: u64,
     /// How the elements are stored.
     pub dtype: Dtype,
+    /// The first [`slice`](Self::slice) that did not fit, to be reported when an optimizer is made of the view.
+    pub(crate) outside: Option<Outside>,
+}
+
+/// A range of elements that reaches outside the view it was to be a part of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outside {
+    pub start: u64,
+    pub end: u64,
+    pub len: u64,
 }
 
 impl View {
-    /// All of `buffer`, as 32-bit floats. (A buffer's size is a multiple of 4, or wgpu refuses to bind it.)
+    /// All of `buffer`, as 32-bit floats.
     pub fn f32(buffer: &Buffer) -> Self {
         Self::new(buffer, Dtype::F32)
     }
 
-    /// All of `buffer`, in that dtype.
-    pub fn new(buffer: &Buffer, dtype: Dtype) -> Self {
-        Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / dtype.bytes(), dtype }
+    /// All of `buffer`, as 16-bit IEEE floats.
+    pub fn f16(buffer: &Buffer) -> Self {
+        Self::new(buffer, Dtype::F16)
     }
 
-    /// `len` elements of this view, from its element `first` on.
+    /// All of `buffer`, as bfloat16.
+    pub fn bf16(buffer: &Buffer) -> Self {
+        Self::new(buffer, Dtype::Bf16)
+    }
+
+    /// All of `buffer`, in that dtype.
+    pub fn new(buffer: &Buffer, dtype: Dtype) -> Self {
+        Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / dtype.bytes(), dtype, outside: None }
+    }
+
+    /// Part of this view: a range of its elements.
     #[must_use]
-    pub fn range(mut self, first: u64, len: u64) -> Self {
-        self.offset = self.offset.saturating_add(first.saturating_mul(self.dtype.bytes()));
-        self.len = len;
+    pub fn slice(mut self, elements: impl RangeBounds<u64>) -> Self {
+        let start = match elements.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match elements.end_bound() {
+            Bound::Included(&last) => last.saturating_add(1),
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => self.len,
+        };
+        if start > end || end > self.len {
+            self.outside = self.outside.or(Some(Outside { start, end, len: self.len }));
+            return self;
+        }
+        self.offset = self.offset.saturating_add(start.saturating_mul(self.dtype.bytes()));
+        self.len = end - start;
         self
     }
 }
@@ -55,6 +91,11 @@ impl Tensor {
     /// A tensor of that name, with those views.
     pub fn new(name: impl Into<String>, param: View, grad: View) -> Self {
         Self { name: name.into(), param, grad, grad_scale: 1.0 }
+    }
+
+    /// A tensor of 32-bit floats that fills a buffer of parameters and a buffer of gradients.
+    pub fn f32(name: impl Into<String>, param: &Buffer, grad: &Buffer) -> Self {
+        Self::new(name, View::f32(param), View::f32(grad))
     }
 
     /// Sets the value of 1 in an integer gradient.

@@ -85,7 +85,45 @@ pub enum Variant {
     },
 }
 
+/// A field of a [`Config`](crate::Config) that not every variant uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Field {
+    Beta1,
+    Beta2,
+    Eps,
+    EpsRoot,
+    BiasCorrection,
+}
+
 impl Variant {
+    /// Its name in error messages.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Adam => "Adam",
+            Self::AmsGrad { .. } => "AMSGrad",
+            Self::AdaMax => "AdaMax",
+            Self::NAdam { .. } => "NAdam",
+            Self::RAdam { .. } => "RAdam",
+            Self::AdaBelief => "AdaBelief",
+            Self::Lion => "Lion",
+            Self::RmsProp { .. } => "RMSProp",
+            Self::AdaGrad { .. } => "AdaGrad",
+            Self::Sgd { .. } => "SGD",
+        }
+    }
+
+    /// The fields of a configuration that the variant does not use.
+    pub(crate) fn unused(&self) -> &'static [Field] {
+        match self {
+            Self::AdaMax => &[Field::EpsRoot],
+            Self::Lion => &[Field::Eps, Field::EpsRoot, Field::BiasCorrection],
+            Self::RmsProp { .. } => &[Field::Beta1],
+            Self::AdaGrad { .. } => &[Field::Beta1, Field::Beta2, Field::BiasCorrection],
+            Self::Sgd { .. } => &[Field::Beta1, Field::Beta2, Field::Eps, Field::EpsRoot, Field::BiasCorrection],
+            _ => &[],
+        }
+    }
+
     pub(crate) fn rule(&self) -> Rule {
         match *self {
             Self::Adam | Self::RAdam { .. } => Rule::Adam,
@@ -116,8 +154,9 @@ impl Variant {
             Self::RAdam { .. } if beta2 <= 2.0 / 3.0 => {
                 Err(Error::Config { group, field: "beta2", given: beta2, need: "above 2/3 for RAdam" })
             }
-            Self::RmsProp { momentum, initial, .. } => {
+            Self::RmsProp { momentum, nesterov, initial, .. } => {
                 check_below_one(group, "momentum", momentum)?;
+                check_momentum(group, momentum, nesterov, "above 0 with nesterov")?;
                 check_non_negative(group, "initial", initial)
             }
             Self::AdaGrad { lr_decay, initial } => {
@@ -127,6 +166,8 @@ impl Variant {
             Self::Sgd { momentum, dampening, nesterov } => {
                 check_below_one(group, "momentum", momentum)?;
                 check_non_negative(group, "dampening", dampening)?;
+                check_momentum(group, momentum, nesterov, "above 0 with nesterov")?;
+                check_momentum(group, momentum, dampening != 0.0, "above 0 with dampening")?;
                 if nesterov && dampening != 0.0 {
                     let need = "0 with nesterov";
                     return Err(Error::Config { group, field: "dampening", given: dampening, need });
@@ -136,4 +177,12 @@ impl Variant {
             _ => Ok(()),
         }
     }
+}
+
+/// What only momentum uses is an error without it.
+fn check_momentum(group: usize, momentum: f64, needed: bool, need: &'static str) -> Result<(), Error> {
+    if needed && momentum == 0.0 {
+        return Err(Error::Config { group, field: "momentum", given: momentum, need });
+    }
+    Ok(())
 }

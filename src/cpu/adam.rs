@@ -228,6 +228,27 @@ impl Adam {
         Ok(())
     }
 
+    /// Steps applied since the start.
+    pub fn t(&self) -> u32 {
+        self.head.applied
+    }
+
+    /// The groups as they are now: their configurations, with the learning rates that were set last, their schedules and
+    /// their tensors.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The options with which the optimizer was made.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The names of all tensors, in the order of the groups and their tensors.
+    pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// What the last step did.
     pub fn report(&self) -> Report {
         let bad = (self.head.nonfinite_partial != NONE)
@@ -249,28 +270,5 @@ impl Adam {
     /// What the loss of the next step is to be multiplied by, where there is a [`LossScale`](crate::LossScale).
     pub fn loss_scale(&self) -> Option<f32> {
         self.loss_scale.map(|state| state.scale)
-    }
-
-    /// Sets a group's learning rate, from the next step on; where there is a schedule, what that multiplies.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
-    pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        let groups = self.groups.len();
-        let own = self.groups.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?;
-        own.schedule.check_lr(group, lr)?;
-        own.config.lr = lr;
-        for (settings, _) in self.settings.iter_mut().zip(&self.of.groups).filter(|(_, of)| **of == group) {
-            settings.lr = lr as f32;
-        }
-        Ok(())
-    }
-
-    /// Sets all clocks, and the schedules, to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
-    pub fn set_t(&mut self, t: u32) {
-        self.head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
-            *clock = Clock::at(t, settings);
-        }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) mod norm;
 pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod schedule;
+pub(crate) mod setters;
 pub(crate) mod state_io;
 pub(crate) mod storage;
 pub(crate) mod tensor;

@@ -49,7 +49,7 @@ impl Adam {
     /// # Errors
     /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
     /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::InvalidState`]. Then nothing has changed.
-    pub fn load(&mut self, state: &State) -> Result<(), Error> {
+    pub fn load_state(&mut self, state: &State) -> Result<(), Error> {
         let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.of.groups, &self.outlines())?;
         let mut groups = self.groups.clone();

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
+use bytemuck::pod_read_unaligned;
 use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
 
 use crate::config::group::Group;
@@ -17,11 +17,10 @@ use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
 use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, read};
+use crate::gpu::tick::Tick;
 use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
-use crate::tick::clock::{Clock, ClockHead, NONE};
-use crate::tick::settings::Settings;
 
 /// Adam on the caller's own buffers.
 ///
@@ -30,13 +29,15 @@ use crate::tick::settings::Settings;
 /// where they are. All that a step decides, it decides on the device: nothing is sent to it or read from it for a step.
 pub struct Adam {
     pub(crate) device: Device,
+    pub(crate) queue: Queue,
     pub(crate) dispatches: Vec<Dispatch>,
     /// Of each batch of regions.
     pub(crate) state: Vec<BatchState>,
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) slots: Buffer,
-    /// Bytes of all buffers but the state's.
+    pub(crate) tick: Tick,
+    /// Bytes of the small buffers that are bound elsewhere: the regions' uniforms and the tiles.
     pub(crate) small: u64,
     /// As they are now: for changes of them.
     pub(crate) registry: Registry,
@@ -50,13 +51,13 @@ impl Adam {
     /// Plans the regions, makes the moments and the pipelines. Nothing is submitted.
     ///
     /// In a browser the device's own errors (out of memory, for example) come later than this returns, and go to its log:
-    /// [`create`](Self::create) waits for them.
+    /// [`new_async`](Self::new_async) waits for them.
     ///
     /// # Errors
     /// Everything that can be wrong with a configuration, a view or the device's limits, and what the device itself
     /// reports; see [`Error`]. Then nothing was made.
-    pub fn new(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
-        let builder = Builder::checked(device, Registry::new(groups), options)?;
+    pub fn new(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
+        let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
         let made = builder.build(Reusable::default());
         now_or_none(scopes.close(MAKING)).unwrap_or(Ok(()))?;
@@ -67,8 +68,8 @@ impl Adam {
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
-    pub async fn create(device: &Device, groups: &[Group], options: Options) -> Result<Self, Error> {
-        let builder = Builder::checked(device, Registry::new(groups), options)?;
+    pub async fn new_async(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
+        let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
         let made = builder.build(Reusable::default());
         scopes.close(MAKING).await?;
@@ -82,55 +83,35 @@ impl Adam {
     /// the submission is an error (of the caller's scopes) and no command in it runs: state and clock stay as they were.
     pub fn step(&self, encoder: &mut CommandEncoder) {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam step"), timestamp_writes: None };
-        self.record(&mut encoder.begin_compute_pass(&descriptor));
+        self.step_in_pass(&mut encoder.begin_compute_pass(&descriptor));
     }
 
     /// Records one step into the caller's compute pass. Pipeline and bind group 0 are others afterwards.
-    pub fn record(&self, pass: &mut ComputePass) {
+    pub fn step_in_pass(&self, pass: &mut ComputePass) {
         for dispatch in &self.dispatches {
             dispatch.record(pass);
         }
     }
 
+    /// The groups as they are now: their configurations, with the learning rates that were set last, their schedules and
+    /// their tensors.
+    pub fn groups(&self) -> &[Group] {
+        &self.registry.groups
+    }
+
+    /// The options with which the optimizer was made.
+    pub fn options(&self) -> &Options {
+        &self.layout.options
+    }
+
+    /// The names of all tensors, in the order of the groups and their tensors.
+    pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.layout.names.iter().map(String::as_str)
+    }
+
     /// Dispatches that a step records.
     pub fn dispatches(&self) -> usize {
         self.dispatches.len()
-    }
-
-    /// Sets a group's learning rate (what its schedule multiplies, where it has one) from the next submission on: steps that
-    /// were submitted before this call keep the old one, steps that are submitted after it have the new one, whenever they
-    /// were recorded.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
-    /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
-    pub fn set_lr(&mut self, queue: &Queue, group: usize, lr: f64) -> Result<(), Error> {
-        let groups = self.registry.groups.len();
-        let Some(own) = self.registry.groups.get(group) else { return Err(Error::NoSuchGroup { group, groups }) };
-        own.schedule.check_lr(group, lr)?;
-        let scopes = ErrorScopes::open(&self.device);
-        for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
-            let at = clock * size_of::<Settings>() + std::mem::offset_of!(Settings, lr);
-            queue.write_buffer(&self.settings, at as u64, bytes_of(&(lr as f32)));
-        }
-        now_or_none(scopes.close("setting the learning rate")).unwrap_or(Ok(()))?;
-        self.registry.groups[group].config.lr = lr;
-        Ok(())
-    }
-
-    /// Sets all clocks, and the schedules, to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
-    /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
-    pub fn set_t(&self, queue: &Queue, t: u32) -> Result<(), Error> {
-        let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let clocks = self.registry.settings();
-        let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
-        let clocks: Vec<Clock> = clocks.collect();
-        let scopes = ErrorScopes::open(&self.device);
-        queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
-        now_or_none(scopes.close("setting t")).unwrap_or(Ok(()))
     }
 
     /// What the last submitted step did. The copy is submitted now and the future resolves when the device has got there;
@@ -141,10 +122,10 @@ impl Adam {
     ///
     /// # Errors
     /// [`Error::Readback`] where the device cannot map the buffer, because it was lost for example.
-    pub fn report(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<Report, Error>> + use<> {
-        let buffers = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
+    pub fn read_report(&self) -> impl Future<Output = Result<Report, Error>> + use<> {
+        let buffers = [Some(&self.clock), self.loss_scale_buffer()].into_iter().flatten();
         let sources: Vec<Source> = buffers.map(|buffer| Source { buffer, offset: 0, bytes: buffer.size() }).collect();
-        let bytes = read(device, queue, "the report", &sources);
+        let bytes = read(&self.device, &self.queue, "the report", &sources);
         let (layout, clock) = (self.layout.clone(), self.clock.size() as usize);
         async move {
             let bytes = bytes.await?;
@@ -161,13 +142,15 @@ impl Adam {
     /// `var<uniform> loss_scale: f32`; it must not write it. A step reads the scale and leaves the next one there.
     ///
     /// It is the same buffer for as long as the optimizer lives, whatever is added, removed, reset or loaded.
-    pub fn loss_scale(&self) -> Option<&Buffer> {
+    pub fn loss_scale_buffer(&self) -> Option<&Buffer> {
         self.reusable.loss_scale.as_ref()
     }
 
     /// Bytes that the optimizer holds on the device, by what they are for.
     pub fn memory_use(&self) -> MemoryUse {
-        let mut all = MemoryUse { small: self.small, ..MemoryUse::default() };
+        let tick = self.tick.buffers.iter().chain(&self.tick.schedules).chain(self.loss_scale_buffer());
+        let small = self.small + tick.map(Buffer::size).sum::<u64>();
+        let mut all = MemoryUse { small, ..MemoryUse::default() };
         for (batch, state) in self.layout.batched().zip(&self.state) {
             for (kind, buffer) in batch[0].storage.state_kinds().zip(state) {
                 all.add(kind, buffer.size());
@@ -178,7 +161,7 @@ impl Adam {
 
     /// A CPU twin of the same groups and options at step 0, which adds the gradients' squares in the order in which this
     /// one does: on a CPU adapter it gives the same bits, clipping included.
-    pub fn twin(&self) -> CpuAdam {
+    pub fn to_cpu(&self) -> CpuAdam {
         let tensors = |group: &Group| {
             group
                 .tensors

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
-use wgpu::{BindingResource, Buffer, BufferDescriptor, BufferUsages, Device};
+use wgpu::{BindingResource, Buffer, BufferDescriptor, BufferUsages, Device, Queue};
 
 use crate::config::dtype::Dtype;
 use crate::config::loss_scale::ScaleBytes;
@@ -14,8 +14,9 @@ use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, part};
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
-use crate::gpu::layout::{BatchState, Layout};
+use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::pipelines::{Reusable, dispatch, shape, update_kernel};
+use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
 use crate::num::block8::{UNSIGNED, scales};
 use crate::num::half::nearest_bf16;
@@ -55,8 +56,9 @@ struct Sizes {
 /// What is needed while an `Adam` is made.
 pub(crate) struct Builder<'a> {
     device: &'a Device,
+    queue: &'a Queue,
     limits: Limits,
-    registry: Registry,
+    pub registry: Registry,
     layout: Layout,
     buffers: Vec<Buffer>,
     sizes: Sizes,
@@ -67,18 +69,19 @@ pub(crate) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// Checks all that can be checked before anything is made, and plans.
-    pub fn checked(device: &'a Device, registry: Registry, options: Options) -> Result<Self, Error> {
+    pub fn checked(device: &'a Device, queue: &'a Queue, registry: Registry, options: Options) -> Result<Self, Error> {
         for (i, group) in registry.groups.iter().enumerate() {
             group.validate(i)?;
         }
         options.validate()?;
         let (tensor_plans, buffers) = validate::place(&registry, &options)?;
-        Self::new(device, registry, options, &tensor_plans, buffers)
+        Self::new(device, queue, registry, options, &tensor_plans, buffers)
     }
 
     /// Plans the regions and checks that the device can run them.
     fn new(
         device: &'a Device,
+        queue: &'a Queue,
         registry: Registry,
         options: Options,
         tensor_plans: &[TensorPlan],
@@ -122,7 +125,7 @@ impl<'a> Builder<'a> {
             phases: (size_of::<Phase>() * phases.phases.len()) as u64,
             values: 8 * phases.values.len() as u64,
         };
-        let builder = Self { device, limits, registry, layout, buffers, sizes, partials, settings, phases };
+        let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, phases };
         builder.check()?;
         Ok(builder)
     }
@@ -157,8 +160,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Makes what the device must have, but for what there is already.
-    pub fn build(self, reusable: Reusable) -> Result<Adam, Error> {
-        let Reusable { mut pipelines, mut loss_scale } = reusable;
+    pub fn build(self, mut reusable: Reusable) -> Result<Adam, Error> {
         let (layout, sizes, options) = (&self.layout, &self.sizes, &self.layout.options);
         let head = ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let settings =
@@ -170,18 +172,14 @@ impl<'a> Builder<'a> {
         let slots =
             self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
-        let mut schedules = Vec::new();
-        let Phases { phases, values } = &self.phases;
-        if !phases.is_empty() {
-            schedules.push(self.filled("phases", BufferUsages::STORAGE, cast_slice(phases))?);
-            schedules.push(self.filled("schedule tables", BufferUsages::STORAGE, cast_slice(values))?);
-        }
         let control = Control::new(options, layout.clocks.groups.len(), self.partials);
         let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control))?;
-        if let (Some(scale), None) = (options.loss_scale, &loss_scale) {
+        if let (Some(scale), None) = (options.loss_scale, &reusable.loss_scale) {
             let usage = usage | BufferUsages::UNIFORM;
-            loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
+            reusable.loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }
+        let (tick, tick_dispatch) =
+            self.tick([&control, &settings, &partials, &clock, &slots].map(Buffer::clone), &mut reusable)?;
         let norms = if options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() };
         let mut uniforms = Uniforms::default();
         let norm_workgroups = uniforms.add(layout, &norms, |region| {
@@ -196,7 +194,7 @@ impl<'a> Builder<'a> {
         let state = layout.batched().map(|batch| self.state_buffers(batch)).collect::<Result<Vec<BatchState>, _>>()?;
 
         let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
-            dispatch(self.device, &self.limits, &mut pipelines, kernel, workgroups, bindings)
+            dispatch(self.device, &self.limits, &mut reusable.pipelines, kernel, workgroups, bindings)
         };
         let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
         let whole = |window: &Window| part(&self.buffers[window.buffer], window.offset, window.bytes);
@@ -211,19 +209,7 @@ impl<'a> Builder<'a> {
             dispatches.push(dispatch(kernel, workgroups, &bindings));
             tables.extend(table);
         }
-        let mut bindings: Vec<_> = [
-            (Binding::Control, &control),
-            (Binding::Settings, &settings),
-            (Binding::Partials, &partials),
-            (Binding::Clock, &clock),
-            (Binding::Scalars, &slots),
-        ]
-        .into_iter()
-        .chain([Binding::Phases, Binding::Values].into_iter().zip(&schedules))
-        .map(|(binding, buffer)| (binding, buffer.as_entire_binding()))
-        .collect();
-        bindings.extend(loss_scale.as_ref().map(|buffer| (Binding::LossScale, buffer.as_entire_binding())));
-        dispatches.push(dispatch(self.tick_kernel(), 1, &bindings));
+        dispatches.push(tick_dispatch);
         for (i, ((batch, state), workgroups)) in layout.batched().zip(&state).zip(update_workgroups).enumerate() {
             let first = &batch[0];
             let table = self.table("update tiles", first, &first.update_spans(), UPDATE_TILE)?;
@@ -247,22 +233,30 @@ impl<'a> Builder<'a> {
             dispatches.push(dispatch(update_kernel(batch, options), workgroups, &bindings));
             tables.extend(table);
         }
-        let small = [&control, &settings, &partials, &clock, &slots, &of_regions].into_iter().chain(&schedules);
-        let small = small.chain(&tables).chain(&loss_scale).map(Buffer::size).sum();
+        let small = tables.iter().chain([&of_regions]).map(Buffer::size).sum();
         let regions = layout.regions.len();
         log::debug!("{} tensors in {regions} regions, {} dispatches a step", layout.names.len(), dispatches.len());
         Ok(Adam {
             device: self.device.clone(),
+            queue: self.queue.clone(),
             dispatches,
             state,
             settings,
             clock,
             slots,
+            tick,
             small,
             registry: self.registry,
-            reusable: Reusable { pipelines, loss_scale },
+            reusable,
             layout: Arc::new(self.layout),
         })
+    }
+
+    /// The dispatch of `tick` with these buffers, and with the schedules in new ones.
+    pub fn tick(&self, buffers: [Buffer; 5], reusable: &mut Reusable) -> Result<(Tick, Dispatch), Error> {
+        let tick = Tick { buffers, schedules: Tick::schedules(self.device, &self.phases)? };
+        let dispatch = tick.dispatch(self.device, &self.limits, self.tick_kernel(), reusable);
+        Ok((tick, dispatch))
     }
 
     /// The tiles, where there are several spans.

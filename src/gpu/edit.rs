@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 use std::ops::Range;
 
-use wgpu::{Buffer, CommandEncoderDescriptor, Device, Queue};
+use wgpu::{Buffer, CommandEncoderDescriptor};
 
 use crate::config::group::Group;
 use crate::config::tensor::Tensor;
@@ -25,31 +25,25 @@ impl Adam {
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], and those of [`new`](Self::new). Then nothing has changed.
-    pub fn add(
-        &mut self,
-        device: &Device,
-        queue: &Queue,
-        group: usize,
-        tensors: impl IntoIterator<Item = Tensor>,
-    ) -> Result<(), Error> {
+    pub fn add(&mut self, group: usize, tensors: impl IntoIterator<Item = Tensor>) -> Result<(), Error> {
         let groups = self.registry.groups.len();
         if group >= groups {
             return Err(Error::NoSuchGroup { group, groups });
         }
         let mut lists = self.members();
         lists[group].extend(tensors.into_iter().map(|tensor| (tensor, None)));
-        self.change(device, queue, self.registry.groups.clone(), lists)
+        self.change(self.registry.groups.clone(), lists)
     }
 
     /// Adds a group, at its step 0, and says its number.
     ///
     /// # Errors
     /// Those of [`new`](Self::new). Then nothing has changed.
-    pub fn add_group(&mut self, device: &Device, queue: &Queue, group: Group) -> Result<usize, Error> {
+    pub fn add_group(&mut self, group: Group) -> Result<usize, Error> {
         let (mut groups, mut lists) = (self.registry.groups.clone(), self.members());
         lists.push(group.tensors.iter().map(|tensor| (tensor.clone(), None)).collect());
         groups.push(group);
-        self.change(device, queue, groups, lists)?;
+        self.change(groups, lists)?;
         Ok(self.registry.groups.len() - 1)
     }
 
@@ -58,24 +52,24 @@ impl Adam {
     ///
     /// # Errors
     /// [`Error::NoSuchTensor`], and [`Error::NoTensors`] where none would be left. Then nothing has changed.
-    pub fn remove(&mut self, device: &Device, queue: &Queue, names: &[&str]) -> Result<(), Error> {
+    pub fn remove(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();
         lists.iter_mut().for_each(|list| list.retain(|(tensor, _)| !names.contains(&tensor.name.as_str())));
-        self.change(device, queue, self.registry.groups.clone(), lists)
+        self.change(self.registry.groups.clone(), lists)
     }
 
     /// Forgets what is remembered of the tensors of these names: moments and t are those of the beginning. Their params stay.
     ///
     /// # Errors
     /// [`Error::NoSuchTensor`]. Then nothing has changed.
-    pub fn reset(&mut self, device: &Device, queue: &Queue, names: &[&str]) -> Result<(), Error> {
+    pub fn reset(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();
         for (tensor, before) in lists.iter_mut().flatten() {
             *before = before.filter(|_| !names.contains(&tensor.name.as_str()));
         }
-        self.change(device, queue, self.registry.groups.clone(), lists)
+        self.change(self.registry.groups.clone(), lists)
     }
 
     fn check_names(&self, names: &[&str]) -> Result<(), Error> {
@@ -93,31 +87,25 @@ impl Adam {
     }
 
     /// Makes an optimizer of these groups with these tensors, each with its number of before, and copies what stays.
-    fn change(
-        &mut self,
-        device: &Device,
-        queue: &Queue,
-        mut groups: Vec<Group>,
-        lists: Vec<Vec<(Tensor, Option<usize>)>>,
-    ) -> Result<(), Error> {
+    fn change(&mut self, mut groups: Vec<Group>, lists: Vec<Vec<(Tensor, Option<usize>)>>) -> Result<(), Error> {
         let mut members: Vec<Member> = Vec::new();
         for (number, (group, list)) in groups.iter_mut().zip(lists).enumerate() {
             members.extend(list.iter().map(|(_, before)| (number, *before)));
             group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
         }
         let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
-        let builder = Builder::checked(device, Registry { groups, clocks }, self.layout.options)?;
-        let scopes = ErrorScopes::open(device);
-        let made =
-            builder.build(self.reusable.clone()).inspect(|next| self.carry(device, queue, next, &members, &before));
+        let builder = Builder::checked(&self.device, &self.queue, Registry { groups, clocks }, self.layout.options)?;
+        let scopes = ErrorScopes::open(&self.device);
+        let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, &members, &before));
         now_or_none(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
         *self = made?;
         Ok(())
     }
 
     /// Submits the copies of what stays.
-    fn carry(&self, device: &Device, queue: &Queue, next: &Self, members: &[Member], clocks: &[Option<usize>]) {
-        let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam change") });
+    fn carry(&self, next: &Self, members: &[Member], clocks: &[Option<usize>]) {
+        let mut encoder =
+            self.device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam change") });
         let (from, to): (Vec<&Buffer>, Vec<&Buffer>) =
             (self.state.iter().flatten().collect(), next.state.iter().flatten().collect());
         for copy in copies(&self.layout.buffer_layouts(), &next.layout.buffer_layouts(), |tensor| members[tensor].1) {
@@ -142,6 +130,6 @@ impl Adam {
                 copy_clock(at(other) + position, at(clock) + position, 4);
             }
         }
-        queue.submit([encoder.finish()]);
+        self.queue.submit([encoder.finish()]);
     }
 }

@@ -67,13 +67,13 @@ mod tests {
         let mut adam = Scene::scattered(&[4], &[Config::default()], Options::default()).start(&gpu).adam;
         let before = gpu.state(&adam);
         adam.settings.destroy();
-        let error = adam.set_lr(&gpu.queue, 0, 0.5).unwrap_err();
+        let error = adam.set_lr(0, 0.5).unwrap_err();
         assert!(matches!(error, Error::Device { what: "setting the learning rate", .. }), "{error}");
         assert_eq!(gpu.state(&adam), before);
         adam.clock.destroy();
-        let error = adam.set_t(&gpu.queue, 5).unwrap_err();
+        let error = adam.set_t(5).unwrap_err();
         assert!(matches!(error, Error::Device { what: "setting t", .. }), "{error}");
-        let error = pollster::block_on(adam.report(&gpu.device, &gpu.queue)).unwrap_err();
+        let error = pollster::block_on(adam.read_report()).unwrap_err();
         assert!(matches!(error, Error::Device { what: "reading back", .. }), "{error}");
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod layout;
 pub(crate) mod pipelines;
 pub(crate) mod probe;
 pub(crate) mod readback;
+pub(crate) mod setters;
 pub(crate) mod state_io;
+pub(crate) mod tick;
 pub(crate) mod transfer;
 pub(crate) mod uniforms;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use bytemuck::{Zeroable, cast_slice, pod_read_unaligned};
 use wgpu::{
-    BindingResource, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor,
-    Device, Queue,
+    BindingResource, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, Device,
 };
 
 use crate::config::hyperparameters::Config;
@@ -39,7 +38,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, Rec
 /// ```no_run
 /// # async fn train(device: wgpu::Device, queue: wgpu::Queue, adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
 /// use wgpu_adam::Probe;
-/// let probe = Probe::new(&device, &adam)?;
+/// let probe = Probe::new(&adam)?;
 /// for i in 1..=1000 {
 ///     let mut encoder = device.create_command_encoder(&Default::default());
 ///     // … the backward pass …
@@ -50,7 +49,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, Rec
 ///     }
 ///     queue.submit([encoder.finish()]);
 ///     if i % 100 == 0 {
-///         let insight = probe.read(&adam, &device, &queue).await?;
+///         let insight = probe.read(&adam).await?;
 ///         if let (Some(snr), Some(step)) = (insight.all.snr, insight.all.step) {
 ///             println!("step {}: SNR {:.3}, effective step {:.3} lr", insight.t, snr.mean, step.rms);
 ///         }
@@ -72,9 +71,9 @@ impl Probe {
     /// [`Error::Limit`] where the device's limits are below what measuring needs: 4 storage buffers a stage beside those of
     /// the variant's state (7 at most), 12,352 bytes of workgroup storage, and a binding as large as the probe's buffers;
     /// [`Error::OutOfMemory`] and [`Error::Device`] as with [`Adam::new`].
-    pub fn new(device: &Device, adam: &Adam) -> Result<Self, Error> {
-        let scopes = ErrorScopes::open(device);
-        let made = Self::make(device, adam);
+    pub fn new(adam: &Adam) -> Result<Self, Error> {
+        let scopes = ErrorScopes::open(&adam.device);
+        let made = Self::make(adam);
         now_or_none(scopes.close("making the probe")).unwrap_or(Ok(()))?;
         made
     }
@@ -83,14 +82,15 @@ impl Probe {
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
-    pub async fn create(device: &Device, adam: &Adam) -> Result<Self, Error> {
-        let scopes = ErrorScopes::open(device);
-        let made = Self::make(device, adam);
+    pub async fn new_async(adam: &Adam) -> Result<Self, Error> {
+        let scopes = ErrorScopes::open(&adam.device);
+        let made = Self::make(adam);
         scopes.close("making the probe").await?;
         made
     }
 
-    fn make(device: &Device, adam: &Adam) -> Result<Self, Error> {
+    fn make(adam: &Adam) -> Result<Self, Error> {
+        let device = &adam.device;
         let layout = &adam.layout;
         let mut records: Vec<Record> = Vec::new();
         let mut runs: Vec<RecordRange> = Vec::new();
@@ -174,15 +174,15 @@ impl Probe {
     /// [`Error::OtherOptimizer`] where the probe was made for another optimizer; then nothing was recorded.
     pub fn step(&self, adam: &Adam, encoder: &mut CommandEncoder) -> Result<(), Error> {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam measured step"), timestamp_writes: None };
-        self.record(adam, &mut encoder.begin_compute_pass(&descriptor))
+        self.step_in_pass(adam, &mut encoder.begin_compute_pass(&descriptor))
     }
 
-    /// Records one step of `adam` and its measuring into the caller's compute pass, in place of [`Adam::record`]. Pipeline
+    /// Records one step of `adam` and its measuring into the caller's compute pass, in place of [`Adam::step_in_pass`]. Pipeline
     /// and bind group 0 are others afterwards.
     ///
     /// # Errors
     /// As [`step`](Self::step).
-    pub fn record(&self, adam: &Adam, pass: &mut ComputePass) -> Result<(), Error> {
+    pub fn step_in_pass(&self, adam: &Adam, pass: &mut ComputePass) -> Result<(), Error> {
         if !Arc::ptr_eq(&self.layout, &adam.layout) {
             return Err(Error::OtherOptimizer);
         }
@@ -196,18 +196,13 @@ impl Probe {
     }
 
     /// What the last submitted measured step did. The copy is submitted now and the future resolves when the device has got
-    /// there, as with [`Adam::report`]. Before the first measured step it is all zeros.
+    /// there, as with [`Adam::read_report`]. Before the first measured step it is all zeros.
     ///
     /// # Errors
     /// [`Error::Readback`], and [`Error::OtherOptimizer`] as with [`step`](Self::step).
-    pub fn read(
-        &self,
-        adam: &Adam,
-        device: &Device,
-        queue: &Queue,
-    ) -> impl Future<Output = Result<Insight, Error>> + use<> {
+    pub fn read(&self, adam: &Adam) -> impl Future<Output = Result<Insight, Error>> + use<> {
         let source = Source { buffer: &self.findings, offset: 0, bytes: self.findings.size() };
-        let bytes = read(device, queue, "the insight", &[source]);
+        let bytes = read(&adam.device, &adam.queue, "the insight", &[source]);
         let layout = self.layout.clone();
         let own = Arc::ptr_eq(&self.layout, &adam.layout);
         let registry = &adam.registry;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytemuck::{bytes_of, cast_slice, pod_read_unaligned};
-use wgpu::{Buffer, Device, Queue};
+use wgpu::Buffer;
 
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::rule::Rule;
@@ -13,16 +13,17 @@ use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::split_clock;
 use crate::gpu::transfer;
-use crate::gpu::transfer::{Stretch, Transfer};
+use crate::gpu::transfer::Stretch;
 use crate::plan::clocks::ClockMap;
 use crate::state::contents::{ClockState, GroupState, Outline, State, TensorState};
+use crate::state::transfer::Transfer;
 use crate::tick::clock::ClockHead;
 use crate::tick::settings::Settings;
 
 impl Adam {
-    /// The whole state, as [`read_state`](Self::read_state) with a default [`Transfer`].
-    pub fn state(&self, device: &Device, queue: &Queue) -> impl Future<Output = Result<State, Error>> + use<> {
-        self.read_state(device, queue, Transfer::default())
+    /// The whole state, as [`read_state_with`](Self::read_state_with) with a default [`Transfer`].
+    pub fn read_state(&self) -> impl Future<Output = Result<State, Error>> + use<> {
+        self.read_state_with(Transfer::default())
     }
 
     /// The whole state, in pieces of the size of a staging buffer. The copy of the first piece is submitted now. Where that
@@ -33,18 +34,13 @@ impl Adam {
     /// # Errors
     /// [`Error::StateMoved`] where a step was submitted meanwhile, [`Error::OutOfMemory`], [`Error::Readback`],
     /// [`Error::Device`].
-    pub fn read_state(
-        &self,
-        device: &Device,
-        queue: &Queue,
-        transfer: Transfer,
-    ) -> impl Future<Output = Result<State, Error>> + use<> {
+    pub fn read_state_with(&self, transfer: Transfer) -> impl Future<Output = Result<State, Error>> + use<> {
         // The clock at the beginning and at the end, to see whether it has moved.
-        let small = [Some(&self.clock), self.loss_scale()].into_iter().flatten();
+        let small = [Some(&self.clock), self.loss_scale_buffer()].into_iter().flatten();
         let state = self.state.iter().flatten();
         let buffers: Vec<Buffer> = small.clone().chain(state).chain([&self.clock]).cloned().collect();
         let (small, last) = (small.count(), buffers.len() - 1);
-        let (reading, begun) = transfer::read(device, queue, buffers, transfer);
+        let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, transfer);
         let layout = self.layout.clone();
         let groups = self
             .registry
@@ -85,12 +81,12 @@ impl Adam {
     }
 
     /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: as
-    /// [`write_state`](Self::write_state) with a default [`Transfer`].
+    /// [`load_state_with`](Self::load_state_with) with a default [`Transfer`].
     ///
     /// # Errors
-    /// Those of [`write_state`](Self::write_state).
-    pub async fn load(&mut self, device: &Device, queue: &Queue, state: &State) -> Result<(), Error> {
-        self.write_state(device, queue, state, Transfer::default()).await
+    /// Those of [`load_state_with`](Self::load_state_with).
+    pub async fn load_state(&mut self, state: &State) -> Result<(), Error> {
+        self.load_state_with(state, Transfer::default()).await
     }
 
     /// Takes over a state, through a staging buffer of bounded size: the state, the clocks, the counts, and the
@@ -105,13 +101,7 @@ impl Adam {
     /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::InvalidState`]; and [`Error::OutOfMemory`] where there is no room
     /// for the staging buffer. Then the optimizer is as it was. Only where the device is lost half-way
     /// ([`Error::Device`]) it is not, and then it is of no more use.
-    pub async fn write_state(
-        &mut self,
-        device: &Device,
-        queue: &Queue,
-        state: &State,
-        transfer: Transfer,
-    ) -> Result<(), Error> {
+    pub async fn load_state_with(&mut self, state: &State, transfer: Transfer) -> Result<(), Error> {
         let buffer_layouts = self.layout.buffer_layouts();
         let rules: Vec<Rule> = self.registry.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.registry.clocks.groups, &self.layout.outlines(&buffer_layouts))?;
@@ -132,16 +122,16 @@ impl Adam {
         if registry.clocks != self.registry.clocks || rescheduled {
             // Other tensors share a clock, so there are other regions, or the schedules need other buffers: they are apart
             // from those of now until all has gone well.
-            let builder = Builder::checked(device, registry, self.layout.options)?;
-            let scopes = ErrorScopes::open(device);
+            let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options)?;
+            let scopes = ErrorScopes::open(&self.device);
             let made = builder.build(self.reusable.clone());
             scopes.close("making the optimizer").await?;
             let adam = made?;
-            adam.fill(device, queue, state, &order, &adam.registry.settings(), transfer).await?;
+            adam.fill(state, &order, &adam.registry.settings(), transfer).await?;
             *self = adam;
             return Ok(());
         }
-        self.fill(device, queue, state, &order, &registry.settings(), transfer).await?;
+        self.fill(state, &order, &registry.settings(), transfer).await?;
         self.registry = registry;
         Ok(())
     }
@@ -149,8 +139,6 @@ impl Adam {
     /// Writes a state that fits into the buffers.
     async fn fill(
         &self,
-        device: &Device,
-        queue: &Queue,
         state: &State,
         order: &[usize],
         settings: &[Settings],
@@ -160,7 +148,7 @@ impl Adam {
             (self.layout.buffer_layouts(), state.clock_bytes(), cast_slice::<_, u8>(settings));
         let scale = self.layout.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         let scale = scale.map(ScaleBytes::from);
-        let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale()).collect();
+        let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale_buffer()).collect();
         let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();
         let give = |stretch: &Stretch, to: &mut Vec<u8>| {
             let part = |bytes: &[u8]| bytes[stretch.bytes.start as usize..stretch.bytes.end as usize].to_vec();
@@ -171,6 +159,6 @@ impl Adam {
                 at => buffer_layouts[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
             }
         };
-        transfer::write(device, queue, buffers, transfer, give).await
+        transfer::write(&self.device, &self.queue, buffers, transfer, give).await
     }
 }

@@ -7,46 +7,7 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Dev
 use crate::error::Error;
 use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::readback::map;
-
-/// How a state is read or loaded.
-///
-/// ```
-/// use wgpu_adam::Transfer;
-/// let transfer = Transfer::default().progress(|done, total| println!("{done} of {total} bytes"));
-/// assert_eq!(transfer.staging, 64 << 20);
-/// ```
-pub struct Transfer {
-    /// Bytes of the staging buffer, which is all that is mapped at once, however large the state: 64 MiB. It is rounded to
-    /// a multiple of 4, and kept within what the device allows a buffer.
-    pub staging: u64,
-    /// Called after each piece with the bytes that are done and those that there are.
-    pub progress: Progress,
-}
-
-/// See [`Transfer`].
-pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
-
-impl Default for Transfer {
-    fn default() -> Self {
-        Self { staging: 64 << 20, progress: Box::new(|_, _| {}) }
-    }
-}
-
-impl Transfer {
-    /// With another size of the staging buffer.
-    #[must_use]
-    pub fn staging(mut self, bytes: u64) -> Self {
-        self.staging = bytes;
-        self
-    }
-
-    /// With that callback.
-    #[must_use]
-    pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
-        self.progress = Box::new(progress);
-        self
-    }
-}
+use crate::state::transfer::{Progress, Transfer};
 
 /// Bytes of one of several buffers: multiples of 4.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +65,7 @@ impl Way {
     ) -> Self {
         let sizes: Vec<u64> = buffers.iter().map(Buffer::size).collect();
         let total = sizes.iter().sum();
-        let most = transfer.staging.min(device.limits().max_buffer_size).min(total);
+        let most = transfer.staging_bytes.min(device.limits().max_buffer_size).min(total);
         let size = (most / 4 * 4).max(4);
         let descriptor = BufferDescriptor { label: Some("wgpu-adam staging"), size, usage, mapped_at_creation };
         let staging = device.create_buffer(&descriptor);

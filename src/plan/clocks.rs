@@ -2,6 +2,7 @@
 
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
+use crate::error::Error;
 use crate::tick::phases::Phases;
 use crate::tick::settings::Settings;
 
@@ -75,6 +76,12 @@ impl Registry {
     /// One clock a group.
     pub fn new(groups: &[Group]) -> Self {
         Self { groups: groups.to_vec(), clocks: ClockMap::new(groups.iter().map(|group| group.tensors.len())) }
+    }
+
+    /// The configuration of a group, if there is such a group.
+    pub fn config_of(&self, group: usize) -> Result<&Config, Error> {
+        let groups = self.groups.len();
+        self.groups.get(group).map(|group| &group.config).ok_or(Error::NoSuchGroup { group, groups })
     }
 
     /// The configuration of a clock's group.

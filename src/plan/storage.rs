@@ -128,7 +128,7 @@ impl Storage {
         });
         let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate().is_ok()).collect();
         let mut all = Vec::new();
-        for (rule, param) in Rule::ALL.into_iter().flat_map(|rule| params.map(|param| (rule, param))) {
+        for (rule, param) in Rule::ALL.iter().flat_map(|rule| params.map(|param| (rule, param))) {
             for (grad, precision) in grads.into_iter().flat_map(|grad| precisions.iter().map(move |p| (grad, p))) {
                 all.extend(Self::new("x", *rule, param, grad, 1.0, 1, precision).ok());
             }

@@ -7,7 +7,7 @@ use wgpu::{Buffer, BufferUsages};
 use crate::config::group::Group;
 use crate::config::options::Options;
 use crate::config::rule::Rule;
-use crate::config::tensor::{Tensor, View};
+use crate::config::tensor::{Outside, Tensor, View};
 use crate::error::Error;
 use crate::plan::clocks::Registry;
 use crate::plan::partition::{Location, TensorPlan};
@@ -77,6 +77,9 @@ fn storage(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Storage, Er
 fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
     let named = || tensor.to_owned();
     let element = view.dtype.bytes();
+    if let Some(Outside { start, end, len }) = view.outside {
+        return Err(Error::SliceOutOfBounds { tensor: named(), view: which, start, end, len });
+    }
     if view.len == 0 {
         return Err(Error::EmptyView { tensor: named(), view: which });
     }

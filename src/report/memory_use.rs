@@ -8,7 +8,7 @@ use crate::config::rule::StateKind;
 /// caller's and not counted, nor are pipelines, bind groups, and what the driver adds.
 ///
 /// While tensors are added or removed, and while a state is loaded that needs other buffers, both the old and the new ones
-/// are there; a state that is read or written passes through a staging buffer: see [`Transfer`](crate::Transfer).
+/// are there; a state that is read or written passes through a staging buffer: see [`Transfer`](crate::state::Transfer).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
     /// First moments; with the scales of their blocks, where they are of 8 bits. So are the next two.

@@ -4,10 +4,9 @@ use crate::scene::precisions::{STATES, align, precision};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Scene, normals};
 use wgpu::Limits;
-use wgpu_adam::{
-    Adam, BLOCK, Config, Decay, Dtype, Error, Group, Options, Precision, Rounding, State, StateDtype, StateKind,
-    Tensor, Variant, View, preset,
-};
+use wgpu_adam::precision::{BLOCK, Rounding, StateDtype};
+use wgpu_adam::state::StateKind;
+use wgpu_adam::{Adam, Config, Decay, Dtype, Error, Group, Options, Precision, State, Tensor, Variant, View, preset};
 
 fn blocks(state_rounding: Rounding) -> Options {
     let precision =
@@ -27,8 +26,8 @@ fn run(
     grad: impl Fn(u32, usize) -> f32,
 ) -> Vec<Vec<f32>> {
     let (param, grads) = (gpu.buffer(start), gpu.buffer(start));
-    let tensor = Tensor::new("w", View::f32(&param), View::f32(&grads));
-    let adam = Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options).unwrap();
+    let tensor = Tensor::f32("w", &param, &grads);
+    let adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, vec![tensor])], options).unwrap();
     let step = |t| {
         gpu.write(&grads, &(0..start.len()).map(|i| grad(t, i)).collect::<Vec<f32>>());
         gpu.step(&adam);
@@ -134,8 +133,10 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
             preset::pytorch::adam(),
             Config { variant: Variant::AmsGrad { of_corrected: false }, ..Config::default() },
         ];
-        let precision =
-            Precision { state_min_len: 50, ..precision(STATES[4], (Rounding::Nearest, wgpu_adam::Master::None)) };
+        let precision = Precision {
+            state_min_len: 50,
+            ..precision(STATES[4], (Rounding::Nearest, wgpu_adam::precision::Master::None))
+        };
         let options = Options { precision, ..Options::default() };
         let scene = Scene::arena(&lens, align(&precision), &configs, options);
         let mut whole = scene.start(&gpu);
@@ -162,15 +163,15 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
             of(StateKind::VMax, StateKind::VMaxScale),
         ];
         assert_eq!(formats("tensor3"), want.concat());
-        let mut twin = first.adam.twin();
-        twin.load(&state).unwrap();
+        let mut twin = first.adam.to_cpu();
+        twin.load_state(&state).unwrap();
         assert_eq!(twin.state().tensors, state.tensors, "by way of the twin");
-        pollster::block_on(first.adam.load(&gpu.device, &gpu.queue, &twin.state())).unwrap();
+        pollster::block_on(first.adam.load_state(&twin.state())).unwrap();
         first.steps(&gpu, 10);
         assert_eq!(gpu.state(&first.adam).tensors, gpu.state(&whole.adam).tensors, "saved and loaded");
 
         // What is carried over is where it was, whatever is removed beside it.
-        first.adam.remove(&gpu.device, &gpu.queue, &["tensor0", "tensor4"]).unwrap();
+        first.adam.remove(&["tensor0", "tensor4"]).unwrap();
         let carried = gpu.state(&first.adam);
         let others: Vec<_> = gpu
             .state(&whole.adam)
@@ -202,9 +203,9 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let gpu = Gpu::new();
     let buffers = [0, 1].map(|_| gpu.buffer(&[0.0; 600]));
     let make = |gpu: &Gpu, first| {
-        let [param, grad] = buffers.each_ref().map(|buffer| View::f32(buffer).range(first, 500));
+        let [param, grad] = buffers.each_ref().map(|buffer| View::f32(buffer).slice(first..first + 500));
         let tensor = Tensor::new("w", param, grad);
-        Adam::new(&gpu.device, &[Group::new(Config::default(), vec![tensor])], blocks(Rounding::Nearest))
+        Adam::new(&gpu.device, &gpu.queue, &[Group::new(Config::default(), vec![tensor])], blocks(Rounding::Nearest))
     };
     let error = make(&gpu, 2).err().unwrap().to_string();
     assert!(
@@ -219,8 +220,8 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let buffers = [0, 1].map(|_| small.buffer(&[0.0; 600]));
     let tensor = Tensor::new("w", View::f32(&buffers[0]), View::f32(&buffers[1]));
     let group = [Group::new(Config::default(), vec![tensor])];
-    let error = Adam::new(&small.device, &group, blocks(Rounding::Nearest)).err().unwrap();
+    let error = Adam::new(&small.device, &small.queue, &group, blocks(Rounding::Nearest)).err().unwrap();
     assert!(matches!(error, Error::BlockTooLarge { .. }), "{error}");
     assert!(error.to_string().starts_with("tensor `w`: "), "{error}");
-    assert!(Adam::new(&small.device, &group, Options::default()).is_ok());
+    assert!(Adam::new(&small.device, &small.queue, &group, Options::default()).is_ok());
 }

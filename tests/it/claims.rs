@@ -4,7 +4,8 @@ use std::io::Read;
 
 use crate::scene::{Gpu, mix, moments, normal};
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Config, Group, Options, Tensor, TensorState, Variant, View, cpu};
+use wgpu_adam::state::TensorState;
+use wgpu_adam::{Adam, Config, Group, Options, Tensor, Variant, cpu};
 
 /// One tensor under one configuration, on either side.
 enum Side<'a> {
@@ -19,8 +20,8 @@ fn both(config: Config, param: &[f32], mut claim: impl FnMut(&mut Side, &str)) {
     claim(&mut Side::Twin { adam: twin, param: param.to_vec() }, "twin");
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(param), gpu.buffer(param));
-    let tensors = vec![Tensor::new("x", View::f32(&param), View::f32(&grad))];
-    let adam = Adam::new(&gpu.device, &[Group::new(config, tensors)], Options::default()).unwrap();
+    let tensors = vec![Tensor::f32("x", &param, &grad)];
+    let adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, tensors)], Options::default()).unwrap();
     claim(&mut Side::Gpu { gpu: &gpu, adam, param, grad }, "GPU");
 }
 
@@ -54,14 +55,14 @@ impl Side<'_> {
     fn set_t(&mut self, t: u32) {
         match self {
             Self::Twin { adam, .. } => adam.set_t(t),
-            Self::Gpu { gpu, adam, .. } => adam.set_t(&gpu.queue, t).unwrap(),
+            Self::Gpu { adam, .. } => adam.set_t(t).unwrap(),
         }
     }
 
     fn set_lr(&mut self, lr: f64) {
         match self {
             Self::Twin { adam, .. } => adam.set_lr(0, lr).unwrap(),
-            Self::Gpu { gpu, adam, .. } => adam.set_lr(&gpu.queue, 0, lr).unwrap(),
+            Self::Gpu { adam, .. } => adam.set_lr(0, lr).unwrap(),
         }
     }
 

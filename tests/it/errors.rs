@@ -1,12 +1,13 @@
 //! Each thing that a caller can get wrong, and what the message says: the tensor, the value, the need.
 
 use crate::scene::Gpu;
+use std::ops::Bound;
 use wgpu::{BufferDescriptor, BufferUsages};
-use wgpu_adam::preset::pytorch;
+use wgpu_adam::preset::{burn, optax, pytorch};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, Variant, View, cpu};
 
 fn message(gpu: &Gpu, groups: &[Group], options: Options) -> String {
-    Adam::new(&gpu.device, groups, options).err().map_or("no error".to_owned(), |error| error.to_string())
+    Adam::new(&gpu.device, &gpu.queue, groups, options).err().map_or("no error".to_owned(), |error| error.to_string())
 }
 
 fn group(config: Config, tensors: Vec<Tensor>) -> Vec<Group> {
@@ -18,7 +19,7 @@ fn configurations() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0; 8]), gpu.buffer(&[0.0; 8]));
     let good = Config::default();
-    let tensor = || Tensor::new("w", View::f32(&param), View::f32(&grad));
+    let tensor = || Tensor::f32("w", &param, &grad);
     for (config, want) in [
         (Config { beta1: 1.0, ..good }, "group 0: beta1 is 1, but must be in [0, 1)"),
         (Config { beta1: -0.1, ..good }, "group 0: beta1 is -0.1, but must be in [0, 1)"),
@@ -40,6 +41,34 @@ fn configurations() {
             Config { variant: Variant::Sgd { momentum: 0.9, dampening: 0.1, nesterov: true }, ..pytorch::sgd() },
             "group 0: dampening is 0.1, but must be 0 with nesterov",
         ),
+        (
+            Config { variant: Variant::Sgd { momentum: 0.0, dampening: 0.1, nesterov: false }, ..pytorch::sgd() },
+            "group 0: momentum is 0, but must be above 0 with dampening",
+        ),
+        (
+            Config { variant: Variant::Sgd { momentum: 0.0, dampening: 0.0, nesterov: true }, ..pytorch::sgd() },
+            "group 0: momentum is 0, but must be above 0 with nesterov",
+        ),
+        (
+            Config { eps: 1e-6, ..optax::lion() },
+            "group 0: eps is 1e-6, but Lion does not use it: it must be 1e-8, the default",
+        ),
+        (
+            Config { eps_root: 1e-6, ..pytorch::adamax() },
+            "group 0: eps_root is 1e-6, but AdaMax does not use it: it must be 0.0, the default",
+        ),
+        (
+            Config { beta1: 0.0, ..pytorch::rmsprop() },
+            "group 0: beta1 is 0.0, but RMSProp does not use it: it must be 0.9, the default",
+        ),
+        (
+            Config { beta2: 0.99, ..optax::adagrad() },
+            "group 0: beta2 is 0.99, but AdaGrad does not use it: it must be 0.999, the default",
+        ),
+        (
+            Config { bias_correction: false, ..pytorch::sgd() },
+            "group 0: bias_correction is false, but SGD does not use it: it must be true, the default",
+        ),
     ] {
         assert_eq!(message(&gpu, &group(config, vec![tensor()]), Options::default()), want);
         let twin = cpu::Group::new(config, vec![cpu::Tensor::new("w", 8)]);
@@ -53,13 +82,58 @@ fn configurations() {
         let options = Options { clip, ..Options::default() };
         assert_eq!(message(&gpu, &group(good, vec![tensor()]), options), want);
     }
-    let mut adam = Adam::new(&gpu.device, &group(good, vec![tensor()]), Options::default()).unwrap();
-    let error = adam.set_lr(&gpu.queue, 1, 0.1).unwrap_err();
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, &group(good, vec![tensor()]), Options::default()).unwrap();
+    let error = adam.set_lr(1, 0.1).unwrap_err();
     assert_eq!(error.to_string(), "group 1 does not exist: there are 1, counted from 0");
-    let error = adam.set_lr(&gpu.queue, 0, f64::NAN).unwrap_err();
+    let error = adam.set_lr(0, f64::NAN).unwrap_err();
     assert_eq!(error.to_string(), "group 0: lr is NaN, but must be finite and not negative");
     gpu.step(&adam);
     assert_eq!(gpu.report(&adam).groups[0].lr, 1e-3, "a refused value changes nothing");
+}
+
+#[test]
+fn every_preset_is_accepted() {
+    let presets: [(&str, &[fn() -> Config]); 3] = [
+        (
+            "pytorch",
+            &[
+                pytorch::adam,
+                pytorch::adamw,
+                pytorch::amsgrad,
+                pytorch::adamax,
+                pytorch::nadam,
+                pytorch::radam,
+                pytorch::rmsprop,
+                pytorch::adagrad,
+                pytorch::sgd,
+            ],
+        ),
+        (
+            "optax",
+            &[
+                optax::adam,
+                optax::adamw,
+                optax::amsgrad,
+                optax::adamax,
+                optax::nadam,
+                optax::nadamw,
+                optax::radam,
+                optax::adabelief,
+                optax::lion,
+                optax::rmsprop,
+                optax::adagrad,
+                optax::sgd,
+            ],
+        ),
+        ("burn", &[burn::adam, burn::adamw]),
+    ];
+    for (framework, presets) in presets {
+        for (i, preset) in presets.iter().enumerate() {
+            let group = cpu::Group::new(preset(), vec![cpu::Tensor::new("w", 1)]);
+            let made = cpu::Adam::new(&[group], Options::default());
+            assert!(made.is_ok(), "{framework} {i}: {:?}", made.err());
+        }
+    }
 }
 
 #[test]
@@ -74,26 +148,40 @@ fn views() {
         mapped_at_creation: false,
     });
     let (p, g) = (|| View::f32(&param), || View::f32(&grad));
+    let (mut unaligned, mut long) = (p().slice(..10), g());
+    (unaligned.offset, long.len) = (2, 101);
     for (tensors, want) in [
         (vec![], "no tensors were given: at least one group must have at least one tensor"),
         (
-            vec![Tensor::new("w", p().range(0, 0), g())],
+            vec![Tensor::new("w", p().slice(..0), g())],
             "tensor `w`: its param view has length 0, but must have at least one element",
         ),
         (
-            vec![Tensor::new("w", p(), g().range(0, 99))],
+            vec![Tensor::new("w", p(), g().slice(..99))],
             "tensor `w`: param has 100 elements and grad has 99, but they must have the same number",
         ),
         (
-            vec![Tensor::new("w", p(), g().range(1, 100))],
-            "tensor `w`: its grad view needs bytes 4..404, but its buffer has 400 bytes",
+            vec![Tensor::new("w", p(), g().slice(1..101))],
+            "tensor `w`: its grad view is sliced with 1..101, but the sliced view has only 100 elements",
         ),
         (
-            vec![Tensor::new("w", p(), g().range(u64::MAX, u64::MAX))],
-            "tensor `w`: its grad view begins at byte 18446744073709551615, but must begin at a multiple of 4",
+            vec![Tensor::new("w", p().slice(10..20).slice(5..11).slice(..2), g())],
+            "tensor `w`: its param view is sliced with 5..11, but the sliced view has only 10 elements",
         ),
         (
-            vec![Tensor::new("w", View { offset: 2, len: 10, ..p() }, g().range(0, 10))],
+            vec![Tensor::new("w", p().slice(..=u64::MAX), g())],
+            "tensor `w`: its param view is sliced with 0..18446744073709551615, but the sliced view has only 100 elements",
+        ),
+        (
+            vec![Tensor::new("w", p(), g().slice((Bound::Excluded(10), Bound::Excluded(5))))],
+            "tensor `w`: its grad view is sliced with 11..5, which ends before it begins",
+        ),
+        (
+            vec![Tensor::new("w", p(), long)],
+            "tensor `w`: its grad view needs bytes 0..404, but its buffer has 400 bytes",
+        ),
+        (
+            vec![Tensor::new("w", unaligned, g().slice(..10))],
             "tensor `w`: its param view begins at byte 2, but must begin at a multiple of 4",
         ),
         (
@@ -103,31 +191,31 @@ fn views() {
         ),
         (
             vec![
-                Tensor::new("a", p().range(0, 10), g().range(0, 10)),
-                Tensor::new("a", p().range(10, 10), g().range(10, 10)),
+                Tensor::new("a", p().slice(..10), g().slice(..10)),
+                Tensor::new("a", p().slice(10..20), g().slice(10..20)),
             ],
             "tensor `a`: the name is used twice, but names must be unique over all groups",
         ),
         (
             vec![
-                Tensor::new("a", p().range(0, 11), g().range(0, 11)),
-                Tensor::new("b", p().range(10, 10), g().range(20, 10)),
+                Tensor::new("a", p().slice(..11), g().slice(..11)),
+                Tensor::new("b", p().slice(10..20), g().slice(20..30)),
             ],
             "tensor `b`: its param view shares bytes with the param view of tensor `a`",
         ),
         (
             vec![
-                Tensor::new("a", p().range(0, 10), g().range(0, 10)),
-                Tensor::new("b", p().range(10, 10), g().range(5, 10)),
+                Tensor::new("a", p().slice(..10), g().slice(..10)),
+                Tensor::new("b", p().slice(10..20), g().slice(5..15)),
             ],
             "tensor `b`: its grad view shares bytes with the grad view of tensor `a`",
         ),
         (
-            vec![Tensor::new("w", p().range(0, 50), p().range(49, 50))],
+            vec![Tensor::new("w", p().slice(..50), p().slice(49..99))],
             "tensor `w`: its grad view shares bytes with the param view of tensor `w`",
         ),
         (
-            vec![Tensor::new("w", p().range(0, 50), p().range(50, 50))],
+            vec![Tensor::new("w", p().slice(..50), p().slice(50..100))],
             "tensor `w`: its param and grad are in one buffer and too close: apart from each other by whole blocks of \
              256 bytes they can be bound together, but param's blocks are bytes 0..200 and grad's are 0..400",
         ),
@@ -135,7 +223,7 @@ fn views() {
         assert_eq!(message(&gpu, &group(Config::default(), tensors), Options::default()), want);
     }
     // A name must be unique over all groups, not only in its own.
-    let a = |at| Group::new(Config::default(), vec![Tensor::new("a", p().range(at, 5), g().range(at, 5))]);
+    let a = |at| Group::new(Config::default(), vec![Tensor::new("a", p().slice(at..at + 5), g().slice(at..at + 5))]);
     assert!(message(&gpu, &[a(0), a(5)], Options::default()).contains("used twice"));
 }
 

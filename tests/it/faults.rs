@@ -9,11 +9,16 @@ use std::task::{Context, Poll, Waker};
 
 use crate::child;
 use crate::scene::{Gpu, Scene};
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, DeviceLostReason, PollType};
-use wgpu_adam::{Adam, Config, Error, Group, Options, Probe, State, Tensor, Transfer, View};
+use wgpu::util::initialize_adapter_from_env_or_default;
+use wgpu::{
+    Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, DeviceLostReason, Instance, InstanceDescriptor,
+    PollType,
+};
+use wgpu_adam::state::Transfer;
+use wgpu_adam::{Adam, Config, Error, Group, Options, Probe, State, Tensor};
 
 fn group(param: &Buffer, grad: &Buffer) -> Vec<Group> {
-    vec![Group::new(Config::default(), vec![Tensor::new("w", View::f32(param), View::f32(grad))])]
+    vec![Group::new(Config::default(), vec![Tensor::f32("w", param, grad)])]
 }
 
 #[test]
@@ -24,18 +29,50 @@ fn a_destroyed_buffer_is_an_error() {
         let Error::Device { what, reason } = &error else { panic!("{error:?}") };
         assert!(*what == doing && reason.contains("destroyed"), "{error}");
     };
-    let mut adam = pollster::block_on(Adam::create(&gpu.device, &group(&param, &grad), Options::default())).unwrap();
+    let mut adam =
+        pollster::block_on(Adam::new_async(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()))
+            .unwrap();
     gpu.step(&adam);
     let before = gpu.state(&adam);
-    assert!(pollster::block_on(Probe::create(&gpu.device, &adam)).is_ok());
+    assert!(pollster::block_on(Probe::new_async(&adam)).is_ok());
     grad.destroy();
-    named(pollster::block_on(Probe::create(&gpu.device, &adam)).err().unwrap(), "making the probe");
-    named(Adam::new(&gpu.device, &group(&param, &grad), Options::default()).err().unwrap(), "making the optimizer");
-    let created = pollster::block_on(Adam::create(&gpu.device, &group(&param, &grad), Options::default()));
+    named(pollster::block_on(Probe::new_async(&adam)).err().unwrap(), "making the probe");
+    named(
+        Adam::new(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()).err().unwrap(),
+        "making the optimizer",
+    );
+    let created =
+        pollster::block_on(Adam::new_async(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()));
     named(created.err().unwrap(), "making the optimizer");
     // One that was made before is as it was.
-    named(adam.reset(&gpu.device, &gpu.queue, &["w"]).unwrap_err(), "changing the tensors");
+    named(adam.reset(&["w"]).unwrap_err(), "changing the tensors");
     assert_eq!(gpu.state(&adam), before);
+}
+
+#[test]
+fn buffers_of_another_device_are_refused() {
+    let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
+    let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None)).unwrap();
+    let [(device, queue), (other, _)] =
+        [(); 2].map(|()| pollster::block_on(adapter.request_device(&DeviceDescriptor::default())).unwrap());
+    let buffer = |device: &Device, label| {
+        let (label, usage) = (Some(label), BufferUsages::STORAGE);
+        device.create_buffer(&BufferDescriptor { label, size: 256, usage, mapped_at_creation: false })
+    };
+    let (param, grad) = (buffer(&device, "param"), buffer(&device, "grad"));
+    let groups = |param, grad| group(&buffer(param, "param"), &buffer(grad, "grad"));
+    let refused = |error: Option<Error>, buffer: &str| {
+        let error = error.expect("an error").to_string();
+        assert!(error.contains(&format!("Buffer with '{buffer}' label doesn't match Device")), "{error}");
+    };
+    for (groups, named) in [(groups(&device, &other), "grad"), (groups(&other, &device), "param")] {
+        refused(Adam::new(&device, &queue, &groups, Options::default()).err(), named);
+        refused(pollster::block_on(Adam::new_async(&device, &queue, &groups, Options::default())).err(), named);
+    }
+    let mut adam = Adam::new(&device, &queue, &group(&param, &grad), Options::default()).unwrap();
+    let foreign = Tensor::f32("foreign", &buffer(&other, "param"), &buffer(&device, "grad"));
+    refused(adam.add(0, [foreign]).err(), "param");
+    assert_eq!(pollster::block_on(adam.read_report()).unwrap().t, 0);
 }
 
 /// The step is recorded, and the caller's submission is what fails; nothing has happened, and without that tensor it goes on.
@@ -53,10 +90,10 @@ fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
         gpu.step(&run.adam);
         let error = pollster::block_on(scope.pop()).expect("an error").to_string();
         assert!(error.contains("destroyed"), "{error}");
-        let probe = Probe::new(&gpu.device, &run.adam).err().expect("an error");
+        let probe = Probe::new(&run.adam).err().expect("an error");
         assert!(matches!(probe, Error::Device { .. }), "{probe}");
         assert_eq!((gpu.state(&run.adam), gpu.report(&run.adam)), before);
-        run.adam.remove(&gpu.device, &gpu.queue, &[&format!("tensor{tensor}")]).unwrap();
+        run.adam.remove(&[&format!("tensor{tensor}")]).unwrap();
         gpu.step(&run.adam);
         assert_eq!(gpu.report(&run.adam).t, 4);
     }
@@ -87,32 +124,31 @@ fn no_memory_is_an_error_and_nothing_is_lost() {
         gpu.device.create_buffer(&descriptor)
     };
     let (param, grad, small_param, small_grad) = (buffer(), buffer(), gpu.buffer(&[1.0; 64]), gpu.buffer(&[1.0; 64]));
-    let mut adam = Adam::new(&gpu.device, &group(&small_param, &small_grad), Options::default()).unwrap();
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, &group(&small_param, &small_grad), Options::default()).unwrap();
     gpu.step(&adam);
     let before = gpu.state(&adam);
     // Twice 100 MiB of moments are too much, also beside what the driver may have in reserve.
     bound_memory(Some(64 * MIB));
-    let large = Tensor::new("large", View::f32(&param), View::f32(&grad));
-    let error = Adam::new(&gpu.device, &group(&param, &grad), Options::default()).err();
-    let added = adam.add(&gpu.device, &gpu.queue, 0, [large.clone()]);
+    let large = Tensor::f32("large", &param, &grad);
+    let error = Adam::new(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()).err();
+    let added = adam.add(0, [large.clone()]);
     bound_memory(None);
     assert_eq!(error, Some(Error::OutOfMemory { what: "making the optimizer" }));
     assert_eq!(added, Err(Error::OutOfMemory { what: "changing the tensors" }));
     assert_eq!(gpu.state(&adam), before);
     // With memory all of it is possible; but not to read what is there through a staging buffer that is too large.
-    adam.add(&gpu.device, &gpu.queue, 0, [large]).unwrap();
+    adam.add(0, [large]).unwrap();
     gpu.step(&adam);
     bound_memory(Some(64 * MIB));
-    let error =
-        pollster::block_on(adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(180 * MIB))).err();
+    let error = pollster::block_on(adam.read_state_with(Transfer::default().with_staging_bytes(180 * MIB))).err();
     let report = gpu.report(&adam);
     bound_memory(None);
     assert_eq!(error, Some(Error::OutOfMemory { what: "reading the state" }));
     assert_eq!(report.t, 2);
     let state = gpu.state(&adam);
     bound_memory(Some(64 * MIB));
-    let staging = Transfer::default().staging(180 * MIB);
-    let error = pollster::block_on(adam.write_state(&gpu.device, &gpu.queue, &state, staging)).err();
+    let staging = Transfer::default().with_staging_bytes(180 * MIB);
+    let error = pollster::block_on(adam.load_state_with(&state, staging)).err();
     bound_memory(None);
     assert_eq!(error, Some(Error::OutOfMemory { what: "loading the state" }));
     assert!(gpu.state(&adam) == state, "an error changed the state");
@@ -138,17 +174,17 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     run.steps(&gpu, 20);
     let saved = gpu.state(&run.adam).to_bytes().unwrap();
     let (params, t) = (run.params.clone(), run.steps);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     // The device has something to do, so that what follows is still waiting when it is lost.
     let busy = Scene::scattered(&[1 << 20], &[Config::default()], Options::default()).start(&gpu);
     gpu.steps(&busy.adam, 100);
     // What was asked for before the loss either has arrived or says that it has not, whether it was polled before or not.
-    let mut polled = pin!(run.adam.report(&gpu.device, &gpu.queue));
+    let mut polled = pin!(run.adam.read_report());
     let first = polled.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    let in_flight = run.adam.report(&gpu.device, &gpu.queue);
-    let state_in_flight = run.adam.state(&gpu.device, &gpu.queue);
-    let in_pieces = run.adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(400));
-    let insight_in_flight = probe.read(&run.adam, &gpu.device, &gpu.queue);
+    let in_flight = run.adam.read_report();
+    let state_in_flight = run.adam.read_state();
+    let in_pieces = run.adam.read_state_with(Transfer::default().with_staging_bytes(400));
+    let insight_in_flight = probe.read(&run.adam);
     let lost = Arc::new(Mutex::new(None));
     gpu.device.set_device_lost_callback({
         let lost = lost.clone();
@@ -157,8 +193,8 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     gpu.device.destroy();
 
     // Nothing panics, and what has an answer to give says that there is none.
-    run.adam.set_t(&gpu.queue, 7).unwrap();
-    run.adam.set_lr(&gpu.queue, 0, 0.5).unwrap();
+    run.adam.set_t(7).unwrap();
+    run.adam.set_lr(0, 0.5).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     run.adam.step(&mut encoder);
     gpu.queue.submit([encoder.finish()]);
@@ -179,16 +215,13 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     for (error, want) in [
         // Only its first piece can have arrived.
         (error(pollster::block_on(in_pieces).err()), "reading back the state failed: "),
-        (
-            error(pollster::block_on(probe.read(&run.adam, &gpu.device, &gpu.queue)).err()),
-            "reading back the insight failed: ",
-        ),
-        (error(Probe::new(&gpu.device, &run.adam).err()), "filling a buffer: "),
-        (error(pollster::block_on(run.adam.report(&gpu.device, &gpu.queue)).err()), "reading back the report failed: "),
-        (error(pollster::block_on(run.adam.state(&gpu.device, &gpu.queue)).err()), "reading back the state failed: "),
-        (error(pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, &state)).err()), "loading the state: "),
-        (error(run.adam.reset(&gpu.device, &gpu.queue, &["tensor0"]).err()), "filling a buffer: "),
-        (error(Adam::new(&gpu.device, &again, Options::default()).err()), "filling a buffer: "),
+        (error(pollster::block_on(probe.read(&run.adam)).err()), "reading back the insight failed: "),
+        (error(Probe::new(&run.adam).err()), "filling a buffer: "),
+        (error(pollster::block_on(run.adam.read_report()).err()), "reading back the report failed: "),
+        (error(pollster::block_on(run.adam.read_state()).err()), "reading back the state failed: "),
+        (error(pollster::block_on(run.adam.load_state(&state)).err()), "loading the state: "),
+        (error(run.adam.reset(&["tensor0"]).err()), "filling a buffer: "),
+        (error(Adam::new(&gpu.device, &gpu.queue, &again, Options::default()).err()), "filling a buffer: "),
     ] {
         assert!(error.starts_with(want), "{error}");
     }
@@ -209,7 +242,7 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
         other.write(buffer, params);
     }
     resumed.steps = t;
-    pollster::block_on(resumed.adam.load(&other.device, &other.queue, &state)).unwrap();
+    pollster::block_on(resumed.adam.load_state(&state)).unwrap();
     run.twin.set_lr(0, Config::default().lr).unwrap();
     resumed.twin = run.twin;
     resumed.steps(&other, 20);

@@ -9,10 +9,9 @@ use crate::child;
 use half::bf16;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
+use wgpu_adam::precision::{Master, StateDtype};
 use wgpu_adam::preset::pytorch;
-use wgpu_adam::{
-    Config, Decay, Dtype, Error, LossScale, Master, Options, Precision, Schedule, State, StateDtype, Variant, cpu,
-};
+use wgpu_adam::{Config, Decay, Dtype, Error, LossScale, Options, Precision, Schedule, State, Variant, cpu};
 
 fn state(steps: usize) -> State {
     plain(steps).state()
@@ -302,10 +301,10 @@ fn what_is_wrong_in_a_file_is_said() {
 fn a_file_that_lacks_something_is_no_state_or_does_not_fit() {
     let adams = [plain(0), narrow(0, StateDtype::Block8, Master::Remainder)];
     for ((good, bytes), mut adam) in [&*GOOD, &*NARROW].into_iter().zip(adams) {
-        adam.load(good).unwrap();
+        adam.load_state(good).unwrap();
         for lost in SafeTensors::deserialize(bytes).unwrap().names() {
             let read = State::from_bytes(&rewritten_without(bytes, |_| {}, "1", lost));
-            let error = read.and_then(|state| adam.load(&state)).unwrap_err().to_string();
+            let error = read.and_then(|state| adam.load_state(&state)).unwrap_err().to_string();
             assert!(error.contains(lost.rsplit_once('.').unwrap().0), "{lost}: {error}");
             assert_eq!(adam.state(), *good, "{lost}");
         }

@@ -6,9 +6,9 @@ use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Scene, normal};
 use half::{bf16, f16};
 use wgpu::Buffer;
+use wgpu_adam::precision::{Master, Rounding};
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Master, Options, Precision, Report, Rounding, Tensor,
-    View, cpu, preset,
+    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Options, Precision, Report, Tensor, View, cpu, preset,
 };
 
 fn buffer(gpu: &Gpu, numbers: &Numbers) -> Buffer {
@@ -100,8 +100,8 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
         (next.params, next.steps) = (run.params.clone(), run.steps);
         next.param_buffers.iter().zip(&next.params).for_each(|(buffer, values)| gpu.write(buffer, values));
         let state = gpu.state(&run.adam);
-        pollster::block_on(next.adam.load(&gpu.device, &gpu.queue, &state)).unwrap();
-        next.twin.load(&state).unwrap();
+        pollster::block_on(next.adam.load_state(&state)).unwrap();
+        next.twin.load_state(&state).unwrap();
         next.steps(gpu, 2);
         run.steps(gpu, 2);
         next.assert_same(gpu);
@@ -143,14 +143,14 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 16]));
     let refused_tensor = |tensor: Tensor, options: Options| {
         let group = Group::new(Config::default(), vec![tensor]);
-        Adam::new(&gpu.device, &[group], options).err().expect("an error").to_string()
+        Adam::new(&gpu.device, &gpu.queue, &[group], options).err().expect("an error").to_string()
     };
     let refused = |param, grad, options| refused_tensor(Tensor::new("w", param, grad), options);
     let view = |buffer, format| View::new(buffer, format);
     let plain = Options::default();
     let error = refused(view(&param, Dtype::I32), view(&grad, Dtype::F32), plain);
     assert_eq!(error, "tensor `w`: param must be F32, F16 or Bf16");
-    let error = refused(view(&param, Dtype::F32), view(&grad, Dtype::U8).range(0, 16), plain);
+    let error = refused(view(&param, Dtype::F32), view(&grad, Dtype::U8).slice(..16), plain);
     assert_eq!(error, "tensor `w`: grad must be F32, F16, Bf16 or I32");
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         let tensor = Tensor::new("w", view(&param, Dtype::F32), view(&grad, Dtype::I32)).with_grad_scale(scale);
@@ -167,11 +167,12 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let error = refused(view(&param, Dtype::F16), view(&grad, Dtype::F16), Options { precision: twice, ..plain });
     assert!(error.starts_with("option precision: with a master"), "{error}");
     let zero = Options { zero_grad: true, ..plain };
-    let shifted = view(&grad, Dtype::F16).range(1, 16);
-    let error = refused(view(&param, Dtype::F16).range(0, 16), shifted, zero);
+    let shifted = view(&grad, Dtype::F16).slice(1..17);
+    let error = refused(view(&param, Dtype::F16).slice(..16), shifted, zero);
     assert!(error.starts_with("tensor `w`: to zero gradients of 16 bits"), "{error}");
-    let unaligned = View { offset: 1, len: 4, ..view(&param, Dtype::F16) };
-    let error = refused(unaligned, view(&grad, Dtype::F16).range(0, 4), plain);
+    let mut unaligned = view(&param, Dtype::F16).slice(..4);
+    unaligned.offset = 1;
+    let error = refused(unaligned, view(&grad, Dtype::F16).slice(..4), plain);
     assert!(error.contains("must begin at a multiple of 2"), "{error}");
 
     let mut twin =
@@ -191,7 +192,7 @@ fn plain_bf16_stands_still_where_the_others_move() {
         let grad = gpu.buffer(&[1.0; 4096]);
         let tensor = Tensor::new("w", View::new(&param, Dtype::Bf16), View::f32(&grad));
         let group = Group::new(Config { lr: 1e-4, ..preset::pytorch::adam() }, vec![tensor]);
-        let adam = Adam::new(&gpu.device, &[group], Options { precision, ..Options::default() }).unwrap();
+        let adam = Adam::new(&gpu.device, &gpu.queue, &[group], Options { precision, ..Options::default() }).unwrap();
         gpu.steps(&adam, 1000);
         values.copy_from_slice(bytemuck::cast_slice(&gpu_bytes(&gpu, &param)));
         values.iter().map(|x| f64::from(x.to_f32())).sum::<f64>() / 4096.0
@@ -214,7 +215,7 @@ fn a_master_follows_a_param_that_the_caller_writes() {
     let grad = gpu.buffer(&[1.0; 8]);
     let tensor = Tensor::new("w", View::new(&param, Dtype::Bf16), View::f32(&grad));
     let group = Group::new(Config { lr: 0.25, ..Config::default() }, vec![tensor]);
-    let adam = Adam::new(&gpu.device, &[group], Options { precision, ..Options::default() }).unwrap();
+    let adam = Adam::new(&gpu.device, &gpu.queue, &[group], Options { precision, ..Options::default() }).unwrap();
     gpu.step(&adam);
     gpu.queue.write_buffer(&param, 0, bytemuck::cast_slice(&[bf16::from_f32(8.0); 4]));
     gpu.step(&adam);
@@ -234,16 +235,16 @@ fn what_is_remembered_is_carried_over_exactly_in_every_format() {
         let options = Options { precision: Precision { state_min_len: 4, ..precision }, ..Options::default() };
         let end = |changed: bool| {
             let [param, grad] = [0; 2].map(|_| buffer(&gpu, &Numbers::new(format, 1.0, &values)));
-            let view = |buffer, at, len| View::new(buffer, format).range(at, len);
+            let view = |buffer, at, len| View::new(buffer, format).slice(at..at + len);
             let tensor = |name: &str, at, len| Tensor::new(name, view(&param, at, len), view(&grad, at, len));
             let tensors = vec![tensor("a", 4, 5), tensor("b", 12, 259), tensor("c", 272, 403)];
-            let mut adam = Adam::new(&gpu.device, &[Group::new(adamw(), tensors)], options).unwrap();
+            let mut adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(adamw(), tensors)], options).unwrap();
             gpu.steps(&adam, 5);
             if changed {
-                adam.remove(&gpu.device, &gpu.queue, &["a"]).unwrap();
+                adam.remove(&["a"]).unwrap();
                 gpu.steps(&adam, 5);
-                adam.add(&gpu.device, &gpu.queue, 0, [tensor("d", 800, 301)]).unwrap();
-                adam.reset(&gpu.device, &gpu.queue, &["b"]).unwrap();
+                adam.add(0, [tensor("d", 800, 301)]).unwrap();
+                adam.reset(&["b"]).unwrap();
             } else {
                 gpu.steps(&adam, 5);
             }

@@ -3,9 +3,8 @@
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Run, Scene, Spot, mix, normal};
 use wgpu::Limits;
-use wgpu_adam::{
-    Adam, Clip, Config, Decay, Error, Group, Insight, Measures, Options, Probe, Snr, Tensor, Variant, View,
-};
+use wgpu_adam::probe::{Insight, Measures, Snr};
+use wgpu_adam::{Adam, Clip, Config, Decay, Error, Group, Options, Probe, Tensor, Variant, View};
 
 const LENS: [usize; 8] = [1, 2, 3, 5, 255, 257, 4097, 1000];
 
@@ -24,7 +23,7 @@ fn all_options() -> [Options; 3] {
 /// Some steps, then two measured ones: both sides must have found the same, and moved the same bits as ever.
 fn check(gpu: &Gpu, scene: &Scene) -> Insight {
     let mut run = scene.start(gpu);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     run.steps(gpu, 3);
     run.fresh_grads();
     measured(&mut run, gpu, &probe);
@@ -127,14 +126,15 @@ fn param_and_grad_may_share_a_buffer() {
     let gpu = Gpu::new();
     let values: Vec<f32> = (0..3000).map(|i| normal(3, 0, i)).collect();
     let buffer = gpu.buffer(&values);
-    let view = |at| View::f32(&buffer).range(at, 1000);
+    let view = |at| View::f32(&buffer).slice(at..at + 1000);
     let tensors = vec![Tensor::new("shared", view(2000), view(0))];
-    let adam = Adam::new(&gpu.device, &[Group::new(Config::default(), tensors)], Options::default()).unwrap();
-    let probe = Probe::new(&gpu.device, &adam).unwrap();
+    let adam =
+        Adam::new(&gpu.device, &gpu.queue, &[Group::new(Config::default(), tensors)], Options::default()).unwrap();
+    let probe = Probe::new(&adam).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     probe.step(&adam, &mut encoder).unwrap();
     gpu.queue.submit([encoder.finish()]);
-    let insight = pollster::block_on(probe.read(&adam, &gpu.device, &gpu.queue)).unwrap();
+    let insight = pollster::block_on(probe.read(&adam)).unwrap();
     // In the first step all ratios are 1, and all steps lr.
     let (snr, step) = (insight.all.snr.unwrap(), insight.all.step.unwrap());
     assert!((snr.mean - 1.0).abs() < 1e-6 && snr.histogram.iter().sum::<u64>() == 1000, "{snr:?}");
@@ -170,7 +170,7 @@ fn the_numbers_are_those_of_float64() {
     for zero_grad in [false, true] {
         let options = Options { zero_grad, skip_nonfinite: true, ..Options::default() };
         let mut run = Scene::arena(&[3000, 17, 40_001, 5], 4, &configs, options).start(&gpu);
-        let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+        let probe = Probe::new(&run.adam).unwrap();
         run.steps(&gpu, 20);
         run.fresh_grads();
         let (params, grads) = (run.params[0].clone(), run.grads[0].clone());
@@ -240,7 +240,7 @@ fn each_ratio_is_in_the_bin_that_the_edges_say() {
     let config = Config { beta1: 0.0, beta2: 0.5, ..Config::default() };
     let ratios: Vec<f64> = (-14..2).map(|k| 1.5 * 2f64.powi(k)).filter(|r| *r < 1.414).collect();
     let mut run = Scene::scattered(&[ratios.len()], &[config], Options::default()).start(&gpu);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     run.grads[0].fill(1.0);
     run.upload_grads(&gpu);
     for _ in 0..64 {
@@ -261,7 +261,7 @@ fn a_skipped_step_is_measured_as_one() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.9e19] {
         let options = Options { skip_nonfinite: true, ..Options::default() };
         let mut run = Scene::scattered(&[100, 5000], &[Config::default()], options).start(&gpu);
-        let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+        let probe = Probe::new(&run.adam).unwrap();
         run.steps(&gpu, 2);
         run.fresh_grads();
         run.grads[1][4321] = bad;
@@ -277,7 +277,7 @@ fn a_skipped_step_is_measured_as_one() {
         // The finite ones have a norm all the same.
         assert!(insight.all.grad_norm.is_finite() && insight.all.grad_norm > 0.0);
         // And a clock that was set is seen at once.
-        run.adam.set_t(&gpu.queue, 77).unwrap();
+        run.adam.set_t(77).unwrap();
         run.twin.set_t(77);
         run.fresh_grads();
         run.grads[0][0] = bad;
@@ -289,7 +289,7 @@ fn a_skipped_step_is_measured_as_one() {
 fn without_the_guard_what_is_not_finite_is_seen() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 5000], &[Config::default()], Options::default()).start(&gpu);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     run.steps(&gpu, 2);
     run.grads[0].fill(1.0);
     run.grads[1].fill(1.0);
@@ -321,7 +321,7 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
     for scale in [3e-38_f32, 1e-30, 1e-19, 1e-10, 1.0, 1e10, 1e19, 1e30, 3e37] {
         let configs = [Config { decay: Decay::Decoupled(0.1), ..Config::default() }];
         let mut run = Scene::scattered(&[9000, 4], &configs, options).start(&gpu);
-        let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+        let probe = Probe::new(&run.adam).unwrap();
         // Away from zero, so that nothing is subnormal.
         let wide = |stream, i: usize| scale * (1.0 + normal(1, stream, i as u64).abs());
         for (values, stream) in [(&mut run.params, 1), (&mut run.grads, 2)] {
@@ -351,7 +351,7 @@ fn tensors_without_gradients_have_no_ratio_and_lr_0_no_step() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 0.0, ..Config::default() }];
     let mut run = Scene::scattered(&[100, 100, 100], &configs, Options::default()).start(&gpu);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     run.fresh_grads();
     run.grads[0].fill(0.0);
     run.grads[2][..50].fill(0.0);
@@ -386,11 +386,11 @@ fn no_step_is_above_its_bound() {
         (Config { variant: Variant::AdaMax, ..adam(0.9, 0.95) }, 0.95),
         (Config { variant: rmsprop(0.0), bias_correction: false, ..adam(0.9, 0.99) }, 1e3),
         (Config { variant: rmsprop(0.9), ..adam(0.9, 0.99) }, 1e3),
-        (Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.0 }, ..adam(0.9, 0.99) }, 1e3),
-        (Config { variant: Variant::Lion, ..adam(0.9, 0.99) }, 1.0),
+        (Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.0 }, ..adam(0.9, 0.999) }, 1e3),
+        (Config { variant: Variant::Lion, beta2: 0.99, ..Config::default() }, 1.0),
     ] {
         let mut run = Scene::scattered(&[300], &[config], Options::default()).start(&gpu);
-        let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+        let probe = Probe::new(&run.adam).unwrap();
         let bound = config.step_bound().unwrap();
         let mut most: f64 = 0.0;
         let mut most_of = |insight: &Insight, what: &str| {
@@ -406,7 +406,7 @@ fn no_step_is_above_its_bound() {
             }
             most_of(&measured(&mut run, &gpu, &probe), "noise");
         }
-        run.adam.set_t(&gpu.queue, 100_000).unwrap();
+        run.adam.set_t(100_000).unwrap();
         run.twin.set_t(100_000);
         for t in 0..if growth == 1e3 { 3 } else { 200 } {
             run.grads[0].fill((1e5 * f64::powi(growth, t)) as f32);
@@ -435,7 +435,7 @@ fn a_probe_belongs_to_one_optimizer() {
     let gpu = Gpu::new();
     let scene = Scene::scattered(&[10], &[Config::default()], Options::default());
     let (one, other) = (scene.start(&gpu), scene.start(&gpu));
-    let probe = Probe::new(&gpu.device, &one.adam).unwrap();
+    let probe = Probe::new(&one.adam).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     assert_eq!(probe.step(&other.adam, &mut encoder), Err(Error::OtherOptimizer));
     gpu.queue.submit([encoder.finish()]);
@@ -447,15 +447,15 @@ fn a_probe_belongs_to_one_optimizer() {
 fn a_tensor_that_begins_anew_is_measured_by_its_own_clock() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[300, 1001, 40], &[Config::default()], Options::default()).start(&gpu);
-    let old = Probe::new(&gpu.device, &run.adam).unwrap();
+    let old = Probe::new(&run.adam).unwrap();
     run.steps(&gpu, 5);
-    run.adam.reset(&gpu.device, &gpu.queue, &["tensor1"]).unwrap();
+    run.adam.reset(&["tensor1"]).unwrap();
     run.twin.reset(&["tensor1"]).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     assert_eq!(old.step(&run.adam, &mut encoder), Err(Error::OtherOptimizer));
-    let read = pollster::block_on(old.read(&run.adam, &gpu.device, &gpu.queue));
+    let read = pollster::block_on(old.read(&run.adam));
     assert_eq!(read, Err(Error::OtherOptimizer));
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     run.fresh_grads();
     let insight = measured(&mut run, &gpu, &probe);
     let means = [0, 1, 2].map(|i| insight.tensors[i].measures.snr.unwrap().mean);
@@ -468,7 +468,7 @@ fn limits_that_are_too_small_are_named() {
     let error = |limits: Limits, lens: &[usize]| {
         let gpu = Gpu::with(limits);
         let run = Scene::scattered(lens, &[Config::default()], Options::default()).start(&gpu);
-        Probe::new(&gpu.device, &run.adam).err().map(|error| error.to_string())
+        Probe::new(&run.adam).err().map(|error| error.to_string())
     };
     // The optimizer itself needs 4, and the clock 4.
     let limits = Limits { max_storage_buffers_per_shader_stage: 5, ..Limits::default() };
@@ -487,8 +487,8 @@ fn limits_that_are_too_small_are_named() {
 fn an_insight_asked_for_early_is_of_its_own_step() {
     let gpu = Gpu::new();
     let run = Scene::scattered(&[100], &[Config::default()], Options::default()).start(&gpu);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
-    let before = pollster::block_on(probe.read(&run.adam, &gpu.device, &gpu.queue)).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
+    let before = pollster::block_on(probe.read(&run.adam)).unwrap();
     assert_eq!((before.t, before.all.snr, before.all.step), (0, None, None));
     run.upload_grads(&gpu);
     let mut futures = Vec::new();
@@ -498,7 +498,7 @@ fn an_insight_asked_for_early_is_of_its_own_step() {
         // In one submission with steps that are not measured.
         run.adam.step(&mut encoder);
         gpu.queue.submit([encoder.finish()]);
-        futures.push(probe.read(&run.adam, &gpu.device, &gpu.queue));
+        futures.push(probe.read(&run.adam));
     }
     let ts: Vec<u64> = futures.into_iter().map(|future| pollster::block_on(future).unwrap().t).collect();
     assert_eq!(ts, [1, 3, 5]);
@@ -518,7 +518,7 @@ fn one_workgroup_more_than_a_run_has_in_one_round() {
         options: Options::default(),
     };
     let mut run = scene.start(&gpu);
-    let probe = Probe::new(&gpu.device, &run.adam).unwrap();
+    let probe = Probe::new(&run.adam).unwrap();
     let insight = measured(&mut run, &gpu, &probe);
     assert_eq!(insight.tensors[1].measures.elements, len as u64);
     // In the first step all ratios are 1, or a rounding below.

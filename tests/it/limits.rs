@@ -113,11 +113,14 @@ fn more_elements_than_a_binding_holds() {
         gpu.queue.write_buffer(&grad, i << 22, bytemuck::cast_slice(part));
     }
     for (param_at, grad_at) in [(0, 0), (0, 1)] {
-        let tensors =
-            vec![Tensor::new("large", View::f32(&param).range(param_at, len), View::f32(&grad).range(grad_at, len))];
+        let tensors = vec![Tensor::new(
+            "large",
+            View::f32(&param).slice(param_at..param_at + len),
+            View::f32(&grad).slice(grad_at..grad_at + len),
+        )];
         let config = Config { lr: 0.5, eps: 0.0, ..Config::default() };
         let options = Options { skip_nonfinite: true, ..Options::default() };
-        let adam = Adam::new(&gpu.device, &[Group::new(config, tensors)], options).unwrap();
+        let adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, tensors)], options).unwrap();
         assert!(adam.dispatches() >= 5);
         gpu.step(&adam);
         // With a constant gradient and no eps each step is the learning rate.
@@ -142,7 +145,7 @@ fn limits_that_are_too_small_are_named() {
             .enumerate()
             .map(|(i, b)| Tensor::new(format!("t{i}"), View::f32(&b[0]), View::f32(&b[1])));
         let groups = tensors.map(|tensor| Group::new(Config::default(), vec![tensor]));
-        Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), Options::default()).err()
+        Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), Options::default()).err()
     };
     assert_eq!(
         error(&gpu, 1).unwrap().to_string(),

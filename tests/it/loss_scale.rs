@@ -5,9 +5,8 @@ use crate::scene::{Gpu, Run, Scene, assert_same, mix};
 use half::f16;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{Buffer, BufferUsages};
-use wgpu_adam::{
-    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, LossScaleState, Options, Probe, State, Tensor, View, cpu,
-};
+use wgpu_adam::state::LossScaleState;
+use wgpu_adam::{Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Options, Probe, State, Tensor, View, cpu};
 
 /// `torch.amp.GradScaler`, as far as its `update` goes: the scale is an f32 and its factors are not. With two bounds of ours.
 struct Model {
@@ -49,7 +48,7 @@ fn restless() -> LossScale {
 
 /// What the device holds.
 fn held(gpu: &Gpu, adam: &Adam) -> f32 {
-    gpu.read(adam.loss_scale().unwrap())[0]
+    gpu.read(adam.loss_scale_buffer().unwrap())[0]
 }
 
 /// Gradients of a scaled loss, on both sides.
@@ -244,10 +243,10 @@ fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
     assert_eq!(state.loss_scale, Some(LossScaleState { scale: 65_536.0, growth_tracker: 1 }));
     assert_eq!(state, first.twin.state());
     let mut second = scene.start(&gpu);
-    let buffer = second.adam.loss_scale().unwrap().clone();
-    pollster::block_on(second.adam.load(&gpu.device, &gpu.queue, &state)).unwrap();
-    second.twin.load(&state).unwrap();
-    assert_eq!(second.adam.loss_scale(), Some(&buffer), "the caller's bind groups have it");
+    let buffer = second.adam.loss_scale_buffer().unwrap().clone();
+    pollster::block_on(second.adam.load_state(&state)).unwrap();
+    second.twin.load_state(&state).unwrap();
+    assert_eq!(second.adam.loss_scale_buffer(), Some(&buffer), "the caller's bind groups have it");
     second.steps = first.steps;
     for (to, from) in second.param_buffers.iter().zip(&first.param_buffers) {
         gpu.write(to, &gpu.read(from));
@@ -277,15 +276,15 @@ fn a_state_without_a_scale_begins_it_anew() {
     let without = gpu.state(&plain.adam).to_bytes().unwrap();
     assert!(!String::from_utf8_lossy(&without).contains("loss_scale"), "as files have been");
     let without = State::from_bytes(&without).unwrap();
-    pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, &without)).unwrap();
-    run.twin.load(&without).unwrap();
+    pollster::block_on(run.adam.load_state(&without)).unwrap();
+    run.twin.load_state(&without).unwrap();
     assert_eq!((gpu.state(&run.adam).loss_scale, run.twin.state().loss_scale), (Some(begun), Some(begun)));
-    pollster::block_on(plain.adam.load(&gpu.device, &gpu.queue, &with)).unwrap();
-    plain.twin.load(&with).unwrap();
+    pollster::block_on(plain.adam.load_state(&with)).unwrap();
+    plain.twin.load_state(&with).unwrap();
     assert_eq!((gpu.state(&plain.adam).loss_scale, plain.twin.state().loss_scale), (None, None));
     for scale in [0.0, -1.0, 1e30, f32::NAN, f32::INFINITY] {
         let broken = State { loss_scale: Some(LossScaleState { scale, ..begun }), ..with.clone() };
-        let error = run.twin.load(&broken).unwrap_err().to_string();
+        let error = run.twin.load_state(&broken).unwrap_err().to_string();
         assert!(error.contains("the loss scale is") && error.contains("must be from 2^-64 to 2^64"), "{error}");
     }
 }
@@ -297,35 +296,34 @@ fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
     for _ in 0..4 {
         run.step(&gpu);
     }
-    let (device, queue) = (&gpu.device, &gpu.queue);
-    let buffer = run.adam.loss_scale().unwrap().clone();
+    let buffer = run.adam.loss_scale_buffer().unwrap().clone();
     let want = Some(LossScaleState { scale: 131_072.0, growth_tracker: 1 });
     let check = |adam: &Adam, twin: &cpu::Adam, what| {
-        assert_eq!(adam.loss_scale(), Some(&buffer), "{what}");
+        assert_eq!(adam.loss_scale_buffer(), Some(&buffer), "{what}");
         assert_eq!((gpu.state(adam).loss_scale, twin.state().loss_scale), (want, want), "{what}");
     };
     let (param, grad) = (gpu.buffer(&[0.0; 4]), gpu.buffer(&[0.0; 4]));
-    let tensor = Tensor::new("later", View::f32(&param), View::f32(&grad));
-    run.adam.add(device, queue, 0, [tensor]).unwrap();
+    let tensor = Tensor::f32("later", &param, &grad);
+    run.adam.add(0, [tensor]).unwrap();
     run.twin.add(0, [cpu::Tensor::new("later", 4)]).unwrap();
     check(&run.adam, &run.twin, "add");
-    run.adam.reset(device, queue, &["tensor0"]).unwrap();
+    run.adam.reset(&["tensor0"]).unwrap();
     run.twin.reset(&["tensor0"]).unwrap();
     check(&run.adam, &run.twin, "reset");
     // With clocks that the new one has not, so that it gets other buffers.
     let state = gpu.state(&run.adam);
-    run.adam.remove(device, queue, &["tensor1"]).unwrap();
+    run.adam.remove(&["tensor1"]).unwrap();
     run.twin.remove(&["tensor1"]).unwrap();
     check(&run.adam, &run.twin, "remove");
-    run.adam.set_t(queue, 100).unwrap();
+    run.adam.set_t(100).unwrap();
     run.twin.set_t(100);
     check(&run.adam, &run.twin, "set_t");
     let mut other = Scene::scattered(&[100, 8], &[Config::default()], scaled(restless())).start(&gpu);
     let (param, grad) = (gpu.buffer(&[0.0; 4]), gpu.buffer(&[0.0; 4]));
-    other.adam.add(device, queue, 0, [Tensor::new("later", View::f32(&param), View::f32(&grad))]).unwrap();
-    let buffer = other.adam.loss_scale().unwrap().clone();
-    pollster::block_on(other.adam.load(device, queue, &state)).unwrap();
-    assert_eq!(other.adam.loss_scale(), Some(&buffer));
+    other.adam.add(0, [Tensor::f32("later", &param, &grad)]).unwrap();
+    let buffer = other.adam.loss_scale_buffer().unwrap().clone();
+    pollster::block_on(other.adam.load_state(&state)).unwrap();
+    assert_eq!(other.adam.loss_scale_buffer(), Some(&buffer));
     assert_eq!(gpu.state(&other.adam), state);
     // And it still moves.
     gpu.steps(&other.adam, 2);
@@ -338,8 +336,7 @@ fn a_probe_measures_the_gradients_without_their_scale() {
     let scene = |options| Scene::scattered(&[3000, 40], &[Config::default()], options).start(&gpu);
     let mut plain = scene(Options { skip_nonfinite: true, ..Options::default() });
     let mut scaled = scene(scaled(restless()));
-    let (plain_probe, probe) =
-        (Probe::new(&gpu.device, &plain.adam).unwrap(), Probe::new(&gpu.device, &scaled.adam).unwrap());
+    let (plain_probe, probe) = (Probe::new(&plain.adam).unwrap(), Probe::new(&scaled.adam).unwrap());
     for t in 0..8 {
         plain.fresh_grads();
         if t == 4 {
@@ -379,18 +376,18 @@ fn what_makes_no_sense_is_refused() {
         cases.push((of(|l| &mut l.backoff_factor, value), "loss_scale.backoff_factor"));
     }
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 4]));
-    let groups = [Group::new(Config::default(), vec![Tensor::new("w", View::f32(&param), View::f32(&grad))])];
+    let groups = [Group::new(Config::default(), vec![Tensor::f32("w", &param, &grad)])];
     let twins = [cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 4)])];
     for (loss_scale, want) in cases {
         let [on_gpu, on_cpu] = [
-            Adam::new(&gpu.device, &groups, scaled(loss_scale)).err(),
+            Adam::new(&gpu.device, &gpu.queue, &groups, scaled(loss_scale)).err(),
             cpu::Adam::new(&twins, scaled(loss_scale)).err(),
         ];
         for error in [on_gpu, on_cpu] {
             assert!(matches!(&error, Some(Error::Option { field, .. }) if *field == want), "{loss_scale:?}: {error:?}");
         }
     }
-    assert!(Adam::new(&gpu.device, &groups, Options::default()).unwrap().loss_scale().is_none());
+    assert!(Adam::new(&gpu.device, &gpu.queue, &groups, Options::default()).unwrap().loss_scale_buffer().is_none());
 }
 
 /// A backward pass as a caller would write it, with gradients in f16: those of 1e-9 * (param - 3)^2 / 2.
@@ -415,13 +412,13 @@ fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu
     let tensor = Tensor::new("w", View::f32(&param), View::new(&grad, Dtype::F16));
     let group = Group::new(Config { lr: 0.02, eps: 1e-15, ..Config::default() }, vec![tensor]);
     let options = Options { loss_scale, ..Options::default() };
-    let adam = Adam::new(&gpu.device, &[group], options).unwrap();
+    let adam = Adam::new(&gpu.device, &gpu.queue, &[group], options).unwrap();
     let one = gpu.device.create_buffer_init(&BufferInitDescriptor {
         label: None,
         contents: bytemuck::cast_slice(&[1f32, 0.0, 0.0, 0.0]),
         usage: BufferUsages::UNIFORM,
     });
-    let scale: &Buffer = adam.loss_scale().unwrap_or(&one);
+    let scale: &Buffer = adam.loss_scale_buffer().unwrap_or(&one);
 
     let (pipeline, bind_group) = gpu.pipeline(BACKWARD, &[scale, &param, &grad]);
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -430,7 +427,7 @@ fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &bind_group, &[]);
         pass.dispatch_workgroups(LEN as u32 / 2 / 64, 1, 1);
-        adam.record(&mut pass);
+        adam.step_in_pass(&mut pass);
     }
     gpu.queue.submit([encoder.finish()]);
     let far = gpu.read(&param).iter().map(|w| (w - 3.0).abs()).fold(0.0, f32::max);

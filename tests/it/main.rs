@@ -20,5 +20,6 @@ mod parity;
 mod pytorch;
 mod scene;
 mod schedules;
+mod setters;
 mod soak;
 mod state;

@@ -38,7 +38,7 @@ impl World {
             .iter()
             .zip(configs)
             .map(|(own, config)| Group::new(*config, own.iter().map(|&i| tensor(&param, &grad, i)).collect()));
-        let adam = Adam::new(&gpu.device, &on_gpu.collect::<Vec<_>>(), options).unwrap();
+        let adam = Adam::new(&gpu.device, &gpu.queue, &on_gpu.collect::<Vec<_>>(), options).unwrap();
         let on_cpu = groups.iter().zip(configs);
         let on_cpu = on_cpu.map(|(own, config)| cpu::Group::new(*config, own.iter().map(|&i| twin(i)).collect()));
         let cpu = cpu::Adam::new(&on_cpu.collect::<Vec<_>>(), options).unwrap();
@@ -96,7 +96,7 @@ impl World {
 
     fn add(&mut self, group: usize, numbers: &[usize], config: Config, options: Options) {
         let tensors = numbers.iter().map(|&i| tensor(&self.param, &self.grad, i));
-        self.adam.add(&self.gpu.device, &self.gpu.queue, group, tensors).unwrap();
+        self.adam.add(group, tensors).unwrap();
         self.twin.add(group, numbers.iter().map(|&i| twin(i))).unwrap();
         self.groups[group].extend(numbers);
         numbers.iter().for_each(|&i| self.alone[i] = Some(alone(i, config, options)));
@@ -105,7 +105,7 @@ impl World {
     fn remove(&mut self, numbers: &[usize]) {
         let names: Vec<String> = numbers.iter().map(|i| format!("t{i}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.adam.remove(&self.gpu.device, &self.gpu.queue, &names).unwrap();
+        self.adam.remove(&names).unwrap();
         self.twin.remove(&names).unwrap();
         self.groups.iter_mut().for_each(|own| own.retain(|i| !numbers.contains(i)));
         numbers.iter().for_each(|&i| self.alone[i] = None);
@@ -114,7 +114,7 @@ impl World {
     fn reset(&mut self, numbers: &[usize], config: Config, options: Options) {
         let names: Vec<String> = numbers.iter().map(|i| format!("t{i}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.adam.reset(&self.gpu.device, &self.gpu.queue, &names).unwrap();
+        self.adam.reset(&names).unwrap();
         self.twin.reset(&names).unwrap();
         numbers.iter().for_each(|&i| self.alone[i] = Some(alone(i, config, options)));
     }
@@ -122,7 +122,7 @@ impl World {
 
 fn tensor(param: &Buffer, grad: &Buffer, i: usize) -> Tensor {
     let (first, len) = (LENS[..i].iter().sum::<usize>() as u64, LENS[i] as u64);
-    Tensor::new(format!("t{i}"), View::f32(param).range(first, len), View::f32(grad).range(first, len))
+    Tensor::new(format!("t{i}"), View::f32(param).slice(first..first + len), View::f32(grad).slice(first..first + len))
 }
 
 fn twin(i: usize) -> cpu::Tensor {
@@ -166,7 +166,7 @@ fn each_tensor_goes_as_it_would_alone() {
         let group = |world: &World| Group::new(configs[2], vec![tensor(&world.param, &world.grad, 3)]);
         world.remove(&[3]);
         let group = group(&world);
-        assert_eq!(world.adam.add_group(&world.gpu.device, &world.gpu.queue, group), Ok(3));
+        assert_eq!(world.adam.add_group(group), Ok(3));
         assert_eq!(world.twin.add_group(cpu::Group::new(configs[2], vec![twin(3)])), Ok(3));
         world.groups.push(vec![3]);
         world.alone[3] = Some(alone(3, configs[2], options));
@@ -207,7 +207,7 @@ fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
     let mut world = World::new(Gpu::new(), &configs(), options, vec![vec![0], vec![2], vec![5]]);
     world.step();
     let set_lr = |world: &mut World, lr: f64| {
-        world.adam.set_lr(&world.gpu.queue, 0, lr).unwrap();
+        world.adam.set_lr(0, lr).unwrap();
         world.twin.set_lr(0, lr).unwrap();
         for i in [0, 1] {
             if let Some(alone) = &mut world.alone[i] {
@@ -234,8 +234,8 @@ fn clipping_is_over_the_tensors_of_the_moment() {
         world.alone.fill(None);
         let check = |world: &mut World| {
             // The twin of this plan, which sums in its order.
-            world.twin = world.adam.twin();
-            world.twin.load(&world.gpu.state(&world.adam)).unwrap();
+            world.twin = world.adam.to_cpu();
+            world.twin.load_state(&world.gpu.state(&world.adam)).unwrap();
             for _ in 0..5 {
                 world.steps += 1;
                 let bad = world.steps % 5 == 3;
@@ -284,13 +284,13 @@ fn clipping_is_over_the_tensors_of_the_moment() {
 #[test]
 fn a_schedule_is_where_the_group_is() {
     let gpu = Gpu::new();
-    let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 30 }.after_warm_up(10);
+    let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 30 }.with_warm_up(10);
     let config = Config { lr: 0.5, ..Config::default() };
     let values: Vec<f32> = (0..LENS.iter().sum()).map(|e: usize| normal(1, 0, e as u64)).collect();
     let (param, grad) = (gpu.buffer(&values), gpu.buffer(&values));
     let group = Group::new(config, vec![tensor(&param, &grad, 0)]).with_schedule(schedule.clone());
     let lr = |t: u64| group.lr(t) as f32;
-    let mut adam = Adam::new(&gpu.device, std::slice::from_ref(&group), Options::default()).unwrap();
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, std::slice::from_ref(&group), Options::default()).unwrap();
     let mut cpu =
         cpu::Adam::new(&[cpu::Group::new(config, vec![twin(0)]).with_schedule(schedule.clone())], Options::default())
             .unwrap();
@@ -298,21 +298,22 @@ fn a_schedule_is_where_the_group_is() {
     let mut members = vec![0];
     for t in 1..=50_u64 {
         if t == 6 {
-            adam.add(&gpu.device, &gpu.queue, 0, [tensor(&param, &grad, 1)]).unwrap();
+            adam.add(0, [tensor(&param, &grad, 1)]).unwrap();
             cpu.add(0, [twin(1)]).unwrap();
             members.push(1);
         } else if t == 21 {
-            adam.reset(&gpu.device, &gpu.queue, &["t0", "t1"]).unwrap();
+            adam.reset(&["t0", "t1"]).unwrap();
             cpu.reset(&["t0", "t1"]).unwrap();
         } else if t == 31 {
             // An optimizer that knows neither the clocks nor the schedule.
             let state = State::from_bytes(&gpu.state(&adam).to_bytes().unwrap()).unwrap();
             let tensors = || [0, 1].map(|i| tensor(&param, &grad, i)).to_vec();
-            adam = Adam::new(&gpu.device, &[Group::new(Config::default(), tensors())], Options::default()).unwrap();
-            pollster::block_on(adam.load(&gpu.device, &gpu.queue, &state)).unwrap();
+            adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(Config::default(), tensors())], Options::default())
+                .unwrap();
+            pollster::block_on(adam.load_state(&state)).unwrap();
             let group = cpu::Group::new(Config::default(), vec![twin(0), twin(1)]);
             cpu = cpu::Adam::new(&[group], Options::default()).unwrap();
-            cpu.load(&state).unwrap();
+            cpu.load_state(&state).unwrap();
             assert_eq!(state.groups[0].schedule.as_ref(), Some(&schedule));
         }
         gpu.step(&adam);
@@ -357,12 +358,12 @@ fn a_state_carries_the_clocks_of_tensors_that_came_later() {
     encoder.copy_buffer_to_buffer(&resumed, 0, &others.param, 0, None);
     world.gpu.queue.submit([encoder.finish()]);
     (world.param, world.grad) = (others.param, others.grad);
-    pollster::block_on(world.adam.load(&world.gpu.device, &world.gpu.queue, &state)).unwrap();
-    world.twin.load(&state).unwrap();
+    pollster::block_on(world.adam.load_state(&state)).unwrap();
+    world.twin.load_state(&state).unwrap();
     (0..7).for_each(|_| world.step());
     world.check();
     // And in the clocks that it now has.
-    pollster::block_on(world.adam.load(&world.gpu.device, &world.gpu.queue, &world.twin.state())).unwrap();
+    pollster::block_on(world.adam.load_state(&world.twin.state())).unwrap();
     world.check();
 }
 
@@ -371,19 +372,18 @@ fn what_cannot_be_changed_is_named_and_changes_nothing() {
     let mut world = World::new(Gpu::new(), &configs(), Options::default(), vec![vec![0], vec![2], vec![5]]);
     world.step();
     let before = world.gpu.state(&world.adam);
-    let (device, queue) = (&world.gpu.device, &world.gpu.queue);
     let unknown = Error::NoSuchTensor { tensor: "t1".into() };
-    assert_eq!(world.adam.remove(device, queue, &["t0", "t1"]), Err(unknown.clone()));
-    assert_eq!(world.adam.reset(device, queue, &["t1"]), Err(unknown.clone()));
-    assert_eq!(world.adam.remove(device, queue, &["t0", "t2", "t5"]), Err(Error::NoTensors));
-    assert_eq!(world.adam.add(device, queue, 3, []), Err(Error::NoSuchGroup { group: 3, groups: 3 }));
+    assert_eq!(world.adam.remove(&["t0", "t1"]), Err(unknown.clone()));
+    assert_eq!(world.adam.reset(&["t1"]), Err(unknown.clone()));
+    assert_eq!(world.adam.remove(&["t0", "t2", "t5"]), Err(Error::NoTensors));
+    assert_eq!(world.adam.add(3, []), Err(Error::NoSuchGroup { group: 3, groups: 3 }));
     let again = tensor(&world.param, &world.grad, 0);
-    assert_eq!(world.adam.add(device, queue, 1, [again.clone()]), Err(Error::DuplicateName { tensor: "t0".into() }));
+    assert_eq!(world.adam.add(1, [again.clone()]), Err(Error::DuplicateName { tensor: "t0".into() }));
     let over = Tensor { name: "over".into(), ..again };
-    let error = world.adam.add(device, queue, 1, [over]).unwrap_err().to_string();
+    let error = world.adam.add(1, [over]).unwrap_err().to_string();
     assert_eq!(error, "tensor `over`: its param view shares bytes with the param view of tensor `t0`");
     let wrong = Group::new(Config { beta1: 2.0, ..Config::default() }, vec![]);
-    let error = world.adam.add_group(device, queue, wrong).unwrap_err().to_string();
+    let error = world.adam.add_group(wrong).unwrap_err().to_string();
     assert_eq!(error, "group 3: beta1 is 2, but must be in [0, 1)");
     assert_eq!(world.twin.remove(&["t0", "t1"]), Err(unknown.clone()));
     assert_eq!(world.twin.reset(&["t1"]), Err(unknown));

@@ -1,19 +1,19 @@
 //! What `memory()` says is what wgpu was asked for, and what the README says of each format.
 
 use crate::scene::{Gpu, Scene};
+use wgpu_adam::precision::{Master, StateDtype};
 use wgpu_adam::{
-    Adam, Clip, Config, Dtype, Group, LossScale, Master, MemoryUse, Options, Precision, Schedule, StateDtype, Tensor,
-    View, preset,
+    Adam, Clip, Config, Dtype, Group, LossScale, MemoryUse, Options, Precision, Schedule, Tensor, View, preset,
 };
 
 const LEN: usize = 1 << 16;
 
 fn adam(gpu: &Gpu, config: Config, formats: (Dtype, Dtype), precision: Precision) -> Adam {
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&vec![0.0; LEN]));
-    let view = |buffer, format| View::new(buffer, format).range(0, LEN as u64);
+    let view = |buffer, format| View::new(buffer, format).slice(..LEN as u64);
     let tensor = Tensor::new("w", view(&param, formats.0), view(&grad, formats.1));
     let options = Options { precision, ..Options::default() };
-    Adam::new(&gpu.device, &[Group::new(config, vec![tensor])], options).unwrap()
+    Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, vec![tensor])], options).unwrap()
 }
 
 #[test]
@@ -79,16 +79,16 @@ fn it_is_what_wgpu_has_allocated() {
         check(&gpu, &run.adam);
         run.step(&gpu);
         // What was before a change is freed.
-        run.adam.remove(&gpu.device, &gpu.queue, &["tensor0"]).unwrap_or(());
+        run.adam.remove(&["tensor0"]).unwrap_or(());
         check(&gpu, &run.adam);
     }
     // With a schedule.
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 100]));
     let values = (0..50).map(|i| f64::from(i) / 50.0).collect();
     let table = Schedule::Table { values, every: 1, interpolate: true };
-    let tensor = Tensor::new("w", View::f32(&param), View::f32(&grad));
+    let tensor = Tensor::f32("w", &param, &grad);
     let group = Group::new(Config::default(), vec![tensor]).with_schedule(table);
-    check(&gpu, &Adam::new(&gpu.device, &[group], Options::default()).unwrap());
+    check(&gpu, &Adam::new(&gpu.device, &gpu.queue, &[group], Options::default()).unwrap());
 }
 
 fn check(gpu: &Gpu, adam: &Adam) {

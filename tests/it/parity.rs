@@ -161,10 +161,10 @@ fn a_new_learning_rate_holds_from_the_next_submission_on() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 100], &configs(), Options::default()).start(&gpu);
     run.steps(&gpu, 10);
-    run.adam.set_lr(&gpu.queue, 1, 0.05).unwrap();
+    run.adam.set_lr(1, 0.05).unwrap();
     run.twin.set_lr(1, 0.05).unwrap();
     run.steps(&gpu, 10);
-    run.adam.set_lr(&gpu.queue, 0, 0.0).unwrap();
+    run.adam.set_lr(0, 0.0).unwrap();
     run.twin.set_lr(0, 0.0).unwrap();
     let before = run.params[0].clone();
     run.steps(&gpu, 10);
@@ -179,7 +179,7 @@ fn the_clock_can_be_started_later() {
     let gpu = Gpu::new();
     for t in [1, 999, 1_000_000, 1_000_000_000, u32::MAX - 2] {
         let mut run = Scene::scattered(&[100], &configs()[1..], Options::default()).start(&gpu);
-        run.adam.set_t(&gpu.queue, t).unwrap();
+        run.adam.set_t(t).unwrap();
         run.twin.set_t(t);
         run.steps(&gpu, 5);
         run.assert_same(&gpu);
@@ -216,13 +216,13 @@ fn param_and_grad_may_share_a_buffer() {
         // Grads first, then a gap, then params.
         let (grad, param) = (0, 2 * len);
         let buffer = gpu.buffer(&values);
-        let view = |at: usize| View::f32(&buffer).range(at as u64, len as u64);
+        let view = |at: usize| View::f32(&buffer).slice(at as u64..(at + len) as u64);
         let tensors = vec![Tensor::new("shared", view(param), view(grad))];
-        let shared = Adam::new(&gpu.device, &[Group::new(configs()[1], tensors)], options).unwrap();
+        let shared = Adam::new(&gpu.device, &gpu.queue, &[Group::new(configs()[1], tensors)], options).unwrap();
         let (apart_param, apart_grad) =
             (gpu.buffer(&values[param..param + len]), gpu.buffer(&values[grad..grad + len]));
-        let tensors = vec![Tensor::new("apart", View::f32(&apart_param), View::f32(&apart_grad))];
-        let apart = Adam::new(&gpu.device, &[Group::new(configs()[1], tensors)], options).unwrap();
+        let tensors = vec![Tensor::f32("apart", &apart_param, &apart_grad)];
+        let apart = Adam::new(&gpu.device, &gpu.queue, &[Group::new(configs()[1], tensors)], options).unwrap();
         gpu.steps(&shared, 10);
         gpu.steps(&apart, 10);
         let all = gpu.read(&buffer);
@@ -235,7 +235,8 @@ fn param_and_grad_may_share_a_buffer() {
 /// However many storage buffers the device has, and where chance rounds too.
 #[test]
 fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
-    use wgpu_adam::{Precision, StateDtype, cpu};
+    use wgpu_adam::precision::StateDtype;
+    use wgpu_adam::{Precision, cpu};
     let by_chance = Precision { state: StateDtype::Bf16, state_min_len: 0, ..Precision::default() };
     for (gpu, precision) in
         [(Gpu::new(), Precision::default()), (Gpu::new(), by_chance), (Gpu::with_storage_buffers(12), by_chance)]

@@ -10,7 +10,7 @@ use crate::golden::problem;
 use crate::scene::Gpu;
 use safetensors::{Dtype, SafeTensors};
 use wgpu_adam::preset::pytorch;
-use wgpu_adam::{Adam, Config, Decay, Group, Options, State, Tensor, Variant, View, cpu};
+use wgpu_adam::{Adam, Config, Decay, Group, Options, State, Tensor, Variant, cpu};
 
 const HALF: usize = 50;
 const LEN: usize = 512;
@@ -66,7 +66,7 @@ fn ours(config: Config) -> (State, Vec<f32>) {
 fn on_twin(config: Config, state: &State, half: &[f32], seed: u64) -> Vec<f32> {
     // The state brings the configuration; only the rule must be right.
     let (mut adam, mut param) = (twin(Config { lr: 9.0, ..config }), half.to_vec());
-    adam.load(state).unwrap();
+    adam.load_state(state).unwrap();
     steps(&mut adam, &mut param, seed, HALF + 1..=2 * HALF);
     param
 }
@@ -74,10 +74,10 @@ fn on_twin(config: Config, state: &State, half: &[f32], seed: u64) -> Vec<f32> {
 /// And on the GPU.
 fn on_gpu(gpu: &Gpu, config: Config, state: &State, half: &[f32]) -> Vec<f32> {
     let (param, grad) = (gpu.buffer(half), gpu.buffer(half));
-    let tensors = vec![Tensor::new("w", View::f32(&param), View::f32(&grad))];
+    let tensors = vec![Tensor::f32("w", &param, &grad)];
     let group = Group::new(Config { lr: 9.0, ..config }, tensors);
-    let mut adam = Adam::new(&gpu.device, &[group], Options::default()).unwrap();
-    pollster::block_on(adam.load(&gpu.device, &gpu.queue, state)).unwrap();
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, &[group], Options::default()).unwrap();
+    pollster::block_on(adam.load_state(state)).unwrap();
     for t in HALF + 1..=2 * HALF {
         gpu.write(&grad, &grads(0, t));
         gpu.step(&adam);

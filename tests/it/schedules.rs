@@ -2,7 +2,8 @@
 
 use crate::scene::{Gpu, mix};
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Config, Group, GroupState, Options, Schedule, State, Tensor, View, cpu};
+use wgpu_adam::state::GroupState;
+use wgpu_adam::{Adam, Config, Group, Options, Schedule, State, Tensor, View, cpu};
 
 /// Of the largest rate: 3 * 2^-24 for the roundings of `lr`, of the factor and of their product, and little for the rest.
 const TOLERANCE: f64 = 2e-7;
@@ -64,11 +65,11 @@ fn schedules() -> Vec<Schedule> {
         table(300, 7, true),
         table(300, 7, false),
         table(1_000, 1_000_000, true),
-        cosine(1_500).after_warm_up(500),
-        InverseSqrt { timescale: 400 }.after_warm_up(400),
+        cosine(1_500).with_warm_up(500),
+        InverseSqrt { timescale: 400 }.with_warm_up(400),
         Sequence(vec![(0, Constant(1.0)), (30, Constant(0.1)), (80, Constant(0.01))]),
         Sequence(vec![
-            (0, cosine(100).after_warm_up(10)),
+            (0, cosine(100).with_warm_up(10)),
             (60, restarts(5, 2)),
             (61, table(10, 3, true)),
             (
@@ -103,19 +104,19 @@ impl<'a> Pair<'a> {
             .iter()
             .enumerate()
             .map(|(i, schedule)| {
-                let view = |buffer| View::f32(buffer).range(i as u64, 1);
+                let view = |buffer| View::f32(buffer).slice(i as u64..=i as u64);
                 let tensor = Tensor::new(format!("w{i}"), view(&param), view(&grad));
                 Group::new(config, vec![tensor]).with_schedule(schedule.clone())
             })
             .collect();
-        let adam = Adam::new(&gpu.device, &groups, options).unwrap();
-        let twin = adam.twin();
+        let adam = Adam::new(&gpu.device, &gpu.queue, &groups, options).unwrap();
+        let twin = adam.to_cpu();
         let peaks = schedules.iter().map(largest).collect();
         Self { gpu, adam, twin, grad, param: vec![0.0; schedules.len()], schedules, peaks }
     }
 
     fn set_t(&mut self, t: u32) {
-        self.adam.set_t(&self.gpu.queue, t).unwrap();
+        self.adam.set_t(t).unwrap();
         self.twin.set_t(t);
     }
 
@@ -238,7 +239,7 @@ fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
     let mut moved = [0.0; 3];
     for step in 0..40u32 {
         if step == 25 {
-            pair.adam.set_lr(&gpu.queue, 1, 1.0).unwrap();
+            pair.adam.set_lr(1, 1.0).unwrap();
             pair.twin.set_lr(1, 1.0).unwrap();
         }
         let groups = pair.gpu_steps(1);
@@ -267,8 +268,8 @@ fn a_state_has_the_schedules() {
     let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
     assert_eq!(state, run.twin.state());
     let load = |pair: &mut Pair, state: &State| {
-        pollster::block_on(pair.adam.load(&gpu.device, &gpu.queue, state)).unwrap();
-        pair.twin.load(state).unwrap();
+        pollster::block_on(pair.adam.load_state(state)).unwrap();
+        pair.twin.load_state(state).unwrap();
     };
     let mut resumed = Pair::new(&gpu, vec![Schedule::default(); all.len()], Options::default());
     load(&mut resumed, &state);
@@ -289,9 +290,9 @@ fn a_state_has_the_schedules() {
     let mut bad = state;
     bad.groups[7].schedule = Some(Schedule::WarmUp { steps: 0 });
     let want = "group 7: schedule.steps is 0, but must be at least 1";
-    let error = pollster::block_on(constant.adam.load(&gpu.device, &gpu.queue, &bad)).unwrap_err();
+    let error = pollster::block_on(constant.adam.load_state(&bad)).unwrap_err();
     assert_eq!(error.to_string(), want);
-    assert_eq!(constant.twin.load(&bad).unwrap_err().to_string(), want);
+    assert_eq!(constant.twin.load_state(&bad).unwrap_err().to_string(), want);
     assert_eq!(bad.to_bytes().unwrap_err().to_string(), want);
 }
 
@@ -326,8 +327,8 @@ fn bad_values_are_named() {
             Sequence(vec![(0, Constant(1.0)), (5, Constant(1.0)), (5, Constant(1.0))]),
             "schedule[2]'s beginning is 5, but must be above the one before it",
         ),
-        (linear(1.0, 0.0, 0).after_warm_up(5), "schedule[1].steps is 0, but must be at least 1"),
-        (linear(1.0, 0.0, 9).after_warm_up(0), "schedule[0].steps is 0, but must be at least 1"),
+        (linear(1.0, 0.0, 0).with_warm_up(5), "schedule[1].steps is 0, but must be at least 1"),
+        (linear(1.0, 0.0, 9).with_warm_up(0), "schedule[0].steps is 0, but must be at least 1"),
         (Table { values: vec![], every: 1, interpolate: true }, "schedule table's length is 0, but must be at least 1"),
         (
             Table { values: vec![1.0, f64::NAN], every: 1, interpolate: true },
@@ -335,10 +336,10 @@ fn bad_values_are_named() {
         ),
         (Table { values: vec![1.0], every: 0, interpolate: true }, "schedule.every is 0, but must be at least 1"),
     ] {
-        let good = Group::new(Config::default(), vec![Tensor::new("w", View::f32(&param), View::f32(&grad))]);
+        let good = Group::new(Config::default(), vec![Tensor::f32("w", &param, &grad)]);
         let bad = Group::new(Config::default(), vec![]).with_schedule(schedule.clone());
         let want = format!("group 1: {want}");
-        let error = Adam::new(&gpu.device, &[good, bad], Options::default()).err();
+        let error = Adam::new(&gpu.device, &gpu.queue, &[good, bad], Options::default()).err();
         assert_eq!(error.map(|e| e.to_string()), Some(want.clone()), "{schedule:?}");
         let good = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]);
         let bad = cpu::Group::new(Config::default(), vec![]).with_schedule(schedule);
@@ -352,6 +353,6 @@ fn bad_values_are_named() {
     let error = cpu::Adam::new(&[group.with_schedule(schedule.clone())], Options::default()).unwrap_err();
     assert_eq!(error.to_string(), too_large);
     let mut pair = Pair::new(&gpu, vec![schedule], Options::default());
-    assert_eq!(pair.adam.set_lr(&gpu.queue, 0, 1e33).unwrap_err().to_string(), too_large);
+    assert_eq!(pair.adam.set_lr(0, 1e33).unwrap_err().to_string(), too_large);
     assert_eq!(pair.twin.set_lr(0, 1e33).unwrap_err().to_string(), too_large);
 }

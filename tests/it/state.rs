@@ -8,7 +8,8 @@ use crate::child;
 use crate::scene::precisions::{GRADS, align, stored};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Run, Scene, assert_same};
-use wgpu_adam::{Clip, Config, Decay, Error, LossScale, Options, Precision, Report, State, Transfer, Variant};
+use wgpu_adam::state::Transfer;
+use wgpu_adam::{Clip, Config, Decay, Error, LossScale, Options, Precision, Report, State, Variant};
 
 fn options() -> Options {
     Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() }
@@ -22,8 +23,8 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-fn load(gpu: &Gpu, run: &mut Run, state: &State) -> Result<(), Error> {
-    pollster::block_on(run.adam.load(&gpu.device, &gpu.queue, state))
+fn load(run: &mut Run, state: &State) -> Result<(), Error> {
+    pollster::block_on(run.adam.load_state(state))
 }
 
 fn arena(configs: &[Config]) -> Scene {
@@ -91,7 +92,7 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
     for (i, config) in variants().into_iter().enumerate() {
         let other = Config { lr: 0.02, decay: Decay::Decoupled(0.1), ..config };
         let mut run = started(&gpu, &arena(&[config, other]), 30);
-        run.adam.set_lr(&gpu.queue, 1, 0.013).unwrap();
+        run.adam.set_lr(1, 0.013).unwrap();
         run.twin.set_lr(1, 0.013).unwrap();
         let path = folder.join(format!("{i}.safetensors"));
         gpu.state(&run.adam).save(&path).unwrap();
@@ -99,8 +100,8 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
         let state = State::load(&path).unwrap();
         assert_eq!(state, gpu.state(&run.adam), "{config:?}");
         assert_eq!((state.t, state.skipped, state.groups[1].config.lr), (30, 1, 0.013));
-        load(&gpu, &mut resumed, &state).unwrap();
-        resumed.twin.load(&state).unwrap();
+        load(&mut resumed, &state).unwrap();
+        resumed.twin.load_state(&state).unwrap();
         same_from_here(&gpu, &mut run, &mut resumed, 50);
         if gpu.software {
             run.assert_same(&gpu);
@@ -115,7 +116,7 @@ fn from_gpu_to_file_to_twin_to_file_to_gpu() {
         let mut run = started(&gpu, &scene, 6);
         let to_twin = gpu.state(&run.adam).to_bytes().unwrap();
         // The twin makes some steps alone.
-        run.twin.load(&State::from_bytes(&to_twin).unwrap()).unwrap();
+        run.twin.load_state(&State::from_bytes(&to_twin).unwrap()).unwrap();
         let mut resumed = fresh(&gpu, &run);
         resumed.twin = run.twin.clone();
         for _ in 0..4 {
@@ -127,7 +128,7 @@ fn from_gpu_to_file_to_twin_to_file_to_gpu() {
         for (buffer, params) in resumed.param_buffers.iter().zip(&resumed.params) {
             gpu.write(buffer, params);
         }
-        load(&gpu, &mut resumed, &State::from_bytes(&to_gpu).unwrap()).unwrap();
+        load(&mut resumed, &State::from_bytes(&to_gpu).unwrap()).unwrap();
         run.steps(&gpu, 4);
         if gpu.software {
             assert_eq!(run.twin.state(), resumed.twin.state(), "{scene:?}");
@@ -157,9 +158,9 @@ fn every_run_resumes_in_another_process() {
             let mut run = scene.start(&gpu);
             gpu.queue.write_buffer(&run.param_buffers[0], 0, &std::fs::read(path("params")).unwrap());
             let state = State::load(path("state")).unwrap();
-            load(&gpu, &mut run, &state).unwrap();
+            load(&mut run, &state).unwrap();
             // What the loss scale is, of which the gradients are.
-            run.twin.load(&state).unwrap();
+            run.twin.load_state(&state).unwrap();
             more(&mut run);
             std::fs::write(path("params"), params(&run)).unwrap();
             gpu.state(&run.adam).save(path("state")).unwrap();
@@ -193,7 +194,9 @@ fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let transfer = || {
             let calls = calls.clone();
-            Transfer::default().staging(staging).progress(move |done, total| calls.lock().unwrap().push((done, total)))
+            Transfer::default()
+                .with_staging_bytes(staging)
+                .with_progress(move |done, total| calls.lock().unwrap().push((done, total)))
         };
         let check = |least: u64| {
             let calls = std::mem::take(&mut *calls.lock().unwrap());
@@ -203,12 +206,12 @@ fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
             let pieces = total.div_ceil((staging / 4 * 4).max(4));
             assert_eq!(calls.len() as u64, pieces, "{staging}");
         };
-        let state = pollster::block_on(run.adam.read_state(&gpu.device, &gpu.queue, transfer())).unwrap();
+        let state = pollster::block_on(run.adam.read_state_with(transfer())).unwrap();
         assert_eq!(state, whole, "{staging}");
         // Two memories of 1,322 f32.
         check(2 * 4 * 1322);
         let mut other = run.scene.start(&gpu);
-        let written = other.adam.write_state(&gpu.device, &gpu.queue, &state, transfer());
+        let written = other.adam.load_state_with(&state, transfer());
         pollster::block_on(written).unwrap();
         check(2 * 4 * 1322);
         assert_eq!(gpu.state(&other.adam), whole, "{staging}");
@@ -220,8 +223,8 @@ fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
     let gpu = Gpu::new();
     let run = started(&gpu, &arena(&[Config::default()]), 10);
     let before = gpu.state(&run.adam);
-    let in_pieces = run.adam.read_state(&gpu.device, &gpu.queue, Transfer::default().staging(1000));
-    let at_once = run.adam.state(&gpu.device, &gpu.queue);
+    let in_pieces = run.adam.read_state_with(Transfer::default().with_staging_bytes(1000));
+    let at_once = run.adam.read_state();
     gpu.step(&run.adam);
     // The one step that was skipped counts.
     let error = pollster::block_on(in_pieces).unwrap_err();
@@ -246,8 +249,8 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         state.tensors[0].state[0].bytes.fill(1);
         change(&mut state);
         let before = (gpu.state(&run.adam), run.twin.state());
-        assert_eq!(load(&gpu, run, &state).unwrap_err().to_string(), want);
-        assert_eq!(run.twin.load(&state).unwrap_err().to_string(), want);
+        assert_eq!(load(run, &state).unwrap_err().to_string(), want);
+        assert_eq!(run.twin.load_state(&state).unwrap_err().to_string(), want);
         assert_eq!((gpu.state(&run.adam), run.twin.state()), before, "{want}");
     };
     let name = "tensor0";
@@ -266,7 +269,7 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         ),
         (
             &|s| {
-                let more = wgpu_adam::TensorState { name: "more".into(), ..s.tensors[0].clone() };
+                let more = wgpu_adam::state::TensorState { name: "more".into(), ..s.tensors[0].clone() };
                 s.tensors.push(more);
             },
             "tensor `more` of the state is not in the optimizer",
@@ -317,8 +320,8 @@ fn loading_takes_the_configurations_of_the_state() {
     let mut run = started(&gpu, &arena(&[Config::default()]), 10);
     let mut state = gpu.state(&run.adam);
     state.groups[0].config = Config { lr: 0.05, decay: Decay::L2(0.1), beta1: 0.5, ..Config::default() };
-    load(&gpu, &mut run, &state).unwrap();
-    run.twin.load(&state).unwrap();
+    load(&mut run, &state).unwrap();
+    run.twin.load_state(&state).unwrap();
     run.scene.configs[0] = state.groups[0].config;
     run.steps(&gpu, 20);
     run.assert_same(&gpu);

@@ -1,6 +1,7 @@
 //! Each format of params, gradients and state, beside `streams` with the same bytes and beside AdamW in f32.
 
-use wgpu_adam::{Dtype, Master, Options, Precision, Rounding, StateDtype};
+use wgpu_adam::precision::{Master, Rounding, StateDtype};
+use wgpu_adam::{Dtype, Options, Precision};
 
 use super::{Failure, Findings, adamw, one, rate};
 use crate::ours::{Layout, Ours};

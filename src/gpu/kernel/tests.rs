@@ -89,8 +89,7 @@ fn every_kernel_is_valid_without_any_feature() {
 
 #[test]
 fn eight_storage_buffers_are_enough() {
-    let plain =
-        |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } if storage.master != crate::Master::None);
+    let plain = |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } if storage.master != crate::precision::Master::None);
     let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
     // Of several regions there are as many as there is room for.
     let alone = |kernel: &Kernel| match kernel {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use wgpu_adam::{Adam, Config, Group, Options, State, Tensor, TensorState, View, cpu};
+use wgpu_adam::state::TensorState;
+use wgpu_adam::{Adam, Config, Group, Options, State, Tensor, View, cpu};
 
 use super::files::Case;
 use super::problem::{ELEMENTS, LR_CHANGES_AFTER, STEPS};
@@ -58,11 +59,11 @@ pub fn on_gpu(
     let each = ELEMENTS / configs.len();
     let (param, grad) = (gpu.buffer(p0), gpu.buffer(&[0.0; ELEMENTS]));
     let group = |(i, config): (usize, &Config)| {
-        let view = |buffer| View::f32(buffer).range((i * each) as u64, each as u64);
+        let view = |buffer| View::f32(buffer).slice((i * each) as u64..((i + 1) * each) as u64);
         Group::new(*config, vec![Tensor::new(format!("w{i}"), view(&param), view(&grad))])
     };
     let groups: Vec<_> = configs.iter().enumerate().map(group).collect();
-    let mut adam = Adam::new(&gpu.device, &groups, options).unwrap();
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, &groups, options).unwrap();
     let run = |adam: &Adam, steps: Range<usize>| {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         for t in steps {
@@ -73,7 +74,7 @@ pub fn on_gpu(
     };
     run(&adam, 0..LR_CHANGES_AFTER);
     for (group, &lr) in case.lr_then.iter().flatten().enumerate() {
-        adam.set_lr(&gpu.queue, group, lr).unwrap();
+        adam.set_lr(group, lr).unwrap();
     }
     run(&adam, LR_CHANGES_AFTER..STEPS);
     end(case, gpu.read(&param), &gpu.state(&adam))

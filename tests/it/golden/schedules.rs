@@ -83,7 +83,7 @@ fn the_device_is_within_1e_6_of_the_frameworks() {
         let tensor = Tensor::new(case.name.clone(), View::f32(&param), View::f32(&grad));
         Group::new(Config { lr: case.lr, ..Config::default() }, vec![tensor]).with_schedule(schedule.clone())
     });
-    let adam = Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), Options::default()).unwrap();
+    let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), Options::default()).unwrap();
     let steps = cases.iter().map(|(case, _)| case.rates.len()).max().unwrap();
     let mut worst: f64 = 0.0;
     for n in 0..steps {

@@ -136,10 +136,10 @@ impl Gpu {
     }
 
     pub fn report(&self, adam: &Adam) -> Report {
-        pollster::block_on(adam.report(&self.device, &self.queue)).unwrap()
+        pollster::block_on(adam.read_report()).unwrap()
     }
 
     pub fn state(&self, adam: &Adam) -> State {
-        pollster::block_on(adam.state(&self.device, &self.queue)).unwrap()
+        pollster::block_on(adam.read_state()).unwrap()
     }
 }

@@ -127,7 +127,7 @@ impl Scene {
                 (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
                     .map(|(i, s)| {
                         let view = |buffer: &Buffer, format, at: usize| {
-                            View::new(buffer, format).range(at as u64, s.len as u64)
+                            View::new(buffer, format).slice(at as u64..(at + s.len) as u64)
                         };
                         let (param, grad) = (&param_buffers[s.buffers.0], &grad_buffers[s.buffers.1]);
                         Tensor::new(
@@ -144,8 +144,8 @@ impl Scene {
                     .collect(),
             )
         });
-        let adam = Adam::new(&gpu.device, &groups.collect::<Vec<_>>(), self.options)?;
-        let twin = adam.twin();
+        let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), self.options)?;
+        let twin = adam.to_cpu();
         let largest = self.order().iter().map(|s| vec![(0.0, 0.0); s.len]).collect();
         Ok(Run { scene: self.clone(), adam, twin, params, grads, param_buffers, grad_buffers, steps: 0, largest })
     }

@@ -2,7 +2,7 @@
 //!
 //! A GPU test that finds no adapter fails: it is never passed over in silence.
 
-use wgpu_adam::TensorState;
+use wgpu_adam::state::TensorState;
 
 mod gpu;
 mod layout;

@@ -1,6 +1,7 @@
 //! The formats of params, gradients and what is remembered: all that can be combined.
 
-use wgpu_adam::{Dtype, Master, Precision, Rounding, StateDtype};
+use wgpu_adam::precision::{Master, Rounding, StateDtype};
+use wgpu_adam::{Dtype, Precision};
 
 pub const PARAMS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
 pub const GRADS: [Dtype; 4] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];

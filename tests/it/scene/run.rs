@@ -1,7 +1,9 @@
 //! A scene in motion: steps on both sides, and what differs.
 
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Decay, Dtype, Error, Insight, Probe, Report, StateKind, StateTensor, TensorState, cpu};
+use wgpu_adam::probe::Insight;
+use wgpu_adam::state::{StateKind, StateTensor, TensorState};
+use wgpu_adam::{Adam, Decay, Dtype, Error, Probe, Report, cpu};
 
 use super::gpu::Gpu;
 use super::layout::{Scene, Spot};
@@ -78,7 +80,7 @@ impl Run {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         probe.step(&self.adam, &mut encoder).unwrap();
         gpu.queue.submit([encoder.finish()]);
-        let got = pollster::block_on(probe.read(&self.adam, &gpu.device, &gpu.queue)).unwrap();
+        let got = pollster::block_on(probe.read(&self.adam)).unwrap();
         (got, self.twin_step_by(cpu::Adam::step_measured).1)
     }
 

@@ -1,0 +1,249 @@
+//! What can be changed in mid-run: learning rates, configurations, schedules. GPU and twin agree before and after, whatever is
+//! in one submission, and a run that was changed resumes to the last bit.
+
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Run, Scene};
+use wgpu_adam::preset::{optax, pytorch};
+use wgpu_adam::{Clip, Config, Decay, Error, Options, Probe, Schedule, State, Variant, cpu};
+
+/// So many steps in one submission, with the same gradients.
+fn submit(gpu: &Gpu, run: &mut Run, steps: usize) {
+    run.fresh_grads();
+    run.upload_grads(gpu);
+    gpu.steps(&run.adam, steps);
+    for _ in 0..steps {
+        run.twin_step();
+    }
+    run.steps += steps as u64 - 1;
+}
+
+fn set_config(run: &mut Run, group: usize, config: Config) {
+    run.adam.set_config(group, config).unwrap();
+    run.twin.set_config(group, config).unwrap();
+    assert_eq!(run.adam.groups()[group].config, config);
+    assert_eq!(run.twin.groups()[group].config, config);
+}
+
+fn set_schedule(run: &mut Run, group: usize, schedule: &Schedule) {
+    run.adam.set_schedule(group, schedule.clone()).unwrap();
+    run.twin.set_schedule(group, schedule.clone()).unwrap();
+    assert_eq!(run.adam.groups()[group].schedule, *schedule);
+    assert_eq!(run.twin.groups()[group].schedule, *schedule);
+}
+
+/// Another configuration of the same rule: every number that it uses is another.
+fn other(config: Config) -> Config {
+    let lr = 0.3 * config.lr;
+    let (decay, maximize) = (Decay::Decoupled(0.1), !config.maximize);
+    let config = Config { lr, decay, maximize, ..config };
+    let averages = Config { beta1: 0.6, beta2: 0.97, ..config };
+    match config.variant {
+        Variant::Adam | Variant::AdaBelief => {
+            Config { eps: 1e-5, eps_root: 1e-6, decay: Decay::L2(0.1), bias_correction: false, ..averages }
+        }
+        Variant::AmsGrad { of_corrected } => {
+            Config { eps: 1e-4, variant: Variant::AmsGrad { of_corrected: !of_corrected }, ..averages }
+        }
+        Variant::AdaMax => Config { eps: 1e-6, ..averages },
+        Variant::NAdam { momentum_decay } => {
+            let momentum_decay = if momentum_decay.is_some() { None } else { Some(0.01) };
+            Config { eps: 1e-6, variant: Variant::NAdam { momentum_decay }, ..averages }
+        }
+        Variant::RAdam { eps_on_raw } => Config { variant: Variant::RAdam { eps_on_raw: !eps_on_raw }, ..averages },
+        Variant::Lion => averages,
+        Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
+            let momentum = 0.5 * momentum;
+            let nesterov = momentum > 0.0 && !nesterov;
+            let variant = Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 };
+            Config { beta2: 0.8, eps_root: 1e-6, bias_correction: true, variant, ..config }
+        }
+        Variant::AdaGrad { .. } => {
+            Config { eps: 1e-6, variant: Variant::AdaGrad { lr_decay: 0.2, initial: 0.0 }, ..config }
+        }
+        Variant::Sgd { momentum, nesterov, .. } => {
+            let dampening = if nesterov { 0.5 } else { 0.0 };
+            let (momentum, nesterov) = (0.5 * momentum, momentum > 0.0 && !nesterov);
+            Config { variant: Variant::Sgd { momentum, dampening, nesterov }, ..config }
+        }
+        _ => config,
+    }
+}
+
+/// A run of the same scene that begins where that one is: its state by way of a file, its parameters by hand.
+fn resumed(gpu: &Gpu, run: &Run) -> Run {
+    let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
+    let mut next = run.scene.start(gpu);
+    pollster::block_on(next.adam.load_state(&state)).unwrap();
+    next.twin.load_state(&state).unwrap();
+    next.params.clone_from(&run.params);
+    for (buffer, params) in next.param_buffers.iter().zip(&next.params) {
+        gpu.write(buffer, params);
+    }
+    next.steps = run.steps;
+    next.largest.clone_from(&run.largest);
+    assert_eq!(gpu.state(&next.adam), state);
+    next
+}
+
+#[test]
+fn a_configuration_of_each_variant_is_changed_in_mid_run() {
+    let gpu = Gpu::new();
+    for config in variants() {
+        let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
+        let mut run = Scene::arena(&[100, 7, 30], 1, &[config, Config::default()], options).start(&gpu);
+        submit(&gpu, &mut run, 3);
+        let dispatches = run.adam.dispatches();
+        set_config(&mut run, 0, other(config));
+        submit(&gpu, &mut run, 4);
+        run.assert_same(&gpu);
+        let mut next = resumed(&gpu, &run);
+        set_config(&mut next, 0, config);
+        set_config(&mut run, 0, config);
+        for run in [&mut run, &mut next] {
+            run.twin.set_lr(1, 0.02).unwrap();
+            run.adam.set_lr(1, 0.02).unwrap();
+            submit(&gpu, run, 3);
+            run.assert_same(&gpu);
+        }
+        assert_eq!(gpu.state(&run.adam), gpu.state(&next.adam), "{config:?}");
+        assert_eq!(run.adam.dispatches(), dispatches, "nothing was made anew");
+    }
+}
+
+#[test]
+fn a_step_takes_the_configuration_of_the_moment_of_its_submission() {
+    let gpu = Gpu::new();
+    let mut run = Scene::scattered(&[100, 9], &[pytorch::adamw()], Options::default()).start(&gpu);
+    submit(&gpu, &mut run, 2);
+    let record = |run: &Run| {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        (0..3).for_each(|_| run.adam.step(&mut encoder));
+        encoder.finish()
+    };
+    let (before, after) = (record(&run), record(&run));
+    run.fresh_grads();
+    run.upload_grads(&gpu);
+    gpu.queue.submit([before]);
+    (0..3).for_each(|_| drop(run.twin_step()));
+    set_config(&mut run, 0, Config { lr: 0.5, beta1: 0.2, beta2: 0.5, ..pytorch::adamw() });
+    gpu.queue.submit([after]);
+    (0..3).for_each(|_| drop(run.twin_step()));
+    run.steps += 6;
+    run.assert_same(&gpu);
+}
+
+/// The correction is by the product of the betas that there were, so that it is exact for moments that have seen several.
+#[test]
+fn the_bias_correction_is_exact_after_betas_have_changed() {
+    let config = Config { lr: 1.0, eps: 0.0, ..Config::default() };
+    let group = cpu::Group::new(config, vec![cpu::Tensor::new("w", 1)]);
+    let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
+    let mut w = [0.0];
+    for step in 0..30 {
+        if step == 3 {
+            adam.set_config(0, Config { beta1: 0.5, beta2: 0.9, ..config }).unwrap();
+        } else if step == 6 {
+            adam.set_config(0, Config { beta1: 0.99, beta2: 0.9999, ..config }).unwrap();
+        }
+        // Of a constant gradient both moments are exact from the first step on, and the step is the learning rate.
+        adam.step(&mut [cpu::TensorMut::new(&mut w, &mut [3.0])]).unwrap();
+        assert!((w[0] + (step + 1) as f32).abs() < 1e-5 * (step + 1) as f32, "step {step}: {w:?}");
+    }
+    assert_eq!(adam.t(), 30);
+}
+
+#[test]
+fn a_schedule_is_changed_in_mid_run() {
+    let gpu = Gpu::new();
+    let table =
+        Schedule::Table { values: (0..50).map(|i| 1.0 / f64::from(i + 1)).collect(), every: 2, interpolate: true };
+    let cosine = Schedule::Cosine { from: 1.0, to: 0.1, steps: 40 }.with_warm_up(6);
+    let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
+    let configs = [pytorch::adamw(), Config { lr: 0.01, ..optax::lion() }];
+    let mut run = Scene::arena(&[100, 7, 30, 9], 1, &configs, options).start(&gpu);
+    let memory = run.adam.memory_use();
+    for (group, schedule) in [
+        (0, &cosine),
+        (1, &table),
+        (0, &Schedule::Step { rate: 0.5, every: 3 }),
+        (0, &Schedule::default()),
+        (1, &cosine),
+        (1, &Schedule::default()),
+    ] {
+        submit(&gpu, &mut run, 3);
+        let state = gpu.state(&run.adam);
+        set_schedule(&mut run, group, schedule);
+        assert_eq!(gpu.state(&run.adam).tensors, state.tensors, "nothing moved");
+        submit(&gpu, &mut run, 4);
+        run.step(&gpu);
+        run.assert_same(&gpu);
+        let report = gpu.report(&run.adam);
+        let lr = run.adam.groups()[group].lr(report.t);
+        assert!((f64::from(report.groups[group].lr) / lr - 1.0).abs() < 1e-6, "{report:?} for {lr}");
+        let mut next = resumed(&gpu, &run);
+        submit(&gpu, &mut next, 2);
+        next.assert_same(&gpu);
+    }
+    assert_eq!(run.adam.memory_use(), memory, "as it was");
+}
+
+#[test]
+fn a_probe_and_later_members_go_on_with_what_was_set() {
+    let gpu = Gpu::new();
+    let mut run = Scene::scattered(&[100, 7], &[Config::default()], Options::default()).start(&gpu);
+    let probe = Probe::new(&run.adam).unwrap();
+    run.step(&gpu);
+    set_schedule(&mut run, 0, &Schedule::WarmUp { steps: 9 });
+    set_config(&mut run, 0, Config { beta1: 0.5, ..Config::default() });
+    run.fresh_grads();
+    let (got, want) = run.measured_step(&gpu, &probe);
+    assert_eq!((got.t, got.skipped), (2, false));
+    assert!(!gpu.software || got == want, "{got:?} for {want:?}");
+    run.adam.reset(&["tensor1"]).unwrap();
+    run.twin.reset(&["tensor1"]).unwrap();
+    assert_eq!(run.adam.groups()[0].config.beta1, 0.5);
+    // The tensors of a group have two clocks now, and both are set.
+    set_config(&mut run, 0, Config { beta1: 0.7, lr: 0.1, ..Config::default() });
+    set_schedule(&mut run, 0, &Schedule::WarmUp { steps: 30 });
+    submit(&gpu, &mut run, 3);
+    run.assert_same(&gpu);
+}
+
+#[test]
+fn what_cannot_be_set_is_named_and_changes_nothing() {
+    let gpu = Gpu::new();
+    let mut run = Scene::scattered(&[100], &[pytorch::adamw()], Options::default()).start(&gpu);
+    run.steps(&gpu, 2);
+    let momentum = Variant::Sgd { momentum: 0.9, dampening: 0.0, nesterov: false };
+    for (config, want) in [
+        (optax::lion(), "group 0: the new configuration's rule is Lion, but must stay Adam"),
+        (
+            Config { variant: momentum, ..pytorch::sgd() },
+            "group 0: the new configuration's rule is Momentum, but must stay Adam",
+        ),
+        (Config { lr: -1.0, ..pytorch::adamw() }, "group 0: lr is -1, but must be finite and not negative"),
+        (
+            Config { variant: Variant::AdaMax, eps_root: 0.1, ..Config::default() },
+            "group 0: the new configuration's rule is AdaMax, but must stay Adam",
+        ),
+        (Config { beta2: 1.0, ..pytorch::adamw() }, "group 0: beta2 is 1, but must be in [0, 1)"),
+    ] {
+        assert_eq!(run.adam.set_config(0, config).unwrap_err().to_string(), want);
+        assert_eq!(run.twin.set_config(0, config).unwrap_err().to_string(), want);
+    }
+    let none = Schedule::WarmUp { steps: 0 };
+    let want = "group 0: schedule.steps is 0, but must be at least 1";
+    assert_eq!(run.adam.set_schedule(0, none.clone()).unwrap_err().to_string(), want);
+    assert_eq!(run.twin.set_schedule(0, none).unwrap_err().to_string(), want);
+    let missing = Err(Error::NoSuchGroup { group: 1, groups: 1 });
+    assert_eq!(run.adam.set_config(1, Config::default()), missing);
+    assert_eq!(run.twin.set_config(1, Config::default()), missing);
+    assert_eq!(run.adam.set_schedule(1, Schedule::default()), missing);
+    assert_eq!(run.twin.set_schedule(1, Schedule::default()), missing);
+    assert_eq!(run.adam.set_lr(1, 0.1), missing);
+    assert_eq!(run.twin.set_lr(1, 0.1), missing);
+    assert_eq!((&run.adam.groups()[0].config, run.twin.t()), (&pytorch::adamw(), 2));
+    assert!(run.adam.tensor_names().eq(["tensor0"]) && run.twin.tensor_names().eq(["tensor0"]));
+    submit(&gpu, &mut run, 3);
+    run.assert_same(&gpu);
+}
