@@ -74,7 +74,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
+    adapter::log();
     let arguments = Arguments::parse();
     let adapter = match adapter::choose() {
         Ok(adapter) => adapter,

@@ -18,7 +18,7 @@ const LEN: u32 = 1000;
 struct Arguments {}
 
 fn main() -> ExitCode {
-    env_logger::init();
+    adapter::log();
     Arguments::parse();
     match pollster::block_on(run()) {
         Ok(()) => ExitCode::SUCCESS,

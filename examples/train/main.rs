@@ -57,7 +57,7 @@ impl Stop {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
+    adapter::log();
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop { line, code }) => {

@@ -1,4 +1,4 @@
-// NAME as f32, loaded and stored four at a time. The host puts `param` or `grad` for NAME.
+// NAME as f32, loaded and stored four at a time.
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<vec4<f32>>;
 

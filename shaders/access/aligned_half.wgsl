@@ -1,4 +1,4 @@
-// NAME as 16-bit floats, loaded and stored four at a time. The host puts f16 or bf16 for DTYPE.
+// NAME as 16-bit floats, loaded and stored four at a time.
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<vec2<u32>>;
 

@@ -1,4 +1,4 @@
-// The state tensor NAME as f32. The host puts `m`, `v` or `v_max` for NAME.
+// The state tensor NAME as f32.
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<vec4<f32>>;
 

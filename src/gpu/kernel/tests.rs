@@ -5,6 +5,8 @@ use naga::{Module, TypeInner};
 
 use super::*;
 use crate::config::loss_scale::ScaleBytes;
+use crate::config::precision::{Precision, StateDtype};
+use crate::config::rule::Rule;
 use crate::gpu::uniforms::RegionUniform;
 use crate::num::quad::LINE;
 use crate::plan::region::{Tile, UPDATE_QUADS, UPDATE_TILE};
@@ -167,5 +169,48 @@ fn structs_are_laid_out_as_in_wgsl() {
         (insight, format!("const QUADS: u32 = {INSIGHT_QUADS}u;")),
     ] {
         assert!(kernel.wgsl().contains(&constant), "{constant}");
+    }
+}
+
+/// The kernels in `shaders/composed/`: of AdamW, one tensor and one group, everything at its default, unless the name says
+/// otherwise.
+fn snapshots() -> Vec<(&'static str, Kernel)> {
+    let plain = Shape { unaligned: false, table: false, edges: false, regions: 1 };
+    let update = |dtype, state, shape| {
+        let precision = Precision { state, ..Precision::default() };
+        let storage = Storage::new("w", Rule::Adam, dtype, dtype, 1.0, 1 << 20, &precision).unwrap();
+        Kernel::Update { storage, shape, grad: Grad::Read }
+    };
+    vec![
+        ("adamw_f32", update(Dtype::F32, StateDtype::F32, plain)),
+        ("adamw_f32_table", update(Dtype::F32, StateDtype::F32, Shape { table: true, ..plain })),
+        ("adamw_bf16_state", update(Dtype::F32, StateDtype::Bf16, plain)),
+        ("adamw_block8", update(Dtype::F32, StateDtype::Block8, plain)),
+        ("adamw_bf16_all", update(Dtype::Bf16, StateDtype::Bf16, plain)),
+        ("adamw_bf16_block8", update(Dtype::Bf16, StateDtype::Block8, plain)),
+        ("norm_f32", Kernel::Norm { shape: plain, grad: Dtype::F32 }),
+        ("tick", Kernel::Tick { scheduled: false, scaled: false }),
+    ]
+}
+
+#[test]
+fn the_composed_modules_are_those_that_are_checked_in() {
+    let rewrite = std::env::var_os("REWRITE_COMPOSED").is_some();
+    for (name, kernel) in snapshots() {
+        let path = format!("{}/shaders/composed/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
+        let wgsl = format!(
+            "// What the host composes of the files of shaders/, to be read. Rewritten by\n\
+             // `REWRITE_COMPOSED=1 cargo test --lib composed`.\n\n{}",
+            kernel.wgsl()
+        );
+        if rewrite {
+            std::fs::write(&path, &wgsl).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            checked_in == wgsl,
+            "{path} is out of date: rewrite it with REWRITE_COMPOSED=1 cargo test --lib composed"
+        );
+        naga::front::wgsl::parse_str(&checked_in).unwrap();
     }
 }

@@ -1,0 +1,619 @@
+// What the host composes of the files of shaders/, to be read. Rewritten by
+// `REWRITE_COMPOSED=1 cargo test --lib composed`.
+
+const WORKGROUP: u32 = 64u;
+const EDGES: bool = false;
+const grad_binding: u32 = 21u;
+const param_binding: u32 = 20u;
+const m_binding: u32 = 1u;
+const v_binding: u32 = 2u;
+const STATE_TENSORS: u32 = 2u;
+const PARAM_STOCHASTIC: bool = false;
+const STATE_STOCHASTIC: bool = true;
+const scalars_binding: u32 = 5u;
+const SCALAR_PADDING: u32 = 43u;
+const region_binding: u32 = 0u;
+
+// Adam: Kingma & Ba 2015, Algorithm 1, lines 8 to 12. RAdam differs only in its scalars.
+
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), g, s.m_rate, s.m_from_target);
+    store_m(place, m);
+    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    store_v(place, v);
+    return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
+}
+
+// The step of each element if the state is in 8-bit blocks. A tile is a block, and its new scale is known only when all its
+// elements are: so a first pass computes and keeps, and a second one stores. Twin: src/cpu/update.rs and src/cpu/storage.rs.
+
+// A quad that has been computed and is not yet stored.
+struct Pending {
+    param: Quad,
+    state: Kept,
+}
+
+fn steps(s: Scalars, tile: Tile, quad: u32) -> bool {
+    return s.do_step != 0u && quad * LANES < tile.end;
+}
+
+fn compute(s: Scalars, tile: Tile, quad: u32, block: u32) -> Pending {
+    var pending: Pending;
+    if steps(s, tile, quad) {
+        let place = place_of(tile, quad, s.t);
+        let param = read_param(place);
+        let g = gradient(s, load_grad(quad), param);
+        pending.param = moved(s, param, rule(s, place, g));
+        pending.state = kept;
+        note_state(place, block, kept);
+    }
+    return pending;
+}
+
+fn store(s: Scalars, tile: Tile, quad: u32, block: u32, pending: Pending) {
+    if quad * LANES >= tile.end {
+        return;
+    }
+    let place = place_of(tile, quad, s.t);
+    if steps(s, tile, quad) {
+        encode_state(place, block, pending.state);
+        write_param(place, pending.param);
+    }
+    zero_grad(place);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn update(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let tile = own_tile(workgroup, workgroups, index);
+    let s = scalars(tile.clock);
+    if index < BLOCKS * STATE_TENSORS {
+        atomicStore(&scales[index], 0u);
+    }
+    workgroupBarrier();
+    let block = index / SHARERS;
+    let quad = own_quad(tile, index);
+    let first = compute(s, tile, quad, block);
+    let second = compute(s, tile, quad + LINE, block);
+    let third = compute(s, tile, quad + 2u * LINE, block);
+    let fourth = compute(s, tile, quad + 3u * LINE, block);
+    workgroupBarrier();
+    store(s, tile, quad, block, first);
+    store(s, tile, quad + LINE, block, second);
+    store(s, tile, quad + 2u * LINE, block, third);
+    store(s, tile, quad + 3u * LINE, block, fourth);
+}
+
+// The parts that rules share: the gradient as a rule sees it, and averages. Twin: src/cpu/gradient.rs.
+
+// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
+// -beta and counts from `x` (for beta below a half). Both are one rounding from exact; 1 - beta is not made of a rounded
+// beta. The choice is made at run time for another reason too: some compilers turn a plain `old + rate*(x - old)` into
+// `old*(1 - rate) + x*rate`, which rounds beta again.
+fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
+    return select(old, x, from_target != 0u) + rate * (x - old);
+}
+
+// The built-in `max` leaves the result open if one argument is NaN. Here a NaN in `x` is ignored.
+fn larger(old: Quad, x: Quad) -> Quad {
+    return select(old, x, x > old);
+}
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It counts as the largest number
+// whose square is finite. Infinities and NaNs pass, and are seen.
+fn squarable(g: Quad) -> Quad {
+    let bits = bitcast<Bits>(g);
+    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
+    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
+}
+
+// The limit is infinite unless gradients are clipped by value.
+fn clipped(g: Quad, limit: f32) -> Quad {
+    let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
+    return select(g, bound, abs(g) > Quad(limit));
+}
+
+fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
+    return squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param);
+}
+
+// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return param - (s.decay * param + step);
+}
+
+// grad as 16-bit floats, loaded and stored four at a time.
+
+@group(0) @binding(grad_binding) var<storage, read> grad: array<vec2<u32>>;
+
+fn bits_grad(quad: u32) -> Bits {
+    return halves_of(grad[quad + region.grad_shift]);
+}
+
+fn load_grad(quad: u32) -> Quad {
+    return from_bf16(bits_grad(quad));
+}
+
+fn zero_grad(place: Place) {}
+
+// param as 16-bit floats, loaded and stored four at a time.
+
+@group(0) @binding(param_binding) var<storage, read_write> param: array<vec2<u32>>;
+
+fn bits_param(quad: u32) -> Bits {
+    return halves_of(param[quad]);
+}
+
+fn load_param(quad: u32) -> Quad {
+    return from_bf16(bits_param(quad));
+}
+
+fn store_param(quad: u32, x: Bits, mask: Mask) {
+    let at = quad;
+    let pair = pair_of(x);
+    if EDGES && !all(mask) {
+        if mask.x || mask.y { param[at].x = merged(param[at].x, pair.x, mask.x, mask.y); }
+        if mask.z || mask.w { param[at].y = merged(param[at].y, pair.y, mask.z, mask.w); }
+        return;
+    }
+    param[at] = pair;
+}
+
+// The parameter is a 16-bit float: it is rounded when it is written.
+
+fn read_param(place: Place) -> Quad {
+    return load_param(place.quad);
+}
+
+fn write_param(place: Place, x: Quad) {
+    store_param(place.quad, to_bf16(x, param_noise(place), PARAM_STOCHASTIC), place.mask);
+}
+
+// The state tensor m as 8-bit codes, with the scales of its blocks behind them. SIGNED is SIGNED or UNSIGNED, 0u its
+// number among the state tensors, 1u its stream of noise. A quad's codes share 32 bits.
+
+@group(0) @binding(m_binding) var<storage, read_write> m: array<u32>;
+
+fn load_m(place: Place) -> Quad {
+    return decoded(SIGNED, unpacked_codes(m[place.state]), m[region.first_scale + place.state / BLOCK_QUADS]);
+}
+
+// Raises the block's new scale to the largest magnitude of the quad.
+fn note_m(place: Place, block: u32, x: Quad) {
+    atomicMax(&scales[STATE_TENSORS * block + 0u], block_scale(x, place.mask));
+}
+
+fn encode_m(place: Place, block: u32, x: Quad) {
+    let scale = atomicLoad(&scales[STATE_TENSORS * block + 0u]);
+    m[place.state] = packed_codes(encoded(SIGNED, x, scale, state_noise(place, 1u), STATE_STOCHASTIC));
+    // A block's first quad stores its scale.
+    if place.state % BLOCK_QUADS == 0u {
+        m[region.first_scale + place.state / BLOCK_QUADS] = scale;
+    }
+}
+
+// The state tensor v as 8-bit codes, with the scales of its blocks behind them. UNSIGNED is SIGNED or UNSIGNED, 1u its
+// number among the state tensors, 2u its stream of noise. A quad's codes share 32 bits.
+
+@group(0) @binding(v_binding) var<storage, read_write> v: array<u32>;
+
+fn load_v(place: Place) -> Quad {
+    return decoded(UNSIGNED, unpacked_codes(v[place.state]), v[region.first_scale + place.state / BLOCK_QUADS]);
+}
+
+// Raises the block's new scale to the largest magnitude of the quad.
+fn note_v(place: Place, block: u32, x: Quad) {
+    atomicMax(&scales[STATE_TENSORS * block + 1u], block_scale(x, place.mask));
+}
+
+fn encode_v(place: Place, block: u32, x: Quad) {
+    let scale = atomicLoad(&scales[STATE_TENSORS * block + 1u]);
+    v[place.state] = packed_codes(encoded(UNSIGNED, x, scale, state_noise(place, 2u), STATE_STOCHASTIC));
+    // A block's first quad stores its scale.
+    if place.state % BLOCK_QUADS == 0u {
+        v[region.first_scale + place.state / BLOCK_QUADS] = scale;
+    }
+}
+
+// Stores that keep the new state instead of writing it: an 8-bit block has no scale yet, and a probe writes nothing.
+
+struct Kept {
+    m: Quad,
+    v: Quad,
+    v_max: Quad,
+}
+
+var<private> kept: Kept;
+
+fn store_m(place: Place, x: Quad) {
+    kept.m = x;
+}
+
+fn store_v(place: Place, x: Quad) {
+    kept.v = x;
+}
+
+fn store_v_max(place: Place, x: Quad) {
+    kept.v_max = x;
+}
+
+// 16-bit floats and fixed point, in integer arithmetic: no device feature is needed, and every driver gives the same bits.
+// Twin: src/cpu/half.rs.
+
+fn halves_of(pair: vec2<u32>) -> Bits {
+    return Bits(pair.x & 0xffffu, pair.x >> 16u, pair.y & 0xffffu, pair.y >> 16u);
+}
+
+fn pair_of(halves: Bits) -> vec2<u32> {
+    return vec2<u32>(halves.x | (halves.y << 16u), halves.z | (halves.w << 16u));
+}
+
+// Two halves, of which some are new: the neighbour in the same 32 bits stays.
+fn merged(old: u32, now: u32, low: bool, high: bool) -> u32 {
+    let mask = select(0u, 0xffffu, low) | select(0u, 0xffff0000u, high);
+    return (old & ~mask) | (now & mask);
+}
+
+fn from_bf16(halves: Bits) -> Quad {
+    return bitcast<Quad>(halves << Bits(16u));
+}
+
+// To nearest even, or up where the noise carries.
+fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
+    let bits = bitcast<Bits>(x);
+    var up = Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u));
+    if stochastic {
+        up = noise & Bits(0xffffu);
+    }
+    let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
+    return select((bits + up) >> Bits(16u), (bits >> Bits(16u)) | Bits(0x40u), nan);
+}
+
+fn from_f16(halves: Bits) -> Quad {
+    let sign = (halves & Bits(0x8000u)) << Bits(16u);
+    let magnitude = halves & Bits(0x7fffu);
+    // Below 2^-14 they count units of 2^-24.
+    let tiny = bitcast<Bits>(Quad(magnitude) * 5.9604644775390625e-8);
+    let shifted = magnitude << Bits(13u);
+    let normal = shifted + Bits(112u << 23u);
+    let special = shifted | Bits(0x7f800000u);
+    let bits = select(select(normal, special, magnitude >= Bits(0x7c00u)), tiny, magnitude < Bits(0x400u));
+    return bitcast<Quad>(sign | bits);
+}
+
+fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
+    let bits = bitcast<Bits>(x);
+    let sign = (bits >> Bits(16u)) & Bits(0x8000u);
+    let magnitude = bits & Bits(0x7fffffffu);
+    var up = Bits(0xfffu) + ((bits >> Bits(13u)) & Bits(1u));
+    // Units of 2^-24, and what is left of one.
+    let units = min(bitcast<Quad>(magnitude), Quad(6.103515625e-5)) * 16777216.0;
+    let floored = floor(units);
+    let rest = units - floored;
+    let whole = Bits(floored);
+    var more = (rest > Quad(0.5)) | ((rest == Quad(0.5)) & ((whole & Bits(1u)) == Bits(1u)));
+    if stochastic {
+        up = noise & Bits(0x1fffu);
+        more = rest > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8;
+    }
+    let normal = min(((magnitude + up) >> Bits(13u)) - Bits(112u << 10u), Bits(0x7c00u));
+    let tiny = whole + select(Bits(0u), Bits(1u), more);
+    let special = select(Bits(0x7c00u), Bits(0x7e00u), magnitude > Bits(0x7f800000u));
+    let finite = select(normal, tiny, magnitude < Bits(0x38800000u));
+    return sign | select(finite, special, magnitude >= Bits(0x7f800000u));
+}
+
+// The bits of an f32 that is no NaN, or is one that survives being rounded.
+fn plain_nan(x: Quad) -> Bits {
+    let bits = bitcast<Bits>(x);
+    let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
+    return select(bits, (bits & Bits(0x80000000u)) | Bits(0x7fc00000u), nan);
+}
+
+// A bf16 and the remainder that makes an f32 of it: the lower half, signed.
+fn joined(halves: Bits, remainders: Bits) -> Quad {
+    return bitcast<Quad>((halves << Bits(16u)) + remainders - ((remainders & Bits(0x8000u)) << Bits(1u)));
+}
+
+// In two exact parts, whose sum is rounded once.
+fn from_i32(x: vec4<i32>) -> Quad {
+    let upper = Quad(x >> Bits(16u)) * 65536.0;
+    let lower = Quad(bitcast<Bits>(x) & Bits(0xffffu));
+    return (upper + lower) * region.grad_scale;
+}
+
+// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/num/block8.rs.
+//
+// A level is a float of at most 1, in units of the scale: with 3 bits of mantissa down to 2^-FINE, below that with 2. Level 0
+// is 1, and each next one is smaller. A code above 0 is the number of levels less the level; 0 is exactly zero. All of that
+// is integer arithmetic on the bits of an f32: a level more is 2^20 less there, or below 2^-FINE 2^21.
+
+const BLOCK_QUADS: u32 = 64u;
+
+struct Code {
+    levels: u32,
+    fine: u32,      // octaves with 3 bits
+    signed: bool,   // the upper bit is the sign
+    nan: u32,       // the code that is left, for what is not finite
+}
+
+const SIGNED: Code = Code(127u, 11u, true, 0x80u);
+const UNSIGNED: Code = Code(254u, 24u, false, 0xffu);
+
+const ONE: u32 = 0x3f800000u;
+
+// The bits of 2^-FINE, and of the lowest level.
+fn edge(code: Code) -> u32 {
+    return ONE - (code.fine << 23u);
+}
+
+fn lowest(code: Code) -> u32 {
+    return edge(code) - ((code.levels - 1u - 8u * code.fine) << 21u);
+}
+
+fn unpacked_codes(codes: u32) -> Bits {
+    return (Bits(codes) >> Bits(0u, 8u, 16u, 24u)) & Bits(0xffu);
+}
+
+fn packed_codes(codes: Bits) -> u32 {
+    return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
+}
+
+fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
+    var magnitude = codes;
+    var sign = Bits(0u);
+    if code.signed {
+        magnitude = codes & Bits(0x7fu);
+        sign = (codes & Bits(0x80u)) << Bits(24u);
+    }
+    let level = Bits(code.levels) - magnitude;
+    let upper = Bits(ONE) - (level << Bits(20u));
+    let lower = Bits(edge(code)) - ((level - Bits(8u * code.fine)) << Bits(21u));
+    let y = bitcast<Quad>(select(upper, lower, level >= Bits(8u * code.fine)));
+    let bits = bitcast<Bits>(y * bitcast<f32>(scale)) | sign;
+    let number = select(bits, Bits(0u), magnitude == Bits(0u));
+    return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
+}
+
+// Neither infinite or NaN, nor so small that some devices might take its level for zero: below 2^-125.
+fn is_held(magnitude: Bits) -> Mask {
+    return (magnitude - Bits(0x01000000u)) < Bits(0x7e800000u);
+}
+
+// The bits of the largest magnitude among those.
+fn block_scale(x: Quad, mask: Mask) -> u32 {
+    let size = magnitude(x);
+    return largest(select(Bits(0u), size, mask & is_held(size)));
+}
+
+// To the nearest level, or by chance to the one below or above. Below the lowest level it is zero or that; but unsigned never
+// zero: of a second moment that would be a step without bound.
+fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
+    let size = magnitude(x);
+    let y = bitcast<Quad>(size) / bitcast<f32>(scale);
+    // On a device whose division is not exact the largest element is the scale all the same.
+    let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), size == Bits(scale));
+    var up_fine = Bits(0x80000u);
+    var up_coarse = Bits(0x100000u);
+    var stays = bits >= Bits(lowest(code) - 0x800000u);
+    if stochastic {
+        up_fine = noise & Bits(0xfffffu);
+        up_coarse = noise & Bits(0x1fffffu);
+        stays = y > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8 * bitcast<f32>(lowest(code));
+    }
+    let upper = Bits(ONE >> 20u) - ((bits + up_fine) >> Bits(20u));
+    let lower = Bits(8u * code.fine + (edge(code) >> 21u)) - ((bits + up_coarse) >> Bits(21u));
+    let level = select(lower, upper, bits >= Bits(edge(code)));
+    let least = select(Bits(0u), Bits(1u), stays | Mask(!code.signed));
+    let number = select(Bits(code.levels) - level, least, bits < Bits(lowest(code)));
+    let finite = select(Bits(0u), number, is_held(size));
+    let codes = select(finite, Bits(code.nan), size >= Bits(0x7f800000u));
+    if code.signed {
+        let sign = (bitcast<Bits>(x) >> Bits(24u)) & Bits(0x80u);
+        return codes | select(sign, Bits(0u), codes == Bits(0u));
+    }
+    return codes;
+}
+
+// The new scales of the blocks of a workgroup: one for each state tensor of a block, found by all who share the block.
+
+const BLOCKS: u32 = TILES;
+
+var<workgroup> scales: array<atomic<u32>, BLOCKS * STATE_TENSORS>;
+
+fn note_state(place: Place, block: u32, state: Kept) {
+    note_m(place, block, state.m);
+    note_v(place, block, state.v);
+}
+
+fn encode_state(place: Place, block: u32, state: Kept) {
+    encode_m(place, block, state.m);
+    encode_v(place, block, state.v);
+}
+
+// Noise for stochastic rounding: a function of the seed, the step and the element, and of nothing else. Twin:
+// src/num/noise.rs.
+
+fn mixed(bits: Bits) -> Bits {
+    var x = bits;
+    x = (x ^ (x >> Bits(16u))) * Bits(0x7feb352du);
+    x = (x ^ (x >> Bits(15u))) * Bits(0x846ca68bu);
+    return x ^ (x >> Bits(16u));
+}
+
+// Each quantity that is rounded has a stream of its own. Elements are counted from the region's first.
+fn noise(place: Place, stream: u32) -> Bits {
+    return mixed((elements(place.state - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
+}
+
+fn param_noise(place: Place) -> Bits {
+    if PARAM_STOCHASTIC {
+        return noise(place, 0u);
+    }
+    return Bits(0u);
+}
+
+fn state_noise(place: Place, stream: u32) -> Bits {
+    if STATE_STOCHASTIC {
+        return noise(place, stream);
+    }
+    return Bits(0u);
+}
+
+// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// src/tick/scalars.rs.
+
+struct Scalars {
+    do_step: u32,       // 1 to apply the step, 0 to skip it
+    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
+    l2: f32,            // coupled weight decay
+    m_rate: f32,        // see `average` in gradient.wgsl
+    v_rate: f32,
+    m_from_target: u32,
+    v_from_target: u32,
+    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // times the gradient, beside m
+    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // times v, for the maximum of AMSGrad
+    eps: f32,
+    eps_root: f32,
+    adamax_beta2: f32,
+    m_gain: f32,        // times the value that m averages
+    decay: f32,         // lr * decoupled weight decay
+    limit: f32,         // clip by value; infinite without
+    t: u32,             // steps applied, this one included
+    lr: f32,            // the learning rate of this step
+    snr: f32,           // times |m| / sqrt(v): the bias corrections
+    unscale: f32,       // 1 / loss scale
+}
+
+// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
+// know it.)
+struct ScalarSlot {
+    scalars: Scalars,
+    pad: array<u32, SCALAR_PADDING>,
+}
+
+// The scalars if the region has one clock. `many_clocks.wgsl` is for several.
+
+@group(0) @binding(scalars_binding) var<uniform> scalar_slot: Scalars;
+
+fn scalars(clock: u32) -> Scalars {
+    return scalar_slot;
+}
+
+// How a workgroup of the update kernel shares its tiles: 16 invocations own a tile of 64 quads, 4 each. 8 neighbours load one
+// line at a time, and their next lines follow it.
+
+const OWN_QUADS: u32 = 4u;
+const TILE_QUADS: u32 = 64u;
+const SHARERS: u32 = TILE_QUADS / OWN_QUADS;
+const TILES: u32 = WORKGROUP / SHARERS;
+
+fn own_tile(workgroup: vec3<u32>, workgroups: vec3<u32>, index: u32) -> Tile {
+    return tile(number(workgroup, workgroups) * TILES + index / SHARERS, TILE_QUADS);
+}
+
+// An invocation's first quad of its tile. Its others are LINE quads apart.
+fn own_quad(tile: Tile, index: u32) -> u32 {
+    let sharer = index % SHARERS;
+    return tile.quad + sharer / LINE * (LINE * OWN_QUADS) + sharer % LINE;
+}
+
+// A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
+
+fn tile(number: u32, quads: u32) -> Tile {
+    return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
+}
+
+// The region if a dispatch has only one. `many_regions.wgsl` is for several.
+
+@group(0) @binding(region_binding) var<uniform> region: Region;
+
+// The workgroup's number in its region.
+fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+    return workgroup.y * workgroups.x + workgroup.x;
+}
+
+// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
+// bound window of params.
+
+struct Region {
+    quad: u32,          // the first quad, if all elements are in one span
+    begin: u32,         // the span: elements begin..end
+    end: u32,
+    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
+    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    workgroup: u32,     // its first workgroup, if the dispatch has several regions
+    partial: u32,       // its first partial
+    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    grad_scale: f32,    // the value of 1 in an integer gradient
+    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
+    state: u32,         // the first quad of its state
+}
+
+// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
+// src/plan/region.rs.
+struct Tile {
+    quad: u32,
+    begin: u32,
+    end: u32,
+    clock: u32,
+    shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+}
+
+// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
+// same quad is never written: its own invocation does that.
+struct Place {
+    quad: u32,
+    state: u32,
+    mask: Mask,
+    t: u32,             // the step, for the noise
+}
+
+fn inside(quad: u32, begin: u32, end: u32) -> Mask {
+    let e = elements(quad);
+    return (e >= Bits(begin)) & (e < Bits(end));
+}
+
+fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
+}
+
+// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+
+alias Quad = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Mask = vec4<bool>;
+const LANES: u32 = 4u;
+
+// Quads that neighbouring invocations load at once: a line of memory (128 bytes of f32).
+const LINE: u32 = 8u;
+
+// The element numbers of a quad.
+fn elements(quad: u32) -> Bits {
+    return Bits(quad * LANES) + Bits(0u, 1u, 2u, 3u);
+}
+
+fn sum(x: Quad) -> f32 {
+    return (x.x + x.y) + (x.z + x.w);
+}
+
+// The bits of |x|.
+fn magnitude(x: Quad) -> Bits {
+    return bitcast<Bits>(x) & Bits(0x7fffffffu);
+}
+
+fn largest(x: Bits) -> u32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// The first lane whose mask is true, or LANES.
+fn first_lane(mask: Mask) -> u32 {
+    return select(select(select(select(4u, 3u, mask.w), 2u, mask.z), 1u, mask.y), 0u, mask.x);
+}

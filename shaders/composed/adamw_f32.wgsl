@@ -1,0 +1,312 @@
+// What the host composes of the files of shaders/, to be read. Rewritten by
+// `REWRITE_COMPOSED=1 cargo test --lib composed`.
+
+const WORKGROUP: u32 = 64u;
+const EDGES: bool = false;
+const grad_binding: u32 = 21u;
+const param_binding: u32 = 20u;
+const m_binding: u32 = 1u;
+const v_binding: u32 = 2u;
+const scalars_binding: u32 = 5u;
+const SCALAR_PADDING: u32 = 43u;
+const region_binding: u32 = 0u;
+
+// Adam: Kingma & Ba 2015, Algorithm 1, lines 8 to 12. RAdam differs only in its scalars.
+
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), g, s.m_rate, s.m_from_target);
+    store_m(place, m);
+    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    store_v(place, v);
+    return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
+}
+
+// The step of each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
+//
+// The rule loads and stores its own state; the other loads and stores are in the files of access/ that fit the tensors.
+
+fn apply(s: Scalars, tile: Tile, quad: u32) {
+    if quad * LANES >= tile.end {
+        return;
+    }
+    let place = place_of(tile, quad, s.t);
+    if s.do_step != 0u {
+        let param = read_param(place);
+        let g = gradient(s, load_grad(quad), param);
+        write_param(place, moved(s, param, rule(s, place, g)));
+    }
+    zero_grad(place);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn update(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let tile = own_tile(workgroup, workgroups, index);
+    let s = scalars(tile.clock);
+    let quad = own_quad(tile, index);
+    // Not a loop: some drivers run one more slowly.
+    apply(s, tile, quad);
+    apply(s, tile, quad + LINE);
+    apply(s, tile, quad + 2u * LINE);
+    apply(s, tile, quad + 3u * LINE);
+}
+
+// The parts that rules share: the gradient as a rule sees it, and averages. Twin: src/cpu/gradient.rs.
+
+// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
+// -beta and counts from `x` (for beta below a half). Both are one rounding from exact; 1 - beta is not made of a rounded
+// beta. The choice is made at run time for another reason too: some compilers turn a plain `old + rate*(x - old)` into
+// `old*(1 - rate) + x*rate`, which rounds beta again.
+fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
+    return select(old, x, from_target != 0u) + rate * (x - old);
+}
+
+// The built-in `max` leaves the result open if one argument is NaN. Here a NaN in `x` is ignored.
+fn larger(old: Quad, x: Quad) -> Quad {
+    return select(old, x, x > old);
+}
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It counts as the largest number
+// whose square is finite. Infinities and NaNs pass, and are seen.
+fn squarable(g: Quad) -> Quad {
+    let bits = bitcast<Bits>(g);
+    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
+    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
+}
+
+// The limit is infinite unless gradients are clipped by value.
+fn clipped(g: Quad, limit: f32) -> Quad {
+    let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
+    return select(g, bound, abs(g) > Quad(limit));
+}
+
+fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
+    return squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param);
+}
+
+// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return param - (s.decay * param + step);
+}
+
+// grad as f32, loaded and stored four at a time.
+
+@group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
+
+fn load_grad(quad: u32) -> Quad {
+    return grad[quad + region.grad_shift];
+}
+
+fn zero_grad(place: Place) {}
+
+// param as f32, loaded and stored four at a time.
+
+@group(0) @binding(param_binding) var<storage, read_write> param: array<vec4<f32>>;
+
+fn load_param(quad: u32) -> Quad {
+    return param[quad];
+}
+
+fn store_param(quad: u32, x: Quad, mask: Mask) {
+    let at = quad;
+    if EDGES && !all(mask) {
+        if mask.x { param[at].x = x.x; }
+        if mask.y { param[at].y = x.y; }
+        if mask.z { param[at].z = x.z; }
+        if mask.w { param[at].w = x.w; }
+        return;
+    }
+    param[at] = x;
+}
+
+// The parameter is f32: it is read and written as it is.
+
+fn read_param(place: Place) -> Quad {
+    return load_param(place.quad);
+}
+
+fn write_param(place: Place, x: Quad) {
+    store_param(place.quad, x, place.mask);
+}
+
+// The state tensor m as f32.
+
+@group(0) @binding(m_binding) var<storage, read_write> m: array<vec4<f32>>;
+
+fn load_m(place: Place) -> Quad {
+    return m[place.state];
+}
+
+fn store_m(place: Place, x: Quad) {
+    m[place.state] = x;
+}
+
+// The state tensor v as f32.
+
+@group(0) @binding(v_binding) var<storage, read_write> v: array<vec4<f32>>;
+
+fn load_v(place: Place) -> Quad {
+    return v[place.state];
+}
+
+fn store_v(place: Place, x: Quad) {
+    v[place.state] = x;
+}
+
+// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// src/tick/scalars.rs.
+
+struct Scalars {
+    do_step: u32,       // 1 to apply the step, 0 to skip it
+    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
+    l2: f32,            // coupled weight decay
+    m_rate: f32,        // see `average` in gradient.wgsl
+    v_rate: f32,
+    m_from_target: u32,
+    v_from_target: u32,
+    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // times the gradient, beside m
+    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // times v, for the maximum of AMSGrad
+    eps: f32,
+    eps_root: f32,
+    adamax_beta2: f32,
+    m_gain: f32,        // times the value that m averages
+    decay: f32,         // lr * decoupled weight decay
+    limit: f32,         // clip by value; infinite without
+    t: u32,             // steps applied, this one included
+    lr: f32,            // the learning rate of this step
+    snr: f32,           // times |m| / sqrt(v): the bias corrections
+    unscale: f32,       // 1 / loss scale
+}
+
+// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
+// know it.)
+struct ScalarSlot {
+    scalars: Scalars,
+    pad: array<u32, SCALAR_PADDING>,
+}
+
+// The scalars if the region has one clock. `many_clocks.wgsl` is for several.
+
+@group(0) @binding(scalars_binding) var<uniform> scalar_slot: Scalars;
+
+fn scalars(clock: u32) -> Scalars {
+    return scalar_slot;
+}
+
+// How a workgroup of the update kernel shares its tiles: 16 invocations own a tile of 64 quads, 4 each. 8 neighbours load one
+// line at a time, and their next lines follow it.
+
+const OWN_QUADS: u32 = 4u;
+const TILE_QUADS: u32 = 64u;
+const SHARERS: u32 = TILE_QUADS / OWN_QUADS;
+const TILES: u32 = WORKGROUP / SHARERS;
+
+fn own_tile(workgroup: vec3<u32>, workgroups: vec3<u32>, index: u32) -> Tile {
+    return tile(number(workgroup, workgroups) * TILES + index / SHARERS, TILE_QUADS);
+}
+
+// An invocation's first quad of its tile. Its others are LINE quads apart.
+fn own_quad(tile: Tile, index: u32) -> u32 {
+    let sharer = index % SHARERS;
+    return tile.quad + sharer / LINE * (LINE * OWN_QUADS) + sharer % LINE;
+}
+
+// A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
+
+fn tile(number: u32, quads: u32) -> Tile {
+    return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
+}
+
+// The region if a dispatch has only one. `many_regions.wgsl` is for several.
+
+@group(0) @binding(region_binding) var<uniform> region: Region;
+
+// The workgroup's number in its region.
+fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+    return workgroup.y * workgroups.x + workgroup.x;
+}
+
+// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
+// bound window of params.
+
+struct Region {
+    quad: u32,          // the first quad, if all elements are in one span
+    begin: u32,         // the span: elements begin..end
+    end: u32,
+    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
+    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    workgroup: u32,     // its first workgroup, if the dispatch has several regions
+    partial: u32,       // its first partial
+    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    grad_scale: f32,    // the value of 1 in an integer gradient
+    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
+    state: u32,         // the first quad of its state
+}
+
+// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
+// src/plan/region.rs.
+struct Tile {
+    quad: u32,
+    begin: u32,
+    end: u32,
+    clock: u32,
+    shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+}
+
+// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
+// same quad is never written: its own invocation does that.
+struct Place {
+    quad: u32,
+    state: u32,
+    mask: Mask,
+    t: u32,             // the step, for the noise
+}
+
+fn inside(quad: u32, begin: u32, end: u32) -> Mask {
+    let e = elements(quad);
+    return (e >= Bits(begin)) & (e < Bits(end));
+}
+
+fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
+}
+
+// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+
+alias Quad = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Mask = vec4<bool>;
+const LANES: u32 = 4u;
+
+// Quads that neighbouring invocations load at once: a line of memory (128 bytes of f32).
+const LINE: u32 = 8u;
+
+// The element numbers of a quad.
+fn elements(quad: u32) -> Bits {
+    return Bits(quad * LANES) + Bits(0u, 1u, 2u, 3u);
+}
+
+fn sum(x: Quad) -> f32 {
+    return (x.x + x.y) + (x.z + x.w);
+}
+
+// The bits of |x|.
+fn magnitude(x: Quad) -> Bits {
+    return bitcast<Bits>(x) & Bits(0x7fffffffu);
+}
+
+fn largest(x: Bits) -> u32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// The first lane whose mask is true, or LANES.
+fn first_lane(mask: Mask) -> u32 {
+    return select(select(select(select(4u, 3u, mask.w), 2u, mask.z), 1u, mask.y), 0u, mask.x);
+}

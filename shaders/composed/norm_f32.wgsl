@@ -1,0 +1,256 @@
+// What the host composes of the files of shaders/, to be read. Rewritten by
+// `REWRITE_COMPOSED=1 cargo test --lib composed`.
+
+const WORKGROUP: u32 = 256u;
+const QUADS: u32 = 16u;
+const EDGES: bool = false;
+const partials_binding: u32 = 7u;
+const grad_binding: u32 = 21u;
+const region_binding: u32 = 0u;
+
+// Sums of squares of the gradients and the first bad one, a partial a workgroup. Twin: src/cpu/norm.rs.
+// Finite is an integer test on the magnitude's bits: `x != x` is optimised away by some drivers.
+
+@group(0) @binding(partials_binding) var<storage, read_write> partials: array<Partial>;
+
+// The gradients of one quad, zero where it has none.
+fn gradients(own: Tile, quad: u32) -> Quad {
+    if quad * LANES >= own.end {
+        return Quad(0.0);
+    }
+    let g = load_grad(quad);
+    if EDGES {
+        return select(Quad(0.0), g, inside(quad, own.begin, own.end));
+    }
+    return g;
+}
+
+// An invocation's sum of squares, and the largest magnitudes.
+struct Seen {
+    squares: Quad,
+    top: Bits,
+}
+
+fn take(seen: Seen, g: Quad) -> Seen {
+    return Seen(seen.squares + g * g, max(seen.top, magnitude(g)));
+}
+
+// Largest magnitudes from here on are big, and below that small: bits of 2^46, so that 2^32 squares do not overflow, and of
+// 2^-40, beside whose square those that vanish count for nothing.
+const BIG: u32 = 0x56800000u;
+const SMALL: u32 = 0x2b800000u;
+
+fn nonfinite_element(quad: u32, g: Quad) -> u32 {
+    let lane = first_lane(magnitude(g) >= Bits(region.nonfinite_bits));
+    return select(NONE, quad * LANES + lane, lane < LANES);
+}
+
+// The same gradients once more, where the largest is small or big: at a scale at which they can be squared, and for the first
+// bad one. Elsewhere there are no quads to look at: where a compiler runs both sides of an `if`, a loop still ends at once.
+fn rescaled_sum(own: Tile, quad: u32, top: u32, quads: u32) -> Partial {
+    let big = top >= BIG;
+    let scale = select(UP, DOWN, big);
+    var squares = Quad(0.0);
+    var first_nonfinite = NONE;
+    for (var k = 0u; k < quads; k++) {
+        let g = gradients(own, quad + k * LINE);
+        squares += (scale * g) * (scale * g);
+        first_nonfinite = min(first_nonfinite, nonfinite_element(quad + k * LINE, g));
+    }
+    let all = sum(squares);
+    return Partial(select(all, 0.0, big), 0.0, select(0.0, all, big), first_nonfinite);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn norm(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let at = number(workgroup, workgroups);
+    let own = tile(at, QUADS * WORKGROUP);
+    // As in tiles.wgsl: lines of 8 invocations, one behind the other.
+    let quad = own.quad + index / LINE * (LINE * QUADS) + index % LINE;
+    var seen = Seen(Quad(0.0), Bits(0u));
+    // Not a loop: that is slower on some drivers.
+    seen = take(seen, gradients(own, quad));
+    seen = take(seen, gradients(own, quad + 1u * LINE));
+    seen = take(seen, gradients(own, quad + 2u * LINE));
+    seen = take(seen, gradients(own, quad + 3u * LINE));
+    seen = take(seen, gradients(own, quad + 4u * LINE));
+    seen = take(seen, gradients(own, quad + 5u * LINE));
+    seen = take(seen, gradients(own, quad + 6u * LINE));
+    seen = take(seen, gradients(own, quad + 7u * LINE));
+    seen = take(seen, gradients(own, quad + 8u * LINE));
+    seen = take(seen, gradients(own, quad + 9u * LINE));
+    seen = take(seen, gradients(own, quad + 10u * LINE));
+    seen = take(seen, gradients(own, quad + 11u * LINE));
+    seen = take(seen, gradients(own, quad + 12u * LINE));
+    seen = take(seen, gradients(own, quad + 13u * LINE));
+    seen = take(seen, gradients(own, quad + 14u * LINE));
+    seen = take(seen, gradients(own, quad + 15u * LINE));
+    let top = largest(seen.top);
+    let rare = (top != 0u && top < SMALL) || top >= BIG;
+    var mine = rescaled_sum(own, quad, top, select(0u, QUADS, rare));
+    mine.middle = select(sum(seen.squares), 0.0, rare);
+    let total = reduce(index, mine);
+    if index == 0u && at < region.tiles {
+        partials[region.partial + at] = total;
+    }
+}
+
+// What a workgroup of `norm` leaves for `tick`. `Partial` in cpu/norm.rs.
+//
+// Squares of f32 overflow above 2^64 and vanish below 2^-63, so there are three sums of squares (Blue 1978, "A Portable
+// Fortran Program to Find the Euclidean Norm of a Vector"): of the gradients as they are, which is nearly always all; of
+// small ones times 2^80; of big ones times 2^-80. An invocation's gradients all go into one of them, by the largest.
+
+struct Partial {
+    small: f32,
+    middle: f32,
+    big: f32,
+    first_nonfinite: u32,     // the region's first element that is not finite (or too large), or NONE
+}
+
+const NONE: u32 = 0xffffffffu;
+const UP: f32 = 1208925819614629174706176.0;        // 2^80
+const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
+
+// Partials packed in one vector each: one access instead of four.
+var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
+
+fn packed(x: Partial) -> vec4<u32> {
+    return vec4<u32>(bitcast<u32>(x.small), bitcast<u32>(x.middle), bitcast<u32>(x.big), x.first_nonfinite);
+}
+
+fn unpacked(x: vec4<u32>) -> Partial {
+    return Partial(bitcast<f32>(x.x), bitcast<f32>(x.y), bitcast<f32>(x.z), x.w);
+}
+
+fn add(a: Partial, b: Partial) -> Partial {
+    return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_nonfinite, b.first_nonfinite));
+}
+
+// A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
+// depends on nothing but the place of the terms. The result is for invocation 0.
+fn reduce(index: u32, mine: Partial) -> Partial {
+    tree[index] = packed(mine);
+    workgroupBarrier();
+    var total = mine;
+    if index < 16u {
+        for (var i = index + 16u; i < WORKGROUP; i += 16u) {
+            total = add(total, unpacked(tree[i]));
+        }
+        tree[index] = packed(total);
+    }
+    workgroupBarrier();
+    if index == 0u {
+        for (var i = 1u; i < 16u; i++) {
+            total = add(total, unpacked(tree[i]));
+        }
+    }
+    return total;
+}
+
+// grad as f32, loaded and stored four at a time.
+
+@group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
+
+fn load_grad(quad: u32) -> Quad {
+    return grad[quad + region.grad_shift];
+}
+
+// A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
+
+fn tile(number: u32, quads: u32) -> Tile {
+    return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
+}
+
+// The region if a dispatch has only one. `many_regions.wgsl` is for several.
+
+@group(0) @binding(region_binding) var<uniform> region: Region;
+
+// The workgroup's number in its region.
+fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+    return workgroup.y * workgroups.x + workgroup.x;
+}
+
+// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
+// bound window of params.
+
+struct Region {
+    quad: u32,          // the first quad, if all elements are in one span
+    begin: u32,         // the span: elements begin..end
+    end: u32,
+    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
+    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    workgroup: u32,     // its first workgroup, if the dispatch has several regions
+    partial: u32,       // its first partial
+    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    grad_scale: f32,    // the value of 1 in an integer gradient
+    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
+    state: u32,         // the first quad of its state
+}
+
+// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
+// src/plan/region.rs.
+struct Tile {
+    quad: u32,
+    begin: u32,
+    end: u32,
+    clock: u32,
+    shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+}
+
+// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
+// same quad is never written: its own invocation does that.
+struct Place {
+    quad: u32,
+    state: u32,
+    mask: Mask,
+    t: u32,             // the step, for the noise
+}
+
+fn inside(quad: u32, begin: u32, end: u32) -> Mask {
+    let e = elements(quad);
+    return (e >= Bits(begin)) & (e < Bits(end));
+}
+
+fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
+}
+
+// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+
+alias Quad = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Mask = vec4<bool>;
+const LANES: u32 = 4u;
+
+// Quads that neighbouring invocations load at once: a line of memory (128 bytes of f32).
+const LINE: u32 = 8u;
+
+// The element numbers of a quad.
+fn elements(quad: u32) -> Bits {
+    return Bits(quad * LANES) + Bits(0u, 1u, 2u, 3u);
+}
+
+fn sum(x: Quad) -> f32 {
+    return (x.x + x.y) + (x.z + x.w);
+}
+
+// The bits of |x|.
+fn magnitude(x: Quad) -> Bits {
+    return bitcast<Bits>(x) & Bits(0x7fffffffu);
+}
+
+fn largest(x: Bits) -> u32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// The first lane whose mask is true, or LANES.
+fn first_lane(mask: Mask) -> u32 {
+    return select(select(select(select(4u, 3u, mask.w), 2u, mask.z), 1u, mask.y), 0u, mask.x);
+}

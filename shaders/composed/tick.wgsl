@@ -1,0 +1,555 @@
+// What the host composes of the files of shaders/, to be read. Rewritten by
+// `REWRITE_COMPOSED=1 cargo test --lib composed`.
+
+const WORKGROUP: u32 = 256u;
+const control_binding: u32 = 8u;
+const settings_binding: u32 = 9u;
+const partials_binding: u32 = 7u;
+const clock_binding: u32 = 10u;
+const scalars_binding: u32 = 5u;
+const SCALAR_PADDING: u32 = 43u;
+
+// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// src/tick/scalars.rs.
+
+struct Scalars {
+    do_step: u32,       // 1 to apply the step, 0 to skip it
+    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
+    l2: f32,            // coupled weight decay
+    m_rate: f32,        // see `average` in gradient.wgsl
+    v_rate: f32,
+    m_from_target: u32,
+    v_from_target: u32,
+    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // times the gradient, beside m
+    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // times v, for the maximum of AMSGrad
+    eps: f32,
+    eps_root: f32,
+    adamax_beta2: f32,
+    m_gain: f32,        // times the value that m averages
+    decay: f32,         // lr * decoupled weight decay
+    limit: f32,         // clip by value; infinite without
+    t: u32,             // steps applied, this one included
+    lr: f32,            // the learning rate of this step
+    snr: f32,           // times |m| / sqrt(v): the bias corrections
+    unscale: f32,       // 1 / loss scale
+}
+
+// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
+// know it.)
+struct ScalarSlot {
+    scalars: Scalars,
+    pad: array<u32, SCALAR_PADDING>,
+}
+
+// The clock: one workgroup that finishes the norm, decides on the step, and makes each group's scalars for it.
+// Twin: src/clock.rs and src/cpu/tick.rs. All that depends on time is made here; `update` knows no t.
+
+// What does not change from step to step. `Control` in control.rs.
+struct Control {
+    clocks: u32,
+    partials: u32,
+    guard: u32,         // 1 to skip a step with a bad gradient
+    clip: u32,          // 1 to clip by global norm
+    max_norm: f32,
+    limit: f32,         // clip by value
+    nan: u32,           // the bits of a NaN, which WGSL has no way to write
+    growth_factor: f32, // of the loss scale: see loss_scale.wgsl
+    backoff_factor: f32,
+    growth_interval: u32,
+    pad: vec2<u32>,
+}
+
+// A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low quad first.
+struct Settings {
+    beta1: vec2<u32>,
+    beta2: vec2<u32>,
+    gamma: vec2<u32>,
+    lr: f32,
+    eps: f32,
+    eps_root: f32,
+    l2: f32,
+    weight_decay: f32,
+    sign: f32,
+    m_rate: f32,
+    v_rate: f32,
+    m_from_target: u32,
+    v_from_target: u32,
+    time_law: u32,
+    corrected: u32,
+    adamax_beta2: f32,
+    momentum: f32,
+    m_gain: f32,
+    m_gain_first: f32,
+    nesterov: u32,
+    eps_in_v: u32,
+    lr_in_momentum: u32,
+    lr_decay: f32,
+    rho_h: f32,
+    rho_inf: f32,
+    first_phase: u32,   // of the schedule: see schedule.wgsl
+    phases: u32,
+    scale: f32,
+    pad: u32,
+}
+
+// Which scalars are made. The numbers are those of clock.rs.
+const AMSGRAD_OF_CORRECTED: u32 = 2u;
+const NADAM: u32 = 3u;
+const NADAM_PLAIN: u32 = 4u;
+const RADAM: u32 = 5u;
+const RADAM_EPS_ON_RAW: u32 = 6u;
+const CONSTANT: u32 = 7u;
+const RMSPROP: u32 = 8u;
+const ADAGRAD: u32 = 9u;
+const SGD: u32 = 10u;
+
+// What was multiplied up over t steps. `Powers` in clock.rs.
+struct Powers {
+    beta1_t: vec2<u32>,  // beta1^t
+    beta2_t: vec2<u32>,  // beta2^t
+    gamma_t: vec2<u32>,  // gamma^t
+    product: vec2<u32>, // mu(1)*..*mu(t)
+}
+
+// A group's clock. `Clock` in src/tick/clock.rs.
+struct Clock {
+    powers: Powers,
+    t: u32,             // steps applied
+    lr: f32,            // of the last step
+    position: u32,      // steps of the group, which its schedule counts: t, but for tensors that came later
+    pad: u32,
+}
+
+// The head is `ClockHead` in src/tick/clock.rs.
+struct Clocks {
+    applied: u32,
+    skipped: u32,
+    last_skipped: u32,  // 1 where the last step was
+    nonfinite_partial: u32,   // of the last skipped step: the first partial with a bad element, or NONE
+    nonfinite_element: u32,   // and that element of its region
+    grad_norm: f32,     // of the last step, without the loss scale
+    clip_coef: f32,
+    pad: u32,
+    clocks: array<Clock>,
+}
+
+@group(0) @binding(control_binding) var<uniform> control: Control;
+@group(0) @binding(settings_binding) var<storage, read> settings: array<Settings>;
+@group(0) @binding(partials_binding) var<storage, read> partials: array<Partial>;
+@group(0) @binding(clock_binding) var<storage, read_write> clock: Clocks;
+@group(0) @binding(scalars_binding) var<storage, read_write> scalar_slots: array<ScalarSlot>;
+
+var<workgroup> skip: u32;
+var<workgroup> clip_coef: f32;
+var<workgroup> unscale: f32;
+
+// NAdam's beta1*(1 - gamma^t/2).
+fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
+    let half = vec2<u32>((gamma_power.x >> 1u) | (gamma_power.y << 31u), gamma_power.y >> 1u);
+    if (half.x | half.y) == 0u {
+        return beta1;
+    }
+    return product(beta1, negated(half));
+}
+
+fn advance(now: Powers, s: Settings, t: u32) -> Powers {
+    if t == 0u {
+        return Powers(s.beta1, s.beta2, s.gamma, momentum(s.beta1, s.gamma));
+    }
+    let gamma_t = product(now.gamma_t, s.gamma);
+    return Powers(
+        product(now.beta1_t, s.beta1),
+        product(now.beta2_t, s.beta2),
+        gamma_t,
+        product(now.product, momentum(s.beta1, gamma_t)),
+    );
+}
+
+// RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t), and its series where that would cancel: see clock.rs.
+fn rho_series(x: f32, h: f32, y2: f32) -> f32 {
+    return x * x * h * (1.0 / 6.0 - y2 * (1.0 / 360.0 - y2 * (1.0 / 15120.0 - y2 * (1.0 / 604800.0))));
+}
+
+fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
+    let t = f32(steps);
+    let h = s.rho_h;
+    let y = t * h;
+    if y < 1.0 {
+        return t - (rho_series(t, h, y * y) - rho_series(1.0, h, h * h));
+    }
+    return s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t);
+}
+
+// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+fn normal_or_zero(x: f32) -> f32 {
+    return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
+}
+
+fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
+    let corrected = s.corrected != 0u;
+    var correction1 = 1.0;
+    var correction2 = 1.0;
+    if corrected {
+        correction1 = complement(powers.beta1_t);
+        correction2 = complement(powers.beta2_t);
+    }
+    var now: Scalars;
+    now.do_step = 1u;
+    now.grad_mul = normal_or_zero(s.sign * clip_coef * unscale);
+    now.l2 = s.l2;
+    now.m_rate = s.m_rate;
+    now.v_rate = s.v_rate;
+    now.m_from_target = s.m_from_target;
+    now.v_from_target = s.v_from_target;
+    now.m_coef = lr / correction1;
+    now.g_coef = 0.0;
+    now.v_coef = 1.0 / sqrt(correction2);
+    now.max_coef = 1.0;
+    now.eps = s.eps;
+    // The root is of v, not of v_hat: eps_root must shrink as v does.
+    now.eps_root = s.eps_root * correction2;
+    now.adamax_beta2 = s.adamax_beta2;
+    now.m_gain = s.m_gain;
+    now.decay = lr * s.weight_decay;
+    now.limit = control.limit;
+    now.t = t;
+    now.lr = lr;
+    now.snr = sqrt(correction2) / correction1;
+    now.unscale = unscale;
+    switch s.time_law {
+        case AMSGRAD_OF_CORRECTED: {
+            now.max_coef = 1.0 / correction2;
+            now.v_coef = 1.0;
+            now.eps_root = s.eps_root;
+        }
+        case NADAM: {
+            let mu = momentum(s.beta1, powers.gamma_t);
+            let next = momentum(s.beta1, product(powers.gamma_t, s.gamma));
+            var correction = 1.0;
+            var correction_next = 1.0;
+            if corrected {
+                correction = complement(powers.product);
+                correction_next = complement(product(powers.product, next));
+            }
+            now.m_coef = lr * fraction(next) / correction_next;
+            now.g_coef = lr * complement(mu) / correction;
+        }
+        case NADAM_PLAIN: {
+            var correction_next = 1.0;
+            if corrected {
+                correction_next = complement(product(powers.beta1_t, s.beta1));
+            }
+            now.m_coef = lr * fraction(s.beta1) / correction_next;
+            now.g_coef = lr * complement(s.beta1) / correction1;
+        }
+        case RADAM, RADAM_EPS_ON_RAW: {
+            let rho = rho(s, powers, t);
+            if rho > 5.0 {
+                // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                let end = s.rho_inf;
+                var squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
+                if s.time_law == RADAM_EPS_ON_RAW {
+                    squared *= correction2;
+                    now.v_coef = 1.0;
+                }
+                now.m_coef *= sqrt(squared);
+            } else {
+                // The step is m_hat: the divisor is 1.
+                now.v_coef = 0.0;
+                now.eps = 1.0;
+            }
+        }
+        case CONSTANT: {
+            now.m_coef = lr;
+        }
+        case RMSPROP: {
+            let inside = s.lr_in_momentum != 0u;
+            let outside = select(lr, 1.0, inside);
+            now.m_gain = select(s.m_gain, lr * s.m_gain, inside);
+            now.m_coef = outside;
+            if s.nesterov != 0u {
+                now.m_coef = outside * s.momentum;
+                now.g_coef = lr;
+            }
+        }
+        case ADAGRAD: {
+            now.m_coef = lr / (1.0 + f32(t - 1u) * s.lr_decay);
+            now.eps_root = s.eps_root;
+        }
+        case SGD: {
+            now.m_gain = select(s.m_gain, s.m_gain_first, t == 1u);
+            now.m_coef = lr;
+            if s.nesterov != 0u {
+                now.m_coef = lr * s.momentum;
+                now.g_coef = lr;
+            }
+        }
+        default: {}
+    }
+    if s.eps_in_v != 0u {
+        now.eps_root = s.eps_root;
+    }
+    return now;
+}
+
+// The partials that one invocation finishes, in ascending order.
+fn finish_partials(index: u32) -> Partial {
+    var mine = Partial(0.0, 0.0, 0.0, NONE);
+    for (var i = index; i < control.partials; i += WORKGROUP) {
+        let partial = partials[i];
+        mine.small += partial.small;
+        mine.middle += partial.middle;
+        mine.big += partial.big;
+        if partial.first_nonfinite != NONE {
+            mine.first_nonfinite = min(mine.first_nonfinite, i);
+        }
+    }
+    return reduce(index, mine);
+}
+
+// The norm of two parts together. (As a sum of squares the scales would have to be squared too, and 2^-160 is no f32.)
+fn together(a: f32, b: f32) -> f32 {
+    let longer = max(a, b);
+    if longer == 0.0 {
+        return 0.0;
+    }
+    let ratio = min(a, b) / longer;
+    return longer * sqrt(1.0 + ratio * ratio);
+}
+
+// Of the gradients without their scale: it is taken back first, since with it the norm might overflow.
+fn global_norm(total: Partial, unscale: f32) -> f32 {
+    let small = sqrt(total.small) * unscale * DOWN;
+    let middle = sqrt(total.middle) * unscale;
+    let big = sqrt(total.big) * unscale * UP;
+    return together(together(small, middle), big);
+}
+
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+// What holds for all groups: the norm, the clip coefficient, whether to skip.
+fn decide(total: Partial) {
+    skip = 0u;
+    clip_coef = 1.0;
+    unscale = inverse_scale();
+    if control.partials > 0u {
+        // At the lowest scale no sum of finite gradients overflows.
+        let finite = is_finite(total.big);
+        clock.grad_norm = select(total.big, global_norm(total, unscale), finite);
+        if control.clip != 0u {
+            // Without the guard a gradient that is not finite makes every parameter NaN: seen, not hidden.
+            clip_coef = select(
+                bitcast<f32>(control.nan),
+                normal_or_zero(min(1.0, control.max_norm / (clock.grad_norm + 1e-6))),
+                finite,
+            );
+        }
+        // The norm of finite gradients may overflow; then none of them is to blame.
+        if control.guard != 0u && (total.first_nonfinite != NONE || !is_finite(clock.grad_norm)) {
+            skip = 1u;
+            clock.nonfinite_partial = total.first_nonfinite;
+            if total.first_nonfinite != NONE {
+                clock.nonfinite_element = partials[total.first_nonfinite].first_nonfinite;
+            }
+        }
+    }
+    clock.clip_coef = clip_coef;
+    clock.last_skipped = skip;
+    clock.skipped += skip;
+    // Both counts stop at the last u32.
+    clock.applied += select(0u, 1u, skip == 0u && clock.applied != 0xffffffffu);
+    adapt_scale(skip != 0u);
+}
+
+fn tick_clock(i: u32) {
+    let s = settings[i];
+    let now = clock.clocks[i];
+    let powers = advance(now.powers, s, now.t);
+    let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
+    let position = now.position + select(1u, 0u, now.position == 0xffffffffu);
+    let lr = s.lr * factor(s, position);
+    clock.clocks[i] = Clock(powers, t, lr, position, 0u);
+    scalar_slots[i].scalars = scalars(s, powers, t, lr);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn tick(@builtin(local_invocation_index) index: u32) {
+    let total = finish_partials(index);
+    if index == 0u {
+        decide(total);
+    }
+    workgroupBarrier();
+    for (var i = index; i < control.clocks; i += WORKGROUP) {
+        if skip == 0u {
+            tick_clock(i);
+        } else {
+            scalar_slots[i].scalars.do_step = 0u;
+            scalar_slots[i].scalars.t = clock.clocks[i].t;
+            scalar_slots[i].scalars.unscale = unscale;
+        }
+    }
+}
+
+// What a workgroup of `norm` leaves for `tick`. `Partial` in cpu/norm.rs.
+//
+// Squares of f32 overflow above 2^64 and vanish below 2^-63, so there are three sums of squares (Blue 1978, "A Portable
+// Fortran Program to Find the Euclidean Norm of a Vector"): of the gradients as they are, which is nearly always all; of
+// small ones times 2^80; of big ones times 2^-80. An invocation's gradients all go into one of them, by the largest.
+
+struct Partial {
+    small: f32,
+    middle: f32,
+    big: f32,
+    first_nonfinite: u32,     // the region's first element that is not finite (or too large), or NONE
+}
+
+const NONE: u32 = 0xffffffffu;
+const UP: f32 = 1208925819614629174706176.0;        // 2^80
+const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
+
+// Partials packed in one vector each: one access instead of four.
+var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
+
+fn packed(x: Partial) -> vec4<u32> {
+    return vec4<u32>(bitcast<u32>(x.small), bitcast<u32>(x.middle), bitcast<u32>(x.big), x.first_nonfinite);
+}
+
+fn unpacked(x: vec4<u32>) -> Partial {
+    return Partial(bitcast<f32>(x.x), bitcast<f32>(x.y), bitcast<f32>(x.z), x.w);
+}
+
+fn add(a: Partial, b: Partial) -> Partial {
+    return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_nonfinite, b.first_nonfinite));
+}
+
+// A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
+// depends on nothing but the place of the terms. The result is for invocation 0.
+fn reduce(index: u32, mine: Partial) -> Partial {
+    tree[index] = packed(mine);
+    workgroupBarrier();
+    var total = mine;
+    if index < 16u {
+        for (var i = index + 16u; i < WORKGROUP; i += 16u) {
+            total = add(total, unpacked(tree[i]));
+        }
+        tree[index] = packed(total);
+    }
+    workgroupBarrier();
+    if index == 0u {
+        for (var i = 1u; i < 16u; i++) {
+            total = add(total, unpacked(tree[i]));
+        }
+    }
+    return total;
+}
+
+// Numbers between 0 and 1 as 64-bit integers that count units of 2^-64, low quad first: the same on every driver.
+// Twin: src/fixed.rs.
+
+// The 64 bits of a*b, low quad first.
+fn wide(a: u32, b: u32) -> vec2<u32> {
+    let low = (a & 0xffffu) * (b & 0xffffu);
+    let cross1 = (a >> 16u) * (b & 0xffffu);
+    let cross2 = (a & 0xffffu) * (b >> 16u);
+    let middle = (low >> 16u) + (cross1 & 0xffffu) + (cross2 & 0xffffu);
+    let high = (a >> 16u) * (b >> 16u) + (cross1 >> 16u) + (cross2 >> 16u) + (middle >> 16u);
+    return vec2<u32>((middle << 16u) | (low & 0xffffu), high);
+}
+
+// The product of two numbers in [0, 1) that count units of 2^-64, truncated: the upper half of the 128 bits.
+fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = wide(a.x, b.x);
+    let cross1 = wide(a.x, b.y);
+    let cross2 = wide(a.y, b.x);
+    let high = wide(a.y, b.y);
+    let sum1 = low.y + cross1.x;
+    let sum2 = sum1 + cross2.x;
+    let carry = select(0u, 1u, sum1 < low.y) + select(0u, 1u, sum2 < sum1);
+    let low1 = high.x + cross1.y;
+    let low2 = low1 + cross2.y;
+    let low3 = low2 + carry;
+    let carries = select(0u, 1u, low1 < high.x) + select(0u, 1u, low2 < low1) + select(0u, 1u, low3 < low2);
+    return vec2<u32>(low3, high.y + carries);
+}
+
+// The 96 bits of a*k.
+fn times(a: vec2<u32>, k: u32) -> vec3<u32> {
+    let low = wide(a.x, k);
+    let high = wide(a.y, k);
+    let middle = low.y + high.x;
+    return vec3<u32>(low.x, middle, high.y + select(0u, 1u, middle < low.y));
+}
+
+// a + b, without what does not fit.
+fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = a.x + b.x;
+    return vec2<u32>(low, a.y + b.y + select(0u, 1u, low < a.x));
+}
+
+fn less(a: vec2<u32>, b: vec2<u32>) -> bool {
+    return a.y < b.y || (a.y == b.y && a.x < b.x);
+}
+
+// Shifted by up to 63 bits.
+fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
+    if bits == 0u {
+        return a;
+    }
+    if bits >= 32u {
+        return vec2<u32>(0u, a.x << (bits - 32u));
+    }
+    return vec2<u32>(a.x << bits, (a.y << bits) | (a.x >> (32u - bits)));
+}
+
+fn right(a: vec2<u32>, bits: u32) -> vec2<u32> {
+    if bits == 0u {
+        return a;
+    }
+    if bits >= 32u {
+        return vec2<u32>(a.y >> (bits - 32u), 0u);
+    }
+    return vec2<u32>((a.x >> bits) | (a.y << (32u - bits)), a.y >> bits);
+}
+
+// Of a number that is not 0.
+fn leading_zeros(a: vec2<u32>) -> u32 {
+    return select(countLeadingZeros(a.y), 32u + countLeadingZeros(a.x), a.y == 0u);
+}
+
+// Such a number as an f32, rounded to nearest even.
+fn fraction(units: vec2<u32>) -> f32 {
+    if (units.x | units.y) == 0u {
+        return 0.0;
+    }
+    let shift = leading_zeros(units);
+    let bits = left(units, shift);
+    // The top 24 bits, the rest rounded; then an exact conversion and an exact power of two.
+    var top = bits.y >> 8u;
+    let rest = bits.y & 0xffu;
+    if rest > 0x80u || (rest == 0x80u && (bits.x != 0u || (top & 1u) == 1u)) {
+        top += 1u;
+    }
+    return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
+}
+
+fn negated(units: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(~units.x + 1u, ~units.y + select(0u, 1u, units.x == 0u));
+}
+
+// 1 - power as an f32, rounded to nearest even.
+fn complement(power: vec2<u32>) -> f32 {
+    if (power.x | power.y) == 0u {
+        return 1.0;
+    }
+    return fraction(negated(power));
+}
+
+fn factor(s: Settings, t: u32) -> f32 { return 1.0; }
+
+fn inverse_scale() -> f32 { return 1.0; }
+
+fn adapt_scale(skipped: bool) {}
