@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+// Not std's: these functions are the same code, and so give the same bits, on every platform.
+use libm::{cos, pow};
 use serde::{Deserialize, Serialize};
 
 use crate::config::check::check_non_negative;
@@ -159,6 +161,11 @@ impl Default for Schedule {
     }
 }
 
+/// From `from` at x = 0 to `to` at x = 1 by half a cosine.
+fn half_cosine(from: f64, to: f64, x: f64) -> f64 {
+    if x == 1.0 { to } else { to + (from - to) * (0.5 + 0.5 * cos(PI * x)) }
+}
+
 /// A factor must not exceed it: far beyond all use, and its product with a rate is still far from f32's end.
 const LARGEST: f64 = 1e6;
 
@@ -177,12 +184,8 @@ impl Schedule {
 
     /// The factor after `n` steps.
     fn after(&self, n: u64) -> f64 {
-        // The part of `steps` that is gone, and what half a cosine makes of it.
+        // The part of `steps` that is gone.
         let part = |n: u64, steps: u32| (n as f64 / f64::from(steps)).min(1.0);
-        let cosine = |from: f64, to: f64, x: f64| match x {
-            1.0 => to,
-            _ => to + (from - to) * (0.5 + 0.5 * (PI * x).cos()),
-        };
         match *self {
             Self::Constant(factor) => factor,
             Self::WarmUp { steps } => part(n + 1, steps),
@@ -190,21 +193,23 @@ impl Schedule {
                 let x = part(n, steps);
                 from * (1.0 - x) + to * x
             }
-            Self::Cosine { from, to, steps } => cosine(from, to, part(n, steps)),
-            Self::CosineRestarts { from, to, steps, growth: 1 } => cosine(from, to, part(n % u64::from(steps), steps)),
+            Self::Cosine { from, to, steps } => half_cosine(from, to, part(n, steps)),
+            Self::CosineRestarts { from, to, steps, growth: 1 } => {
+                half_cosine(from, to, part(n % u64::from(steps), steps))
+            }
             Self::CosineRestarts { from, to, steps, growth } => {
                 let (mut n, mut length) = (n, u64::from(steps));
                 while n >= length {
                     n -= length;
                     length *= u64::from(growth);
                 }
-                cosine(from, to, n as f64 / length as f64)
+                half_cosine(from, to, n as f64 / length as f64)
             }
-            Self::Exponential { rate, every } => rate.powf(n as f64 / f64::from(every)),
-            Self::Step { rate, every } => rate.powf((n / u64::from(every)) as f64),
-            Self::Polynomial { from, to, power, steps } => to + (from - to) * (1.0 - part(n, steps)).powf(power),
-            Self::OneCycle { from, up, .. } if n < u64::from(up) => cosine(from, 1.0, part(n, up)),
-            Self::OneCycle { to, up, down, .. } => cosine(1.0, to, part(n - u64::from(up), down)),
+            Self::Exponential { rate, every } => pow(rate, n as f64 / f64::from(every)),
+            Self::Step { rate, every } => pow(rate, (n / u64::from(every)) as f64),
+            Self::Polynomial { from, to, power, steps } => to + (from - to) * pow(1.0 - part(n, steps), power),
+            Self::OneCycle { from, up, .. } if n < u64::from(up) => half_cosine(from, 1.0, part(n, up)),
+            Self::OneCycle { to, up, down, .. } => half_cosine(1.0, to, part(n - u64::from(up), down)),
             Self::InverseSqrt { timescale } => 1.0 / (1.0 + n as f64 / f64::from(timescale)).sqrt(),
             Self::Sequence(ref parts) => {
                 let begun = parts.partition_point(|(begin, _)| u64::from(*begin) <= n);
