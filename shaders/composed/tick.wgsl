@@ -88,9 +88,9 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
-    first_phase: u32,   // of the schedule: see schedule.wgsl
-    phases: u32,
-    scale: f32,
+    first_curve: u32,   // of the schedule: see schedule.wgsl
+    curves: u32,
+    schedule_unit: f32,
     pad: u32,
 }
 
@@ -476,12 +476,10 @@ fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(low3, high.y + carries);
 }
 
-// The 96 bits of a*k.
-fn times(a: vec2<u32>, k: u32) -> vec3<u32> {
+// a*k, without what does not fit.
+fn times(a: vec2<u32>, k: u32) -> vec2<u32> {
     let low = wide(a.x, k);
-    let high = wide(a.y, k);
-    let middle = low.y + high.x;
-    return vec3<u32>(low.x, middle, high.y + select(0u, 1u, middle < low.y));
+    return vec2<u32>(low.x, low.y + a.y * k);
 }
 
 // a + b, without what does not fit.
@@ -503,16 +501,6 @@ fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
         return vec2<u32>(0u, a.x << (bits - 32u));
     }
     return vec2<u32>(a.x << bits, (a.y << bits) | (a.x >> (32u - bits)));
-}
-
-fn right(a: vec2<u32>, bits: u32) -> vec2<u32> {
-    if bits == 0u {
-        return a;
-    }
-    if bits >= 32u {
-        return vec2<u32>(a.y >> (bits - 32u), 0u);
-    }
-    return vec2<u32>((a.x >> bits) | (a.y << (32u - bits)), a.y >> bits);
 }
 
 // Of a number that is not 0.

@@ -27,12 +27,10 @@ fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(low3, high.y + carries);
 }
 
-// The 96 bits of a*k.
-fn times(a: vec2<u32>, k: u32) -> vec3<u32> {
+// a*k, without what does not fit.
+fn times(a: vec2<u32>, k: u32) -> vec2<u32> {
     let low = wide(a.x, k);
-    let high = wide(a.y, k);
-    let middle = low.y + high.x;
-    return vec3<u32>(low.x, middle, high.y + select(0u, 1u, middle < low.y));
+    return vec2<u32>(low.x, low.y + a.y * k);
 }
 
 // a + b, without what does not fit.
@@ -54,16 +52,6 @@ fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
         return vec2<u32>(0u, a.x << (bits - 32u));
     }
     return vec2<u32>(a.x << bits, (a.y << bits) | (a.x >> (32u - bits)));
-}
-
-fn right(a: vec2<u32>, bits: u32) -> vec2<u32> {
-    if bits == 0u {
-        return a;
-    }
-    if bits >= 32u {
-        return vec2<u32>(a.y >> (bits - 32u), 0u);
-    }
-    return vec2<u32>((a.x >> bits) | (a.y << (32u - bits)), a.y >> bits);
 }
 
 // Of a number that is not 0.

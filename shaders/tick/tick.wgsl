@@ -43,9 +43,9 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
-    first_phase: u32,   // of the schedule: see schedule.wgsl
-    phases: u32,
-    scale: f32,
+    first_curve: u32,   // of the schedule: see schedule.wgsl
+    curves: u32,
+    schedule_unit: f32,
     pad: u32,
 }
 

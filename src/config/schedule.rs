@@ -16,10 +16,12 @@ use crate::error::Error;
 /// ```
 ///
 /// `t` counts the steps that were applied, from 1; a skipped step does not advance it. The equations below are in
-/// `n = t - 1`, the steps before this one: PyTorch's `last_epoch` and optax's `count` at this step. All of it happens on the
-/// device, so that any number of steps fits in one submission, and [`set_lr`](crate::Adam::set_lr) changes `config.lr`
-/// and leaves the schedule alone. The device's result is the same to the last bit on every driver, and on the CPU twin; it
-/// is within 2e-7 of the largest rate of [`factor`](Self::factor), which is in f64, for all `t` up to 2^32 - 1.
+/// `n = t - 1`, the steps before this one: PyTorch's `last_epoch` and optax's `count` at this step.
+///
+/// The host compiles a schedule to a list of curves, and the device evaluates the list. So any number of steps fits in
+/// one submission, and [`set_lr`](crate::Adam::set_lr) changes `config.lr` and leaves the schedule alone. The device's
+/// result is the same to the last bit on every driver, and on the CPU twin. It differs from [`factor`](Self::factor),
+/// which is in f64, by at most 2e-7 of the largest rate, for all `t` up to 2^32 - 1.
 ///
 /// | here | `torch.optim.lr_scheduler` | optax |
 /// |---|---|---|
@@ -145,7 +147,7 @@ pub enum Schedule {
     /// Any function, as numbers: `values[k]` at `n = k*every`, and the last of them for good. Of a function of t, for `every`
     /// 1: `(1..=steps).map(function).collect()`.
     Table {
-        /// At least one; on the device 8 bytes each.
+        /// At least one. Each takes 48 bytes on the device.
         values: Vec<f64>,
         /// Steps from one value to the next: at least 1.
         every: u32,
@@ -162,7 +164,7 @@ impl Default for Schedule {
 }
 
 /// From `from` at x = 0 to `to` at x = 1 by half a cosine.
-fn half_cosine(from: f64, to: f64, x: f64) -> f64 {
+pub(crate) fn half_cosine(from: f64, to: f64, x: f64) -> f64 {
     if x == 1.0 { to } else { to + (from - to) * (0.5 + 0.5 * cos(PI * x)) }
 }
 
@@ -183,7 +185,7 @@ impl Schedule {
     }
 
     /// The factor after `n` steps.
-    fn after(&self, n: u64) -> f64 {
+    pub(crate) fn after(&self, n: u64) -> f64 {
         // The part of `steps` that is gone.
         let part = |n: u64, steps: u32| (n as f64 / f64::from(steps)).min(1.0);
         match *self {

@@ -12,7 +12,7 @@ use crate::cpu::moments::Moments;
 use crate::cpu::storage::Floats;
 use crate::cpu::tensor::Group;
 use crate::cpu::tensor_mut::TensorMut;
-use crate::cpu::{insight, norm, schedule, storage, tick, update};
+use crate::cpu::{insight, norm, storage, tick, update};
 use crate::error::Error;
 use crate::num::half::nearest_bf16;
 use crate::plan::clocks::ClockMap;
@@ -24,8 +24,8 @@ use crate::plan::storage::Storage;
 use crate::report::insight::Insight;
 use crate::report::step::Report;
 use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::curves::{Curve, compile};
 use crate::tick::partial::nonfinite_bits;
-use crate::tick::phases::Phases;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
@@ -47,7 +47,7 @@ pub struct Adam {
     /// Of each clock.
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<Settings>,
-    pub(crate) phases: Phases,
+    pub(crate) curves: Vec<Curve>,
     pub(crate) clocks: Vec<Clock>,
     pub(crate) head: ClockHead,
     pub(crate) loss_scale: Option<LossScaleState>,
@@ -135,7 +135,7 @@ impl Adam {
             storages,
             rules: Vec::new(),
             settings: Vec::new(),
-            phases: Phases::default(),
+            curves: Vec::new(),
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() },
@@ -150,7 +150,7 @@ impl Adam {
     /// Makes of the configurations what the clocks need.
     pub(crate) fn settle(&mut self) {
         let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
-        (self.settings, self.phases) = Phases::of(groups, &self.of.groups);
+        (self.settings, self.curves) = compile(groups, &self.of.groups);
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }
 
@@ -178,9 +178,8 @@ impl Adam {
         } else {
             Vec::new()
         };
-        let Self { options, settings, phases, clocks, head, loss_scale, .. } = &mut *self;
-        let lists = schedule::Lists { phases: &phases.phases, values: &phases.values };
-        let scalars = tick::tick(options, &partials, settings, &lists, clocks, head, loss_scale);
+        let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
+        let scalars = tick::tick(options, &partials, settings, curves, clocks, head, loss_scale);
         look(self, &scalars, &floats);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.made()).collect();

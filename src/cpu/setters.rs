@@ -33,8 +33,15 @@ impl Adam {
         change(&mut next);
         own.config.check_change(group, &next.config)?;
         next.validate(group)?;
+        let rescheduled = own.schedule != next.schedule;
         *own = next;
-        self.settle();
+        if rescheduled {
+            self.settle();
+            return Ok(());
+        }
+        for (settings, _) in self.settings.iter_mut().zip(&self.of.groups).filter(|(_, of)| **of == group) {
+            settings.reconfigure(&own.config);
+        }
         Ok(())
     }
 

@@ -4,9 +4,10 @@
 use crate::config::loss_scale::LossScaleState;
 use crate::config::options::{Clip, Options};
 use crate::cpu::loss_scale::{adapt_scale, inverse_scale};
-use crate::cpu::schedule::{Lists, factor};
+use crate::cpu::schedule::factor;
 use crate::num::quad::WORKGROUP;
 use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::curves::Curve;
 use crate::tick::partial::{DOWN, Partial, UP, reduce};
 use crate::tick::scalars::{Scalars, normal_or_zero};
 use crate::tick::settings::Settings;
@@ -16,7 +17,7 @@ pub(crate) fn tick(
     options: &Options,
     partials: &[Partial],
     settings: &[Settings],
-    lists: &Lists,
+    curves: &[Curve],
     clocks: &mut [Clock],
     head: &mut ClockHead,
     loss_scale: &mut Option<LossScaleState>,
@@ -34,7 +35,7 @@ pub(crate) fn tick(
         group.powers.advance(settings, group.t);
         group.t = group.t.saturating_add(1);
         group.position = group.position.saturating_add(1);
-        group.lr = settings.lr * factor(lists, settings, group.position);
+        group.lr = settings.lr * factor(curves, settings, group.position);
         Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, unscale, limit)
     });
     groups.collect()

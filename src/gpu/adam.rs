@@ -148,7 +148,7 @@ impl Adam {
 
     /// Bytes that the optimizer holds on the device, by what they are for.
     pub fn memory_use(&self) -> MemoryUse {
-        let tick = self.tick.buffers.iter().chain(&self.tick.schedules).chain(self.loss_scale_buffer());
+        let tick = self.tick.buffers.iter().chain(&self.tick.curves).chain(self.loss_scale_buffer());
         let small = self.small + tick.map(Buffer::size).sum::<u64>();
         let mut all = MemoryUse { small, ..MemoryUse::default() };
         for (batch, state) in self.layout.batched().zip(&self.state) {

@@ -18,8 +18,7 @@ pub(crate) enum Binding {
     Control,
     Settings,
     Clock,
-    Phases,
-    Values,
+    Curves,
     LossScale,
     Records,
     Ranges,
@@ -52,12 +51,11 @@ impl Binding {
             Self::Control => 8,
             Self::Settings => 9,
             Self::Clock => 10,
-            Self::Phases => 11,
-            Self::Values => 12,
-            Self::LossScale => 13,
-            Self::Records => 14,
-            Self::Ranges => 15,
-            Self::Findings => 16,
+            Self::Curves => 11,
+            Self::LossScale => 12,
+            Self::Records => 13,
+            Self::Ranges => 14,
+            Self::Findings => 15,
         }
     }
 }

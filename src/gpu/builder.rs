@@ -28,7 +28,7 @@ use crate::plan::region::{NORM_TILE, Region, Segment, Span, UPDATE_TILE, Window}
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::control::Control;
-use crate::tick::phases::{Phase, Phases};
+use crate::tick::curves::Curve;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
@@ -49,8 +49,7 @@ struct Sizes {
     clock: u64,
     slots: u64,
     partials: u64,
-    phases: u64,
-    values: u64,
+    curves: u64,
 }
 
 /// What is needed while an `Adam` is made.
@@ -63,8 +62,8 @@ pub(crate) struct Builder<'a> {
     buffers: Vec<Buffer>,
     sizes: Sizes,
     partials: u64,
-    settings: Vec<Settings>,
-    phases: Phases,
+    pub settings: Vec<Settings>,
+    curves: Vec<Curve>,
 }
 
 impl<'a> Builder<'a> {
@@ -115,23 +114,22 @@ impl<'a> Builder<'a> {
             clocks: registry.clocks.clone(),
             options,
         };
-        let (settings, phases) = registry.scheduled();
+        let (settings, curves) = registry.scheduled();
         let count = registry.clocks.groups.len() as u64;
         let sizes = Sizes {
             settings: size_of::<Settings>() as u64 * count,
             clock: size_of::<ClockHead>() as u64 + size_of::<Clock>() as u64 * count,
             slots: UNIFORM_STRIDE * count,
             partials: 16 * partials.max(1),
-            phases: (size_of::<Phase>() * phases.phases.len()) as u64,
-            values: 8 * phases.values.len() as u64,
+            curves: size_of_val(curves.as_slice()) as u64,
         };
-        let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, phases };
+        let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, curves };
         builder.check()?;
         Ok(builder)
     }
 
     fn tick_kernel(&self) -> Kernel {
-        Kernel::Tick { scheduled: !self.phases.phases.is_empty(), scaled: self.layout.options.loss_scale.is_some() }
+        Kernel::Tick { scheduled: !self.curves.is_empty(), scaled: self.layout.options.loss_scale.is_some() }
     }
 
     /// The limits that the plan does not already keep.
@@ -141,8 +139,8 @@ impl<'a> Builder<'a> {
         let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options));
         let storage = updates.chain([self.tick_kernel()]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
-        let Sizes { settings, clock, slots, partials, phases, values } = *sizes;
-        let largest = settings.max(clock).max(slots).max(partials).max(phases).max(values);
+        let Sizes { settings, clock, slots, partials, curves } = *sizes;
+        let largest = settings.max(clock).max(slots).max(partials).max(curves);
         for (limit, given, need) in [
             ("max_compute_invocations_per_workgroup", invocations.into(), WORKGROUP),
             (
@@ -254,7 +252,7 @@ impl<'a> Builder<'a> {
 
     /// The dispatch of `tick` with these buffers, and with the schedules in new ones.
     pub fn tick(&self, buffers: [Buffer; 5], reusable: &mut Reusable) -> Result<(Tick, Dispatch), Error> {
-        let tick = Tick { buffers, schedules: Tick::schedules(self.device, &self.phases)? };
+        let tick = Tick { buffers, curves: Tick::curves(self.device, &self.curves)? };
         let dispatch = tick.dispatch(self.device, &self.limits, self.tick_kernel(), reusable);
         Ok((tick, dispatch))
     }

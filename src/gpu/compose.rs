@@ -105,8 +105,7 @@ fn tick(module: &mut Module, scheduled: bool, scaled: bool) {
     module.file(shader!("norm/partial"));
     module.file(shader!("num/fixed"));
     if scheduled {
-        module.bind("phases", Binding::Phases);
-        module.bind("values", Binding::Values);
+        module.bind("curves", Binding::Curves);
         module.file(shader!("tick/schedule"));
     } else {
         module.file("fn factor(s: Settings, t: u32) -> f32 { return 1.0; }\n");

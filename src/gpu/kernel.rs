@@ -99,9 +99,7 @@ impl Kernel {
                     (Binding::Clock, Write),
                     (Binding::Scalars, Write),
                 ];
-                if scheduled {
-                    bindings.extend([(Binding::Phases, Read), (Binding::Values, Read)]);
-                }
+                bindings.extend(scheduled.then_some((Binding::Curves, Read)));
                 bindings.extend(scaled.then_some((Binding::LossScale, Write)));
                 bindings
             }

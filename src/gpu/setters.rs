@@ -1,5 +1,7 @@
 //! What can be changed between steps: learning rates, configurations, schedules, the count of steps.
 
+use std::mem::offset_of;
+
 use bytemuck::{bytes_of, cast_slice};
 
 use crate::config::hyperparameters::Config;
@@ -35,10 +37,12 @@ impl Adam {
         registry.groups[group].config = config;
         registry.groups[group].validate(group)?;
         let scopes = ErrorScopes::open(&self.device);
-        for (clock, settings) in registry.settings().iter().enumerate() {
+        for (clock, settings) in registry.unscheduled().iter().enumerate() {
             if registry.clocks.groups[clock] == group {
                 let offset = clock * size_of::<Settings>();
-                self.queue.write_buffer(&self.settings, offset as u64, bytes_of(settings));
+                // The schedule stays, and its fields are the last ones.
+                let changed = &bytes_of(settings)[..offset_of!(Settings, first_curve)];
+                self.queue.write_buffer(&self.settings, offset as u64, changed);
             }
         }
         now_or_none(scopes.close(what)).unwrap_or(Ok(()))?;
@@ -53,10 +57,9 @@ impl Adam {
         registry.groups[group].schedule = schedule;
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options)?;
         let scopes = ErrorScopes::open(&self.device);
-        let settings = builder.registry.settings();
         let mut reusable = self.reusable.clone();
         let made = builder.tick(self.tick.buffers.clone(), &mut reusable).inspect(|_| {
-            self.queue.write_buffer(&self.settings, 0, cast_slice(&settings));
+            self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
         });
         now_or_none(scopes.close("setting the schedule")).unwrap_or(Ok(()))?;
         let (tick, dispatch) = made?;
@@ -74,7 +77,7 @@ impl Adam {
     /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
     pub fn set_t(&self, t: u32) -> Result<(), Error> {
         let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        let clocks = self.registry.settings();
+        let clocks = self.registry.unscheduled();
         let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
         let clocks: Vec<Clock> = clocks.collect();
         let scopes = ErrorScopes::open(&self.device);

@@ -127,11 +127,11 @@ impl Adam {
             let made = builder.build(self.reusable.clone());
             scopes.close("making the optimizer").await?;
             let adam = made?;
-            adam.fill(state, &order, &adam.registry.settings(), transfer).await?;
+            adam.fill(state, &order, &adam.registry.scheduled().0, transfer).await?;
             *self = adam;
             return Ok(());
         }
-        self.fill(state, &order, &registry.settings(), transfer).await?;
+        self.fill(state, &order, &registry.scheduled().0, transfer).await?;
         self.registry = registry;
         Ok(())
     }

@@ -10,34 +10,33 @@ use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::Dispatch;
 use crate::gpu::pipelines::{Reusable, dispatch};
 use crate::plan::limits::Limits;
-use crate::tick::phases::Phases;
+use crate::tick::curves::Curve;
 
 const BUFFERS: [Binding; 5] =
     [Binding::Control, Binding::Settings, Binding::Partials, Binding::Clock, Binding::Scalars];
-const SCHEDULES: [Binding; 2] = [Binding::Phases, Binding::Values];
 
 /// The buffers that `tick` binds, but for the loss scale.
 pub(crate) struct Tick {
     /// In the order of [`BUFFERS`].
     pub buffers: [Buffer; 5],
-    /// In the order of [`SCHEDULES`]. Empty if all learning rates are constant.
-    pub schedules: Vec<Buffer>,
+    /// The schedules. None if all learning rates are constant.
+    pub curves: Option<Buffer>,
 }
 
 impl Tick {
-    /// The buffers of the schedules.
-    pub fn schedules(device: &Device, Phases { phases, values }: &Phases) -> Result<Vec<Buffer>, Error> {
-        if phases.is_empty() {
-            return Ok(Vec::new());
+    /// The buffer of the schedules.
+    pub fn curves(device: &Device, curves: &[Curve]) -> Result<Option<Buffer>, Error> {
+        if curves.is_empty() {
+            return Ok(None);
         }
-        let filled = |label, contents| filled(device, label, BufferUsages::STORAGE, contents);
-        Ok(vec![filled("phases", cast_slice(phases))?, filled("schedule tables", cast_slice(values))?])
+        filled(device, "schedules", BufferUsages::STORAGE, cast_slice(curves)).map(Some)
     }
 
     pub fn dispatch(&self, device: &Device, limits: &Limits, kernel: Kernel, reusable: &mut Reusable) -> Dispatch {
-        let buffers = BUFFERS.iter().zip(&self.buffers).chain(SCHEDULES.iter().zip(&self.schedules));
-        let buffers = buffers.chain(reusable.loss_scale.as_ref().map(|buffer| (&Binding::LossScale, buffer)));
-        let bindings: Vec<_> = buffers.map(|(binding, buffer)| (*binding, buffer.as_entire_binding())).collect();
+        let buffers = BUFFERS.into_iter().zip(&self.buffers);
+        let buffers = buffers.chain(self.curves.as_ref().map(|buffer| (Binding::Curves, buffer)));
+        let buffers = buffers.chain(reusable.loss_scale.as_ref().map(|buffer| (Binding::LossScale, buffer)));
+        let bindings: Vec<_> = buffers.map(|(binding, buffer)| (binding, buffer.as_entire_binding())).collect();
         dispatch(device, limits, &mut reusable.pipelines, kernel, 1, &bindings)
     }
 }

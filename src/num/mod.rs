@@ -2,7 +2,6 @@
 
 pub(crate) mod block8;
 pub(crate) mod fixed;
-pub(crate) mod fixed_math;
 pub(crate) mod half;
 pub(crate) mod mirror;
 pub(crate) mod noise;

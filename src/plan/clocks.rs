@@ -3,7 +3,7 @@
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
 use crate::error::Error;
-use crate::tick::phases::Phases;
+use crate::tick::curves::{Curve, compile};
 use crate::tick::settings::Settings;
 
 /// What a change of the groups needs to know of a tensor: its group, and which tensor of before it is. A tensor that is new,
@@ -89,14 +89,14 @@ impl Registry {
         &self.groups[self.clocks.groups[clock]].config
     }
 
-    /// What the device has of the configurations, clock by clock.
-    pub fn settings(&self) -> Vec<Settings> {
-        self.scheduled().0
+    /// The settings of each clock without its schedule, for callers that need no schedule: compiling it takes longer.
+    pub fn unscheduled(&self) -> Vec<Settings> {
+        self.clocks.groups.iter().map(|&group| Settings::new(&self.groups[group].config)).collect()
     }
 
-    /// The same, with the phases of the schedules.
-    pub fn scheduled(&self) -> (Vec<Settings>, Phases) {
-        Phases::of(self.groups.iter().map(|group| (&group.config, &group.schedule)), &self.clocks.groups)
+    /// The settings of each clock, and the curves of the schedules.
+    pub fn scheduled(&self) -> (Vec<Settings>, Vec<Curve>) {
+        compile(self.groups.iter().map(|group| (&group.config, &group.schedule)), &self.clocks.groups)
     }
 }
 

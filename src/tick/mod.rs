@@ -2,8 +2,9 @@
 
 pub(crate) mod clock;
 pub(crate) mod control;
+pub(crate) mod curves;
 pub(crate) mod partial;
-pub(crate) mod phases;
+
 pub(crate) mod powers;
 pub(crate) mod scalars;
 pub(crate) mod settings;

@@ -67,15 +67,22 @@ mirror! {
         /// Of RAdam: h = -ln(beta2), and rho_inf.
         pub rho_h: f32,
         pub rho_inf: f32,
-        /// Where the schedule is in the list of phases, how many it has (0 for a constant rate), and in what unit its factors are.
-        pub first_phase: u32,
-        pub phases: u32,
-        pub scale: f32,
+        // The schedule's fields are last: a change of the configuration leaves them alone.
+        /// The schedule's first curve, how many it has (0 for a constant rate), and the unit of its factors.
+        pub first_curve: u32,
+        pub curves: u32,
+        pub schedule_unit: f32,
         pub pad: u32,
     }
 }
 
 impl Settings {
+    /// Takes another configuration and keeps the schedule.
+    pub fn reconfigure(&mut self, config: &Config) {
+        let Self { first_curve, curves, schedule_unit, .. } = *self;
+        *self = Self { first_curve, curves, schedule_unit, ..Self::new(config) };
+    }
+
     pub fn new(config: &Config) -> Self {
         let (l2, weight_decay) = match config.decay {
             Decay::None => (0.0, 0.0),

@@ -13,8 +13,8 @@ use crate::plan::region::{Tile, UPDATE_QUADS, UPDATE_TILE};
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange, Squares};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
+use crate::tick::curves::Curve;
 use crate::tick::partial::Partial;
-use crate::tick::phases::Phase;
 use crate::tick::powers::Powers;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
@@ -149,7 +149,7 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(tick, Control);
     same_layout!(tick, ScaleBytes, "LossScale");
     same_layout!(tick, Settings);
-    same_layout!(tick, Phase);
+    same_layout!(tick, Curve);
     same_layout!(tick, Partial);
     same_layout!(tick, Powers);
     same_layout!(tick, Clock);
