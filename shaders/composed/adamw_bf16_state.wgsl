@@ -2,6 +2,7 @@
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 64u;
+const CLIP_VALUE: bool = false;
 const EDGES: bool = false;
 const grad_binding: u32 = 21u;
 const param_binding: u32 = 20u;
@@ -17,8 +18,8 @@ const region_binding: u32 = 0u;
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    store_m(place, m);
     let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    store_m(place, m);
     store_v(place, v);
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
@@ -79,14 +80,17 @@ fn squarable(g: Quad) -> Quad {
     return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
 }
 
-// The limit is infinite unless gradients are clipped by value.
 fn clipped(g: Quad, limit: f32) -> Quad {
     let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
     return select(g, bound, abs(g) > Quad(limit));
 }
 
 fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
-    return squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param);
+    var g = s.grad_mul * grad;
+    if CLIP_VALUE {
+        g = clipped(g, s.limit);
+    }
+    return squarable(g + s.l2 * param);
 }
 
 // Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
@@ -99,7 +103,7 @@ fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
 
 fn load_grad(quad: u32) -> Quad {
-    return grad[quad + region.grad_shift];
+    return grad[quad];
 }
 
 fn zero_grad(place: Place) {}

@@ -2,6 +2,7 @@
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 64u;
+const CLIP_VALUE: bool = false;
 const EDGES: bool = false;
 const grad_binding: u32 = 21u;
 const param_binding: u32 = 20u;
@@ -16,8 +17,8 @@ const region_binding: u32 = 0u;
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    store_m(place, m);
     let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    store_m(place, m);
     store_v(place, v);
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
@@ -78,14 +79,17 @@ fn squarable(g: Quad) -> Quad {
     return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
 }
 
-// The limit is infinite unless gradients are clipped by value.
 fn clipped(g: Quad, limit: f32) -> Quad {
     let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
     return select(g, bound, abs(g) > Quad(limit));
 }
 
 fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
-    return squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param);
+    var g = s.grad_mul * grad;
+    if CLIP_VALUE {
+        g = clipped(g, s.limit);
+    }
+    return squarable(g + s.l2 * param);
 }
 
 // Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
@@ -98,7 +102,7 @@ fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
 
 fn load_grad(quad: u32) -> Quad {
-    return grad[quad + region.grad_shift];
+    return grad[quad];
 }
 
 fn zero_grad(place: Place) {}
@@ -192,11 +196,45 @@ struct ScalarSlot {
 }
 
 // The scalars if the region has several spans, each with its own clock. `one_clock.wgsl` is for a single span.
+//
+// Some drivers load a struct for each invocation and field by field, and then each load counts. So a slot is loaded in fours;
+// the host writes the function `scalars` from the list of fields.
 
-@group(0) @binding(scalars_binding) var<storage, read> scalar_slots: array<ScalarSlot>;
+@group(0) @binding(scalars_binding) var<storage, read> scalar_slots: array<vec4<u32>>;
+
+const SLOT_QUADS: u32 = 16u;
 
 fn scalars(clock: u32) -> Scalars {
-    return scalar_slots[clock].scalars;
+    let first = clock * SLOT_QUADS;
+    var s: Scalars;
+    let q0 = scalar_slots[first + 0u];
+    s.do_step = bitcast<u32>(q0.x);
+    s.grad_mul = bitcast<f32>(q0.y);
+    s.l2 = bitcast<f32>(q0.z);
+    s.m_rate = bitcast<f32>(q0.w);
+    let q1 = scalar_slots[first + 1u];
+    s.v_rate = bitcast<f32>(q1.x);
+    s.m_from_target = bitcast<u32>(q1.y);
+    s.v_from_target = bitcast<u32>(q1.z);
+    s.m_coef = bitcast<f32>(q1.w);
+    let q2 = scalar_slots[first + 2u];
+    s.g_coef = bitcast<f32>(q2.x);
+    s.v_coef = bitcast<f32>(q2.y);
+    s.max_coef = bitcast<f32>(q2.z);
+    s.eps = bitcast<f32>(q2.w);
+    let q3 = scalar_slots[first + 3u];
+    s.eps_root = bitcast<f32>(q3.x);
+    s.adamax_beta2 = bitcast<f32>(q3.y);
+    s.m_gain = bitcast<f32>(q3.z);
+    s.decay = bitcast<f32>(q3.w);
+    let q4 = scalar_slots[first + 4u];
+    s.limit = bitcast<f32>(q4.x);
+    s.t = bitcast<u32>(q4.y);
+    s.lr = bitcast<f32>(q4.z);
+    s.snr = bitcast<f32>(q4.w);
+    let q5 = scalar_slots[first + 5u];
+    s.unscale = bitcast<f32>(q5.x);
+    return s;
 }
 
 // How a workgroup of the update kernel shares its tiles: 16 invocations own a tile of 64 quads, 4 each. 8 neighbours load one

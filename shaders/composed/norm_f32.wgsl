@@ -157,7 +157,7 @@ fn reduce(index: u32, mine: Partial) -> Partial {
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
 
 fn load_grad(quad: u32) -> Quad {
-    return grad[quad + region.grad_shift];
+    return grad[quad];
 }
 
 // A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.

@@ -2,8 +2,8 @@
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    store_m(place, m);
     let v = larger(s.adamax_beta2 * load_v(place), abs(g) + s.eps);
+    store_m(place, m);
     store_v(place, v);
     return (s.m_coef * m) / v;
 }

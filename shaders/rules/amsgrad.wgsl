@@ -2,10 +2,10 @@
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    store_m(place, m);
     let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
-    store_v(place, v);
     let v_max = larger(load_v_max(place), v * s.max_coef);
+    store_m(place, m);
+    store_v(place, v);
     store_v_max(place, v_max);
     return (s.m_coef * m) / (sqrt(v_max + s.eps_root) * s.v_coef + s.eps);
 }

@@ -21,14 +21,17 @@ fn squarable(g: Quad) -> Quad {
     return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
 }
 
-// The limit is infinite unless gradients are clipped by value.
 fn clipped(g: Quad, limit: f32) -> Quad {
     let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
     return select(g, bound, abs(g) > Quad(limit));
 }
 
 fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
-    return squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param);
+    var g = s.grad_mul * grad;
+    if CLIP_VALUE {
+        g = clipped(g, s.limit);
+    }
+    return squarable(g + s.l2 * param);
 }
 
 // Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.

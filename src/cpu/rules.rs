@@ -33,8 +33,8 @@ pub(crate) fn of(rule: Rule) -> fn(&Scalars, &mut State, f32) -> f32 {
 #[inline(always)]
 pub(crate) fn adam(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    state.m = m;
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.m = m;
     state.v = v;
     (s.m_coef * m) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
@@ -42,10 +42,10 @@ pub(crate) fn adam(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn amsgrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    state.m = m;
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
-    state.v = v;
     let v_max = larger(state.v_max, v * s.max_coef);
+    state.m = m;
+    state.v = v;
     state.v_max = v_max;
     (s.m_coef * m) / ((v_max + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
@@ -53,8 +53,8 @@ pub(crate) fn amsgrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn adamax(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    state.m = m;
     let v = larger(s.adamax_beta2 * state.v, g.abs() + s.eps);
+    state.m = m;
     state.v = v;
     (s.m_coef * m) / v
 }
@@ -62,8 +62,8 @@ pub(crate) fn adamax(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn nadam(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    state.m = m;
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.m = m;
     state.v = v;
     (s.m_coef * m + s.g_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
 }
@@ -71,9 +71,9 @@ pub(crate) fn nadam(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn adabelief(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    state.m = m;
     let surprise = g - m;
     let v = average(state.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
+    state.m = m;
     state.v = v;
     (s.m_coef * m) / (v.sqrt() * s.v_coef + s.eps)
 }

@@ -15,7 +15,7 @@ use crate::gpu::kernel::{Grad, Kernel, Shape};
 use crate::num::block8::SIGNED;
 use crate::plan::region::NORM_QUADS;
 use crate::plan::storage::Storage;
-use crate::tick::scalars::SCALAR_PADDING;
+use crate::tick::scalars::{SCALAR_PADDING, Scalars};
 
 macro_rules! shader {
     ($path:literal) => {
@@ -70,8 +70,14 @@ impl Kernel {
         match self {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
             Kernel::Tick { scheduled, scaled } => tick(&mut module, scheduled, scaled),
-            Kernel::Update { storage, shape, grad } => update(&mut module, &storage, shape, grad),
-            Kernel::Insight { storage, unaligned } => insight(&mut module, &storage, unaligned),
+            Kernel::Update { storage, shape, grad, clip_value } => {
+                module.flag("CLIP_VALUE", clip_value);
+                update(&mut module, &storage, shape, grad);
+            }
+            Kernel::Insight { storage, unaligned, clip_value } => {
+                module.flag("CLIP_VALUE", clip_value);
+                insight(&mut module, &storage, unaligned);
+            }
             Kernel::InsightFinish => insight_finish(&mut module),
         }
         module.head + &module.files
@@ -137,7 +143,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
 }
 
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
-    let shape = Shape { unaligned, table: true, edges: false, regions: 1 };
+    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1 };
     module.bind("records", Binding::Records);
     module.file(shader!("insight/insight"));
     module.file(shader!("insight/records"));
@@ -174,7 +180,21 @@ fn scalars(module: &mut Module) {
 
 fn clocks(module: &mut Module, several: bool) {
     scalars(module);
-    module.file(if several { shader!("region/many_clocks") } else { shader!("region/one_clock") });
+    if !several {
+        return module.file(shader!("region/one_clock"));
+    }
+    module.file(shader!("region/many_clocks"));
+    let mut fields = String::new();
+    for (i, (name, dtype)) in Scalars::FIELDS.iter().map(|(name, dtype, _)| (name, dtype)).enumerate() {
+        let (vector, lane) = (i / 4, ["x", "y", "z", "w"][i % 4]);
+        if i % 4 == 0 {
+            let _ = writeln!(fields, "    let q{vector} = scalar_slots[first + {vector}u];");
+        }
+        let _ = writeln!(fields, "    s.{name} = bitcast<{dtype}>(q{vector}.{lane});");
+    }
+    module.file(&format!(
+        "fn scalars(clock: u32) -> Scalars {{\n    let first = clock * SLOT_QUADS;\n    var s: Scalars;\n{fields}    return s;\n}}\n"
+    ));
 }
 
 fn one_region(module: &mut Module) {
@@ -252,7 +272,7 @@ fn one_view(module: &mut Module, shape: Shape, view: &View, name: &str, region: 
         (_, true) => shader!("access/unaligned_f32"),
     };
     let index = match (view.name, shape.unaligned) {
-        ("grad", false) => "quad + region.grad_shift",
+        ("grad", false) if shape.shifted => "quad + region.grad_shift",
         ("grad", true) => "4u * quad + region.grad_shift",
         (_, false) => "quad",
         (_, true) => "4u * quad",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
 
-use crate::config::options::Options;
+use crate::config::options::{Clip, Options};
 use crate::gpu::binding::Binding;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
 use crate::gpu::layout::Dispatch;
@@ -29,6 +29,7 @@ pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> S
         unaligned: first.unaligned,
         table: spans(first).len() > 1,
         edges: batch.iter().any(|region| region.edges(&spans(region))),
+        shifted: batch.len() > 1 || first.grad_shift != 0,
         regions: batch.len() as u32,
     }
 }
@@ -41,7 +42,8 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options) -> Kernel {
         true => Grad::Shared,
         false => Grad::Read,
     };
-    Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad }
+    let clip_value = matches!(options.clip, Clip::Value(_));
+    Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad, clip_value }
 }
 
 /// A dispatch of that kernel with those bindings. A pipeline that there is already is used.

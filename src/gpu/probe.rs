@@ -10,6 +10,7 @@ use wgpu::{
 };
 
 use crate::config::hyperparameters::Config;
+use crate::config::options::Clip;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
@@ -116,8 +117,12 @@ impl Probe {
             uniforms.push([uniform]);
             workgroups.push(tiles as u64);
         }
-        let kernel =
-            |region: &Region| Kernel::Insight { storage: region.storage.to_nearest(), unaligned: region.unaligned };
+        let clip_value = matches!(layout.options.clip, Clip::Value(_));
+        let kernel = |region: &Region| Kernel::Insight {
+            storage: region.storage.to_nearest(),
+            unaligned: region.unaligned,
+            clip_value,
+        };
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let storage = layout.regions.iter().map(|region| kernel(region).storage_buffers()).max();
         check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64), runs.len() as u64)?;

@@ -13,11 +13,11 @@ macro_rules! mirror {
             $($(#[$field_meta])* $field_vis $field: $type),*
         }
 
-        #[cfg(test)]
         impl $name {
-            /// Name and offset of each field.
-            pub const FIELDS: &'static [(&'static str, usize)] =
-                &[$((stringify!($field), std::mem::offset_of!($name, $field))),*];
+            /// Name, type and offset of each field.
+            #[allow(dead_code, reason = "outside the tests, only some structs need it")]
+            pub const FIELDS: &'static [(&'static str, &'static str, usize)] =
+                &[$((stringify!($field), stringify!($type), std::mem::offset_of!($name, $field))),*];
         }
     };
 }

@@ -22,13 +22,14 @@ use crate::tick::settings::Settings;
 impl Shape {
     fn all() -> impl Iterator<Item = Self> {
         let bit = |bits: u32, i: u32| bits >> i & 1 == 1;
-        let alone = (0..8).map(move |bits| Self {
+        let alone = (0..16).map(move |bits| Self {
             unaligned: bit(bits, 0),
             table: bit(bits, 1),
             edges: bit(bits, 2),
+            shifted: bit(bits, 3),
             regions: 1,
         });
-        let batched = |shape: Self| (!shape.table).then_some(Self { regions: 3, ..shape });
+        let batched = |shape: Self| (shape.shifted && !shape.table).then_some(Self { regions: 3, ..shape });
         alone.clone().chain(alone.filter_map(batched))
     }
 }
@@ -46,10 +47,13 @@ impl Kernel {
     /// Those that update or measure tensors of a storage.
     fn of(storage: Storage) -> impl Iterator<Item = Kernel> {
         let updates = Shape::all().flat_map(move |shape| {
-            [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| Kernel::Update { storage, shape, grad })
+            [Grad::Read, Grad::Shared, Grad::Zero].into_iter().flat_map(move |grad| {
+                [false, true].map(|clip_value| Kernel::Update { storage, shape, grad, clip_value })
+            })
         });
         let rounded = storage != storage.to_nearest();
-        let insights = [false, true].map(|unaligned| Kernel::Insight { storage, unaligned });
+        let insights = [(false, false), (false, true), (true, false), (true, true)]
+            .map(|(unaligned, clip_value)| Kernel::Insight { storage, unaligned, clip_value });
         updates.chain(insights.into_iter().filter(move |_| !rounded))
     }
 }
@@ -114,7 +118,9 @@ fn layout(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
 }
 
 /// Compares a mirrored struct with the shader's, field by field, but for padding.
-fn same_layout(kernel: Kernel, name: &str, fields: &[(&str, usize)], size: usize) {
+fn same_layout(kernel: Kernel, name: &str, fields: &[(&str, &str, usize)], size: usize) {
+    let fields: Vec<(&str, usize)> = fields.iter().map(|(name, _, offset)| (*name, *offset)).collect();
+    let fields = &fields[..];
     let (members, span) = layout(&parsed(kernel), name);
     let members: Vec<(&str, usize)> = members.iter().map(|(name, offset)| (name.as_str(), *offset)).collect();
     let named = |fields: &[(&str, usize)]| -> Vec<(String, usize)> {
@@ -175,11 +181,11 @@ fn structs_are_laid_out_as_in_wgsl() {
 /// The kernels in `shaders/composed/`: of AdamW, one tensor and one group, everything at its default, unless the name says
 /// otherwise.
 fn snapshots() -> Vec<(&'static str, Kernel)> {
-    let plain = Shape { unaligned: false, table: false, edges: false, regions: 1 };
+    let plain = Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1 };
     let update = |dtype, state, shape| {
         let precision = Precision { state, ..Precision::default() };
         let storage = Storage::new("w", Rule::Adam, dtype, dtype, 1.0, 1 << 20, &precision).unwrap();
-        Kernel::Update { storage, shape, grad: Grad::Read }
+        Kernel::Update { storage, shape, grad: Grad::Read, clip_value: false }
     };
     vec![
         ("adamw_f32", update(Dtype::F32, StateDtype::F32, plain)),
