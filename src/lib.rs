@@ -10,6 +10,8 @@ mod num;
 mod plan;
 mod report;
 pub mod state;
+#[cfg(not(target_arch = "wasm32"))]
+mod threads;
 mod tick;
 
 #[cfg(test)]

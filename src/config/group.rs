@@ -35,7 +35,7 @@ impl<T> Group<T> {
     }
 
     /// The learning rate at step `t` of this group, the first of which is 1: to be plotted, for example.
-    pub fn lr(&self, t: u64) -> f64 {
+    pub fn lr(&self, t: u32) -> f64 {
         self.config.lr * self.schedule.factor(t)
     }
 

@@ -32,7 +32,7 @@ use crate::error::Error;
 /// let adamw = Config { lr: 3e-4, decay: Decay::Decoupled(0.01), ..Config::default() };
 /// assert_eq!(adamw.beta2, 0.999);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Learning rate α, the step's size: finite and not negative. Each step moves a parameter by at most about `lr`.
@@ -73,6 +73,7 @@ impl Default for Config {
 
 /// Weight decay, and where it enters the update.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Decay {
     /// No decay.
     #[default]

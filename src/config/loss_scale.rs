@@ -41,7 +41,7 @@ use crate::num::mirror::mirror;
 /// use wgpu_adam::{LossScale, Options};
 /// let options = Options { loss_scale: Some(LossScale::default()), ..Options::default() };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossScale {
     /// The scale of the first step: from 2^-64 to 2^64. 65,536 by default.

@@ -7,7 +7,7 @@ use crate::config::precision::Precision;
 use crate::error::Error;
 
 /// What holds for all groups of one optimizer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Gradient clipping, before the moments.
@@ -29,6 +29,7 @@ pub struct Options {
 
 /// Gradient clipping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Clip {
     /// No clipping.
     #[default]
@@ -44,7 +45,7 @@ pub enum Clip {
 impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.precision.validate()?;
-        self.loss_scale.map_or(Ok(()), |scale| scale.validate())?;
+        self.loss_scale.as_ref().map_or(Ok(()), |scale| scale.validate())?;
         match self.clip {
             Clip::None => Ok(()),
             Clip::GlobalNorm(limit) | Clip::Value(limit) if limit > 0.0 && (limit as f32).is_finite() => Ok(()),

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// let precision = Precision { state: StateDtype::Bf16, master: Master::Remainder, ..Precision::default() };
 /// let options = Options { precision, ..Options::default() };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Precision {
     /// How `m`, `v` and `v_max` are stored.
@@ -70,6 +70,7 @@ pub enum StateDtype {
 
 /// What becomes of the bits that a narrower format has no room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Rounding {
     /// To the nearest number, and of two to the even one.
     #[default]
@@ -81,6 +82,7 @@ pub enum Rounding {
 
 /// What is kept beside parameters of 16 bits, so that small steps are not lost. Parameters of 32 bits have no need of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Master {
     /// Nothing.
     #[default]

@@ -180,8 +180,8 @@ impl Schedule {
 
     /// The factor at step `t`, the first of which is 1 (0 counts as 1, and all above 2^32 - 1, where the device's count
     /// ends, as that). For a plot, or to know what a step will use; the device works it out for itself.
-    pub fn factor(&self, t: u64) -> f64 {
-        self.after(t.clamp(1, u32::MAX.into()) - 1)
+    pub fn factor(&self, t: u32) -> f64 {
+        self.after(u64::from(t.max(1) - 1))
     }
 
     /// The factor after `n` steps.

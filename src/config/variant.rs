@@ -16,6 +16,7 @@ use crate::error::Error;
 /// What a rule does not name, it neither stores nor moves: Lion has no `v`, plain RMSProp no `m`, plain SGD neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Variant {
     /// `u = m_hat / (sqrt(v_hat + eps_root) + eps)`. Kingma & Ba 2015, Algorithm 1; with
     /// [`Decay::Decoupled`](crate::Decay::Decoupled) AdamW.

@@ -1,6 +1,7 @@
 //! `Adam` on slices.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
@@ -30,7 +31,7 @@ use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
 /// Adam on slices: the twin of [`crate::Adam`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Adam {
     /// With the learning rates that were set last.
     pub(crate) groups: Vec<Group>,
@@ -54,6 +55,14 @@ pub struct Adam {
     pub(crate) options: Options,
     /// In which order the norm is summed.
     pub(crate) regions: Vec<Region>,
+}
+
+impl fmt::Debug for Adam {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut adam = f.debug_struct("Adam");
+        adam.field("groups", &self.groups.len()).field("tensors", &self.names.len());
+        adam.field("t", &self.head.applied).finish_non_exhaustive()
+    }
 }
 
 impl Adam {
@@ -139,7 +148,7 @@ impl Adam {
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() },
-            loss_scale: options.loss_scale.map(|scale| scale.begin()),
+            loss_scale: options.loss_scale.as_ref().map(|scale| scale.begin()),
             options,
             regions: regions.to_vec(),
         };
@@ -201,7 +210,7 @@ impl Adam {
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, slots, &adam.moments);
         })?;
         let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
-        let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config);
+        let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config.clone());
         let configs: Vec<Config> = configs.collect();
         Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))
     }

@@ -83,7 +83,7 @@ impl Adam {
             group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
         }
         let (clocks, before) = self.of.changed(groups.len(), &members);
-        let mut next = Self::with(&groups, clocks, self.options)?;
+        let mut next = Self::with(&groups, clocks, self.options.clone())?;
         for (moments, (_, before)) in next.moments.iter_mut().zip(members) {
             if let Some(before) = before {
                 std::mem::swap(moments, &mut self.moments[before]);

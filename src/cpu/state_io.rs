@@ -23,14 +23,14 @@ impl Adam {
             TensorState { name: name.clone(), clock, len: len as u64, state }
         };
         State {
-            t: self.head.applied.into(),
-            skipped: self.head.skipped.into(),
-            options: self.options,
+            t: self.head.applied,
+            skipped: self.head.skipped,
+            options: self.options.clone(),
             loss_scale: self.loss_scale,
             groups: self
                 .groups
                 .iter()
-                .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
+                .map(|group| GroupState { config: group.config.clone(), schedule: Some(group.schedule.clone()) })
                 .collect(),
             clocks: self
                 .of
@@ -54,7 +54,7 @@ impl Adam {
         let order = state.fits(&rules, &self.of.groups, &self.outlines())?;
         let mut groups = self.groups.clone();
         for (i, (group, state)) in groups.iter_mut().zip(&state.groups).enumerate() {
-            group.config = state.config;
+            group.config = state.config.clone();
             if let Some(schedule) = &state.schedule {
                 group.schedule = schedule.clone();
             }
@@ -66,9 +66,9 @@ impl Adam {
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
         };
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
-        let (applied, skipped) = (state.t as u32, state.skipped as u32);
+        let (applied, skipped) = (state.t, state.skipped);
         self.head = ClockHead { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
-        self.loss_scale = self.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        self.loss_scale = self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         self.settle();
         for (moments, place) in self.moments.iter_mut().zip(order) {
             let tensor = &state.tensors[place];

@@ -1,5 +1,6 @@
 //! `Adam`: made once from the caller's groups, then recorded into the caller's encoders.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -46,6 +47,14 @@ pub struct Adam {
 }
 
 const MAKING: &str = "making the optimizer";
+
+impl fmt::Debug for Adam {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut adam = f.debug_struct("Adam");
+        adam.field("groups", &self.registry.groups.len()).field("tensors", &self.layout.names.len());
+        adam.field("dispatches", &self.dispatches.len()).finish_non_exhaustive()
+    }
+}
 
 impl Adam {
     /// Plans the regions, makes the moments and the pipelines. Nothing is submitted.
@@ -174,11 +183,11 @@ impl Adam {
                 .collect()
         };
         let groups = self.registry.groups.iter().map(|group| CpuGroup {
-            config: group.config,
+            config: group.config.clone(),
             tensors: tensors(group),
             schedule: group.schedule.clone(),
         });
         let clocks = self.registry.clocks.clone();
-        CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.layout.options, &self.layout.regions)
+        CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.layout.options.clone(), &self.layout.regions)
     }
 }

@@ -94,7 +94,8 @@ impl Adam {
             group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
         }
         let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
-        let builder = Builder::checked(&self.device, &self.queue, Registry { groups, clocks }, self.layout.options)?;
+        let builder =
+            Builder::checked(&self.device, &self.queue, Registry { groups, clocks }, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
         let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, &members, &before));
         now_or_none(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;

@@ -1,6 +1,7 @@
 //! `Probe`: measures a step on the device, between its decision and its update, when the caller wants to know.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -62,6 +63,12 @@ pub struct Probe {
     dispatches: Vec<Dispatch>,
     findings: Buffer,
     layout: Arc<Layout>,
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Probe").field("tensors", &self.layout.names.len()).finish_non_exhaustive()
+    }
 }
 
 impl Probe {
@@ -206,7 +213,8 @@ impl Probe {
         let layout = self.layout.clone();
         let own = Arc::ptr_eq(&self.layout, &adam.layout);
         let registry = &adam.registry;
-        let configs: Vec<Config> = registry.clocks.of_tensor.iter().map(|&clock| *registry.config(clock)).collect();
+        let configs: Vec<Config> =
+            registry.clocks.of_tensor.iter().map(|&clock| registry.config(clock).clone()).collect();
         async move {
             if !own {
                 return Err(Error::OtherOptimizer);

@@ -22,7 +22,7 @@ impl Adam {
     /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
     /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        let config = Config { lr, ..*self.registry.config_of(group)? };
+        let config = Config { lr, ..self.registry.config_of(group)?.clone() };
         self.write_config(group, config, "setting the learning rate")
     }
 
@@ -55,7 +55,7 @@ impl Adam {
         self.registry.config_of(group)?;
         let mut registry = self.registry.clone();
         registry.groups[group].schedule = schedule;
-        let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options)?;
+        let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
         let mut reusable = self.reusable.clone();
         let made = builder.tick(self.tick.buffers.clone(), &mut reusable).inspect(|_| {

@@ -46,7 +46,7 @@ impl Adam {
             .registry
             .groups
             .iter()
-            .map(|group| GroupState { config: group.config, schedule: Some(group.schedule.clone()) })
+            .map(|group| GroupState { config: group.config.clone(), schedule: Some(group.schedule.clone()) })
             .collect();
         async move {
             begun.await?;
@@ -67,9 +67,9 @@ impl Adam {
                 return Err(Error::StateMoved { began: steps(&head), ended: steps(&ended) });
             }
             Ok(State {
-                t: head.applied.into(),
-                skipped: head.skipped.into(),
-                options: layout.options,
+                t: head.applied,
+                skipped: head.skipped,
+                options: layout.options.clone(),
                 loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),
                 groups,
                 clocks: (layout.clocks.groups.iter().zip(&clocks))
@@ -108,7 +108,7 @@ impl Adam {
         let mut registry = self.registry.clone();
         let mut rescheduled = false;
         for (i, (group, state)) in registry.groups.iter_mut().zip(&state.groups).enumerate() {
-            group.config = state.config;
+            group.config = state.config.clone();
             if let Some(schedule) = state.schedule.as_ref().filter(|schedule| **schedule != group.schedule) {
                 group.schedule = schedule.clone();
                 rescheduled = true;
@@ -122,7 +122,7 @@ impl Adam {
         if registry.clocks != self.registry.clocks || rescheduled {
             // Other tensors share a clock, so there are other regions, or the schedules need other buffers: they are apart
             // from those of now until all has gone well.
-            let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options)?;
+            let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
             let scopes = ErrorScopes::open(&self.device);
             let made = builder.build(self.reusable.clone());
             scopes.close("making the optimizer").await?;
@@ -146,7 +146,7 @@ impl Adam {
     ) -> Result<(), Error> {
         let (buffer_layouts, clock, settings) =
             (self.layout.buffer_layouts(), state.clock_bytes(), cast_slice::<_, u8>(settings));
-        let scale = self.layout.options.loss_scale.map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        let scale = self.layout.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         let scale = scale.map(ScaleBytes::from);
         let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale_buffer()).collect();
         let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();

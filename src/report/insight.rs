@@ -12,9 +12,10 @@ use crate::report::records::{BINS, Finding};
 ///
 /// In a skipped step nothing moves: only gradients and parameters have something to tell then.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Insight {
     /// Steps applied, the measured one included, by the clock that has counted most.
-    pub t: u64,
+    pub t: u32,
     /// Whether the measured step was skipped.
     pub skipped: bool,
     /// All tensors together.
@@ -25,6 +26,7 @@ pub struct Insight {
 
 /// A tensor's part of an [`Insight`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TensorMeasures {
     /// The tensor's name.
     pub name: String,
@@ -37,6 +39,7 @@ pub struct TensorMeasures {
 /// Sums of squares neither overflow nor underflow, whatever the magnitude. Subnormal numbers (below 2^-126) count as zero
 /// in them, since some devices have none.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Measures {
     /// Elements.
     pub elements: u64,
@@ -60,6 +63,7 @@ pub struct Measures {
 
 /// The effective step `|step| / lr`, without decoupled decay: for Adam `|m_hat| / (sqrt(v_hat) + eps)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StepSize {
     /// The largest of all elements. NaN where one is NaN.
     pub largest: f64,
@@ -76,6 +80,7 @@ pub struct StepSize {
 /// do around a minimum. Kingma & Ba 2015, section 2.1. (AdaBelief's `v` is the variance around `m`, so that its ratio is
 /// above 1 where the gradients agree; AMSGrad's is of `v`, not of `v_max`.)
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Snr {
     /// Over the elements in the histogram.
     pub mean: f64,
@@ -127,7 +132,7 @@ impl Insight {
         let mut sums = vec![Sums::default(); names.len()];
         let (mut t, mut skipped) = (0, false);
         for (finding, (tensor, elements)) in findings.zip(parts) {
-            t = t.max(finding.t.into());
+            t = t.max(finding.t);
             skipped |= finding.did_step == 0;
             sums[tensor].add(&finding, elements);
         }

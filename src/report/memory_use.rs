@@ -9,7 +9,8 @@ use crate::config::rule::StateKind;
 ///
 /// While tensors are added or removed, and while a state is loaded that needs other buffers, both the old and the new ones
 /// are there; a state that is read or written passes through a staging buffer: see [`Transfer`](crate::state::Transfer).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryUse {
     /// First moments; with the scales of their blocks, where they are of 8 bits. So are the next two.
     pub m: u64,

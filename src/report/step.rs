@@ -4,11 +4,12 @@ use crate::tick::clock::{Clock, ClockHead};
 
 /// What the last step did, and the counts since the start; read back only when asked.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
     /// Steps applied, the last one included.
-    pub t: u64,
+    pub t: u32,
     /// Steps skipped by the finite guard.
-    pub skipped: u64,
+    pub skipped: u32,
     /// Whether the last step was skipped.
     pub last_skipped: bool,
     /// In the latest skipped step, the tensor with the first bad element: NaN, infinite, or too large to be squared
@@ -27,10 +28,11 @@ pub struct Report {
 }
 
 /// A group's part of a [`Report`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GroupReport {
     /// Steps applied to this group: to those of its tensors that were there first.
-    pub t: u64,
+    pub t: u32,
     /// Learning rate of the last of them.
     pub lr: f32,
 }
@@ -49,13 +51,13 @@ impl Report {
         for (&group, clock) in of.iter().zip(clocks) {
             let known = groups.len();
             groups.resize(known.max(group + 1), GroupReport { t: 0, lr: 0.0 });
-            if group >= known || groups[group].t < clock.t.into() {
-                groups[group] = GroupReport { t: clock.t.into(), lr: clock.lr };
+            if group >= known || groups[group].t < clock.t {
+                groups[group] = GroupReport { t: clock.t, lr: clock.lr };
             }
         }
         Self {
-            t: head.applied.into(),
-            skipped: head.skipped.into(),
+            t: head.applied,
+            skipped: head.skipped,
             last_skipped: head.last_skipped != 0,
             nonfinite_tensor,
             grad_norm: norm.then_some(head.grad_norm),

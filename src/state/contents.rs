@@ -24,11 +24,12 @@ use crate::tick::settings::Settings;
 /// the caller's and not in it; neither is what the last step did, so that a [`Report`](crate::Report) has the counts at
 /// once and the norm, for example, from the next step on.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct State {
     /// Steps applied since the start.
-    pub t: u64,
+    pub t: u32,
     /// Steps skipped by the finite guard.
-    pub skipped: u64,
+    pub skipped: u32,
     /// What the optimizer was made with. This is for the reader: loading does not change an optimizer's options.
     pub options: Options,
     /// Where the loss scale stands, if there is one. An optimizer that has one and loads a state without begins it anew; an
@@ -44,6 +45,7 @@ pub struct State {
 
 /// What a [`State`] has of a group.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct GroupState {
     /// Its configuration, with the learning rate that was set last.
     pub config: Config,
@@ -53,6 +55,7 @@ pub struct GroupState {
 
 /// The count of steps of tensors that began together, and what was multiplied up over these steps.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ClockState {
     /// The group to which these tensors belong.
     pub group: usize,
@@ -63,11 +66,12 @@ pub struct ClockState {
     /// Learning rate of the last of these steps.
     pub lr: f32,
     /// `beta1^t` and `beta2^t`, and of NAdam `gamma^t` and `mu(1)*..*mu(t)`, in units of 2^-64.
-    pub powers: [u64; 4],
+    pub(crate) powers: [u64; 4],
 }
 
 /// What a [`State`] has of a tensor.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TensorState {
     /// Its name.
     pub name: String,
@@ -81,6 +85,7 @@ pub struct TensorState {
 
 /// One of the things that a variant remembers of a tensor, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StateTensor {
     /// What it is.
     pub kind: StateKind,
@@ -188,11 +193,6 @@ impl State {
                 schedule.check_lr(i, group.config.lr)?;
             }
         }
-        for (what, count) in [("t", self.t), ("skipped", self.skipped)] {
-            if u32::try_from(count).is_err() {
-                return bad(format!("{what} is {count}, but must be below 2^32"));
-            }
-        }
         if let Some(LossScaleState { scale, .. }) = self.loss_scale.filter(|state| !is_scale(state.scale)) {
             return bad(format!("the loss scale is {scale}, but must be from 2^-64 to 2^64"));
         }
@@ -256,8 +256,8 @@ impl State {
 
     /// The clock as `tick` has it.
     pub(crate) fn clock_bytes(&self) -> Vec<u8> {
-        let (t, skipped) = (self.t as u32, self.skipped as u32);
-        let head = ClockHead { applied: t, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let (applied, skipped) = (self.t, self.skipped);
+        let head = ClockHead { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let clocks: Vec<Clock> = self.clocks.iter().map(ClockState::clock).collect();
         [bytes_of(&head), cast_slice(&clocks)].concat()
     }

@@ -34,8 +34,8 @@ const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
-    t: u64,
-    skipped: u64,
+    t: u32,
+    skipped: u32,
     options: Options,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss_scale: Option<ScaleHead>,
@@ -63,7 +63,7 @@ struct ScaleHead {
 
 impl GroupHead {
     fn new(group: &GroupState) -> Self {
-        Self { config: group.config, schedule: group.schedule.clone() }
+        Self { config: group.config.clone(), schedule: group.schedule.clone() }
     }
 }
 
@@ -260,7 +260,7 @@ impl State {
         Head {
             t: self.t,
             skipped: self.skipped,
-            options: self.options,
+            options: self.options.clone(),
             loss_scale: self
                 .loss_scale
                 .map(|LossScaleState { scale, growth_tracker }| ScaleHead { scale: scale.into(), growth_tracker }),
@@ -304,7 +304,7 @@ impl Head {
         Ok(State {
             t: self.t,
             skipped: self.skipped,
-            options: self.options,
+            options: self.options.clone(),
             loss_scale: self
                 .loss_scale
                 .map(|ScaleHead { scale, growth_tracker }| LossScaleState { scale: scale as f32, growth_tracker }),

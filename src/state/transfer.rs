@@ -1,5 +1,7 @@
 //! How a state moves between device and host.
 
+use std::fmt;
+
 /// How a state is read or loaded.
 ///
 /// ```
@@ -21,6 +23,12 @@ pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
 impl Default for Transfer {
     fn default() -> Self {
         Self { staging_bytes: 64 << 20, progress: Box::new(|_, _| {}) }
+    }
+}
+
+impl fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Transfer").field("staging_bytes", &self.staging_bytes).finish_non_exhaustive()
     }
 }
 

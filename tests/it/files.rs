@@ -220,6 +220,15 @@ proptest! {
 
 type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
 
+/// The first clock's powers of beta, but for the last bits, in which a clock that jumps differs from one that runs.
+fn powers(state: &State) -> Vec<u64> {
+    let bytes = state.to_bytes().unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&header.metadata().as_ref().unwrap()["state"]).unwrap();
+    let powers = json["clocks"][0]["powers"].as_array().unwrap();
+    powers.iter().map(|power| u64::from_str_radix(power.as_str().unwrap(), 16).unwrap() >> 8).collect()
+}
+
 /// A file whose metadata says something else, with the checksum that belongs to it.
 fn rewritten(change: impl Fn(&mut serde_json::Value), version: &str) -> Vec<u8> {
     rewritten_without(&GOOD.1, change, version, "")
@@ -252,7 +261,7 @@ fn what_is_wrong_in_a_file_is_said() {
     let read = |change: Change| State::from_bytes(&rewritten(change, "1"));
     assert_eq!(read(&|_| {}).unwrap(), GOOD.0);
     let later = State::from_bytes(&rewritten(|_| {}, "2")).unwrap_err();
-    assert_eq!(later, Error::StateVersion { given: 2, need: 1 });
+    assert!(matches!(later, Error::StateVersion { given: 2, need: 1, .. }), "{later:?}");
     let unusable = "this is no state that can be used: ";
     let none = State::from_bytes(&rewritten(|_| {}, "one")).unwrap_err().to_string();
     assert_eq!(none, format!("{unusable}the version is `one`, but must be at most 1"));
@@ -282,7 +291,7 @@ fn what_is_wrong_in_a_file_is_said() {
     }
     // Where there are no powers, they are made of t.
     let without = read(&|s| drop(s["clocks"][0].as_object_mut().unwrap().remove("powers"))).unwrap();
-    assert_eq!(without.clocks[0].powers.map(|p| p >> 8), GOOD.0.clocks[0].powers.map(|p| p >> 8));
+    assert_eq!(powers(&without), powers(&GOOD.0));
     // And where a configuration has no such field, it has its default.
     let fewer = read(&|s| drop(s["groups"][1]["config"].as_object_mut().unwrap().remove("beta2"))).unwrap();
     assert_eq!(fewer, GOOD.0);
