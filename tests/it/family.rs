@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use crate::scene::variants::variants;
+use crate::scene::variants::{rooted, uncorrected, variants};
 use crate::scene::{Gpu, Scene, moments};
 use wgpu_adam::preset::{burn, optax, pytorch};
 use wgpu_adam::{Clip, Config, Decay, Group, Options, cpu};
@@ -23,7 +23,7 @@ fn each_variant_with_each_decay_and_without_bias_correction() {
         check(&gpu, &Scene::scattered(&[1000], from_ref(&config), Options::default()));
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
         check(&gpu, &Scene::scattered(&[257], &[l2], options.clone()));
-        let decoupled = Config { decay: Decay::Decoupled(0.1), bias_correction: false, eps_root: 1e-6, ..config };
+        let decoupled = rooted(uncorrected(Config { decay: Decay::Decoupled(0.1), ..config }));
         check(&gpu, &Scene::scattered(&[257], &[decoupled], options.clone()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use crate::scene::variants::variants;
+use crate::scene::variants::{uncorrected, variants};
 use crate::scene::{Gpu, Run, Scene, Spot, mix, normal};
 use wgpu::Limits;
 use wgpu_adam::probe::{Insight, Measures, Snr};
@@ -97,7 +97,7 @@ fn gpu_and_twin_measure_the_same_of_each_variant() {
                 | Variant::AdaBelief
         );
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
-        let decoupled = Config { decay: Decay::Decoupled(0.1), bias_correction: false, ..config };
+        let decoupled = uncorrected(Config { decay: Decay::Decoupled(0.1), ..config });
         for (config, options) in [(config, Options::default()), (l2, guarded()), (decoupled, guarded())] {
             let insight = check(&gpu, &Scene::scattered(&[1000, 257], from_ref(&config), options));
             assert_eq!(insight.all.snr.is_some(), has_snr, "{config:?}");
