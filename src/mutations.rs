@@ -1,6 +1,7 @@
 //! Every comparison is seen to fail: one token of a shader is changed, and the scenes below must notice.
 
 use std::cell::{Cell, RefCell};
+use std::slice::from_ref;
 
 use crate::scene::{Gpu, Scene, Spot, normal};
 use crate::{Adam, Clip, Config, Decay, Group, LossScale, Options, Schedule, Tensor, cpu};
@@ -229,36 +230,36 @@ fn difference(gpu: &Gpu) -> Option<String> {
         grads: vec![30_000, 100],
         // From quad 2 on, 14 workgroups of the update kernel to the last quad.
         spots: vec![spot(0, (0, 0), 9, 73, 28_671), spot(0, (1, 1), 4, 0, 50)],
-        configs: vec![adamw],
-        options: all,
+        configs: vec![adamw.clone()],
+        options: all.clone(),
     };
     let scaled = |exponent, growth_interval| {
         let loss_scale = LossScale { initial: 1.5 * 2f64.powi(exponent), growth_interval, ..LossScale::default() };
-        Options { skip_nonfinite: false, loss_scale: Some(loss_scale), ..all }
+        Options { skip_nonfinite: false, loss_scale: Some(loss_scale), ..all.clone() }
     };
     let power_of_two = |exponent, growth_interval| {
         let loss_scale = LossScale { initial: 2f64.powi(exponent), growth_interval, ..LossScale::default() };
-        Options { clip: Clip::None, loss_scale: Some(loss_scale), ..all }
+        Options { clip: Clip::None, loss_scale: Some(loss_scale), ..all.clone() }
     };
     let value = Options { clip: Clip::Value(0.5), skip_nonfinite: false, zero_grad: false, ..Options::default() };
     for (scene, scale) in [
-        (Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw, other], all), 1.0),
-        (Scene::arena(&[12, 1004, 8], 4, &[adamw, other], all), 1e-30),
+        (Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw.clone(), other.clone()], all.clone()), 1.0),
+        (Scene::arena(&[12, 1004, 8], 4, &[adamw.clone(), other.clone()], all.clone()), 1e-30),
         (two_buffers, 1.0),
-        (Scene::offset(1002, (3, 2), (6, 0), adamw, all), 1.0),
-        (Scene::scattered(&[4096], &[other], all), 1e30),
+        (Scene::offset(1002, (3, 2), (6, 0), adamw.clone(), all.clone()), 1.0),
+        (Scene::scattered(&[4096], from_ref(&other), all.clone()), 1e30),
         // Three in one dispatch, of which one has several workgroups.
-        (Scene::scattered(&[64, 4096, 1000], &[adamw], all), 1.0),
+        (Scene::scattered(&[64, 4096, 1000], from_ref(&adamw), all.clone()), 1.0),
         // Clipped by a factor below 2^-126.
-        (Scene::scattered(&[8], &[other], all), 1e36),
-        (Scene::scattered(&[4096], &[l2], value), 1.0),
-        (Scene::scattered(&[8], &[l2], Options { clip: Clip::None, ..value }), 1e25),
-        (Scene::arena(&[5, 1003, 7], 4, &[adamw, other], scaled(10, 3)), 1.0),
+        (Scene::scattered(&[8], from_ref(&other), all.clone()), 1e36),
+        (Scene::scattered(&[4096], from_ref(&l2), value.clone()), 1.0),
+        (Scene::scattered(&[8], &[l2], Options { clip: Clip::None, ..value.clone() }), 1e25),
+        (Scene::arena(&[5, 1003, 7], 4, &[adamw.clone(), other.clone()], scaled(10, 3)), 1.0),
         // At the least scale, and above the largest.
-        (Scene::scattered(&[40], &[other], power_of_two(-64, 100)), 1e-5),
+        (Scene::scattered(&[40], from_ref(&other), power_of_two(-64, 100)), 1e-5),
         (Scene::scattered(&[40], &[other], power_of_two(63, 2)), 1e10),
         // A norm that overflows when the scale is taken back.
-        (Scene::scattered(&[40], &[adamw], scaled(-20, 3)), 1e38),
+        (Scene::scattered(&[40], from_ref(&adamw), scaled(-20, 3)), 1e38),
     ] {
         let mut run = scene.start(gpu);
         for t in 0..12 {
@@ -288,7 +289,7 @@ fn difference(gpu: &Gpu) -> Option<String> {
         }
     }
     // Unguarded and clipped, a NaN is to be seen everywhere.
-    let mut run = Scene::scattered(&[8], &[adamw], Options { skip_nonfinite: false, ..all }).start(gpu);
+    let mut run = Scene::scattered(&[8], &[adamw], Options { skip_nonfinite: false, ..all.clone() }).start(gpu);
     run.grads[0][3] = f32::INFINITY;
     run.upload_grads(gpu);
     gpu.step(&run.adam);

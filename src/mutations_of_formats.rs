@@ -1,5 +1,7 @@
 //! One token of what loads, rounds and stores narrow numbers is changed, and GPU and twin must be seen to differ.
 
+use std::slice::from_ref;
+
 use crate::mutations::{Mutation, must_be_noticed};
 use crate::scene::precisions::{BESIDE, STATES, precision};
 use crate::scene::{Gpu, Numbers, Scene};
@@ -89,22 +91,22 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let sgd = Config { lr: 1.0, variant: plain, ..Config::default() };
     let (f32s, f16, bf16, i32) = (Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32);
     for (config, formats, state, beside, skip, magnitude) in [
-        (adam, (f16, f16), STATES[0], BESIDE[0], (0, 0), 1.0),
-        (adam, (f16, bf16), STATES[2], BESIDE[1], (1, 1), 1.0),
-        (adam, (f16, f32s), STATES[0], BESIDE[0], (0, 0), 1e4),
-        (adam, (bf16, bf16), STATES[1], BESIDE[0], (3, 2), 1.0),
-        (adam, (bf16, i32), STATES[2], BESIDE[1], (0, 0), 1.0),
-        (adam, (bf16, f16), STATES[3], BESIDE[3], (4, 4), 1.0),
+        (adam.clone(), (f16, f16), STATES[0], BESIDE[0], (0, 0), 1.0),
+        (adam.clone(), (f16, bf16), STATES[2], BESIDE[1], (1, 1), 1.0),
+        (adam.clone(), (f16, f32s), STATES[0], BESIDE[0], (0, 0), 1e4),
+        (adam.clone(), (bf16, bf16), STATES[1], BESIDE[0], (3, 2), 1.0),
+        (adam.clone(), (bf16, i32), STATES[2], BESIDE[1], (0, 0), 1.0),
+        (adam.clone(), (bf16, f16), STATES[3], BESIDE[3], (4, 4), 1.0),
         (amsgrad, (bf16, f32s), STATES[4], BESIDE[2], (4, 5), 1.0),
-        (adam, (f32s, f32s), STATES[4], BESIDE[0], (0, 0), 1e-15),
-        (adam, (f32s, f32s), STATES[3], BESIDE[0], (0, 0), 1.0),
-        (sgd, (f16, f32s), STATES[0], BESIDE[0], (0, 0), 1.0),
-        (sgd, (f16, f32s), STATES[0], BESIDE[1], (0, 0), 1.0),
+        (adam.clone(), (f32s, f32s), STATES[4], BESIDE[0], (0, 0), 1e-15),
+        (adam.clone(), (f32s, f32s), STATES[3], BESIDE[0], (0, 0), 1.0),
+        (sgd.clone(), (f16, f32s), STATES[0], BESIDE[0], (0, 0), 1.0),
+        (sgd.clone(), (f16, f32s), STATES[0], BESIDE[1], (0, 0), 1.0),
     ] {
         // Where params are large, so are their steps: to the largest f16 and beyond.
         let config = Config { lr: if magnitude > 1.0 { magnitude } else { config.lr }, ..config };
         let options = Options { precision: precision(state, beside), ..Options::default() };
-        let scene = Scene::arena(&[5, 2603, 3], 4, &[config], options).with_dtypes(formats, skip);
+        let scene = Scene::arena(&[5, 2603, 3], 4, from_ref(&config), options).with_dtypes(formats, skip);
         let mut run = scene.start(gpu);
         if config == sgd {
             run.params[0].fill(0.0);

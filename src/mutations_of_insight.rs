@@ -69,10 +69,10 @@ fn difference(gpu: &Gpu) -> Option<String> {
     let loss_scale = Some(LossScale { growth_interval: 3, ..LossScale::default() });
     let guarded = Options { skip_nonfinite: true, loss_scale, ..Options::default() };
     for (scene, bad) in [
-        (Scene::arena(&[5, 9001, 7, 20_001], 1, &[adamw, other], guarded), false),
+        (Scene::arena(&[5, 9001, 7, 20_001], 1, &[adamw.clone(), other.clone()], guarded), false),
         // Where one tensor's quad is another's too: the bad gradient is of one of them.
-        (Scene::arena(&[5, 1001, 7], 1, &[adamw, other], Options::default()), true),
-        (Scene::scattered(&[9000, 40], &[belief, other], Options::default()), false),
+        (Scene::arena(&[5, 1001, 7], 1, &[adamw, other.clone()], Options::default()), true),
+        (Scene::scattered(&[9000, 40], &[belief.clone(), other], Options::default()), false),
     ] {
         let mut run = scene.start(gpu);
         let probe = Probe::new(&run.adam).unwrap();

@@ -58,16 +58,16 @@ fn cases() -> Vec<Case> {
     let clip = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: true, ..Options::default() };
     let case = |name, lens, arena, config, options| Case { name, lens, arena, config, options };
     vec![
-        case("adam", &[1], false, adam, plain),
-        case("adam", &[257], false, adam, plain),
-        case("adam", &[65_536], false, adam, plain),
-        case("adamw", &[100_003], false, adamw, plain),
-        case("l2", &[4097], false, Config { decay: Decay::L2(0.1), ..adam }, plain),
-        case("maximize", &[1000], false, Config { maximize: true, ..adam }, plain),
-        case("beta1 0", &[1000], false, Config { beta1: 0.0, beta2: 0.99, ..adam }, plain),
-        case("eps 1e-15", &[1000], false, Config { eps: 1e-15, ..adam }, plain),
-        case("clip value", &[1000], false, adam, Options { clip: Clip::Value(0.5), ..plain }),
-        case("clip norm", &[1000, 3, 4096], false, adamw, clip),
+        case("adam", &[1], false, adam.clone(), plain.clone()),
+        case("adam", &[257], false, adam.clone(), plain.clone()),
+        case("adam", &[65_536], false, adam.clone(), plain.clone()),
+        case("adamw", &[100_003], false, adamw.clone(), plain.clone()),
+        case("l2", &[4097], false, Config { decay: Decay::L2(0.1), ..adam }, plain.clone()),
+        case("maximize", &[1000], false, Config { maximize: true, ..adam }, plain.clone()),
+        case("beta1 0", &[1000], false, Config { beta1: 0.0, beta2: 0.99, ..adam }, plain.clone()),
+        case("eps 1e-15", &[1000], false, Config { eps: 1e-15, ..adam }, plain.clone()),
+        case("clip value", &[1000], false, adam.clone(), Options { clip: Clip::Value(0.5), ..plain.clone() }),
+        case("clip norm", &[1000, 3, 4096], false, adamw.clone(), clip.clone()),
         case("arena", &[640, 10, 1, 5000, 64], true, adamw, plain),
         case("arena clip", &[640, 10, 1, 5000, 64], true, adam, clip),
     ]
@@ -160,8 +160,8 @@ fn run(
         let view = |buffer: &Buffer| View::f32(buffer).slice(at as u64..(at + len) as u64);
         Tensor::new(format!("tensor {i}"), view(&params[buffer]), view(&grads[buffer]))
     });
-    let group = Group::new(case.config, tensors.collect());
-    let adam = Adam::new(device, queue, &[group], case.options)?;
+    let group = Group::new(case.config.clone(), tensors.collect());
+    let adam = Adam::new(device, queue, &[group], case.options.clone())?;
     let mut twin = adam.to_cpu();
 
     for t in 1..=steps {

@@ -1,6 +1,7 @@
 //! `Adam` on slices.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
@@ -29,8 +30,11 @@ use crate::tick::partial::nonfinite_bits;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
-/// Adam on slices: the twin of [`crate::Adam`].
-#[derive(Clone, Debug)]
+/// An optimizer on the CPU, the counterpart of [`crate::Adam`].
+///
+/// The optimizer owns the state. The caller passes parameters and gradients to each [`step`](Self::step). See the
+/// [module](crate::cpu) for an example.
+#[derive(Clone)]
 pub struct Adam {
     /// With the learning rates that were set last.
     pub(crate) groups: Vec<Group>,
@@ -56,11 +60,20 @@ pub struct Adam {
     pub(crate) regions: Vec<Region>,
 }
 
+impl fmt::Debug for Adam {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut adam = f.debug_struct("Adam");
+        adam.field("groups", &self.groups.len()).field("tensors", &self.names.len());
+        adam.field("t", &self.head.applied).finish_non_exhaustive()
+    }
+}
+
 impl Adam {
-    /// The twin of an optimizer on the GPU whose tensors are all in buffers of their own.
+    /// Creates an optimizer. Gradient norms are summed in the order of a GPU optimizer with separately allocated tensors;
+    /// [`crate::Adam::to_cpu`] uses the order of that optimizer.
     ///
     /// # Errors
-    /// What can be wrong with a configuration, a name or a length; see [`Error`].
+    /// Returns an error for an invalid configuration, schedule or option, for a repeated name, and for an empty tensor.
     pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
         options.validate()?;
         Self::with(groups, ClockMap::new(groups.iter().map(|group| group.tensors.len())), options)
@@ -139,7 +152,7 @@ impl Adam {
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() },
-            loss_scale: options.loss_scale.map(|scale| scale.begin()),
+            loss_scale: options.loss_scale.as_ref().map(|scale| scale.begin()),
             options,
             regions: regions.to_vec(),
         };
@@ -154,12 +167,14 @@ impl Adam {
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }
 
-    /// One step, on all tensors in the order of the groups.
+    /// Takes one step.
+    ///
+    /// `tensors` are all tensors, in the order of [`tensor_names`](Self::tensor_names).
     ///
     /// # Errors
-    /// [`Error::TensorCount`] or [`Error::TensorLength`]; then nothing was changed.
-    pub fn step(&mut self, slots: &mut [TensorMut]) -> Result<Report, Error> {
-        self.step_and(slots, |_, _, _| {})
+    /// Returns [`Error::TensorCount`], [`Error::TensorDtype`] or [`Error::TensorLength`]. Nothing has changed then.
+    pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
+        self.step_and(tensors, |_, _, _| {})
     }
 
     /// One step, with a look at what it is about to do.
@@ -191,17 +206,17 @@ impl Adam {
         Ok(self.report())
     }
 
-    /// One step, and what it does to each tensor: the twin of [`Probe::step`](crate::Probe::step).
+    /// Takes one step and measures it, as [`Probe::step`](crate::Probe::step) does on the GPU.
     ///
     /// # Errors
-    /// [`Error::TensorCount`] or [`Error::TensorLength`]; then nothing was changed.
-    pub fn step_measured(&mut self, slots: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
+    /// As for [`step`](Self::step).
+    pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
-        let report = self.step_and(slots, |adam, scalars, slots| {
+        let report = self.step_and(tensors, |adam, scalars, slots| {
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, slots, &adam.moments);
         })?;
         let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
-        let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config);
+        let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config.clone());
         let configs: Vec<Config> = configs.collect();
         Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))
     }
@@ -227,28 +242,27 @@ impl Adam {
         Ok(())
     }
 
-    /// Steps applied since the start.
+    /// Returns the number of applied steps.
     pub fn t(&self) -> u32 {
         self.head.applied
     }
 
-    /// The groups as they are now: their configurations, with the learning rates that were set last, their schedules and
-    /// their tensors.
+    /// Returns the groups: their current configurations, schedules and tensors.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// The options with which the optimizer was made.
+    /// Returns the options of the optimizer.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// The names of all tensors, in the order of the groups and their tensors.
+    /// Returns the names of all tensors, in the order of the groups and their tensors.
     pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
-    /// What the last step did.
+    /// Returns the report of the last step.
     pub fn report(&self) -> Report {
         let bad = (self.head.nonfinite_partial != NONE)
             .then(|| self.tensor_at(self.head.nonfinite_partial, self.head.nonfinite_element));
@@ -266,7 +280,7 @@ impl Adam {
         Some(self.names[segment.tensor].clone())
     }
 
-    /// What the loss of the next step is to be multiplied by, where there is a [`LossScale`](crate::LossScale).
+    /// Returns the loss scale of the next step. `None` without a [`LossScale`](crate::LossScale).
     pub fn loss_scale(&self) -> Option<f32> {
         self.loss_scale.map(|state| state.scale)
     }

@@ -48,7 +48,7 @@ mod tests {
     fn measure(schedule: &Schedule, steps: impl Iterator<Item = u32>) -> (usize, f64) {
         let (settings, curves) = compile([(&Config::default(), schedule)].into_iter(), &[0]);
         let unit = f64::from(settings[0].schedule_unit) / 2f64.powi(64);
-        let error = |n: u32| (value(&curves, n) as f64 * unit - schedule.factor(u64::from(n) + 1)).abs();
+        let error = |n: u32| (value(&curves, n) as f64 * unit - schedule.factor(n.saturating_add(1))).abs();
         (curves.len(), steps.map(error).fold(0.0, f64::max) / schedule.peak())
     }
 

@@ -172,7 +172,7 @@ impl<'a> Builder<'a> {
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
         let control = Control::new(options, layout.clocks.groups.len(), self.partials);
         let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control))?;
-        if let (Some(scale), None) = (options.loss_scale, &reusable.loss_scale) {
+        if let (Some(scale), None) = (&options.loss_scale, &reusable.loss_scale) {
             let usage = usage | BufferUsages::UNIFORM;
             reusable.loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }

@@ -1,6 +1,8 @@
 //! How a state moves between device and host.
 
-/// How a state is read or loaded.
+use std::fmt;
+
+/// Options for reading and loading a [`State`](crate::State): the size of the staging buffer, and a progress callback.
 ///
 /// ```
 /// use wgpu_adam::state::Transfer;
@@ -8,14 +10,14 @@
 /// assert_eq!(transfer.staging_bytes, 64 << 20);
 /// ```
 pub struct Transfer {
-    /// Bytes of the staging buffer, which is all that is mapped at once, however large the state: 64 MiB. It is rounded to
-    /// a multiple of 4, and kept within what the device allows a buffer.
+    /// The size of the staging buffer in bytes. It bounds the host-visible memory, however large the state is. It is rounded
+    /// to a multiple of 4 and limited to what the device allows. Default: 64 MiB.
     pub staging_bytes: u64,
-    /// Called after each piece with the bytes that are done and those that there are.
+    /// The progress callback: see [`with_progress`](Self::with_progress). Default: none.
     pub progress: Progress,
 }
 
-/// See [`Transfer`].
+/// A progress callback of a [`Transfer`]. Its arguments are the bytes that are done and the total.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
 
 impl Default for Transfer {
@@ -24,15 +26,21 @@ impl Default for Transfer {
     }
 }
 
+impl fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("Transfer").field("staging_bytes", &self.staging_bytes).finish_non_exhaustive()
+    }
+}
+
 impl Transfer {
-    /// With another size of the staging buffer.
+    /// Sets the size of the staging buffer in bytes.
     #[must_use]
     pub fn with_staging_bytes(mut self, bytes: u64) -> Self {
         self.staging_bytes = bytes;
         self
     }
 
-    /// With that callback.
+    /// Sets the progress callback. It is called after each piece with the bytes that are done and the total.
     #[must_use]
     pub fn with_progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
         self.progress = Box::new(progress);

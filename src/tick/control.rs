@@ -36,7 +36,7 @@ impl Control {
             Clip::GlobalNorm(max_norm) => (control.clip, control.max_norm) = (1, max_norm as f32),
             Clip::Value(limit) => control.limit = limit as f32,
         }
-        if let Some(scale) = options.loss_scale {
+        if let Some(scale) = &options.loss_scale {
             control.growth_factor = scale.growth_factor as f32;
             control.backoff_factor = scale.backoff_factor as f32;
             control.growth_interval = scale.growth_interval;

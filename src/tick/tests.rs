@@ -151,7 +151,7 @@ fn configs() -> Vec<Config> {
         sgd(0.9, 0.5, false),
         sgd(0.99, 0.0, true),
     ];
-    of_betas.chain(others).flat_map(|config| [config, Config { bias_correction: false, ..config }]).collect()
+    of_betas.chain(others).flat_map(|config| [config.clone(), Config { bias_correction: false, ..config }]).collect()
 }
 
 /// The largest relative error. A few roundings of 2^-24 are allowed, and `more`.
@@ -229,7 +229,7 @@ fn the_scalars_on_the_device_are_within_4e_7_of_float64() {
     let configs = configs();
     let groups = configs.iter().enumerate().map(|(i, config)| {
         let (param, grad) = (gpu.buffer(&[1.0]), gpu.buffer(&[1.0]));
-        Group::new(*config, vec![Tensor::f32(format!("{i}"), &param, &grad)])
+        Group::new(config.clone(), vec![Tensor::f32(format!("{i}"), &param, &grad)])
     });
     let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), Options::default()).unwrap();
     // Elsewhere than on a CPU adapter two divisions may add 2.5 ulp each and two roots 4.5.

@@ -47,7 +47,7 @@ fn a_zero_gradient_with_a_zero_state_never_moves_a_weight() {
             let grad = |t: u32, i: usize| {
                 if i.is_multiple_of(3) { (t as f32 - 20.0) * 10f32.powi(i as i32 % 9 - 4) } else { 0.0 }
             };
-            let last = run(&gpu, config, blocks(rounding), &start, 40, grad).pop().unwrap();
+            let last = run(&gpu, config.clone(), blocks(rounding), &start, 40, grad).pop().unwrap();
             let moved = |i: usize| last[i].to_bits() != start[i].to_bits();
             assert!((0..600).all(|i| i % 3 == 0 || !moved(i)), "{config:?}");
             assert!((0..600).filter(|i| moved(*i)).count() > 150, "{config:?}: the others move");
@@ -71,8 +71,8 @@ fn elements_of_one_block_may_differ_by_a_million() {
             ("burst", &|t, i| if t == i as u32 % 8 { scale(i) } else { 0.0 }),
         ];
         for (name, grad) in kinds {
-            let exact = run(&gpu, config, Options::default(), &[0.0; 512], 100, grad);
-            let coarse = run(&gpu, config, blocks(rounding), &[0.0; 512], 100, grad);
+            let exact = run(&gpu, config.clone(), Options::default(), &[0.0; 512], 100, grad);
+            let coarse = run(&gpu, config.clone(), blocks(rounding), &[0.0; 512], 100, grad);
             let mut largest = [0f32; 2];
             for (t, pair) in [&exact, &coarse].map(|run| run.windows(2)).into_iter().enumerate() {
                 for two in pair {
@@ -137,7 +137,7 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
             state_min_len: 50,
             ..precision(STATES[4], (Rounding::Nearest, wgpu_adam::precision::Master::None))
         };
-        let options = Options { precision, ..Options::default() };
+        let options = Options { precision: precision.clone(), ..Options::default() };
         let scene = Scene::arena(&lens, align(&precision), &configs, options);
         let mut whole = scene.start(&gpu);
         whole.steps(&gpu, 20);

@@ -15,7 +15,7 @@ enum Side<'a> {
 
 /// Checks a claim on the twin and then on the GPU, each from the same params. The name is for messages.
 fn both(config: Config, param: &[f32], mut claim: impl FnMut(&mut Side, &str)) {
-    let group = cpu::Group::new(config, vec![cpu::Tensor::new("x", param.len())]);
+    let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("x", param.len())]);
     let twin = cpu::Adam::new(&[group], Options::default()).unwrap();
     claim(&mut Side::Twin { adam: twin, param: param.to_vec() }, "twin");
     let gpu = Gpu::new();
@@ -212,10 +212,10 @@ fn a_gradients_scale_leaves_the_trajectory_unchanged() {
     let start: Vec<f32> = (0..256).map(|i| normal(1, 0, i)).collect();
     let config = Config { lr: 0.05, eps: 0.0, ..Config::default() };
     let mut whole = Vec::new();
-    both(config, &start, |side, _| whole.push(trajectory(side, 1.0)));
+    both(config.clone(), &start, |side, _| whole.push(trajectory(side, 1.0)));
     for scale in [2f32.powi(-30), 2f32.powi(-7), 2f32.powi(20), 3.0, 0.1] {
         let mut whole = whole.iter();
-        both(config, &start, |side, name| {
+        both(config.clone(), &start, |side, name| {
             let want = whole.next().unwrap();
             for (got, want) in trajectory(side, scale).iter().zip(want) {
                 if scale.log2().fract() == 0.0 {

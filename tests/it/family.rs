@@ -1,6 +1,8 @@
 //! Every variant on GPU and twin side by side: on a CPU adapter equal to the last bit after 100 steps.
 
-use crate::scene::variants::variants;
+use std::slice::from_ref;
+
+use crate::scene::variants::{rooted, uncorrected, variants};
 use crate::scene::{Gpu, Scene, moments};
 use wgpu_adam::preset::{burn, optax, pytorch};
 use wgpu_adam::{Clip, Config, Decay, Group, Options, cpu};
@@ -18,11 +20,11 @@ fn each_variant_with_each_decay_and_without_bias_correction() {
     let gpu = Gpu::new();
     let options = Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
     for config in variants() {
-        check(&gpu, &Scene::scattered(&[1000], &[config], Options::default()));
+        check(&gpu, &Scene::scattered(&[1000], from_ref(&config), Options::default()));
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
-        check(&gpu, &Scene::scattered(&[257], &[l2], options));
-        let decoupled = Config { decay: Decay::Decoupled(0.1), bias_correction: false, eps_root: 1e-6, ..config };
-        check(&gpu, &Scene::scattered(&[257], &[decoupled], options));
+        check(&gpu, &Scene::scattered(&[257], &[l2], options.clone()));
+        let decoupled = rooted(uncorrected(Config { decay: Decay::Decoupled(0.1), ..config }));
+        check(&gpu, &Scene::scattered(&[257], &[decoupled], options.clone()));
     }
 }
 
@@ -32,7 +34,7 @@ fn all_variants_in_one_arena_each_keep_to_their_own() {
     let configs = variants();
     let options = Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
     for (lens, align) in [([17; 44], 1), ([64; 44], 4), ([5; 44], 64)] {
-        check(&gpu, &Scene::arena(&lens, align, &configs, options));
+        check(&gpu, &Scene::arena(&lens, align, &configs, options.clone()));
     }
 }
 
@@ -41,7 +43,7 @@ fn the_clock_of_each_variant_can_be_started_later() {
     let gpu = Gpu::new();
     for config in variants() {
         for t in [1, 4, 5, 6, 100, 999, 20_000, 1_000_000, 1_000_000_000] {
-            let mut run = Scene::scattered(&[64], &[config], Options::default()).start(&gpu);
+            let mut run = Scene::scattered(&[64], from_ref(&config), Options::default()).start(&gpu);
             run.adam.set_t(t).unwrap();
             run.twin.set_t(t);
             run.steps(&gpu, 3);
@@ -63,7 +65,7 @@ fn a_variant_remembers_only_what_it_needs() {
         (pytorch::adagrad(), [0, 8, 0]),
         (pytorch::sgd(), [0, 0, 0]),
     ] {
-        let run = Scene::scattered(&[8], &[config], Options::default()).start(&gpu);
+        let run = Scene::scattered(&[8], from_ref(&config), Options::default()).start(&gpu);
         let state = gpu.state(&run.adam);
         assert_eq!(moments(&state.tensors[0]).map(|moment| moment.len()), want, "{config:?}");
     }

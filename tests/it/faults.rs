@@ -26,7 +26,7 @@ fn a_destroyed_buffer_is_an_error() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[1.0; 64]), gpu.buffer(&[1.0; 64]));
     let named = |error: Error, doing: &str| {
-        let Error::Device { what, reason } = &error else { panic!("{error:?}") };
+        let Error::Device { what, reason, .. } = &error else { panic!("{error:?}") };
         assert!(*what == doing && reason.contains("destroyed"), "{error}");
     };
     let mut adam =
@@ -90,7 +90,7 @@ fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
         gpu.step(&run.adam);
         let error = pollster::block_on(scope.pop()).expect("an error").to_string();
         assert!(error.contains("destroyed"), "{error}");
-        let probe = Probe::new(&run.adam).err().expect("an error");
+        let probe = Probe::new(&run.adam).expect_err("an error");
         assert!(matches!(probe, Error::Device { .. }), "{probe}");
         assert_eq!((gpu.state(&run.adam), gpu.report(&run.adam)), before);
         run.adam.remove(&[&format!("tensor{tensor}")]).unwrap();
@@ -133,8 +133,8 @@ fn no_memory_is_an_error_and_nothing_is_lost() {
     let error = Adam::new(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()).err();
     let added = adam.add(0, [large.clone()]);
     bound_memory(None);
-    assert_eq!(error, Some(Error::OutOfMemory { what: "making the optimizer" }));
-    assert_eq!(added, Err(Error::OutOfMemory { what: "changing the tensors" }));
+    assert!(matches!(error, Some(Error::OutOfMemory { what: "making the optimizer", .. })), "{error:?}");
+    assert!(matches!(added, Err(Error::OutOfMemory { what: "changing the tensors", .. })), "{added:?}");
     assert_eq!(gpu.state(&adam), before);
     // With memory all of it is possible; but not to read what is there through a staging buffer that is too large.
     adam.add(0, [large]).unwrap();
@@ -143,14 +143,14 @@ fn no_memory_is_an_error_and_nothing_is_lost() {
     let error = pollster::block_on(adam.read_state_with(Transfer::default().with_staging_bytes(180 * MIB))).err();
     let report = gpu.report(&adam);
     bound_memory(None);
-    assert_eq!(error, Some(Error::OutOfMemory { what: "reading the state" }));
+    assert!(matches!(error, Some(Error::OutOfMemory { what: "reading the state", .. })), "{error:?}");
     assert_eq!(report.t, 2);
     let state = gpu.state(&adam);
     bound_memory(Some(64 * MIB));
     let staging = Transfer::default().with_staging_bytes(180 * MIB);
     let error = pollster::block_on(adam.load_state_with(&state, staging)).err();
     bound_memory(None);
-    assert_eq!(error, Some(Error::OutOfMemory { what: "loading the state" }));
+    assert!(matches!(error, Some(Error::OutOfMemory { what: "loading the state", .. })), "{error:?}");
     assert!(gpu.state(&adam) == state, "an error changed the state");
 }
 
@@ -198,7 +198,7 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     run.adam.step(&mut encoder);
     gpu.queue.submit([encoder.finish()]);
-    let arrived = |t: Result<u64, Error>| match t {
+    let arrived = |t: Result<u32, Error>| match t {
         Ok(t) => assert_eq!(t, 20, "arrived"),
         Err(error @ (Error::Readback { .. } | Error::Device { .. })) => println!("{error}"),
         Err(other) => panic!("{other:?}"),

@@ -1,5 +1,7 @@
 //! The finite skip_nonfinite, the norm over all magnitudes, clipping: on the GPU and on the twin.
 
+use std::slice::from_ref;
+
 use crate::scene::{Gpu, Run, Scene, normal};
 use wgpu_adam::{Clip, Config, Options, Report, preset};
 
@@ -90,7 +92,7 @@ fn the_norm_neither_overflows_nor_underflows() {
     // Where numbers below 2^-126 are lost, too much of 1e-37 is.
     let smallest = if gpu.flushes { 1e-36_f32 } else { 1e-37 };
     for scale in [smallest, 1e-30, 1e-19, 1e-10, 1.0, 1e10, 1e18, 1e19, 1e25, 1e30, 1e36] {
-        let mut run = scene(options).start(&gpu);
+        let mut run = scene(options.clone()).start(&gpu);
         for grads in &mut run.grads {
             grads.iter_mut().enumerate().for_each(|(i, g)| *g = scale * normal(1, 0, i as u64));
         }
@@ -140,7 +142,7 @@ fn the_norm_counts_gradients_of_all_magnitudes_together() {
     let gpu = Gpu::new();
     let options = Options { clip: Clip::GlobalNorm(1.0), ..guarded() };
     for scales in [[8e-13_f32, 1e-12, 9e-13], [6e13, 8e13, 7e13], [1e-20, 1.0, 1e-25], [1e-3, 2e10, 3e16]] {
-        let mut run = scene(options).start(&gpu);
+        let mut run = scene(options.clone()).start(&gpu);
         for (grads, scale) in run.grads.iter_mut().zip(scales) {
             grads.fill(scale);
         }
@@ -195,7 +197,7 @@ fn without_the_guard_a_maximum_passes_over_a_nan_on_every_driver() {
     let gpu = Gpu::new();
     for config in [preset::pytorch::amsgrad(), preset::optax::amsgrad(), preset::pytorch::adamax()] {
         for first in [1.0, f32::INFINITY] {
-            let mut run = Scene::scattered(&[8], &[config], Options::default()).start(&gpu);
+            let mut run = Scene::scattered(&[8], from_ref(&config), Options::default()).start(&gpu);
             for gradient in [first, f32::NAN, 1.0] {
                 run.fresh_grads();
                 run.grads[0][..4].fill(gradient);

@@ -1,6 +1,8 @@
 //! What a probe measures: GPU and twin to the last bit on a CPU adapter, and both against float64.
 
-use crate::scene::variants::variants;
+use std::slice::from_ref;
+
+use crate::scene::variants::{uncorrected, variants};
 use crate::scene::{Gpu, Run, Scene, Spot, mix, normal};
 use wgpu::Limits;
 use wgpu_adam::probe::{Insight, Measures, Snr};
@@ -70,13 +72,13 @@ fn gpu_and_twin_measure_the_same_over_layouts() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 3e-3, decay: Decay::Decoupled(0.1), ..Config::default() }];
     for options in all_options() {
-        check(&gpu, &Scene::scattered(&LENS, &configs, options));
-        check(&gpu, &Scene::scattered(&[100_003], &configs[..1], options));
+        check(&gpu, &Scene::scattered(&LENS, &configs, options.clone()));
+        check(&gpu, &Scene::scattered(&[100_003], &configs[..1], options.clone()));
         for align in [1, 4, 64] {
-            check(&gpu, &Scene::arena(&LENS, align, &configs, options));
+            check(&gpu, &Scene::arena(&LENS, align, &configs, options.clone()));
         }
         for (len, param, grad) in [(10, (1, 5), (5, 1)), (1001, (63, 64), (127, 0)), (20_000, (0, 0), (3, 1))] {
-            check(&gpu, &Scene::offset(len, param, grad, configs[1], options));
+            check(&gpu, &Scene::offset(len, param, grad, configs[1].clone(), options.clone()));
         }
     }
 }
@@ -95,9 +97,9 @@ fn gpu_and_twin_measure_the_same_of_each_variant() {
                 | Variant::AdaBelief
         );
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
-        let decoupled = Config { decay: Decay::Decoupled(0.1), bias_correction: false, ..config };
+        let decoupled = uncorrected(Config { decay: Decay::Decoupled(0.1), ..config });
         for (config, options) in [(config, Options::default()), (l2, guarded()), (decoupled, guarded())] {
-            let insight = check(&gpu, &Scene::scattered(&[1000, 257], &[config], options));
+            let insight = check(&gpu, &Scene::scattered(&[1000, 257], from_ref(&config), options));
             assert_eq!(insight.all.snr.is_some(), has_snr, "{config:?}");
             assert!(insight.all.step.unwrap().rms > 0.0);
         }
@@ -115,7 +117,7 @@ fn tensors_that_are_cut_are_measured_whole() {
     let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
     for options in all_options() {
         for (len, param, grad) in [(20_000, (0, 0), (0, 0)), (20_001, (17, 2), (77, 2)), (9001, (1, 0), (2, 0))] {
-            check(&gpu, &Scene::offset(len, param, grad, configs[0], options));
+            check(&gpu, &Scene::offset(len, param, grad, configs[0].clone(), options.clone()));
         }
         check(&gpu, &Scene::arena(&[1, 8000, 3, 9001, 40, 7], 1, &configs, options));
     }
@@ -320,7 +322,7 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
     let options = Options { clip: Clip::GlobalNorm(1.0), ..Options::default() };
     for scale in [3e-38_f32, 1e-30, 1e-19, 1e-10, 1.0, 1e10, 1e19, 1e30, 3e37] {
         let configs = [Config { decay: Decay::Decoupled(0.1), ..Config::default() }];
-        let mut run = Scene::scattered(&[9000, 4], &configs, options).start(&gpu);
+        let mut run = Scene::scattered(&[9000, 4], &configs, options.clone()).start(&gpu);
         let probe = Probe::new(&run.adam).unwrap();
         // Away from zero, so that nothing is subnormal.
         let wide = |stream, i: usize| scale * (1.0 + normal(1, stream, i as u64).abs());
@@ -389,7 +391,7 @@ fn no_step_is_above_its_bound() {
         (Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.0 }, ..adam(0.9, 0.999) }, 1e3),
         (Config { variant: Variant::Lion, beta2: 0.99, ..Config::default() }, 1.0),
     ] {
-        let mut run = Scene::scattered(&[300], &[config], Options::default()).start(&gpu);
+        let mut run = Scene::scattered(&[300], from_ref(&config), Options::default()).start(&gpu);
         let probe = Probe::new(&run.adam).unwrap();
         let bound = config.step_bound().unwrap();
         let mut most: f64 = 0.0;
@@ -500,7 +502,7 @@ fn an_insight_asked_for_early_is_of_its_own_step() {
         gpu.queue.submit([encoder.finish()]);
         futures.push(probe.read(&run.adam));
     }
-    let ts: Vec<u64> = futures.into_iter().map(|future| pollster::block_on(future).unwrap().t).collect();
+    let ts: Vec<u32> = futures.into_iter().map(|future| pollster::block_on(future).unwrap().t).collect();
     assert_eq!(ts, [1, 3, 5]);
 }
 

@@ -101,7 +101,13 @@ fn options() -> impl Strategy<Value = Options> {
     let clip = prop_oneof![Just(Clip::None), Just(Clip::GlobalNorm(1.0)), Just(Clip::Value(0.5))];
     let loss_scale = LossScale { initial: 1024.0, growth_interval: 2, ..LossScale::default() };
     (clip, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(move |(clip, skip_nonfinite, zero_grad, scaled)| {
-        Options { clip, skip_nonfinite, zero_grad, loss_scale: scaled.then_some(loss_scale), ..Options::default() }
+        Options {
+            clip,
+            skip_nonfinite,
+            zero_grad,
+            loss_scale: scaled.then(|| loss_scale.clone()),
+            ..Options::default()
+        }
     })
 }
 

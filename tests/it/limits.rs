@@ -36,7 +36,7 @@ fn a_tensor_above_the_binding_limit_is_cut() {
             (5001, (60, 1), (4, 9)),
             (3001, (1, 0), (2, 0)),
         ] {
-            let mut run = Scene::offset(len, param, grad, Config::default(), options).start(&gpu);
+            let mut run = Scene::offset(len, param, grad, Config::default(), options.clone()).start(&gpu);
             let launches = run.adam.dispatches() - 1;
             assert_eq!(launches > if options.skip_nonfinite { 2 } else { 1 }, len > 1024, "{len}: {launches}");
             run.steps(&gpu, 30);
@@ -52,7 +52,7 @@ fn an_arena_above_the_limits_is_cut() {
     for options in options() {
         for lens in [&[1; 20][..], &[100; 40], &[1, 1023, 1025, 2, 3000], &[7; 200]] {
             for align in [1, 4, 64] {
-                let mut run = Scene::arena(lens, align, &configs, options).start(&gpu);
+                let mut run = Scene::arena(lens, align, &configs, options.clone()).start(&gpu);
                 run.steps(&gpu, 10);
                 run.assert_same(&gpu);
             }
@@ -66,8 +66,8 @@ fn tensors_and_arenas_of_other_formats_are_cut() {
     let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
     for (i, (param, precision)) in stored().enumerate() {
         let formats = (param, GRADS[i % 4]);
-        let options = Options { precision, ..options()[i / 4 % 2] };
-        let tensor = Scene::offset(5001, (60, 1), (4, 9), configs[0], options);
+        let options = Options { precision: precision.clone(), ..options()[i / 4 % 2].clone() };
+        let tensor = Scene::offset(5001, (60, 1), (4, 9), configs[0].clone(), options.clone());
         let arena = Scene::arena(&[7, 1023, 2049, 2, 3000], align(&precision), &configs, options);
         for scene in
             [tensor.with_dtypes(formats, (0, 0)), arena.with_dtypes(formats, (align(&precision), align(&precision)))]
@@ -88,7 +88,7 @@ fn a_dispatch_has_rows_where_one_is_not_enough() {
     for options in options() {
         // 5 workgroups of the update are 5,120 elements, of the norm 81,920.
         for len in [5_120, 5_121, 5_124, 40_000, 200_000] {
-            let mut run = Scene::scattered(&[len], &[Config::default()], options).start(&gpu);
+            let mut run = Scene::scattered(&[len], &[Config::default()], options.clone()).start(&gpu);
             run.steps(&gpu, 2);
             run.assert_same(&gpu);
         }
@@ -158,18 +158,18 @@ fn limits_that_are_too_small_are_named() {
     });
     assert!(matches!(
         error(&gpu, 1),
-        Some(Error::Limit { limit: "max_compute_invocations_per_workgroup", given: 64, need: 256 })
+        Some(Error::Limit { limit: "max_compute_invocations_per_workgroup", given: 64, need: 256, .. })
     ));
     let gpu = Gpu::with(Limits { max_storage_buffer_binding_size: 256, ..Limits::default() });
     assert!(matches!(
         error(&gpu, 1),
-        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 256, need: 512 })
+        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 256, need: 512, .. })
     ));
     // Seventeen groups need seventeen slots of 256 bytes.
     let gpu = small();
     assert_eq!(error(&gpu, 16), None);
     assert!(matches!(
         error(&gpu, 17),
-        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 4096, need: 4352 })
+        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 4096, need: 4352, .. })
     ));
 }

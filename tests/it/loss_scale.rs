@@ -17,7 +17,7 @@ struct Model {
 
 impl Model {
     fn new(options: LossScale) -> Self {
-        Self { options, scale: options.initial as f32, growth_tracker: 0 }
+        Self { options: options.clone(), scale: options.initial as f32, growth_tracker: 0 }
     }
 
     fn update(&mut self, found_inf: bool) {
@@ -78,8 +78,8 @@ fn the_scale_moves_as_pytorchs() {
         (two(-64), 2.0, 0.75, 5, 2),
     ] {
         let options = LossScale { initial, growth_factor, backoff_factor, growth_interval };
-        let mut run = Scene::scattered(&[5, 300], &[Config::default()], scaled(options)).start(&gpu);
-        let mut model = Model::new(options);
+        let mut run = Scene::scattered(&[5, 300], &[Config::default()], scaled(options.clone())).start(&gpu);
+        let mut model = Model::new(options.clone());
         let mut skipped = 0;
         for t in 0..40 {
             run.fresh_grads();
@@ -91,13 +91,13 @@ fn the_scale_moves_as_pytorchs() {
             gpu.step(&run.adam);
             let twin = run.twin_step();
             model.update(found_inf);
-            skipped += u64::from(found_inf);
+            skipped += u32::from(found_inf);
             let report = gpu.report(&run.adam);
             let want = model.scale;
             assert_eq!(held(&gpu, &run.adam), want, "step {t} of {options:?}");
             assert_eq!((report.loss_scale, twin.loss_scale), (Some(want), Some(want)));
             assert_eq!(run.twin.loss_scale(), Some(want));
-            assert_eq!((report.skipped, report.last_skipped, report.t), (skipped, found_inf, t + 1 - skipped));
+            assert_eq!((report.skipped, report.last_skipped, report.t), (skipped, found_inf, t as u32 + 1 - skipped));
             assert_eq!((twin.skipped, twin.last_skipped), (skipped, found_inf));
             let growth_tracker = model.growth_tracker;
             assert_eq!(gpu.state(&run.adam).loss_scale, Some(LossScaleState { scale: want, growth_tracker }));
@@ -115,7 +115,7 @@ fn gpu_and_twin_are_equal() {
         for initial in [1024.0, 3.0e5] {
             let loss_scale = LossScale { initial, backoff_factor: 0.3, growth_interval: 4, ..LossScale::default() };
             let options = Options { clip, zero_grad: i == 1, skip_nonfinite: i == 2, ..scaled(loss_scale) };
-            let mut run = Scene::arena(&[5, 1003, 7, 2501], 1, &[Config::default(), l2], options).start(&gpu);
+            let mut run = Scene::arena(&[5, 1003, 7, 2501], 1, &[Config::default(), l2.clone()], options).start(&gpu);
             for t in 0..60 {
                 run.fresh_grads();
                 if mix(t).is_multiple_of(5) {
@@ -141,7 +141,7 @@ fn a_power_of_two_leaves_no_trace() {
     for clip in [Clip::None, Clip::GlobalNorm(0.01), Clip::Value(0.01)] {
         let plain = Options { clip, skip_nonfinite: true, ..Options::default() };
         let scale = LossScale { growth_interval: 4, ..LossScale::default() };
-        let options = Options { loss_scale: Some(scale), ..plain };
+        let options = Options { loss_scale: Some(scale), ..plain.clone() };
         let mut without = Scene::scattered(&[1000, 3, 4097], &configs, plain).start(&gpu);
         let mut with = Scene::scattered(&[1000, 3, 4097], &configs, options).start(&gpu);
         for _ in 0..20 {
@@ -283,7 +283,8 @@ fn a_state_without_a_scale_begins_it_anew() {
     plain.twin.load_state(&with).unwrap();
     assert_eq!((gpu.state(&plain.adam).loss_scale, plain.twin.state().loss_scale), (None, None));
     for scale in [0.0, -1.0, 1e30, f32::NAN, f32::INFINITY] {
-        let broken = State { loss_scale: Some(LossScaleState { scale, ..begun }), ..with.clone() };
+        let mut broken: State = with.clone();
+        broken.loss_scale = Some(LossScaleState { scale, ..begun });
         let error = run.twin.load_state(&broken).unwrap_err().to_string();
         assert!(error.contains("the loss scale is") && error.contains("must be from 2^-64 to 2^64"), "{error}");
     }
@@ -361,7 +362,7 @@ fn what_makes_no_sense_is_refused() {
     let good = LossScale::default();
     let [nan, infinite] = [f64::NAN, f64::INFINITY];
     let of = |field: fn(&mut LossScale) -> &mut f64, value: f64| {
-        let mut loss_scale = good;
+        let mut loss_scale = good.clone();
         *field(&mut loss_scale) = value;
         loss_scale
     };
@@ -380,8 +381,8 @@ fn what_makes_no_sense_is_refused() {
     let twins = [cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 4)])];
     for (loss_scale, want) in cases {
         let [on_gpu, on_cpu] = [
-            Adam::new(&gpu.device, &gpu.queue, &groups, scaled(loss_scale)).err(),
-            cpu::Adam::new(&twins, scaled(loss_scale)).err(),
+            Adam::new(&gpu.device, &gpu.queue, &groups, scaled(loss_scale.clone())).err(),
+            cpu::Adam::new(&twins, scaled(loss_scale.clone())).err(),
         ];
         for error in [on_gpu, on_cpu] {
             assert!(matches!(&error, Some(Error::Option { field, .. }) if *field == want), "{loss_scale:?}: {error:?}");

@@ -24,19 +24,23 @@ fn each_kind_has_its_bytes() {
     let halves = (Dtype::Bf16, Dtype::Bf16);
     let small = adam(&gpu, Config::default(), f32s, Precision::default()).memory_use().small;
     assert!((500..3000).contains(&small), "{small}");
-    let held = |m, v, v_max, master, remainder| MemoryUse { m, v, v_max, master, remainder, small };
+    let held = |m, v, v_max, master, remainder| {
+        let mut held = MemoryUse::default();
+        (held.m, held.v, held.v_max, held.master, held.remainder, held.small) = (m, v, v_max, master, remainder, small);
+        held
+    };
     let beside = |master| Precision { master, ..Precision::default() };
     let bf16 = Precision { state: StateDtype::Bf16, ..Precision::default() };
     for (config, formats, precision, want) in [
         (preset::pytorch::adam(), f32s, Precision::default(), held(4 * len, 4 * len, 0, 0, 0)),
         (preset::pytorch::amsgrad(), f32s, Precision::default(), held(4 * len, 4 * len, 4 * len, 0, 0)),
         (preset::optax::lion(), f32s, Precision::default(), held(4 * len, 0, 0, 0, 0)),
-        (preset::pytorch::adagrad(), f32s, bf16, held(0, 2 * len, 0, 0, 0)),
+        (preset::pytorch::adagrad(), f32s, bf16.clone(), held(0, 2 * len, 0, 0, 0)),
         (preset::pytorch::sgd(), f32s, bf16, held(0, 0, 0, 0, 0)),
         (preset::pytorch::adam(), halves, beside(Master::F32), held(4 * len, 4 * len, 0, 4 * len, 0)),
         (preset::pytorch::amsgrad(), halves, beside(Master::Remainder), held(4 * len, 4 * len, 4 * len, 0, 2 * len)),
     ] {
-        let memory = adam(&gpu, config, formats, precision).memory_use();
+        let memory = adam(&gpu, config.clone(), formats, precision.clone()).memory_use();
         assert_eq!(memory, want, "{config:?}, {precision:?}");
         assert_eq!(memory.total(), want.m + want.v + want.v_max + want.master + want.remainder + small);
     }
@@ -72,7 +76,7 @@ fn it_is_what_wgpu_has_allocated() {
     for scene in [
         Scene::scattered(&[4096], &[Config::default()], Options::default()),
         // With tables of who owns what, partials, and a loss scale.
-        Scene::arena(&lens, 64, &[Config::default(), other], options),
+        Scene::arena(&lens, 64, &[Config::default(), other.clone()], options.clone()),
         Scene::scattered(&lens, &[preset::pytorch::amsgrad(), other], options),
     ] {
         let mut run = scene.start(&gpu);

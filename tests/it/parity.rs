@@ -1,5 +1,7 @@
 //! GPU and twin side by side, over lengths, layouts and options: on a CPU adapter equal to the last bit after 100 steps.
 
+use std::slice::from_ref;
+
 use crate::scene::{Gpu, Scene, Spot, assert_same, normal};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View};
 
@@ -43,7 +45,7 @@ fn a_flat_arena_is_one_launch_even_where_groups_alternate() {
         for configs in [&configs()[..1], &configs()[..]] {
             // Close together, in whole words, and aligned to 256 bytes.
             for align in [1, 4, 64] {
-                let scene = Scene::arena(&LENS, align, configs, options);
+                let scene = Scene::arena(&LENS, align, configs, options.clone());
                 // What is left of the last word is a launch of its own where it is not all in the buffer.
                 check(&gpu, &scene, if options.skip_nonfinite { 3 } else { 2 });
             }
@@ -74,7 +76,7 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
         ] {
             check(
                 &gpu,
-                &Scene::offset(len, param, grad, configs()[1], options),
+                &Scene::offset(len, param, grad, configs()[1].clone(), options.clone()),
                 if options.skip_nonfinite { 3 } else { 2 },
             );
         }
@@ -100,7 +102,7 @@ fn every_configuration() {
         Config { lr: 0.0, ..base },
     ] {
         for options in all_options() {
-            let mut run = Scene::scattered(&[1000], &[config], options).start(&gpu);
+            let mut run = Scene::scattered(&[1000], from_ref(&config), options).start(&gpu);
             run.steps(&gpu, 100);
             run.assert_same(&gpu);
         }
@@ -184,7 +186,7 @@ fn the_clock_can_be_started_later() {
         run.steps(&gpu, 5);
         run.assert_same(&gpu);
         // The count stops at the last u32, and does not begin again.
-        assert_eq!(gpu.report(&run.adam).t, u64::from(t.saturating_add(5)));
+        assert_eq!(gpu.report(&run.adam).t, t.saturating_add(5));
     }
 }
 
@@ -218,11 +220,12 @@ fn param_and_grad_may_share_a_buffer() {
         let buffer = gpu.buffer(&values);
         let view = |at: usize| View::f32(&buffer).slice(at as u64..(at + len) as u64);
         let tensors = vec![Tensor::new("shared", view(param), view(grad))];
-        let shared = Adam::new(&gpu.device, &gpu.queue, &[Group::new(configs()[1], tensors)], options).unwrap();
+        let shared =
+            Adam::new(&gpu.device, &gpu.queue, &[Group::new(configs()[1].clone(), tensors)], options.clone()).unwrap();
         let (apart_param, apart_grad) =
             (gpu.buffer(&values[param..param + len]), gpu.buffer(&values[grad..grad + len]));
         let tensors = vec![Tensor::f32("apart", &apart_param, &apart_grad)];
-        let apart = Adam::new(&gpu.device, &gpu.queue, &[Group::new(configs()[1], tensors)], options).unwrap();
+        let apart = Adam::new(&gpu.device, &gpu.queue, &[Group::new(configs()[1].clone(), tensors)], options).unwrap();
         gpu.steps(&shared, 10);
         gpu.steps(&apart, 10);
         let all = gpu.read(&buffer);
@@ -238,9 +241,11 @@ fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
     use wgpu_adam::precision::StateDtype;
     use wgpu_adam::{Precision, cpu};
     let by_chance = Precision { state: StateDtype::Bf16, state_min_len: 0, ..Precision::default() };
-    for (gpu, precision) in
-        [(Gpu::new(), Precision::default()), (Gpu::new(), by_chance), (Gpu::with_storage_buffers(12), by_chance)]
-    {
+    for (gpu, precision) in [
+        (Gpu::new(), Precision::default()),
+        (Gpu::new(), by_chance.clone()),
+        (Gpu::with_storage_buffers(12), by_chance),
+    ] {
         let options = Options {
             clip: Clip::GlobalNorm(1.0),
             skip_nonfinite: true,
@@ -249,9 +254,9 @@ fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
             ..Options::default()
         };
         let lens = [5000, 17, 20_001, 300, 4, 1000, 64];
-        let mut run = Scene::scattered(&lens, &configs()[..1], options).start(&gpu);
+        let mut run = Scene::scattered(&lens, &configs()[..1], options.clone()).start(&gpu);
         let tensors = lens.iter().enumerate().map(|(i, &len)| cpu::Tensor::new(format!("tensor{i}"), len)).collect();
-        run.twin = cpu::Adam::new(&[cpu::Group::new(configs()[0], tensors)], options).unwrap();
+        run.twin = cpu::Adam::new(&[cpu::Group::new(configs()[0].clone(), tensors)], options).unwrap();
         run.steps(&gpu, 20);
         run.assert_same(&gpu);
     }

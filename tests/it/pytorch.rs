@@ -125,8 +125,8 @@ fn a_run_goes_on_where_the_other_left_it() {
         // From PyTorch to here.
         let state = State::load(folder(format!("{case}.torch.safetensors"))).unwrap();
         // SGD counts no steps there.
-        let t = if case == "sgd" { 1 } else { HALF as u64 };
-        assert_eq!((state.t, state.groups[0].config), (t, config), "{case}");
+        let t = if case == "sgd" { 1 } else { HALF as u32 };
+        assert_eq!((state.t, state.groups[0].config.clone()), (t, config.clone()), "{case}");
         let half = end(format!("{case}.to_here.half"));
         let exact = end(format!("{case}.to_here.f64"));
         let theirs = miss(&end(format!("{case}.to_here.f32")), &exact, &half);
@@ -134,8 +134,8 @@ fn a_run_goes_on_where_the_other_left_it() {
         let hardware = if gpu.software { 0.0 } else { 7.0 / (1 << 24) as f64 };
         let half32 = narrowed(&half);
         for (side, hardware, param) in [
-            ("GPU", hardware, on_gpu(&gpu, config, &state, &half32)),
-            ("twin", 0.0, on_twin(config, &state, &half32, 0)),
+            ("GPU", hardware, on_gpu(&gpu, config.clone(), &state, &half32)),
+            ("twin", 0.0, on_twin(config.clone(), &state, &half32, 0)),
         ] {
             let own = miss(&widened(&param), &exact, &half);
             println!("{case:14} to here, {side:4}: {own:.2e}, PyTorch {theirs:.2e}, {:.3} of it", own / theirs);
@@ -143,7 +143,7 @@ fn a_run_goes_on_where_the_other_left_it() {
         }
         // From here to PyTorch: a state that this crate makes today, bit for bit.
         let state = State::load(folder(format!("{case}.ours.safetensors"))).unwrap();
-        let (made, half) = ours(config);
+        let (made, half) = ours(config.clone());
         assert_eq!(state, made, "{case}: what the file has is no longer what the first half gives");
         let exact = end(format!("{case}.to_torch.f64"));
         let theirs = miss(&end(format!("{case}.to_torch.f32")), &exact, &widened(&half));
@@ -167,7 +167,7 @@ fn chance_decides_on_the_miss_of_sgd() {
         let Ok(state) = State::load(file("torch")) else { break };
         let [half, exact, single] =
             ["half", "f64", "f32"].map(|which| ends(file("ends"))(format!("sgd.to_here.{which}")));
-        let own = widened(&on_twin(config, &state, &narrowed(&half), seed));
+        let own = widened(&on_twin(config.clone(), &state, &narrowed(&half), seed));
         ratios.push(miss(&own, &exact, &half) / miss(&single, &exact, &half));
     }
     ratios.sort_by(f64::total_cmp);

@@ -9,7 +9,7 @@ use wgpu_adam::preset::pytorch;
 use wgpu_adam::{Clip, Config, Decay, Options};
 
 /// In submissions of a thousand, each with gradients of its own.
-const SUBMISSIONS: u64 = 1000;
+const SUBMISSIONS: u32 = 1000;
 
 /// Bytes of this process in memory, in which a software driver has its device memory too, and those of wgpu's buffers.
 fn memory(gpu: &Gpu) -> (u64, u64) {
@@ -65,6 +65,6 @@ fn a_million_steps() {
     let (host, device) = memory(&gpu);
     assert!(host <= early.0 + (4 << 20), "the process grew from {} to {host} bytes", early.0);
     assert_eq!(device, early.1, "bytes of buffers");
-    run.steps = report.t;
+    run.steps = report.t.into();
     run.assert_same(&gpu);
 }

@@ -39,7 +39,8 @@ fn cases() -> impl Iterator<Item = Scene> {
         let lens: Vec<usize> = [300, 17, 1001, 4, 3].into_iter().cycle().take(2 * configs.len()).collect();
         let precision = Precision { state_min_len: [0, 100][i / 3 % 2], ..precision };
         let loss_scale = LossScale { initial: 64.0, growth_interval: 2, ..LossScale::default() };
-        let options = Options { precision, loss_scale: (i % 3 == 1).then_some(loss_scale), ..options() };
+        let options =
+            Options { precision: precision.clone(), loss_scale: (i % 3 == 1).then_some(loss_scale), ..options() };
         let align = align(&precision);
         Scene::arena(&lens, align, &configs, options)
             .with_dtypes((param, GRADS[i % GRADS.len()]), (i % 3 * align, i % 2))
@@ -81,7 +82,11 @@ fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
     assert_eq!(gpu.state(&one.adam), gpu.state(&other.adam));
     assert_eq!(one.twin.state(), other.twin.state());
     // Which tensor made the latest skip is not in a state. As text, since a NaN must be equal to a NaN.
-    let report = |run: &Run| format!("{:?}", Report { nonfinite_tensor: None, ..gpu.report(&run.adam) });
+    let report = |run: &Run| {
+        let mut report: Report = gpu.report(&run.adam);
+        report.nonfinite_tensor = None;
+        format!("{report:?}")
+    };
     assert_eq!(report(one), report(other));
 }
 
@@ -91,7 +96,7 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
     let folder = folder("variants");
     for (i, config) in variants().into_iter().enumerate() {
         let other = Config { lr: 0.02, decay: Decay::Decoupled(0.1), ..config };
-        let mut run = started(&gpu, &arena(&[config, other]), 30);
+        let mut run = started(&gpu, &arena(&[config.clone(), other]), 30);
         run.adam.set_lr(1, 0.013).unwrap();
         run.twin.set_lr(1, 0.013).unwrap();
         let path = folder.join(format!("{i}.safetensors"));
@@ -228,7 +233,7 @@ fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
     gpu.step(&run.adam);
     // The one step that was skipped counts.
     let error = pollster::block_on(in_pieces).unwrap_err();
-    assert_eq!(error, Error::StateMoved { began: 11, ended: 12 });
+    assert!(matches!(error, Error::StateMoved { began: 11, ended: 12, .. }), "{error:?}");
     // What fits is read at once, and later steps do not matter.
     assert_eq!(pollster::block_on(at_once).unwrap(), before);
 }
@@ -255,7 +260,7 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
     };
     let name = "tensor0";
     assert_eq!(good.tensors[0].name, name);
-    let cases: [(Change, &str); 14] = [
+    let cases: [(Change, &str); 13] = [
         (&|s| s.tensors[0].name = "other".into(), "tensor `tensor0` is not in the state"),
         (
             &|s| s.tensors[0].name = "tensor1".into(),
@@ -269,7 +274,8 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         ),
         (
             &|s| {
-                let more = wgpu_adam::state::TensorState { name: "more".into(), ..s.tensors[0].clone() };
+                let mut more = s.tensors[0].clone();
+                more.name = "more".into();
                 s.tensors.push(more);
             },
             "tensor `more` of the state is not in the optimizer",
@@ -278,33 +284,29 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         (&|s| s.tensors[0].clock = 1, "tensor `tensor0`: its group is 1 in the state, but must be 0"),
         (
             &|s| s.tensors[0].clock = 2,
-            "this is no state that can be used: tensor `tensor0` has clock 2, but there are 2 clocks",
+            "invalid optimizer state: tensor `tensor0` refers to clock 2, but there are 2 clocks",
         ),
-        (
-            &|s| s.clocks[1].group = 2,
-            "this is no state that can be used: clock 1 is of group 2, but there are 2 groups",
-        ),
+        (&|s| s.clocks[1].group = 2, "invalid optimizer state: clock 1 refers to group 2, but there are 2 groups"),
         (
             &|s| {
                 s.tensors[0].state[0].bytes.pop();
             },
-            "tensor `tensor0`: what is remembered of it is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
+            "tensor `tensor0`: its list of state tensors is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
              but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
         ),
         (
             &|s| {
                 s.tensors[0].state.pop();
             },
-            "tensor `tensor0`: what is remembered of it is [m as F32 in 1200 bytes] in the state, \
+            "tensor `tensor0`: its list of state tensors is [m as F32 in 1200 bytes] in the state, \
              but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
         ),
         (&|s| s.groups.push(s.groups[0].clone()), "the state has 3 groups, but the optimizer has 2"),
         (
             &|s| s.groups[1].config.variant = Variant::Lion,
-            "group 1: the state is of the rule Lion, but the optimizer has Adam",
+            "group 1: the state has the rule Lion, but the optimizer has Adam",
         ),
         (&|s| s.groups[1].config.beta1 = 1.5, "group 1: beta1 is 1.5, but must be in [0, 1)"),
-        (&|s| s.t = 1 << 32, "this is no state that can be used: t is 4294967296, but must be below 2^32"),
     ];
     for (change, want) in cases {
         refused(&mut run, change, want);
@@ -322,7 +324,7 @@ fn loading_takes_the_configurations_of_the_state() {
     state.groups[0].config = Config { lr: 0.05, decay: Decay::L2(0.1), beta1: 0.5, ..Config::default() };
     load(&mut run, &state).unwrap();
     run.twin.load_state(&state).unwrap();
-    run.scene.configs[0] = state.groups[0].config;
+    run.scene.configs[0] = state.groups[0].config.clone();
     run.steps(&gpu, 20);
     run.assert_same(&gpu);
     assert_eq!(gpu.report(&run.adam).groups[0].lr, 0.05);

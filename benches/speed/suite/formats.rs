@@ -22,7 +22,7 @@ fn name(param: Dtype, grad: Dtype, precision: &Precision) -> [String; 3] {
         (F32, _) => "f32".to_owned(),
         (_, Master::None) => format!("{}, {}", narrow(param), rounding(precision.param_rounding)),
         (_, Master::F32) => format!("{}, f32 beside it", narrow(param)),
-        (_, Master::Remainder) => format!("{}, remainder beside it", narrow(param)),
+        _ => format!("{}, remainder beside it", narrow(param)),
     };
     let grad = match grad {
         F16 | Bf16 => narrow(grad),
@@ -47,9 +47,9 @@ fn streams(param: Dtype, grad: Dtype, precision: &Precision) -> Vec<Stream> {
     let mut written = vec![param.bytes()];
     match precision.master {
         _ if param == F32 => {}
-        Master::None => {}
         Master::F32 => written.push(4),
         Master::Remainder => written.push(2),
+        _ => {}
     }
     written.extend([state, state]);
     Stream::of(grad.bytes(), &written)
@@ -82,19 +82,19 @@ impl Findings<'_> {
         let state = |state, state_rounding| Precision { state, state_rounding, ..plain };
         let bf16 = state(StateDtype::Bf16, Rounding::Stochastic);
         let chance = Precision { param_rounding: Rounding::Stochastic, ..plain };
-        let master = |master| Precision { master, ..plain };
+        let master = |master| Precision { master, ..plain.clone() };
         let cases = [
-            (F32, F32, bf16),
+            (F32, F32, bf16.clone()),
             (F32, F32, state(StateDtype::Bf16, Rounding::Nearest)),
             (F32, F32, state(StateDtype::Block8, Rounding::Stochastic)),
             (F32, F32, state(StateDtype::Block8, Rounding::Nearest)),
-            (F32, F16, plain),
-            (F32, Bf16, plain),
-            (F32, i32, plain),
-            (F16, F16, plain),
-            (F16, F16, chance),
+            (F32, F16, plain.clone()),
+            (F32, Bf16, plain.clone()),
+            (F32, i32, plain.clone()),
+            (F16, F16, plain.clone()),
+            (F16, F16, chance.clone()),
             (F16, F16, master(Master::F32)),
-            (Bf16, Bf16, plain),
+            (Bf16, Bf16, plain.clone()),
             (Bf16, Bf16, chance),
             (Bf16, Bf16, master(Master::F32)),
             (Bf16, Bf16, master(Master::Remainder)),
@@ -105,11 +105,11 @@ impl Findings<'_> {
         for (param, grad, precision) in cases {
             let streams = streams(param, grad, &precision);
             let bytes = Stream::bytes(&streams);
-            let options = Options { precision, ..Options::default() };
+            let options = Options { precision: precision.clone(), ..Options::default() };
             let times = self.measure_mirrored(&[
                 Box::new(|| Ok(Box::new(Streams::new(self.gpu, elements, &streams)))),
                 Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, adamw(), Options::default())?))),
-                Box::new(|| Ok(Box::new(Ours::stored(self.gpu, elements, param, grad, adamw(), options)?))),
+                Box::new(|| Ok(Box::new(Ours::stored(self.gpu, elements, param, grad, adamw(), options.clone())?))),
             ])?;
             let (by_streams, by_f32) = (times[2].against(&times[0]), times[2].against(&times[1]));
             let promised = bytes as f64 / in_f32 / by_f32;

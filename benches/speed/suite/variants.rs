@@ -20,22 +20,22 @@ impl Findings<'_> {
             &["variant", "options", "bytes", "ms", "GB/s", "against streams", "against AdamW"],
         );
         let plain = Options::default();
-        let norm = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..plain };
+        let norm = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..plain.clone() };
         let variant = |variant| Config { variant, ..Config::default() };
         let sgd = |momentum| variant(Variant::Sgd { momentum, dampening: 0.0, nesterov: false });
         let cases = [
-            ("AdamW", "", adamw(), plain, 2),
+            ("AdamW", "", adamw(), plain.clone(), 2),
             ("AdamW", "clip by norm, guard", adamw(), norm, 2),
-            ("AdamW", "guard", adamw(), Options { skip_nonfinite: true, ..plain }, 2),
-            ("AdamW", "clip by value", adamw(), Options { clip: Clip::Value(1.0), ..plain }, 2),
-            ("AdamW", "zero gradients", adamw(), Options { zero_grad: true, ..plain }, 2),
-            ("AMSGrad", "", variant(Variant::AmsGrad { of_corrected: false }), plain, 3),
-            ("AdaMax", "", variant(Variant::AdaMax), plain, 2),
-            ("NAdam", "", variant(Variant::NAdam { momentum_decay: Some(0.004) }), plain, 2),
-            ("AdaBelief", "", variant(Variant::AdaBelief), plain, 2),
-            ("Lion", "", variant(Variant::Lion), plain, 1),
-            ("SGD, momentum", "", sgd(0.9), plain, 1),
-            ("SGD", "", sgd(0.0), plain, 0),
+            ("AdamW", "guard", adamw(), Options { skip_nonfinite: true, ..plain.clone() }, 2),
+            ("AdamW", "clip by value", adamw(), Options { clip: Clip::Value(1.0), ..plain.clone() }, 2),
+            ("AdamW", "zero gradients", adamw(), Options { zero_grad: true, ..plain.clone() }, 2),
+            ("AMSGrad", "", variant(Variant::AmsGrad { of_corrected: false }), plain.clone(), 3),
+            ("AdaMax", "", variant(Variant::AdaMax), plain.clone(), 2),
+            ("NAdam", "", variant(Variant::NAdam { momentum_decay: Some(0.004) }), plain.clone(), 2),
+            ("AdaBelief", "", variant(Variant::AdaBelief), plain.clone(), 2),
+            ("Lion", "", variant(Variant::Lion), plain.clone(), 1),
+            ("SGD, momentum", "", sgd(0.9), plain.clone(), 1),
+            ("SGD", "", sgd(0.0), plain.clone(), 0),
         ];
         for (name, what, config, options, memories) in cases {
             // param, grad and the memories are read; all but the gradient written, which may be too.
@@ -49,8 +49,8 @@ impl Findings<'_> {
             }
             let times = self.measure_mirrored(&[
                 Box::new(|| Ok(Box::new(Streams::new(self.gpu, elements, &streams)))),
-                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, adamw(), plain)?))),
-                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, config, options)?))),
+                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, adamw(), plain.clone())?))),
+                Box::new(|| Ok(Box::new(self.ours(&one(elements), Layout::Arena, config.clone(), options.clone())?))),
             ])?;
             let (by_streams, by_adamw) = (times[2].against(&times[0]), times[2].against(&times[1]));
             table.row([

@@ -66,16 +66,16 @@ fn cases() -> Vec<(&'static str, Vec<Config>)> {
     let strong = Config { lr: 1e-2, decay: Decay::Decoupled(1e-1), ..adam };
     let betas = |beta1, beta2| Config { beta1, beta2, ..adam };
     vec![
-        ("adam", vec![adam]),
+        ("adam", vec![adam.clone()]),
         ("adam lr changes", vec![Config { lr: 1e-2, ..adam }]),
-        ("adam params 1", vec![adam]),
+        ("adam params 1", vec![adam.clone()]),
         ("adam params 1 lr changes", vec![Config { lr: 1e-2, ..adam }]),
-        ("adam l2", vec![l2]),
+        ("adam l2", vec![l2.clone()]),
         ("adam l2 params 1", vec![l2]),
         ("adam maximize", vec![Config { maximize: true, ..adam }]),
-        ("adamw", vec![adamw]),
+        ("adamw", vec![adamw.clone()]),
         ("adamw lr changes", vec![Config { lr: 3e-3, ..adamw }]),
-        ("adamw strong", vec![strong]),
+        ("adamw strong", vec![strong.clone()]),
         ("adamw strong lr changes", vec![strong]),
         ("betas 0 .99", vec![betas(0.0, 0.99)]),
         ("betas .5 .9", vec![betas(0.5, 0.9)]),
@@ -83,8 +83,8 @@ fn cases() -> Vec<(&'static str, Vec<Config>)> {
         ("betas .9 .9999", vec![betas(0.9, 0.9999)]),
         ("eps 1e-15", vec![Config { eps: 1e-15, ..adam }]),
         ("eps 1e-5", vec![Config { eps: 1e-5, ..adam }]),
-        ("adam clip", vec![adam, Config { lr: 3e-3, ..betas(0.8, 0.99) }]),
-        ("adamw clip", vec![adamw, Config { decay: Decay::Decoupled(1e-1), ..adam }]),
+        ("adam clip", vec![adam.clone(), Config { lr: 3e-3, ..betas(0.8, 0.99) }]),
+        ("adamw clip", vec![adamw.clone(), Config { decay: Decay::Decoupled(1e-1), ..adam }]),
         ("optax adam", vec![adam]),
         ("optax adamw", vec![adamw]),
     ]

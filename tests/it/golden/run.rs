@@ -28,7 +28,7 @@ pub fn on_twin(case: &Case, configs: &[Config], options: Options, p0: &[f32], gr
     let each = ELEMENTS / configs.len();
     let group = |(i, config): (usize, &Config)| {
         let tensors = vec![cpu::Tensor::new(format!("w{i}"), each)];
-        cpu::Group::new(*config, tensors)
+        cpu::Group::new(config.clone(), tensors)
     };
     let groups: Vec<_> = configs.iter().enumerate().map(group).collect();
     let mut adam = cpu::Adam::new(&groups, options).unwrap();
@@ -60,7 +60,7 @@ pub fn on_gpu(
     let (param, grad) = (gpu.buffer(p0), gpu.buffer(&[0.0; ELEMENTS]));
     let group = |(i, config): (usize, &Config)| {
         let view = |buffer| View::f32(buffer).slice((i * each) as u64..((i + 1) * each) as u64);
-        Group::new(*config, vec![Tensor::new(format!("w{i}"), view(&param), view(&grad))])
+        Group::new(config.clone(), vec![Tensor::new(format!("w{i}"), view(&param), view(&grad))])
     };
     let groups: Vec<_> = configs.iter().enumerate().map(group).collect();
     let mut adam = Adam::new(&gpu.device, &gpu.queue, &groups, options).unwrap();

@@ -67,7 +67,7 @@ fn float64_is_that_of_the_frameworks() {
     assert_eq!(cases.len(), 21);
     for (case, schedule) in cases {
         for (n, want) in case.rates.iter().enumerate() {
-            let got = case.lr * schedule.factor(n as u64 + 1);
+            let got = case.lr * schedule.factor(n as u32 + 1);
             // PyTorch makes each rate of the one before it.
             assert!((got - want).abs() < 1e-13, "{}, {n} steps before: {got} for {want}", case.name);
         }

@@ -123,7 +123,7 @@ impl Scene {
         let (param_buffers, grad_buffers) = (buffers(&params), buffers(&grads));
         let groups = self.configs.iter().enumerate().map(|(g, config)| {
             Group::new(
-                *config,
+                config.clone(),
                 (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
                     .map(|(i, s)| {
                         let view = |buffer: &Buffer, format, at: usize| {
@@ -144,7 +144,7 @@ impl Scene {
                     .collect(),
             )
         });
-        let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), self.options)?;
+        let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), self.options.clone())?;
         let twin = adam.to_cpu();
         let largest = self.order().iter().map(|s| vec![(0.0, 0.0); s.len]).collect();
         Ok(Run { scene: self.clone(), adam, twin, params, grads, param_buffers, grad_buffers, steps: 0, largest })

@@ -1,7 +1,7 @@
 //! One configuration of each variant and of each of its conventions.
 
 use wgpu_adam::preset::{optax, pytorch};
-use wgpu_adam::{Config, Variant};
+use wgpu_adam::{Config, Options, Variant, cpu};
 
 /// One of each variant and of each of its conventions.
 pub fn variants() -> Vec<Config> {
@@ -37,4 +37,19 @@ pub fn variants() -> Vec<Config> {
         sgd(0.9, 0.0, true),
         sgd(0.3, 0.0, true),
     ]
+}
+
+/// Without bias correction, if the variant has it.
+pub fn uncorrected(config: Config) -> Config {
+    accepted(Config { bias_correction: false, ..config }).unwrap_or(config)
+}
+
+/// With `eps_root`, if the variant uses it.
+pub fn rooted(config: Config) -> Config {
+    accepted(Config { eps_root: 1e-6, ..config }).unwrap_or(config)
+}
+
+fn accepted(config: Config) -> Option<Config> {
+    let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("w", 1)]);
+    cpu::Adam::new(&[group], Options::default()).is_ok().then_some(config)
 }
