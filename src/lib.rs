@@ -1,4 +1,39 @@
-#![doc = include_str!("../README.md")]
+//! Adam and its family as WGSL compute shaders that update your own `wgpu` buffers in place.
+//!
+//! You keep the device, the parameters and the gradients, and record one call into your encoder. The GPU counts the steps,
+//! corrects the bias, clips, and skips a step with a NaN, so the host never waits.
+//!
+//! ```no_run
+//! use wgpu_adam::{Adam, Config, Group, Options, Tensor};
+//!
+//! # fn train(device: wgpu::Device, queue: wgpu::Queue, param: wgpu::Buffer, grad: wgpu::Buffer) -> Result<(), wgpu_adam::Error> {
+//! let groups = [Group::new(Config::default(), vec![Tensor::f32("w", &param, &grad)])];
+//! let adam = Adam::new(&device, &queue, &groups, Options::default())?;
+//! let mut encoder = device.create_command_encoder(&Default::default());
+//! // Your backward pass fills `grad` here.
+//! adam.step(&mut encoder);
+//! queue.submit([encoder.finish()]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | say which tensors there are | [`Tensor`] and its [`View`]s, in [`Group`]s |
+//! | choose a rule and its numbers | [`Config`], [`Variant`], [`Decay`]; the defaults of other frameworks are in [`preset`] |
+//! | change the learning rate over time | [`Schedule`], [`Adam::set_lr`], [`Adam::set_config`] |
+//! | clip, skip non-finite gradients, zero gradients | [`Options`], [`Clip`] |
+//! | train in mixed precision | [`Precision`], [`LossScale`], [`Dtype`] |
+//! | see what a step did | [`Adam::read_report`] gives a [`Report`]; a [`Probe`] measures each tensor |
+//! | save and resume | [`Adam::read_state`] and [`Adam::load_state`] with a [`State`], which is a file or bytes |
+//! | add or remove tensors in mid-run | [`Adam::add`], [`Adam::remove`], [`Adam::reset`] |
+//! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |
+//!
+//! Every fallible call returns an [`Error`] that names the tensor, what was given and what was needed. The library neither
+//! panics nor prints. It logs through `log`.
+//!
+//! The README has performance tips, the memory of each format, and the policy for versions of wgpu.
+
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -10,8 +45,7 @@ mod num;
 mod plan;
 mod report;
 pub mod state;
-#[cfg(not(target_arch = "wasm32"))]
-mod threads;
+
 mod tick;
 
 #[cfg(test)]
@@ -60,3 +94,8 @@ pub mod probe {
     pub use crate::gpu::probe::Probe;
     pub use crate::report::insight::{Insight, Measures, Snr, StepSize, TensorMeasures};
 }
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
