@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures ours and its peers side by side, prints the tables and writes benches/BENCHMARKS.md with its plot.
-# Arguments go to the program: `benches/run.sh --help`. PEERS=no leaves the peers out, which take long to build.
+# Measures this crate and its peers side by side, prints the tables, and writes benches/BENCHMARKS.md with its plot.
+# Arguments are passed to the benchmark program: see `benches/run.sh --help`. PEERS=no leaves out the peers, which take
+# long to build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,12 +9,12 @@ step() { printf '\n== %s\n' "$*" >&2; }
 
 peers=()
 if [ "${PEERS:-yes}" != no ]; then
-    step "peers in Rust"
+    step "build the Rust peers"
     cargo build --locked --release --manifest-path benches/peers/Cargo.toml
     peers+=(--peer "burn=benches/peers/target/release/peer-burn")
     peers+=(--peer "candle=benches/peers/target/release/peer-candle")
 
-    step "PyTorch"
+    step "install PyTorch"
     venv="${BENCH_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/wgpu-adam-bench}"
     if ! "$venv/bin/python" -c "import torch" 2>/dev/null; then
         python3 -m venv "$venv"
@@ -26,5 +27,5 @@ if [ "${PEERS:-yes}" != no ]; then
     fi
 fi
 
-step "ours"
+step "run the benchmarks"
 cargo bench --locked --bench speed -- --write benches "${peers[@]}" "$@"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Which lines of src/ the tests run: a line a file, with those that none runs, and the sum. Arguments go to `cargo test`, and so
-# `tests/coverage.sh --test it files::`, for example. Only this crate is instrumented. Needs `cargo install llvm_profparser`, which
-# reads what the compiler of the day writes (LLVM's own tools must be of the compiler's version: then `cargo llvm-cov` will do).
+# Reports which lines of src/ the tests run. It prints one line per file, with the numbers of the lines that no test
+# runs, and a total. Arguments are passed to `cargo test`, for example `tests/coverage.sh --test it files::`. Only this
+# crate is instrumented. Requires `cargo install llvm_profparser`, which reads the profiles of current compilers.
+# (LLVM's own tools must match the version of the compiler. If they do, `cargo llvm-cov` can be used instead.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/environment.sh
@@ -16,7 +17,8 @@ arguments=()
 for profile in "$folder"/profiles/*; do arguments+=(--instr-profile "$profile"); done
 while read -r binary; do arguments+=(--object "$binary"); done < <(sed -n 's/^ *Running .*(\(target[^)]*\))$/\1/p' "$folder/log")
 cov show "${arguments[@]}" >"$folder/lines"
-# A file's name, then a line of each of its own: number, count (where there is code), text. What follows `mod tests {` is left out.
+# The input has the name of each file, followed by its lines: number, count (only for code), text. Lines after `mod
+# tests {` are left out.
 awk -v src="$PWD/src/" '
     function close_file() { if (lines) printf "%-24s %4d of %4d  %s\n", name, run, lines, missed; all += lines; all_run += run; lines = run = 0; missed = "" }
     /^\// { close_file(); inside = index($0, src) == 1 && $0 !~ /mutations|in_float64|\.\./; name = substr($0, length(src) + 1); next }

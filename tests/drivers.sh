@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The tests on each driver that can be had on a Debian machine without a GPU: Mesa's lavapipe and SwiftShader (Vulkan), and
-# wgpu's GL backend over Mesa's llvmpipe. Arguments go to `cargo test`: `tests/drivers.sh --test it parity::`, for example. It prints
-# a line a driver at the end. SwiftShader's library comes with Debian's package chromium-common, of which nothing else is used.
+# Runs the tests on each driver that is available on a Debian machine without a GPU: Mesa's lavapipe and SwiftShader
+# (Vulkan), and wgpu's GL backend on Mesa's llvmpipe. Arguments are passed to `cargo test`, for example
+# `tests/drivers.sh --test it parity::`. It prints one line per driver at the end. The library of SwiftShader is taken
+# from Debian's package chromium-common; nothing else of that package is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/environment.sh

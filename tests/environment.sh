@@ -1,12 +1,12 @@
-# What the scripts here run under; they source it, from the repository's root.
+# The common environment of the scripts in this folder. They source it from the root of the repository.
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
-# A Vulkan loader would otherwise warn at each start.
+# Without this directory, the Vulkan loader prints a warning at each start.
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
     XDG_RUNTIME_DIR=$(mktemp -d)
     export XDG_RUNTIME_DIR
     trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
 fi
-# Installs those Debian packages.
+# Installs Debian packages.
 debian() {
     local sudo=""
     [ "$(id -u)" -eq 0 ] || sudo=sudo

@@ -7,13 +7,13 @@ source tests/environment.sh
 step() { printf '\n== %s\n' "$*"; }
 
 step "an adapter"
-# Whether there is one is asked of the program that the tests stand for: its exit code 3 says that there is none.
+# The example `compare` chooses an adapter as the tests do. Its exit code is 3 if it finds none.
 cargo build --locked --example compare
 adapter() { local code=0; cargo run --quiet --locked --example compare -- --steps 1 >/dev/null 2>&1 || code=$?; [ "$code" -ne 3 ]; }
 if ! adapter; then
-    command -v apt-get >/dev/null || { echo "there is no adapter, and no apt-get to install a software one with" >&2; exit 1; }
+    command -v apt-get >/dev/null || { echo "no adapter was found, and there is no apt-get to install a software adapter" >&2; exit 1; }
     debian libvulkan1 mesa-vulkan-drivers
-    adapter || { echo "there is no adapter even with Mesa's software driver" >&2; exit 1; }
+    adapter || { echo "no adapter was found, even with Mesa's software driver" >&2; exit 1; }
 fi
 
 step "format"

@@ -1,4 +1,4 @@
-"""PyTorch's AdamW as a peer: see benches/README.md for what it reads and answers."""
+"""A peer that runs PyTorch's AdamW. benches/README.md describes the protocol."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ import torch
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("kind", choices=["fused", "foreach"])
 parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-parser.add_argument("--threads", type=int, help="on the CPU; all, if not given")
+parser.add_argument("--threads", type=int, help="number of CPU threads (default: all)")
 arguments = parser.parse_args()
 if arguments.threads:
     torch.set_num_threads(arguments.threads)

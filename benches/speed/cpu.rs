@@ -1,4 +1,4 @@
-//! The CPU twin, on slices.
+//! The CPU counterpart, `cpu::Adam`, on slices.
 
 use std::error::Error;
 

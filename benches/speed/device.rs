@@ -1,4 +1,5 @@
-//! The adapter at hand, and how long it takes for what is recorded: by its own clock where it has one, else by ours.
+//! Opens the adapter and times recorded work: by the adapter's timestamps if it has them, otherwise by the host's
+//! clock.
 
 use half::{bf16, f16};
 use wgpu::util::initialize_adapter_from_env_or_default;
@@ -20,10 +21,10 @@ pub struct Gpu {
     clock: Option<Clock>,
 }
 
-/// The value of 1 in integer gradients.
+/// The value of one unit of an integer gradient.
 pub const GRAD_SCALE: f32 = 1e-6;
 
-/// Two timestamps, and the buffers that bring them here.
+/// Two timestamps and the buffers to read them back.
 struct Clock {
     queries: QuerySet,
     resolved: Buffer,
@@ -31,8 +32,8 @@ struct Clock {
 }
 
 impl Gpu {
-    /// As large bindings and as many as the adapter has, as somebody with large tensors, or many of them, would ask for, and as
-    /// burn does.
+    /// Opens the adapter. Requests the adapter's limits on the size and the number of bindings, as a program with large
+    /// or many tensors would, and as burn does.
     pub fn new() -> Option<Self> {
         let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None)).ok()?;
@@ -46,7 +47,7 @@ impl Gpu {
                 .max_buffers_and_acceleration_structures_per_shader_stage,
             ..Limits::default()
         };
-        // On a CPU adapter a timestamp is taken when the command is reached, not when its work is done.
+        // A CPU adapter takes a timestamp when it reaches the command, not when the work is done.
         let timestamps = adapter.features().contains(Features::TIMESTAMP_QUERY) && info.device_type != DeviceType::Cpu;
         let required_features = if timestamps { Features::TIMESTAMP_QUERY } else { Features::empty() };
         let descriptor = DeviceDescriptor { required_features, required_limits, ..Default::default() };
@@ -75,12 +76,12 @@ impl Gpu {
         })
     }
 
-    /// A buffer of values between 0.5 and 1.5, as dense as normal gradients and without denormals.
+    /// Returns a buffer of values between 0.5 and 1.5, which are never zero or denormal.
     pub fn filled(&self, elements: u64) -> Buffer {
         self.filled_as(Dtype::F32, elements)
     }
 
-    /// The same in another format, in which integers count units of `GRAD_SCALE`.
+    /// The same in another dtype. Integers count units of `GRAD_SCALE`.
     pub fn filled_as(&self, format: Dtype, elements: u64) -> Buffer {
         let buffer = self.buffer(elements * format.bytes() / 4);
         let values = (0..elements.min(1 << 20)).map(|i| 0.5 + (i * 977 % 1021) as f32 / 1021.0);
@@ -98,11 +99,11 @@ impl Gpu {
     }
 
     pub fn wait(&self) {
-        // The device is ours and alive; a failure would show in the next submission.
+        // An error is ignored here: the next submission would report it.
         let _ = self.device.poll(PollType::wait_indefinitely());
     }
 
-    /// The time of one submission with what is recorded into one compute pass.
+    /// Times one submission of one compute pass.
     pub fn time_pass(&self, record: impl FnOnce(&mut ComputePass)) -> Time {
         self.timed(|encoder, clock| {
             let timestamp_writes = clock.map(|clock| ComputePassTimestampWrites {
@@ -114,7 +115,7 @@ impl Gpu {
         })
     }
 
-    /// The same of what is no compute pass: between two empty ones, which carry the timestamps.
+    /// Times one submission of commands outside a compute pass. Two empty passes around them write the timestamps.
     pub fn time_copies(&self, record: impl FnOnce(&mut CommandEncoder)) -> Time {
         self.timed(|encoder, clock| {
             let stamp = |encoder: &mut CommandEncoder, index| {
@@ -144,7 +145,7 @@ impl Gpu {
         Time { wall: start.ms(), device: self.clock.as_ref().and_then(|c| self.between(c)) }
     }
 
-    /// Milliseconds between the two timestamps.
+    /// Returns the milliseconds between the two timestamps.
     fn between(&self, clock: &Clock) -> Option<f64> {
         clock.staging.map_async(wgpu::MapMode::Read, .., |_| {});
         self.wait();

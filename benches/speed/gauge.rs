@@ -1,33 +1,34 @@
-//! Whether others slow this machine down just now: a fixed piece of arithmetic on all processors, against the fastest that it
-//! has been. Where processors are shared with others there are minutes in which all arithmetic takes up to twice as
-//! long, and not all subjects as much.
+//! Detects other load on this machine. A fixed piece of arithmetic runs on all processors, and its time is compared
+//! with its shortest time so far. On shared processors all arithmetic can take up to twice as long for minutes, and not
+//! all subjects slow down equally.
 
 use std::cell::Cell;
 use std::hint::black_box;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Slower than that, against the fastest: disturbed.
+/// If the arithmetic takes more than this multiple of its shortest time, the machine counts as disturbed.
 const STEADY: f64 = 1.25;
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub struct Gauge {
     fastest: Cell<f64>,
-    /// Seconds that are left to wait.
+    /// Seconds that one measurement may take in all, repeats included.
     patience: Cell<f64>,
     measured: Cell<u32>,
-    again: Cell<u32>,
+    repeats: Cell<u32>,
     disturbed: Cell<u32>,
 }
 
 impl Gauge {
-    /// It waits so many seconds in all, and takes what there is after that.
+    /// Creates a gauge that repeats a disturbed measurement for up to `patience` seconds, and keeps the result after
+    /// that.
     pub fn new(patience: f64) -> Self {
         let gauge = Self {
             fastest: Cell::new(f64::INFINITY),
             patience: Cell::new(patience),
             measured: Cell::new(0),
-            again: Cell::new(0),
+            repeats: Cell::new(0),
             disturbed: Cell::new(0),
         };
         for _ in 0..20 {
@@ -36,7 +37,7 @@ impl Gauge {
         gauge
     }
 
-    /// Does it, and again where the machine was disturbed just before or after.
+    /// Runs `run`, and repeats it if the machine was disturbed just before or after.
     pub fn steadily<T, E>(&self, mut run: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         let start = Instant::now();
         let mut before = self.is_steady();
@@ -51,7 +52,7 @@ impl Gauge {
                 self.disturbed.set(self.disturbed.get() + 1);
                 return Ok(result);
             }
-            self.again.set(self.again.get() + 1);
+            self.repeats.set(self.repeats.get() + 1);
             if !after {
                 sleep(PAUSE);
             }
@@ -59,13 +60,13 @@ impl Gauge {
         }
     }
 
-    /// What to say of the machine.
+    /// Describes how steady the machine was.
     pub fn report(&self) -> String {
         format!(
-            "of {} measurements, {} were made again since a fixed piece of arithmetic beside them took more than {STEADY} of \
-             its shortest time, and {} were kept nevertheless",
+            "{} measurements; {} repeats, because a fixed piece of arithmetic before or after a measurement took more than \
+             {STEADY} of its shortest time; {} measurements were kept although disturbed",
             self.measured.get(),
-            self.again.get(),
+            self.repeats.get(),
             self.disturbed.get()
         )
     }
@@ -77,14 +78,14 @@ impl Gauge {
     }
 }
 
-/// Seconds for the arithmetic.
+/// Returns the seconds that the arithmetic takes.
 fn time() -> f64 {
     let start = Instant::now();
     rayon::broadcast(|_| black_box(arithmetic(black_box(0.999))));
     start.elapsed().as_secs_f64()
 }
 
-/// More sums at once than wait for each other, so that it takes twice as long where a core is shared.
+/// Computes many independent sums, so that latency does not limit it. It takes twice as long if the core is shared.
 fn arithmetic(factor: f32) -> f32 {
     let mut sums = [1.0_f32; 48];
     for _ in 0..50_000 {

@@ -1,6 +1,8 @@
-//! Speed, side by side: what a step costs against the memory it moves, over many tensors, and against peers.
+//! Measures speed in side-by-side comparisons: a step against its memory traffic, many tensors against one, and this
+//! crate against its peers.
 //!
-//! One binary, which can be carried to a machine without Rust. See `benches/README.md` for what is measured and how.
+//! The program is a single binary that can be copied to a machine without Rust. `benches/README.md` explains what is
+//! measured and how.
 
 mod cpu;
 mod device;
@@ -25,37 +27,39 @@ use device::Gpu;
 use peer::Command;
 use suite::Suite;
 
-/// Measure the speed of a step on the adapter at hand, side by side with peers.
+/// Measure the speed of an optimizer step on this machine's adapter, side by side with peers.
 ///
-/// WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several adapters. Exit code 2: bad arguments. 3: there is no adapter.
+/// WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several adapters. Exit code 2: invalid arguments. 3: no adapter was
+/// found.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything, if not given.
+    /// Suites to measure [default: all]
     #[arg(value_enum)]
     suites: Vec<Suite>,
-    /// Times that each subject is measured; the median counts.
+    /// Number of measurements of each subject; the median counts
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// The least time of one measurement, in milliseconds: as many steps as that takes.
+    /// Target time of one measurement, in milliseconds; it determines the number of steps
     #[arg(long, default_value_t = 60.0)]
     sample: f64,
-    /// Seconds, all together, to make measurements again that were disturbed by others on this machine.
+    /// Maximum time of one measurement, in seconds, including repeats because other programs disturbed it
     #[arg(long, default_value_t = 300.0)]
     patience: f64,
-    /// The most elements of one optimizer; larger cases are left out.
+    /// Maximum number of elements of one optimizer; larger cases are left out
     #[arg(long, default_value_t = 128 << 20)]
     elements: u64,
-    /// A program to measure beside ours, as `name=command`: see `benches/README.md` for what it must answer.
+    /// A program to compare with; `benches/README.md` describes the protocol
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     peers: Vec<Command>,
-    /// Where to write BENCHMARKS.md and its plots; the last one counts.
+    /// Folder for BENCHMARKS.md and its plot; the last one given counts
     #[arg(long, value_name = "FOLDER", overrides_with = "write")]
     write: Option<PathBuf>,
-    /// Count the processor time of this process instead of the time on the wall: for a software adapter on a machine that
-    /// is busy otherwise too. Says nothing of other adapters and of peers.
+    /// Measure the processor time of this process instead of wall-clock time
+    ///
+    /// This is useful for a software adapter on a busy machine. It is meaningless for other adapters and for peers.
     #[arg(long)]
     processor_time: bool,
-    /// `cargo bench` adds this; it means nothing here.
+    /// `cargo bench` passes this flag. It is ignored.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -70,7 +74,7 @@ fn main() -> ExitCode {
         stopwatch::count_processor_time();
     }
     let Some(gpu) = Gpu::new() else {
-        eprintln!("speed: there is no adapter");
+        eprintln!("speed: no adapter was found");
         return ExitCode::from(3);
     };
     match suite::run(&gpu, &arguments) {

@@ -1,4 +1,4 @@
-//! The baseline: Adam in WGSL as it is usually written, with a dispatch and a submission for each tensor.
+//! The baseline: Adam in WGSL as it is usually written, with one dispatch and one submission per tensor.
 
 use std::error::Error;
 
@@ -27,7 +27,7 @@ struct Tensor {
 }
 
 impl<'a> Naive<'a> {
-    /// `None` where a tensor does not fit in a binding: this one cannot cut.
+    /// Returns `None` if a tensor does not fit in a binding, because the baseline cannot split it.
     pub fn new(gpu: &'a Gpu, shapes: &[Shape]) -> Option<Self> {
         let limits = gpu.device.limits();
         if shapes.iter().any(|shape| 4 * shape.len > limits.max_storage_buffer_binding_size) {

@@ -1,4 +1,5 @@
-// Adam as it is usually written: an element an invocation, the powers in the shader, the step count from the host.
+// Adam as it is usually written: one element per invocation, powers of beta in the shader, the step count from the
+// host.
 
 struct Settings {
     lr: f32,

@@ -1,4 +1,4 @@
-//! The crate's optimizer on the GPU, with its tensors in one arena or each in buffers of its own.
+//! This crate's optimizer on the GPU, with its tensors in one arena or separately allocated.
 
 use std::error::Error;
 use std::time::Instant;
@@ -9,12 +9,12 @@ use crate::device::{GRAD_SCALE, Gpu};
 use crate::shapes::Shape;
 use crate::subject::{Subject, Time};
 
-/// How the tensors lie.
+/// How the tensors are allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// One behind the other, in one buffer of params and one of grads.
+    /// All in one buffer of parameters and one of gradients.
     Arena,
-    /// Each in buffers of its own.
+    /// Separately allocated.
     Scattered,
 }
 
@@ -23,7 +23,7 @@ pub struct Ours<'a> {
     adam: Adam,
 }
 
-/// The groups' configurations: as given, with a rate of their own.
+/// Returns a configuration for each group: the given one, with a different learning rate for each.
 pub fn configs(shapes: &[Shape], config: Config) -> Vec<Config> {
     let groups = 1 + shapes.iter().map(|shape| shape.group).max().unwrap_or(0);
     (0..groups).map(|group| Config { lr: config.lr / (1 + group) as f64, ..config }).collect()
@@ -55,7 +55,7 @@ impl<'a> Ours<'a> {
         Ok(Self { gpu, adam: Adam::new(&gpu.device, &gpu.queue, &groups, options)? })
     }
 
-    /// One tensor, stored in those formats.
+    /// Creates an optimizer of one tensor with these dtypes.
     pub fn stored(
         gpu: &'a Gpu,
         elements: u64,
@@ -74,8 +74,8 @@ impl<'a> Ours<'a> {
         self.adam.dispatches()
     }
 
-    /// Microseconds of the host for one step, the median of many: to record it, and with the encoder's beginning, its end
-    /// and the submission too.
+    /// Returns the median host time of one step in microseconds: first for recording alone, then including the creation
+    /// of the encoder, its end and the submission.
     pub fn host_micros(&self) -> (f64, f64) {
         let (mut record, mut all) = (Vec::new(), Vec::new());
         for _ in 0..101 {

@@ -1,8 +1,9 @@
-//! Another program's optimizer, in a process of its own that is stopped while others are measured.
+//! The optimizer of another program, in a separate process that is stopped while other subjects are measured.
 //!
-//! It reads lines and answers each with one: `tensors 1000 1000 …` (lengths; make AdamW for them, or for none, let all
-//! go) with `ready` and a few words on what it is; `run 5` (so many steps, and wait for their end) with the milliseconds
-//! that they took; anything that it cannot do with `no` and the reason.
+//! The peer reads lines and answers each with one line. `tensors 1000 1000 …` lists lengths and asks for an AdamW of
+//! them; the answer is `ready` and a short description. Without lengths the peer frees everything. `run 5` asks for
+//! five steps; the answer is the milliseconds until they have finished. If the peer cannot do it, it answers `no` and
+//! the reason.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -14,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::shapes::Shape;
 use crate::subject::{Subject, Time};
 
-/// How to start one.
+/// How to start a peer.
 #[derive(Clone, Debug)]
 pub struct Command {
     pub name: String,
@@ -25,10 +26,10 @@ impl FromStr for Command {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, command) = text.split_once('=').ok_or("not of the form name=command")?;
+        let (name, command) = text.split_once('=').ok_or("must have the form name=command")?;
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
-            return Err("there is no command".to_owned());
+            return Err("the command is missing".to_owned());
         }
         Ok(Self { name: name.to_owned(), words })
     }
@@ -36,7 +37,7 @@ impl FromStr for Command {
 
 pub struct Peer {
     pub name: String,
-    /// What it says that it is.
+    /// The peer's description of itself.
     pub about: String,
     process: Child,
     to: ChildStdin,
@@ -68,14 +69,15 @@ impl Peer {
         }
     }
 
-    /// While others are measured it is stopped: some poll their device all the time.
+    /// Stops or continues the peer. It is stopped while others are measured, because some peers poll their device all
+    /// the time.
     fn signal(&self, signal: Signal) -> Result<(), Box<dyn Error>> {
         let process = Pid::from_child(&self.process);
         kill_process(process, signal).map_err(|error| format!("{}: {error}", self.name))?;
         Ok(())
     }
 
-    /// Makes it ready for these tensors, or says why it cannot be.
+    /// Prepares the peer for these tensors. Returns its reason if it cannot.
     pub fn prepare(&mut self, shapes: &[Shape]) -> Result<(), Box<dyn Error>> {
         let lens: String = shapes.iter().map(|shape| format!(" {}", shape.len)).collect();
         let answer = self.ask(&format!("tensors{lens}"))?;
@@ -97,7 +99,7 @@ impl Subject for &mut Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It is of no more use, whether it has ended already or not.
+        // Errors do not matter: the peer may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

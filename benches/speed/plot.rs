@@ -1,13 +1,13 @@
-//! Bandwidth over size, as a plot.
+//! The plot of bandwidth by size.
 
 use std::error::Error;
 use std::path::Path;
 
 use plotters::prelude::*;
 
-/// A name and points: elements, gigabytes a second.
 pub struct Line {
     pub name: String,
+    /// Elements, gigabytes per second.
     pub points: Vec<(f64, f64)>,
 }
 

@@ -1,8 +1,8 @@
-//! What was measured, as the terminal and BENCHMARKS.md show it.
+//! Tables of results, for the terminal and BENCHMARKS.md.
 
 use std::fmt::Write;
 
-/// A table with its title and what there is to say about it.
+/// A table with a title and a note.
 pub struct Table {
     pub title: &'static str,
     pub note: String,
@@ -19,7 +19,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// With the columns aligned: the first to the left, numbers to the right.
+    /// Formats the table as Markdown. The first column is aligned to the left, the others to the right.
     pub fn markdown(&self) -> String {
         let lines = || std::iter::once(&self.head).chain(&self.rows);
         let widths: Vec<usize> = (0..self.head.len())
@@ -46,11 +46,11 @@ impl Table {
     }
 }
 
-/// A promise, and what was measured of it.
-pub struct Bar {
+/// A target and the measured value.
+pub struct Target {
     pub what: String,
     pub measured: f64,
-    pub bar: Limit,
+    pub target: Limit,
 }
 
 pub enum Limit {
@@ -58,25 +58,25 @@ pub enum Limit {
     AtLeast(f64),
 }
 
-impl Bar {
-    pub fn at_most(what: impl Into<String>, bar: f64, measured: f64) -> Self {
-        Self { what: what.into(), measured, bar: Limit::AtMost(bar) }
+impl Target {
+    pub fn at_most(what: impl Into<String>, target: f64, measured: f64) -> Self {
+        Self { what: what.into(), measured, target: Limit::AtMost(target) }
     }
 
-    pub fn at_least(what: impl Into<String>, bar: f64, measured: f64) -> Self {
-        Self { what: what.into(), measured, bar: Limit::AtLeast(bar) }
+    pub fn at_least(what: impl Into<String>, target: f64, measured: f64) -> Self {
+        Self { what: what.into(), measured, target: Limit::AtLeast(target) }
     }
 
     pub fn cells(&self) -> [String; 4] {
-        let (bar, met) = match self.bar {
-            Limit::AtMost(bar) => (format!("≤ {bar}"), self.measured <= bar),
-            Limit::AtLeast(bar) => (format!("≥ {bar}"), self.measured >= bar),
+        let (target, met) = match self.target {
+            Limit::AtMost(target) => (format!("≤ {target}"), self.measured <= target),
+            Limit::AtLeast(target) => (format!("≥ {target}"), self.measured >= target),
         };
-        [self.what.clone(), bar, format!("{:.2}", self.measured), if met { "yes" } else { "no" }.to_owned()]
+        [self.what.clone(), target, format!("{:.2}", self.measured), if met { "yes" } else { "no" }.to_owned()]
     }
 }
 
-/// A number of elements as people say it.
+/// Formats a number of elements with a binary prefix.
 pub fn size(elements: u64) -> String {
     match elements {
         n if n >= 1 << 20 && n.is_multiple_of(1 << 20) => format!("{} Mi", n >> 20),
@@ -85,7 +85,7 @@ pub fn size(elements: u64) -> String {
     }
 }
 
-/// Milliseconds, with three digits that count.
+/// Formats milliseconds with about three significant digits.
 pub fn ms(time: f64) -> String {
     match time {
         t if t < 0.1 => format!("{t:.4}"),

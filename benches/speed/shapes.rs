@@ -1,6 +1,6 @@
-//! Lengths of real models' tensors, in the order in which they lie.
+//! Tensor lengths of real models, in the order of the model.
 
-/// A tensor and the group that it is in.
+/// The length of a tensor and its group.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub len: u64,
@@ -22,7 +22,7 @@ pub fn resnet50() -> Vec<Shape> {
     for (blocks, width) in [(3, 64), (4, 128), (6, 256), (3, 512)] {
         for block in 0..blocks {
             let output = 4 * width;
-            // Each convolution with its batch norm's two vectors.
+            // Each convolution is followed by the two vectors of its batch norm.
             lens.extend([width * input, width, width]);
             lens.extend([width * width * 9, width, width]);
             lens.extend([output * width, output, output]);
@@ -36,7 +36,7 @@ pub fn resnet50() -> Vec<Shape> {
     all_in_one(lens)
 }
 
-/// GPT-2 small (Radford et al. 2019): 148 tensors, 124 M. Two groups, as is usual: matrices decay, vectors do not.
+/// GPT-2 small (Radford et al. 2019): 148 tensors, 124 M. Two groups, as usual: matrices decay, vectors do not.
 pub fn gpt2_small() -> Vec<Shape> {
     let width = 768;
     let (matrix, vector) = (|len| Shape { len, group: 0 }, |len| Shape { len, group: 1 });
@@ -51,8 +51,8 @@ pub fn gpt2_small() -> Vec<Shape> {
     shapes
 }
 
-/// A scene of a million Gaussian splats (Kerbl et al. 2023): 6 tensors, 59 M, each with its own rate: positions, colours
-/// and the rest of the spherical harmonics, opacities, scales, rotations.
+/// A scene of a million Gaussian splats (Kerbl et al. 2023): 6 tensors, 59 M, each with its own learning rate:
+/// positions, colours, the other spherical harmonics, opacities, scales and rotations.
 pub fn splats() -> Vec<Shape> {
     let splats = 1_000_000;
     [3, 3, 45, 1, 3, 4].into_iter().enumerate().map(|(group, each)| Shape { len: splats * each, group }).collect()

@@ -1,4 +1,4 @@
-//! The clock on the wall, or the time that all threads of this process have spent computing.
+//! Measures wall-clock time, or the processor time of all threads of this process.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
@@ -7,7 +7,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 static PROCESSOR: AtomicBool = AtomicBool::new(false);
 
-/// From now on the processor's time counts. It says more where the adapter is the processor and others use it too.
+/// Makes all stopwatches measure processor time from now on. It is more informative for a software adapter on a busy
+/// machine.
 pub fn count_processor_time() {
     PROCESSOR.store(true, Relaxed);
 }
@@ -26,7 +27,7 @@ impl Stopwatch {
         Self { wall: Instant::now(), processor: processor() }
     }
 
-    /// Milliseconds since the start.
+    /// Returns the milliseconds since the start.
     pub fn ms(&self) -> f64 {
         if counts_processor_time() { processor() - self.processor } else { 1e3 * self.wall.elapsed().as_secs_f64() }
     }

@@ -1,4 +1,4 @@
-//! The roofline: a plain copy, and a kernel that moves what a step moves and computes nothing to speak of.
+//! The roofline: a plain copy, and a kernel that moves as many bytes as a step and computes almost nothing.
 
 use std::error::Error;
 
@@ -32,40 +32,42 @@ impl Subject for Copy<'_> {
     }
 }
 
-/// Words of four elements that an invocation moves, as the optimizer's kernel has them, and invocations in a workgroup: where
-/// this kernel is fastest (see `../NOTES.md`).
-const WORDS: u64 = 4;
-/// Invocations that load one line of memory together.
+/// Quads that an invocation moves, as in the update kernel. This kernel is fastest with these values (see
+/// `../NOTES.md`).
+const QUADS: u64 = 4;
+/// Invocations that together load one line of memory.
 const LINE: u64 = 8;
+/// Invocations in a workgroup.
 const WORKGROUP: u64 = 256;
 
-/// One buffer that is read, and written too or not.
+/// A buffer that is read, and possibly written.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
-    /// Bytes of an element: 4, 2 or 1.
+    /// Bytes per element: 4, 2 or 1.
     pub bytes: u64,
     pub written: bool,
 }
 
 impl Stream {
-    /// A gradient, which is read, and what is written too: so many of that many bytes an element.
+    /// Returns the streams of a step: a gradient, which is only read, and one written stream for each entry of
+    /// `written`. All sizes are bytes per element.
     pub fn of(grad: u64, written: &[u64]) -> Vec<Self> {
         let written = written.iter().map(|&bytes| Self { bytes, written: true });
         std::iter::once(Self { bytes: grad, written: false }).chain(written).collect()
     }
 
-    /// Of a step in f32: grad, param and so many memories.
-    pub fn of_f32(memories: usize) -> Vec<Self> {
-        Self::of(4, &vec![4; 1 + memories])
+    /// Returns the streams of a step in f32: the gradient, the parameter and `state_tensors` state tensors.
+    pub fn of_f32(state_tensors: usize) -> Vec<Self> {
+        Self::of(4, &vec![4; 1 + state_tensors])
     }
 
-    /// Bytes that all of them move, an element.
+    /// Returns the bytes that all streams move per element.
     pub fn bytes(all: &[Self]) -> u64 {
         all.iter().map(|stream| stream.bytes * if stream.written { 2 } else { 1 }).sum()
     }
 
-    /// What is loaded at once: four elements.
-    fn word(self) -> &'static str {
+    /// The WGSL type of a quad.
+    fn quad(self) -> &'static str {
         match self.bytes {
             4 => "vec4<u32>",
             2 => "vec2<u32>",
@@ -74,16 +76,16 @@ impl Stream {
     }
 }
 
-/// Reads all streams, of which the first is a gradient, and writes those that are written.
+/// The kernel. It reads all streams, the first of which is the gradient, and writes those that are `written`.
 pub struct Streams<'a> {
     gpu: &'a Gpu,
     pipeline: ComputePipeline,
-    /// One for each part that fits in a binding.
+    /// The bind group and the workgroups of each part that fits in a binding.
     parts: Vec<(BindGroup, [u32; 2])>,
 }
 
 impl<'a> Streams<'a> {
-    /// The kernel with those streams, over as many elements (a multiple of 4).
+    /// Builds the kernel for these streams of `elements` elements, which is a multiple of 4.
     pub fn new(gpu: &'a Gpu, elements: u64, streams: &[Stream]) -> Self {
         let module = gpu.device.create_shader_module(ShaderModuleDescriptor {
             label: Some("streams"),
@@ -114,7 +116,7 @@ impl<'a> Streams<'a> {
                 })
                 .collect();
             let descriptor = BindGroupDescriptor { label: Some("streams"), layout: &layout, entries: &entries };
-            let workgroups = (len / 4).div_ceil(WORDS * WORKGROUP);
+            let workgroups = (len / 4).div_ceil(QUADS * WORKGROUP);
             let rows = workgroups.div_ceil(limits.max_compute_workgroups_per_dimension.into());
             (gpu.device.create_bind_group(&descriptor), [workgroups.div_ceil(rows) as u32, rows as u32])
         });
@@ -134,14 +136,14 @@ impl Subject for Streams<'_> {
     }
 }
 
-/// Each buffer is given what the next one had, so that every load is needed; one addition brings in the gradient.
+/// Each buffer receives the contents of the next one, so every load is needed. One addition uses the gradient.
 fn wgsl(streams: &[Stream]) -> String {
     let mut wgsl = WIDTHS.to_owned();
     for (i, stream) in streams.iter().enumerate() {
         let access = if stream.written { "read_write" } else { "read" };
-        wgsl += &format!("@group(0) @binding({i}) var<storage, {access}> x{i}: array<{}>;\n", stream.word());
+        wgsl += &format!("@group(0) @binding({i}) var<storage, {access}> x{i}: array<{}>;\n", stream.quad());
     }
-    wgsl += "fn move_word(at: u32) {\n    if at >= arrayLength(&x0) { return; }\n";
+    wgsl += "fn move_quad(at: u32) {\n    if at >= arrayLength(&x0) { return; }\n";
     for (i, stream) in streams.iter().enumerate() {
         wgsl += &format!("    let old{i} = from{}(x{i}[at]);\n", stream.bytes);
     }
@@ -160,18 +162,18 @@ fn streams(
 ) {{
     let number = workgroup.y * workgroups.x + workgroup.x;
     let first = number * {}u + index / {LINE}u * {}u + index % {LINE}u;
-    move_word(first);
-    move_word(first + {LINE}u);
-    move_word(first + 2u * {LINE}u);
-    move_word(first + 3u * {LINE}u);
+    move_quad(first);
+    move_quad(first + {LINE}u);
+    move_quad(first + 2u * {LINE}u);
+    move_quad(first + 3u * {LINE}u);
 }}
 ",
-        WORDS * WORKGROUP,
-        WORDS * LINE,
+        QUADS * WORKGROUP,
+        QUADS * LINE,
     )
 }
 
-/// From the word of a stream to one of four times 32 bits and back, so that all bits count.
+/// Converts a quad of each width to `vec4<u32>` and back. All bits are used, so no load can be left out.
 const WIDTHS: &str = "
 fn from4(x: vec4<u32>) -> vec4<u32> { return x; }
 fn from2(x: vec2<u32>) -> vec4<u32> { return x.xyxy; }

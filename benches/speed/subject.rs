@@ -1,13 +1,15 @@
-//! What is timed, and how: all subjects of a case in turn, many times over, and the medians.
+//! Subjects and their timing: the subjects of a case are measured many times, interleaved, and the medians count.
 
 use std::error::Error;
 
 use crate::gauge::Gauge;
 
-/// Milliseconds: by our clock from recording to the end, and by the device's where it has one.
+/// A time in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Time {
+    /// By the host's clock, from recording to the end.
     pub wall: f64,
+    /// By the device's timestamps, if it has them.
     pub device: Option<f64>,
 }
 
@@ -18,23 +20,23 @@ impl Time {
     }
 }
 
-/// Something that can make steps.
+/// Something that makes steps.
 pub trait Subject {
-    /// Makes so many steps and says how long they took together.
+    /// Makes `steps` steps and returns their total time.
     fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>>;
 }
 
-/// What a subject's measurements come to, for one step.
+/// The median time of one step of a subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Median {
     pub wall: f64,
     pub device: Option<f64>,
-    /// Half the distance of the quartiles, over the median.
+    /// Half the interquartile range, divided by the median.
     pub spread: f64,
 }
 
 impl Median {
-    /// How many times as long as another: by the device's clock where both have that.
+    /// Returns this time divided by the other one, by the device's clock if both have one.
     pub fn against(&self, other: &Median) -> f64 {
         match (self.device, other.device) {
             (Some(own), Some(other)) => own / other,
@@ -42,7 +44,7 @@ impl Median {
         }
     }
 
-    /// By the device's clock, or else by ours.
+    /// Returns the time by the device's clock if there is one, otherwise by the host's.
     pub fn best(&self) -> f64 {
         self.device.unwrap_or(self.wall)
     }
@@ -54,7 +56,7 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     low + (high - low) * at.fract()
 }
 
-/// The median of several measurements.
+/// Returns the median of several measurements.
 pub fn median(times: &[Time]) -> Median {
     let sorted = |of: &dyn Fn(&Time) -> Option<f64>| {
         let mut values: Vec<f64> = times.iter().filter_map(of).collect();
@@ -68,9 +70,10 @@ pub fn median(times: &[Time]) -> Median {
     Median { wall: quantile(&wall, 0.5), device: (!device.is_empty()).then(|| quantile(&device, 0.5)), spread }
 }
 
-/// Measures all subjects side by side: each is warmed up and given as many steps as take `sample` milliseconds; then all in
-/// turn, `rounds` times, each round beginning with another one, and each with a quarter of its steps unmeasured before; again
-/// where the gauge says so. All times of each are given.
+/// Measures all subjects side by side and returns all times of each. First each subject is warmed up, and its number of
+/// steps is set so that they take `sample` milliseconds. Then there are `rounds` rounds, and each starts with another
+/// subject. Before each measurement the subject makes a quarter of its steps unmeasured. The gauge repeats disturbed
+/// measurements.
 pub fn side_by_side(
     subjects: &mut [Box<dyn Subject + '_>],
     rounds: u32,
@@ -96,7 +99,7 @@ pub fn side_by_side(
         let count = subjects.len();
         for i in (0..count).map(|i| (i + round) % count) {
             let time = gauge.steadily(|| {
-                // What ran before it has left caches and processors to itself.
+                // The previous subject has left its own data in the caches.
                 subjects[i].run(steps[i].div_ceil(4))?;
                 subjects[i].run(steps[i])
             })?;

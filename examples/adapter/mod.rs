@@ -1,16 +1,16 @@
-//! The GPU that an example takes, and what it logs. The environment can change both.
+//! Chooses the GPU of an example and sets up its log. Environment variables control both.
 
 use wgpu::{Adapter, DeviceType, Instance, InstanceDescriptor, PowerPreference, RequestAdapterOptions};
 
-/// Logs errors to the terminal. wgpu's EGL backend reports one on every machine without a display, where it means nothing:
-/// it is silent unless `RUST_LOG` is set.
+/// Logs errors to the terminal. wgpu's EGL backend reports an error on every machine without a display, although
+/// nothing is wrong there, so it is silenced unless `RUST_LOG` is set.
 pub fn log() {
     let filter = env_logger::Env::default().default_filter_or("error,wgpu_hal::gles=off");
     env_logger::Builder::from_env(filter).init();
 }
 
-/// Returns the adapter whose name contains `WGPU_ADAPTER_NAME`, if that is set; otherwise the one that wgpu prefers: the
-/// fastest, unless `WGPU_POWER_PREF` is `low`. `WGPU_BACKEND` limits the choice.
+/// Returns the adapter whose name contains `WGPU_ADAPTER_NAME`. If that variable is not set, returns the adapter that
+/// wgpu prefers: the fastest one, unless `WGPU_POWER_PREF` is `low`. `WGPU_BACKEND` limits the choice.
 pub fn choose() -> Result<Adapter, String> {
     let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
     let Ok(wanted) = std::env::var("WGPU_ADAPTER_NAME") else {
@@ -24,11 +24,11 @@ pub fn choose() -> Result<Adapter, String> {
     let place = names.iter().position(fits);
     place.and_then(|at| adapters.into_iter().nth(at)).ok_or_else(|| {
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        format!("no GPU's name contains `{wanted}`, which WGPU_ADAPTER_NAME asks for. Found: {names}")
+        format!("WGPU_ADAPTER_NAME is `{wanted}`, but no adapter has that in its name. Found: {names}")
     })
 }
 
-/// An adapter's name and backend, and whether it is a software adapter.
+/// Returns the adapter's name and backend, and says if it is a software adapter.
 pub fn describe(adapter: &Adapter) -> String {
     let info = adapter.get_info();
     let software = if info.device_type == DeviceType::Cpu { "; a software adapter, not a GPU" } else { "" };

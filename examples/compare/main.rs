@@ -1,4 +1,4 @@
-//! GPU against CPU, for CI: every case is run on both and compared with the share of the tolerance that it uses.
+//! Compares GPU and CPU, for CI. Every case runs on both, and the table shows which share of its tolerance it uses.
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
@@ -14,13 +14,13 @@ use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{Buffer, BufferUsages, Device, DeviceDescriptor, DeviceType, Queue};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View, cpu};
 
-/// Compare the GPU's numbers with the CPU twin's.
+/// Compare the results of the GPU with those of the CPU.
 ///
-/// Exit code 0: all within their tolerance (on a CPU adapter: equal to the last bit). 1: a bound is broken. 2: bad
-/// arguments. 3: there is no adapter.
+/// Exit code 0: all results are within their tolerance (on a CPU adapter: equal to the last bit). 1: a tolerance is
+/// exceeded. 2: invalid arguments. 3: no adapter was found.
 #[derive(Parser)]
 struct Arguments {
-    /// Steps in each case.
+    /// Number of steps in each case.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Print one JSON object instead of the table.
@@ -28,11 +28,11 @@ struct Arguments {
     json: bool,
 }
 
-/// One row: tensors of these lengths under one configuration.
+/// One row of the table: tensors of these lengths with one configuration.
 struct Case {
     name: &'static str,
     lens: &'static [usize],
-    /// One behind the other in one buffer; else each in its own.
+    /// Whether all tensors lie in one buffer. Otherwise they are separately allocated.
     arena: bool,
     config: Config,
     options: Options,
@@ -45,7 +45,7 @@ struct Row {
 }
 
 impl Row {
-    /// Not "any above 1": a NaN is broken too.
+    /// Not `!any(share > 1.0)`: a NaN must fail too.
     fn holds(&self) -> bool {
         [self.param, self.m, self.v].iter().all(|share| *share <= 1.0)
     }
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     };
-    // Where nobody reads any more (`| head`), the exit code still tells.
+    // If the reader is gone (`| head`), the exit code still tells the result.
     let say = |line: String| drop(writeln!(std::io::stdout(), "{line}"));
     let info = adapter.get_info();
     let software = info.device_type == DeviceType::Cpu;
@@ -113,7 +113,7 @@ fn main() -> ExitCode {
             }
         };
         all &= row.holds();
-        let verdict = if row.holds() { "ok" } else { "BROKEN" };
+        let verdict = if row.holds() { "ok" } else { "EXCEEDED" };
         let lens = format!("{:?}{}", case.lens, if case.arena { " arena" } else { "" });
         if !arguments.json {
             say(format!("{:<12} {lens:<24} {:>9.3} {:>9.3} {:>9.3}  {verdict}", case.name, row.param, row.m, row.v));
@@ -130,14 +130,14 @@ fn main() -> ExitCode {
         ));
     } else {
         say(format!(
-            "the columns are the worst share of the tolerance: {}",
-            if all { "all hold" } else { "NOT all hold" }
+            "Each column shows the largest share of the tolerance that an element uses. {}",
+            if all { "All are within it." } else { "NOT all are within it." }
         ));
     }
     if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs a case on both sides, on the same gradients.
+/// Runs a case on GPU and CPU with the same gradients.
 fn run(
     device: &Device,
     queue: &Queue,
@@ -149,7 +149,6 @@ fn run(
     let mut param: Vec<f32> = (0..total).map(|i| uniform(1, i)).collect();
     let mut largest = param.iter().map(|p| (0.0, f64::from(p.abs()))).collect::<Vec<(f64, f64)>>();
 
-    // Where each tensor begins, and its views.
     let starts: Vec<usize> = case.lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len))).collect();
     let buffers =
         if case.arena { vec![(0, total)] } else { starts.iter().copied().zip(case.lens.iter().copied()).collect() };
@@ -165,7 +164,7 @@ fn run(
     let mut twin = adam.to_cpu();
 
     for t in 1..=steps {
-        // Ten orders of magnitude, and a tenth of them zero.
+        // Gradients over ten orders of magnitude; a tenth of them are zero.
         let grad = (0..total).map(|i| if (i + t as usize).is_multiple_of(10) { 0.0 } else { uniform(t + 1, i) });
         let mut grad: Vec<f32> = grad.enumerate().map(|(i, g)| g * 10f32.powi((i % 10) as i32 - 7)).collect();
         for (buffer, &(at, len)) in grads.iter().zip(&buffers) {
@@ -231,7 +230,7 @@ fn read(device: &Device, queue: &Queue, buffer: &Buffer) -> Result<Vec<f32>, Box
     Ok(bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range()?))
 }
 
-/// A number in [-1, 1) that depends on nothing but these two (SplitMix64's finish).
+/// Returns a number in [-1, 1) that depends only on the arguments (the finalizer of SplitMix64).
 fn uniform(seed: u64, index: usize) -> f32 {
     let x = (seed << 32 ^ index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,15 +1,17 @@
-//! How far the GPU may be from the twin: written down once, for the example `compare` and for the tests.
+//! The tolerance between GPU and CPU counterpart, shared by the example `compare` and the tests.
 //!
-//! On a CPU adapter not a bit. Elsewhere a compiler may fuse a product and a sum, and WGSL allows a division 2.5 ulp and
-//! a square root (by way of `inverseSqrt`) 4.5 ulp (WGSL, section "Floating Point Accuracy"). With u = 2^-24, the
-//! relative error of one rounding, after T steps:
+//! On a CPU adapter the results must be equal to the last bit. On other adapters a compiler may fuse a product and a
+//! sum, and WGSL allows an error of 2.5 ulp for a division and of 4.5 ulp for a square root, which may be computed with
+//! `inverseSqrt` (WGSL, section "Floating Point Accuracy"). Let u = 2^-24 be the relative error of one rounding. After
+//! T steps:
 //!
-//! - m is made by three roundings a step, of which it forgets those older than h1 = 1/(1 - beta1) steps: apart by at
-//!   most 4u * min(T, h1) times the largest gradient, and as much again as the clip coefficient may be off (32u).
-//! - v likewise, with h2 = 1/(1 - beta2), relative to the square of the largest gradient; the square doubles the rest.
-//! - Each step of param is off, relative to the bound B = max(1, (1-beta1)/sqrt(1-beta2)) on it, by what m and the root
-//!   of v are off, and by 32u for a root, two divisions and the scalars (each with a root and a division of its own);
-//!   and its last rounding may fall to the other side: one ulp, 2u, of param.
+//! - m takes three roundings per step, and roundings older than h1 = 1/(1 - beta1) steps have decayed. The difference is
+//!   at most 4u * min(T, h1) times the largest gradient, plus 32u for the error of the clip coefficient.
+//! - v is similar, with h2 = 1/(1 - beta2) and relative to the square of the largest gradient. Squaring doubles the other
+//!   errors.
+//! - Each step of param is bounded by B = max(1, (1-beta1)/sqrt(1-beta2)). Its error relative to B is the error of m, plus
+//!   the error of the root of v, plus 32u for a root, two divisions and the scalars (each of which takes a root and a
+//!   division). The last rounding may go the other way, which adds one ulp of param, 2u.
 
 use wgpu_adam::Config;
 
@@ -24,7 +26,8 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
-    /// After so many steps, for an element whose largest |gradient| and |param| on the way are given.
+    /// Returns the tolerance after `steps` steps. `largest_grad` and `largest_param` are the element's largest
+    /// magnitudes during the run.
     pub fn new(config: &Config, steps: u64, largest_grad: f64, largest_param: f64) -> Self {
         let steps = steps as f64;
         let horizon = |beta: f64| steps.min(1.0 / (1.0 - beta));
@@ -40,13 +43,14 @@ impl Tolerance {
     }
 }
 
-/// The share of the tolerance that is used: above 1 is too much. On a CPU adapter all or nothing.
+/// Returns the share of the tolerance that is used. A share above 1 is an error. On a software adapter any difference
+/// is infinite.
 pub fn share(got: f32, want: f32, tolerance: f64, software: bool) -> f64 {
-    // A NaN is as good as another.
+    // All NaNs count as equal.
     if got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan() {
         return 0.0;
     }
     let difference = (f64::from(got) - f64::from(want)).abs();
-    // A NaN on one side only is not within any tolerance; nor is anything within one of zero.
+    // A single NaN is outside every tolerance, and so is any difference if the tolerance is zero.
     if software || difference.is_nan() { f64::INFINITY } else { difference / tolerance }
 }

@@ -1,4 +1,4 @@
-// The gradient of the sum of (x[i] - i/n)^2.
+// The gradient of the loss: the sum of (x[i] - i/n)^2.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> grad: array<f32>;

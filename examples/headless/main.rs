@@ -1,4 +1,4 @@
-//! The smallest whole program: fit two buffers' worth of numbers, 500 steps in one submission, one readback.
+//! The smallest complete program. It fits a thousand numbers, with 500 steps in one submission and one readback.
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
@@ -13,7 +13,7 @@ const LEN: u32 = 1000;
 
 /// Fit a thousand numbers on the GPU: 500 steps in one submission, one readback.
 ///
-/// Exit code 0: they have converged. 1: they have not, or there is no GPU. 2: bad arguments.
+/// Exit code 0: the numbers converged. 1: they did not converge, or no GPU was found. 2: invalid arguments.
 #[derive(Parser)]
 struct Arguments {}
 
@@ -74,8 +74,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let x: Vec<f32> = bytemuck::pod_collect_to_vec(&staging.slice(..).get_mapped_range()?);
     let worst = x.iter().enumerate().map(|(i, x)| (x - (i as f32 / LEN as f32)).abs()).fold(0.0, f32::max);
     let place = adapter::describe(&adapter);
-    println!("{place}: after {} steps the worst of {LEN} is off by {worst:.1e}", report.t);
-    if worst < 1e-3 { Ok(()) } else { Err("it did not converge".into()) }
+    println!("{place}: after {} steps, the largest error among {LEN} numbers is {worst:.1e}", report.t);
+    if worst < 1e-3 { Ok(()) } else { Err("the numbers did not converge".into()) }
 }
 
 fn buffer(device: &Device, usage: BufferUsages) -> wgpu::Buffer {

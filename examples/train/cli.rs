@@ -5,45 +5,46 @@ use crate::storage::{Params, State, Storage};
 use clap::Parser;
 use std::path::PathBuf;
 
-/// Trains a small network (one hidden layer, softmax cross-entropy) to read digits. Forward pass, backward pass and Adam
-/// all run on the GPU, in place; the host reads back two kilobytes an epoch.
+/// Train a small network (one hidden layer, softmax cross-entropy) to recognize digits. The forward pass, the backward
+/// pass and Adam all run on the GPU, in place. The host reads back two kilobytes per epoch.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "An epoch's line: mean loss and accuracy over the training rows (each minibatch before its step), accuracy \
-    over the held-out rows, and what Adam did, measured in four steps of the epoch: the mean signal-to-noise ratio of the \
-    gradients, the root mean square of the step in learning rates, and that of the update over that of the parameters."
+    after_help = "Each epoch prints the mean loss and the accuracy over the training rows (each minibatch is scored before \
+    its step) and the accuracy over the held-out rows. Four steps of each epoch are measured. The rest of the line shows \
+    their means: the signal-to-noise ratio of the gradients, the root mean square of the step in units of the learning \
+    rate, and the root mean square of the update divided by the root mean square of the parameters."
 )]
 pub struct Cli {
-    /// Folder of MNIST-style IDX files, plain or gzipped [default: the bundled 8 x 8 digits]
+    /// Folder with MNIST-style IDX files, plain or gzipped [default: the bundled 8 x 8 digits]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// Classes that the labels in DIR may name, counted from 0
+    /// Number of classes in DIR; labels count from 0
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=256), requires = "data")]
     pub classes: u16,
 
-    /// Train on the CPU, as is also done where there is no GPU
+    /// Train on the CPU, which is also the fallback if there is no GPU
     #[arg(long)]
     pub cpu: bool,
 
-    /// Passes over the training rows [default: 30 for the digits, 5 for a folder]
+    /// Number of passes over the training rows [default: 30 for the digits, 5 for a folder]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: Option<u32>,
 
-    /// Rows in a minibatch [default: 32 for the digits, 128 for a folder]
+    /// Number of rows in a minibatch [default: 32 for the digits, 128 for a folder]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: Option<u16>,
 
-    /// Learning rate at its highest
+    /// Peak learning rate
     #[arg(long, value_name = "X", default_value_t = 5e-3, value_parser = not_negative, allow_negative_numbers = true)]
     pub lr: f64,
 
-    /// How the learning rate goes on from there, over all steps
+    /// Course of the learning rate after the warm-up, over all remaining steps
     #[arg(long, value_enum, default_value_t = Course::Linear)]
     pub schedule: Course,
 
-    /// Steps in which the learning rate first rises to that
+    /// Number of warm-up steps, in which the learning rate rises to its peak
     #[arg(long, value_name = "STEPS", default_value_t = 0)]
     pub warm_up: u32,
 
@@ -51,7 +52,7 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub hidden: Option<u16>,
 
-    /// Seed of the first weights and of the order of the rows
+    /// Seed of the initial weights, the order of the rows and stochastic rounding
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 
@@ -59,36 +60,36 @@ pub struct Cli {
     #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = not_negative, allow_negative_numbers = true)]
     pub weight_decay: f64,
 
-    /// Clip gradients to this norm, all parameters together
+    /// Clip the gradients to this global norm
     #[arg(long, value_name = "NORM", value_parser = positive, allow_negative_numbers = true)]
     pub clip: Option<f64>,
 
-    /// How the parameters are stored
+    /// Storage format of the parameters
     #[arg(long, value_enum, default_value_t = Params::F32)]
     pub params: Params,
 
-    /// How Adam's state is stored
+    /// Storage format of Adam's moments
     #[arg(long, value_enum, default_value_t = State::F32)]
     pub state: State,
 
-    /// Elements from which on a tensor's state is stored so; that of shorter ones is f32
+    /// Smallest tensor whose moments use that format, in elements; smaller tensors keep f32 moments
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub state_min_len: u64,
 
-    /// Where to draw loss, accuracy and what Adam did, as an SVG; drawn anew after every epoch
+    /// SVG file for the plot of loss, accuracy and Adam's steps; it is redrawn after every epoch
     #[arg(long, value_name = "FILE", default_value = "train.svg", value_parser = svg)]
     pub plot: PathBuf,
 
-    /// Draw nothing
+    /// Do not draw the plot
     #[arg(long, conflicts_with = "plot")]
     pub no_plot: bool,
 
-    /// Print the held-out accuracy at the end and nothing before it
+    /// Print only the held-out accuracy at the end
     #[arg(short, long)]
     pub quiet: bool,
 }
 
-/// What the folder's default is, or the bundled digits'.
+/// Defaults that depend on the data set.
 impl Cli {
     pub fn epochs(&self) -> u32 {
         self.epochs.unwrap_or(if self.data.is_some() { 5 } else { 30 })
@@ -108,7 +109,10 @@ impl Cli {
 }
 
 fn number(text: &str) -> Result<f64, String> {
-    text.parse::<f64>().ok().filter(|number| (*number as f32).is_finite()).ok_or("not a number in f32's range".into())
+    text.parse::<f64>()
+        .ok()
+        .filter(|number| (*number as f32).is_finite())
+        .ok_or("not a finite number within the range of f32".into())
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
@@ -116,13 +120,13 @@ fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    number(text).and_then(|number| if number > 0.0 { Ok(number) } else { Err("must be above 0".into()) })
+    number(text).and_then(|number| if number > 0.0 { Ok(number) } else { Err("must be greater than 0".into()) })
 }
 
 fn svg(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
-    if is_svg { Ok(path) } else { Err("the plot is an SVG: let its name end in .svg".into()) }
+    if is_svg { Ok(path) } else { Err("the plot is an SVG file, so its name must end in .svg".into()) }
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Cli::command().debug_assert();
         Cli::try_parse_from(["train"]).unwrap();
         Cli::try_parse_from(["train", "--no-plot", "--lr", "0", "--data", "here", "--classes", "26"]).unwrap();
@@ -140,8 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_makes_no_sense() {
-        for bad in [
+    fn invalid_arguments_are_refused() {
+        for invalid in [
             ["--batch", "0"],
             ["--hidden", "0"],
             ["--epochs", "0"],
@@ -157,7 +161,7 @@ mod tests {
             ["--warm-up", "-1"],
             ["--state", "f16"],
         ] {
-            assert!(Cli::try_parse_from([&["train"], &bad[..]].concat()).is_err(), "{bad:?}");
+            assert!(Cli::try_parse_from([&["train"], &invalid[..]].concat()).is_err(), "{invalid:?}");
         }
     }
 }

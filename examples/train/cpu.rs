@@ -1,4 +1,4 @@
-//! The same training on the CPU: plain loops that the compiler makes wide, a few rows of the result to a task.
+//! The same training on the CPU: plain loops that the compiler vectorizes. Each task computes a few rows of a product.
 
 use crate::{
     network::Network,
@@ -9,16 +9,16 @@ use rayon::prelude::*;
 use wgpu_adam::probe::Insight;
 use wgpu_adam::{Dtype, Report, cpu};
 
-/// Multiplications that are worth a task of their own.
+/// Number of multiplications that is worth a task.
 const TASK: usize = 1 << 18;
 
 pub struct Cpu<'a> {
     setup: Setup<'a>,
     pub grad: Vec<f32>,
-    /// The parameters, where they are stored in 16 bits.
+    /// The parameters, if they are stored in 16 bits. Otherwise empty.
     stored: Vec<bf16>,
     adam: cpu::Adam,
-    // As in the equations of `network.rs`; `z` becomes dz, and `h` dh beside its column of ones.
+    // Named as in the equations of `network.rs`. `z` becomes dz, and `h` becomes dh except for its column of ones.
     x: Vec<f32>,
     h: Vec<f32>,
     z: Vec<f32>,
@@ -52,7 +52,7 @@ impl<'a> Cpu<'a> {
         })
     }
 
-    /// The rows' loss, summed, and how many of their labels came out on top. Leaves dz in `z`.
+    /// Returns the sum of the rows' losses and the number of correct predictions. Leaves dz in `z`.
     fn forward(&mut self, rows: &[u32]) -> (f64, u32) {
         let Network { features, hidden, classes } = self.setup.network;
         let data = self.setup.data;
@@ -90,7 +90,7 @@ impl<'a> Cpu<'a> {
         (loss, correct)
     }
 
-    /// Leaves the gradient of the mean loss of those rows in `grad`; gives what `forward` gives.
+    /// Leaves the gradient of the mean loss of those rows in `grad`. Returns the result of `forward`.
     pub fn gradient(&mut self, rows: &[u32]) -> (f64, u32) {
         let scores = self.forward(rows);
         let Network { features, hidden, classes } = self.setup.network;
@@ -111,7 +111,7 @@ impl<'a> Cpu<'a> {
         scores
     }
 
-    /// One step; and what it did, where it is measured.
+    /// Makes one step. Returns its measurements if `measured`.
     fn step(&mut self, measured: bool) -> Result<Option<Insight>> {
         let network = self.setup.network;
         let [w1, b1, w2, b2] = match self.stored.is_empty() {
@@ -160,12 +160,12 @@ impl Trainer for Cpu<'_> {
     }
 }
 
-/// The f32 of parameters that are stored in 16 bits.
+/// Converts parameters that are stored in 16 bits to f32.
 fn widen(stored: &[bf16], param: &mut [f32]) {
     param.iter_mut().zip(stored).for_each(|(param, stored)| *param = stored.to_f32());
 }
 
-/// w1, b1, w2 and b2 in the buffer that holds them all.
+/// Splits the buffer of all parameters into w1, b1, w2 and b2.
 fn parts<T>(network: Network, all: &mut [T]) -> [&mut [T]; 4] {
     let (w1, rest) = all.split_at_mut(network.w1().len());
     let (b1, rest) = rest.split_at_mut(network.b1().len());
@@ -173,8 +173,8 @@ fn parts<T>(network: Network, all: &mut [T]) -> [&mut [T]; 4] {
     [w1, b1, w2, b2]
 }
 
-/// C = A B, of `n` columns, summed over `k`; rows of C and of B begin `c_row` and `b_row` elements apart, and elements
-/// of C beyond column `n` stay as they are.
+/// Computes C = A B with `n` columns, summed over `k`. Rows of C and B start `c_row` and `b_row` elements apart.
+/// Elements of C beyond column `n` keep their values.
 fn product(
     c: &mut [f32],
     c_row: usize,
@@ -186,7 +186,7 @@ fn product(
 ) {
     let rows = (TASK / (n * k)).max(4);
     c.par_chunks_mut(rows * c_row).enumerate().for_each(|(task, c)| {
-        // Four rows at a time, so that four of them use a row of B while it is near.
+        // Four rows at a time, so each row of B is used four times while it is in the cache.
         for (four, c) in c.chunks_mut(4 * c_row).enumerate() {
             let first = task * rows + four * 4;
             c.chunks_mut(c_row).for_each(|c| c[..n].fill(0.0));
@@ -194,7 +194,7 @@ fn product(
                 let b = &b[depth * b_row..][..n];
                 for (row, c) in c.chunks_mut(c_row).enumerate() {
                     let a = a(first + row, depth);
-                    // Most of an image is paper, and half of h is 0.
+                    // Most pixels of an image are 0, and so is half of h.
                     if a != 0.0 {
                         c[..n].iter_mut().zip(b).for_each(|(c, b)| *c += a * b);
                     }

@@ -1,37 +1,37 @@
-//! A data set in memory: its pixels, its labels, and which rows train and which are held out.
+//! A data set in memory: pixels, labels, and the split into training rows and held-out rows.
 
 use crate::{idx, random::Random};
 use flate2::read::GzDecoder;
 use std::{io::Read, path::Path};
 
-/// Handwritten digits, bundled: see `examples/data/README.md` for their authors and licence.
+/// The bundled handwritten digits. `examples/data/README.md` names their authors and licence.
 const DIGITS: &[u8] = include_bytes!("../data/digits.csv.gz");
-/// Fixes which fifth of the digits is held out, whatever the seed of the training.
+/// Selects the held-out fifth of the digits, independently of the seed of the training.
 const SPLIT_SEED: u64 = 1;
 
 pub struct Data {
-    /// What the data are, for the reader, and how they are split.
     pub name: String,
+    /// The name and the split, for printing.
     pub title: String,
-    /// One byte a pixel, image after image.
+    /// One byte per pixel, image after image.
     pub pixels: Vec<u8>,
-    /// The pixel value that stands for 1.
+    /// The pixel value that becomes 1.0.
     pub white: u8,
     pub labels: Vec<u32>,
-    /// Pixels in an image.
+    /// Number of pixels in an image.
     pub features: usize,
     pub classes: usize,
-    /// Rows to train on.
+    /// The training rows.
     pub train: Vec<u32>,
-    /// Rows held out.
+    /// The held-out rows.
     pub held_out: Vec<u32>,
 }
 
 impl Data {
-    /// The bundled digits, 8 x 8 pixels from 0 to 16; a fixed fifth of them is held out.
+    /// Returns the bundled digits: 8 x 8 pixels from 0 to 16. A fixed fifth of them is held out.
     pub fn digits() -> Self {
         let mut csv = String::new();
-        GzDecoder::new(DIGITS).read_to_string(&mut csv).expect("the bundled file is whole");
+        GzDecoder::new(DIGITS).read_to_string(&mut csv).expect("the bundled file is complete");
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for line in csv.lines() {
             let mut values = line.split(',').map(|value| value.parse::<u8>().expect("the bundled file holds numbers"));
@@ -43,14 +43,14 @@ impl Data {
         let held_out = rows.split_off(rows.len() - rows.len() / 5);
         let name = "the bundled digits".to_owned();
         let title = format!(
-            "{name}, {} rows to train on, {} held out (a fixed fifth, drawn with seed {SPLIT_SEED})",
+            "{name}: {} training rows, {} held-out rows (a fixed fifth, drawn with seed {SPLIT_SEED})",
             rows.len(),
             held_out.len(),
         );
         Self { name, title, pixels, white: 16, labels, features: 64, classes: 10, train: rows, held_out }
     }
 
-    /// A folder of MNIST-style files, split as they are; labels lie below `classes`.
+    /// Reads a folder of MNIST-style files. The files define the split. Labels must be less than `classes`.
     pub fn idx(folder: &Path, classes: usize) -> Result<Self, String> {
         if !folder.is_dir() {
             return Err(format!("{}: no such folder", folder.display()));
@@ -59,7 +59,7 @@ impl Data {
         let held_out = idx::read_set(folder, "t10k", classes)?;
         if train.size != held_out.size {
             return Err(format!(
-                "{}: images of {} pixels, but those to train on have {}",
+                "{}: images of {} pixels, but the training images have {}",
                 held_out.images.display(),
                 idx::shape(held_out.size),
                 idx::shape(train.size),
@@ -68,7 +68,7 @@ impl Data {
         let count = train.labels.len() as u32;
         let rows = count + held_out.labels.len() as u32;
         let name = folder.display().to_string();
-        let title = format!("{name}, {count} rows to train on, {} held out (as the files split them)", rows - count);
+        let title = format!("{name}: {count} training rows, {} held-out rows (split by the files)", rows - count);
         Ok(Self {
             name,
             title,

@@ -3,7 +3,8 @@
 use crate::adapter;
 use wgpu::{Device, Queue};
 
-/// The GPU of choice, with buffers as large as it allows and WebGPU's default limits in all else; and its name.
+/// Opens the chosen GPU and returns its name too. The limits on buffer sizes are those of the adapter; all others are
+/// WebGPU's defaults.
 pub fn open() -> Result<(Device, Queue, String), String> {
     let adapter = adapter::choose()?;
     let name = adapter::describe(&adapter);

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# How well networks train with parameters and state stored in each format: held-out accuracy over several seeds, as a table.
-# Arguments go to every run: `examples/train/formats.sh --data mnist --cpu`. SEEDS=5 says how many seeds.
+# Trains networks with the parameters and the state in each format, and prints a table of held-out accuracies over
+# several seeds. Arguments are passed to every run: `examples/train/formats.sh --data mnist --cpu`. SEEDS sets the
+# number of seeds (default: 5).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 cargo build --release --locked --quiet --example train
-printf '| params | state | held out, mean | least | most | of f32 |\n|---|---|---:|---:|---:|---:|\n'
+printf '| params | state | held out, mean | lowest | highest | mean − f32 |\n|---|---|---:|---:|---:|---:|\n'
 reference=
 while read -r params state; do
     for ((seed = 0; seed < ${SEEDS:-5}; seed++)); do

@@ -1,5 +1,5 @@
-// Gathers one minibatch: row r of `x` becomes row `order[first + r]` of the data set, as numbers from 0 to 1, with a
-// last 1 that takes in the bias. Rows beyond the end of a short minibatch become 0.
+// Gathers one minibatch. Row r of `x` becomes row `order[first + r]` of the data set, as numbers from 0 to 1, followed
+// by a 1 for the bias. Rows beyond the end of a short minibatch become 0.
 
 struct Batch {
     first: u32,
@@ -10,14 +10,14 @@ override features: u32;
 override scale: f32;
 
 @group(0) @binding(0) var<uniform> batch: Batch;
-// One byte a pixel, four to a word, all images one after another.
+// One byte per pixel, four pixels per u32, image after image.
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 const INVOCATIONS = 64u;
 
-// One workgroup a row.
+// One workgroup per row.
 @compute @workgroup_size(INVOCATIONS)
 fn gather(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) index: u32) {
     let row = group.x;

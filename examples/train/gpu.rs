@@ -1,5 +1,5 @@
-//! Training on the GPU: the data, the parameters, the gradients and Adam's state stay there, and an epoch is recorded
-//! without a look at any of them. The host reads back two kilobytes an epoch.
+//! Training on the GPU. The data, the parameters, the gradients and Adam's state stay there. An epoch is recorded
+//! without reading any of them. The host reads back two kilobytes per epoch.
 
 use crate::{
     kernel::{Binding::*, Kernel},
@@ -12,7 +12,8 @@ use std::ops::Range;
 use wgpu::{Buffer, BufferUsages, ComputePass, Device, PollType, Queue, util::DeviceExt};
 use wgpu_adam::{Adam, Dtype, Group, Probe, Report, Tensor, View};
 
-/// Minibatches in one submission, at most: enough to keep the GPU busy, few enough that none takes long.
+/// Maximum number of minibatches in a submission: enough to keep the GPU busy, and few enough to keep submissions
+/// short.
 const SUBMISSION: usize = 64;
 
 pub struct Gpu {
@@ -24,12 +25,12 @@ pub struct Gpu {
     probe: Probe,
     #[cfg(test)]
     grad: Buffer,
-    /// Where the parameters are stored in 16 bits: makes f32 of them, which the passes read.
+    /// Present if the parameters are stored in 16 bits. Converts them to f32 for the passes.
     widen: Option<Kernel>,
     sum: Kernel,
     totals: Buffer,
     readback: Buffer,
-    /// How many rows there are to train on, and how many are held out.
+    /// Numbers of training rows and of held-out rows.
     counts: [usize; 2],
 }
 
@@ -41,7 +42,8 @@ impl Gpu {
         fits(&device, "the parameters", 4 * network.len())?;
         fits(&device, "a minibatch", 4 * batch * widest)?;
 
-        // Adam works on 4 parameters at a time: buffers of whole fours spare it a launch for the odd ones.
+        // Adam processes quads of 4 parameters. Padding the buffers to whole quads saves a dispatch for a partial last
+        // one.
         let floats = network.len().next_multiple_of(4);
         let mut param = setup.param.clone();
         param.resize(floats, 0.0);
@@ -104,7 +106,7 @@ impl Gpu {
         })
     }
 
-    /// The gradient of that minibatch.
+    /// Computes and reads back the gradient of a minibatch.
     #[cfg(test)]
     pub fn gradient(&self, batch: usize) -> Result<Vec<f32>> {
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
@@ -126,7 +128,7 @@ impl Trainer for Gpu {
         let measured = |batch: usize| batch < train && is_measured(batch, train);
         let (mut submissions, mut insights, mut first) = (Vec::new(), Vec::new(), 0);
         while first < batches {
-            // What is measured is read before it is measured again: then a submission ends.
+            // A submission ends after a measured step, because a measurement must be read before the next one.
             let most = batches.min(first + SUBMISSION);
             let end = (first + 1..most).find(|end| measured(end - 1)).unwrap_or(most);
             let mut encoder = self.device.create_command_encoder(&Default::default());
@@ -163,7 +165,7 @@ impl Trainer for Gpu {
             first = end;
         }
 
-        // All of it is on its way; what is left is to watch.
+        // Everything is submitted. What remains is to report progress.
         for (batches, index) in submissions {
             self.device.poll(PollType::Wait { submission_index: Some(index), timeout: None })?;
             done(batches as u64);
@@ -187,13 +189,13 @@ pub fn upload(device: &Device, label: &str, contents: &[u8], usage: BufferUsages
     device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage })
 }
 
-/// A buffer of that many f32, all 0.
+/// Creates a buffer of `floats` f32 zeros.
 pub fn empty(device: &Device, label: &str, floats: usize, usage: BufferUsages) -> Buffer {
     let size = 4 * floats as u64;
     device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
 }
 
-/// The numbers in a buffer that can be mapped, when the GPU has done all that it was given.
+/// Waits for all submitted work and reads a mappable buffer.
 fn read(device: &Device, buffer: &Buffer) -> Result<Vec<f32>> {
     let (sender, receiver) = std::sync::mpsc::channel();
     buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
@@ -204,15 +206,14 @@ fn read(device: &Device, buffer: &Buffer) -> Result<Vec<f32>> {
     Ok(floats)
 }
 
-/// Refuses what the GPU cannot hold in one buffer.
+/// Returns an error if `bytes` do not fit in one buffer of the GPU.
 fn fits(device: &Device, what: &str, bytes: usize) -> Result<()> {
     let limits = device.limits();
-    // The kernels count in u32.
+    // The kernels use u32 indices.
     let limit = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size).min(u32::MAX.into());
     if bytes as u64 > limit {
-        return Err(
-            format!("{what}: {bytes} bytes, but a buffer of this GPU takes {limit} (--cpu has no limit)").into()
-        );
+        let problem = format!("{bytes} bytes, but this GPU allows {limit} bytes per buffer (--cpu has no limit)");
+        return Err(format!("{what}: {problem}").into());
     }
     Ok(())
 }

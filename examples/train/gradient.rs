@@ -1,5 +1,6 @@
-//! Checks of the backward pass: the CPU's gradient against differences of a loss in f64 that is written anew here from
-//! the equations, and the GPU's against the CPU's.
+//! Checks the backward pass. The gradient of the CPU is compared with finite differences of the loss, which is
+//! implemented here a second time, in f64, from the equations. The gradient of the GPU is compared with that of the
+//! CPU.
 
 use crate::{
     cpu::Cpu,
@@ -14,7 +15,7 @@ use crate::{
 };
 use wgpu_adam::probe::Measures;
 
-/// Sizes that are 1, odd, whole tiles of 32, and one more; the last minibatch is short.
+/// Sizes of 1, odd sizes, whole tiles of 32, and one more than a tile. The last minibatch is short.
 const SHAPES: [(usize, usize, usize, usize, usize); 6] = [
     // features, hidden, classes, rows, batch
     (1, 1, 2, 1, 1),
@@ -25,7 +26,7 @@ const SHAPES: [(usize, usize, usize, usize, usize); 6] = [
     (785, 31, 10, 50, 32),
 ];
 
-/// Made-up rows, the last fifth of them held out.
+/// Returns synthetic rows. The last fifth is held out.
 fn data(features: usize, classes: usize, rows: usize) -> Data {
     let mut random = Random::new(7);
     let pixels = (0..features * rows).map(|_| (random.uniform(1.0) * 255.0).max(0.0) as u8).collect();
@@ -48,7 +49,7 @@ fn setup(data: &Data, hidden: usize, batch: usize) -> Setup<'_> {
     let network = Network { features: data.features, hidden, classes: data.classes };
     let mut random = Random::new(3);
     let mut param = network.init(&mut random);
-    // Biases that are not 0, so that theirs is a gradient like any other.
+    // Biases other than 0, so that their gradients are no special case.
     param[network.b1()].fill_with(|| random.uniform(0.5));
     param[network.b2()].fill_with(|| random.uniform(0.5));
     Setup {
@@ -66,11 +67,11 @@ fn setup(data: &Data, hidden: usize, batch: usize) -> Setup<'_> {
 }
 
 fn gpu(setup: &Setup) -> Gpu {
-    let (device, queue, _) = device::open().expect("this test needs an adapter, a software one at least");
+    let (device, queue, _) = device::open().expect("this test needs an adapter; a software adapter is enough");
     Gpu::new(device, queue, setup).unwrap()
 }
 
-/// The mean loss of those rows, in f64.
+/// Returns the mean loss of those rows in f64.
 fn loss(setup: &Setup, param: &[f64], rows: &[u32]) -> f64 {
     let Network { features, hidden, classes } = setup.network;
     let (w1, b1) = (&param[setup.network.w1()], &param[setup.network.b1()]);
@@ -86,7 +87,7 @@ fn loss(setup: &Setup, param: &[f64], rows: &[u32]) -> f64 {
 }
 
 #[test]
-fn the_gradient_is_that_of_the_loss() {
+fn gradient_matches_finite_differences() {
     for (features, hidden, classes, rows, batch) in SHAPES {
         let data = data(features, classes, rows);
         let all: Vec<u32> = (0..batch as u32).collect();
@@ -98,11 +99,11 @@ fn the_gradient_is_that_of_the_loss() {
         assert!((sum / batch as f64 - want).abs() < 1e-6 * want, "{sum} / {batch} is not {want}");
 
         let norm = cpu.grad.iter().map(|grad| grad * grad).sum::<f32>().sqrt();
-        // About 100 parameters, among them the first and the last.
+        // About 100 parameters, including the first and the last.
         let count = param.len();
-        let picked = (0..count).step_by((count / 100).max(1)).chain([count - 1]);
+        let sampled = (0..count).step_by((count / 100).max(1)).chain([count - 1]);
         let mut worst: f64 = 0.0;
-        for at in picked {
+        for at in sampled {
             let kept = param[at];
             let mut beside = |by: f64| {
                 param[at] = kept + by;
@@ -112,7 +113,7 @@ fn the_gradient_is_that_of_the_loss() {
             param[at] = kept;
             worst = worst.max((slope - f64::from(cpu.grad[at])).abs() / f64::from(norm));
         }
-        println!("{features}-{hidden}-{classes}: off by {worst:.1e} of the gradient's norm");
+        println!("{features}-{hidden}-{classes}: error {worst:.1e} of the gradient's norm");
         assert!(worst < 1e-6);
     }
 }
@@ -128,22 +129,22 @@ fn gpu_and_cpu_have_the_same_gradient() {
             let got = gpu.gradient(number).unwrap();
             let norm = cpu.grad.iter().map(|grad| grad * grad).sum::<f32>().sqrt();
             let off = got.iter().zip(&cpu.grad).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
-            println!("{features}-{hidden}-{classes}, {} rows: off by {:.1e} of the norm", rows.len(), off / norm);
-            // WGSL allows its exp about 2e-6.
+            println!("{features}-{hidden}-{classes}, {} rows: difference {:.1e} of the norm", rows.len(), off / norm);
+            // WGSL allows `exp` an error of about 2e-6.
             assert!(off < 4e-6 * norm);
         }
     }
 }
 
 #[test]
-fn four_steps_of_an_epoch_are_measured_or_all_there_are() {
+fn four_steps_of_an_epoch_are_measured_or_all_if_fewer() {
     for (steps, want) in [(1, vec![0]), (3, vec![0, 1, 2]), (45, vec![11, 22, 33, 44])] {
         assert_eq!((0..steps).filter(|step| is_measured(*step, steps)).collect::<Vec<_>>(), want);
     }
 }
 
 #[test]
-fn gpu_and_cpu_train_alike_and_again() {
+fn gpu_and_cpu_train_alike_and_reproducibly() {
     let data = Data::digits();
     let train = |trainer: &mut dyn Trainer| {
         let mut order = data.train.clone();

@@ -1,4 +1,4 @@
-//! MNIST's file format, IDX, plain or gzipped. What is wrong with a file is said in one line that names it.
+//! Reads IDX, the file format of MNIST, plain or gzipped. An error is one line that names the file.
 
 use flate2::read::MultiGzDecoder;
 use std::{
@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Images and their labels: half of what such a folder holds.
+/// Images with their labels: the training set or the held-out set of a folder.
 #[derive(Debug)]
 pub struct Set {
-    /// The file that the images came from.
+    /// The file of the images.
     pub images: PathBuf,
     pub pixels: Vec<u8>,
     pub labels: Vec<u32>,
@@ -44,20 +44,20 @@ pub fn read_set(folder: &Path, set: &str, classes: usize) -> Result<Set, String>
     Ok(Set { pixels: pixels.to_vec(), labels, size: (dims[1], dims[2]), images })
 }
 
-/// The file's path and its bytes, unpacked. Some mirrors write a dot for the second dash.
+/// Returns the path and the unpacked bytes of a file. Some mirrors replace the second dash of its name with a dot.
 fn read(folder: &Path, name: &str, kind: &str) -> Result<(PathBuf, Vec<u8>), String> {
     let names = ["-", "."].map(|dash| format!("{name}{dash}{kind}"));
     let mut paths = names.iter().flat_map(|name| [folder.join(name), folder.join(format!("{name}.gz"))]);
     let Some(path) = paths.find(|path| path.exists()) else {
         let missing = folder.join(&names[0]);
-        return Err(format!("{}: no such file, neither plain nor with .gz", missing.display()));
+        return Err(format!("{}: no such file, with or without .gz", missing.display()));
     };
     let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let bytes = unpack(bytes).map_err(|problem| format!("{}: {problem}", path.display()))?;
     Ok((path, bytes))
 }
 
-/// Unpacks what begins as gzip does; anything else is plain.
+/// Unpacks bytes that start with the magic number of gzip. Returns other bytes unchanged.
 fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
@@ -67,7 +67,7 @@ fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     Ok(plain)
 }
 
-/// The sizes in an IDX header of `N` dimensions, and the bytes after it, of which there must be just as many.
+/// Returns the sizes in an IDX header of `N` dimensions and the bytes after it. Their number must match the sizes.
 fn parse<const N: usize>(bytes: &[u8]) -> Result<([usize; N], &[u8]), String> {
     let word = |at: usize| bytes.get(4 * at..4 * at + 4).map(|word| u32::from_be_bytes(word.try_into().unwrap()));
     let want = 0x800 + N as u32;
@@ -108,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_is_whole() {
+    fn reads_a_complete_file() {
         let bytes = idx(&[2, 3, 4], 24);
         assert_eq!(parse::<3>(&bytes).unwrap(), ([2, 3, 4], &[7; 24][..]));
     }
 
     #[test]
-    fn says_what_is_broken() {
+    fn reports_what_is_wrong() {
         for (bytes, want) in [
             (vec![], "cut off: 0 bytes"),
             (b"PK\x03\x04....".to_vec(), "begins with 0x504b0304, not with IDX's 0x00000803"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn unpacks_whole_gzip_only() {
+    fn unpacks_only_complete_gzip() {
         let mut packed = Vec::new();
         GzEncoder::new(&[7u8; 100][..], Compression::fast()).read_to_end(&mut packed).unwrap();
         assert_eq!(unpack(packed.clone()).unwrap(), [7; 100]);

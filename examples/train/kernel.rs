@@ -1,4 +1,4 @@
-//! One launch of one WGSL kernel on fixed buffers: its pipeline, its bind group and its number of workgroups.
+//! A WGSL kernel on fixed buffers: its pipeline, its bind group and its number of workgroups.
 
 use wgpu::{BindingResource, BindingType, Buffer, BufferBinding, BufferBindingType, ComputePass, Device, ShaderStages};
 
@@ -6,7 +6,7 @@ use wgpu::{BindingResource, BindingType, Buffer, BufferBinding, BufferBindingTyp
 pub enum Binding<'a> {
     Read(&'a Buffer),
     Write(&'a Buffer),
-    /// A uniform of that many bytes, at an offset given with each launch.
+    /// A uniform of this many bytes. Each dispatch gives its offset.
     Uniform(&'a Buffer, u64),
 }
 
@@ -14,11 +14,11 @@ pub struct Kernel {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
-    moves: bool,
+    has_uniform: bool,
 }
 
 impl Kernel {
-    /// The only entry point of `wgsl`, with the values of its `override`s; the bindings are numbered in their order.
+    /// Compiles the only entry point of `wgsl` with these values of its `override`s. Bindings are numbered in order.
     pub fn new(
         device: &Device,
         label: &str,
@@ -69,19 +69,19 @@ impl Kernel {
             entry_point: None,
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: overrides,
-                // The kernels write all of their workgroup memory before they read it.
+                // The kernels write all workgroup memory before they read it.
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
         });
-        let moves = bindings.iter().any(|binding| matches!(binding, Binding::Uniform(..)));
-        Self { pipeline, bind_group, workgroups, moves }
+        let has_uniform = bindings.iter().any(|binding| matches!(binding, Binding::Uniform(..)));
+        Self { pipeline, bind_group, workgroups, has_uniform }
     }
 
-    /// Records the launch; `offset` is that of the uniform, where the kernel has one.
+    /// Records a dispatch. `offset` applies to the uniform, if the kernel has one.
     pub fn record(&self, pass: &mut ComputePass, offset: u32) {
         pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[offset][..usize::from(self.moves)]);
+        pass.set_bind_group(0, &self.bind_group, &[offset][..usize::from(self.has_uniform)]);
         let [x, y, z] = self.workgroups;
         pass.dispatch_workgroups(x, y, z);
     }

@@ -1,5 +1,5 @@
-// Softmax cross-entropy, one invocation a row: the row's loss and whether its label came out on top go to `stats`, and
-// the gradient takes the place of the outputs in `z`:  dz = (softmax(z) - onehot(label)) / rows.
+// Softmax cross-entropy, one invocation per row. It writes the loss of the row to `stats`, and whether the largest
+// output is that of the label. The gradient replaces the outputs in `z`:  dz = (softmax(z) - onehot(label)) / rows.
 
 struct Batch {
     first: u32,
@@ -13,7 +13,7 @@ override classes: u32;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read_write> z: array<f32>;
-// For each place of `order`: the loss, and 1 or 0.
+// For each entry of `order`: the loss, and 1 if the prediction is correct, otherwise 0.
 @group(0) @binding(4) var<storage, read_write> stats: array<vec2<f32>>;
 
 @compute @workgroup_size(64)
@@ -24,7 +24,7 @@ fn loss(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let at = row * classes;
     if (row >= batch.rows) {
-        // Beyond the end of a short minibatch: no part in any gradient.
+        // Rows beyond the end of a short minibatch must not contribute to any gradient.
         for (var output = 0u; output < classes; output += 1u) {
             z[at + output] = 0.0;
         }
@@ -37,7 +37,7 @@ fn loss(@builtin(global_invocation_id) id: vec3<u32>) {
             best = output;
         }
     }
-    // Less the largest output, no exponential overflows.
+    // After subtracting the largest output, no exponential overflows.
     let top = z[at + best];
     var sum = 0.0;
     for (var output = 0u; output < classes; output += 1u) {

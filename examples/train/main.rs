@@ -1,5 +1,5 @@
-//! Trains a small network on the GPU: forward pass, backward pass and Adam in WGSL, on the same buffers. `--help` says
-//! what can be chosen; the equations are in `network.rs`, and where the library comes in is in `gpu.rs`.
+//! Trains a small network on the GPU. The forward pass, the backward pass and Adam are WGSL kernels on the same
+//! buffers. `--help` lists the options. The equations are in `network.rs`; the calls of this crate are in `gpu.rs`.
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
@@ -40,7 +40,8 @@ use std::{
 use trainer::{Epoch, Setup, Trainer};
 use wgpu_adam::probe::Measures;
 
-/// Why the program ends early: one line, and its exit code, 2 where what the user gave is at fault.
+/// Why the program ends early: a message and an exit code. The code is 2 if the arguments or the files of the user are
+/// wrong.
 struct Stop {
     line: String,
     code: u8,
@@ -115,7 +116,7 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         false => plot::draw(&cli.plot, &title, so_far, epochs)
             .map_err(|error| Stop::user(format!("{}: cannot write the plot: {error}", cli.plot.display()))),
     };
-    // A file that cannot be written is better known before the training than after it.
+    // If the file cannot be written, report it before training.
     draw(&[])?;
 
     let mut order = data.train.clone();
@@ -157,19 +158,20 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The trainer that was asked for, or the CPU's where no GPU is to be had; and where it runs, in words.
+/// Returns the requested trainer, or the one on the CPU if there is no GPU. Also returns a description of where it
+/// runs.
 fn trainer<'a>(cli: &Cli, setup: Setup<'a>) -> Result<(Box<dyn Trainer + 'a>, String), Stop> {
     if !cli.cpu {
         match device::open() {
             Ok((device, queue, name)) => {
                 device.on_uncaptured_error(Arc::new(|error| {
-                    eprintln!("train: the GPU refused: {error}");
+                    eprintln!("train: the GPU reported an error: {error}");
                     std::process::exit(1);
                 }));
                 let gpu = Gpu::new(device, queue, &setup).map_err(Stop::failure)?;
                 return Ok((Box::new(gpu), name));
             }
-            Err(problem) => eprintln!("train: {problem}; training on the CPU, as with --cpu"),
+            Err(problem) => eprintln!("train: {problem}; training on the CPU instead, as with --cpu"),
         }
     }
     let place = format!("the CPU ({} threads)", rayon::current_num_threads());
@@ -180,16 +182,16 @@ fn progress(cli: &Cli, minibatches: u64) -> ProgressBar {
     if cli.quiet {
         return ProgressBar::hidden();
     }
-    let template = "{bar:40} {pos}/{len} minibatches, {eta} to go";
+    let template = "{bar:40} {pos}/{len} minibatches, {eta} left";
     ProgressBar::new(minibatches).with_style(ProgressStyle::with_template(template).expect("a valid template"))
 }
 
-/// What Adam did in the measured steps of the epoch: the signal-to-noise ratio of the gradients, the effective step in units
-/// of the learning rate, and the update beside the parameters.
+/// Describes the measured steps of the epoch: the signal-to-noise ratio of the gradients, the effective step in units
+/// of the learning rate, and the ratio of the update to the parameters.
 fn adam(scores: &Epoch) -> String {
     if scores.insights.iter().all(|insight| insight.skipped) {
-        let bad = 100.0 * scores.mean(|all| Some(all.nonfinite_share())).unwrap_or_default();
-        return format!("steps skipped: {bad:.1} % of the gradients are not finite");
+        let nonfinite = 100.0 * scores.mean(|all| Some(all.nonfinite_share())).unwrap_or_default();
+        return format!("steps skipped: {nonfinite:.1} % of the gradients are non-finite");
     }
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     let snr = number(scores.mean(|all| all.snr.map(|snr| snr.mean)));
@@ -198,7 +200,7 @@ fn adam(scores: &Epoch) -> String {
     format!("SNR {snr:>5}   step {step:>5} lr   update/param {ratio:>7}")
 }
 
-/// Prints a line; where nobody reads any more (`| head`), the program ends without a word.
+/// Prints a line. If the reader is gone (`| head`), the program ends without a message.
 fn print(line: &str) -> Result<(), Stop> {
     writeln!(std::io::stdout(), "{line}").map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Stop::failure(""),

@@ -1,10 +1,10 @@
-// C = A B, in tiles: a workgroup makes 64 x 64 elements of C, and each of its 8 x 8 invocations four blocks of 4 x 4,
-// 32 rows and 32 columns apart.
+// C = A B, in tiles. A workgroup computes 64 x 64 elements of C. Each of its 8 x 8 invocations computes four blocks of
+// 4 x 4 elements, which are 32 rows and 32 columns apart.
 //
-// Element (i, j) of a matrix is number  first + i*row + j*column  of its buffer, so that a transposed matrix has `row`
-// and `column` exchanged, and a matrix can be a part of a larger one. A is m x k, B is k x n, C is m x n. What lies
-// beyond an edge is read as 0 and never written. Each element of C is summed in the order of k: no atomics, the same
-// bits every time.
+// Element (i, j) of a matrix is element  first + i*row + j*column  of its buffer. To transpose a matrix, exchange `row`
+// and `column`. A matrix can be part of a larger one. A is m x k, B is k x n, C is m x n. Elements beyond an edge are
+// read as 0 and never written. Each element of C is summed in the order of k, without atomics, so the result has the
+// same bits every time.
 
 override m: u32;
 override n: u32;
@@ -18,24 +18,24 @@ override b_column: u32;
 override c_first: u32;
 override c_row: u32;
 override c_column: u32;
-// What becomes of a sum before it is written: 0 nothing, 1 the rectifier, 2 the rectifier's derivative.
+// What is applied to a sum before it is written: 0 nothing, 1 the rectifier, 2 the derivative of the rectifier.
 override finish: u32;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
 
-const DEPTH = 16u; // of k, held at a time
-const WIDTH = 16u; // of a tile, in vectors of 4
+const DEPTH = 16u; // part of k that a tile covers
+const WIDTH = 16u; // width of a tile, in vectors of 4
 const SLOTS = 256u; // DEPTH * WIDTH
 const INVOCATIONS = 64u;
 
-// 64 rows of A and 64 columns of B, each vector at its depth.
+// 64 rows of A and 64 columns of B, as vectors of 4, for each depth.
 var<workgroup> a_tile: array<vec4<f32>, SLOTS>;
 var<workgroup> b_tile: array<vec4<f32>, SLOTS>;
 
-// Where in a tile a slot lies: x, which vector; y, how deep. Neighbours read neighbours: along the depth if that is how
-// the matrix lies in memory, else across.
+// Returns the position of a slot in a tile: x is the vector, y is the depth. Neighbouring invocations read neighbouring
+// elements: along the depth if the matrix is contiguous in that direction, otherwise across it.
 fn place(slot: u32, along_depth: bool) -> vec2<u32> {
     return select(vec2(slot % WIDTH, slot / WIDTH), vec2(slot / DEPTH, slot % DEPTH), along_depth);
 }
@@ -48,7 +48,7 @@ fn load_b(depth: u32, j: u32) -> f32 {
     return select(0.0, b[b_first + depth * b_row + j * b_column], depth < k && j < n);
 }
 
-// Row by row: element [r][s] is left[r] * right[s].
+// Element [r][s] of the result is left[r] * right[s].
 fn outer(left: vec4<f32>, right: vec4<f32>) -> mat4x4<f32> {
     return mat4x4(left.x * right, left.y * right, left.z * right, left.w * right);
 }
@@ -61,7 +61,7 @@ fn store(i: u32, j: u32, sum: f32) {
     if (finish == 1u) {
         c[at] = max(sum, 0.0);
     } else if (finish == 2u) {
-        // In place of the rectifier's output, which says by its sign whether the derivative is 1 or 0.
+        // C still holds the output of the rectifier. The derivative is 1 if that is positive, otherwise 0.
         c[at] = select(0.0, sum, c[at] > 0.0);
     } else {
         c[at] = sum;

@@ -1,9 +1,9 @@
-//! Where a matrix lies in a buffer, and its product on the GPU (`matmul.wgsl`).
+//! The layout of a matrix in a buffer, and the matrix product on the GPU (`matmul.wgsl`).
 
 use crate::kernel::{Binding, Kernel};
 use wgpu::{Buffer, Device};
 
-/// Rows in and columns side by side: element (i, j) is number `first + i*row + j*column` of the buffer.
+/// A matrix in a buffer. Element (i, j) is element `first + i*row + j*column` of the buffer.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     buffer: &'a Buffer,
@@ -15,17 +15,17 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// A buffer that holds rows of that many columns.
+    /// A matrix that starts at the beginning of the buffer, stored row by row.
     pub fn new(buffer: &'a Buffer, rows: usize, columns: usize) -> Self {
         Self { buffer, rows, columns, first: 0, row: columns, column: 1 }
     }
 
-    /// The same, further on in the buffer.
+    /// The same matrix, starting at element `first` of the buffer.
     pub fn at(self, first: usize) -> Self {
         Self { first, ..self }
     }
 
-    /// The leading rows and columns only.
+    /// Only the leading rows and columns.
     pub fn part(self, rows: usize, columns: usize) -> Self {
         Self { rows, columns, ..self }
     }
@@ -35,18 +35,18 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// What becomes of a sum before it is written.
+/// What is applied to a sum before it is written.
 #[derive(Clone, Copy)]
 pub enum Finish {
     Nothing = 0,
     Rectify = 1,
-    /// Where C, so far the rectifier's output, is 0, so is its derivative.
+    /// C holds the output of the rectifier. Where it is 0, the derivative is 0 too.
     Derivative = 2,
 }
 
 /// C = A B.
 pub fn matmul(device: &Device, label: &str, c: Matrix, a: Matrix, b: Matrix, finish: Finish) -> Kernel {
-    assert_eq!((a.rows, a.columns, b.columns), (c.rows, b.rows, c.columns), "{label}: shapes");
+    assert_eq!((a.rows, a.columns, b.columns), (c.rows, b.rows, c.columns), "{label}: the shapes do not match");
     let overrides = [
         ("m", c.rows),
         ("n", c.columns),

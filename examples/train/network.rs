@@ -1,7 +1,7 @@
-//! The network: its equations, its shapes, and where each matrix lies in the one buffer that holds all parameters.
+//! The network: its equations, its shapes, and the layout of the buffer that holds all parameters.
 //!
 //! ```text
-//! x    = [pixels, 1]                        a minibatch, one row an image; the 1 takes in the bias
+//! x    = [pixels, 1]                        a minibatch, one row per image; the 1 is for the bias
 //! h    = [max(0, x [w1; b1]), 1]
 //! z    = h [w2; b2]
 //! loss = mean over the rows of  log(sum(exp(z))) - z[label]
@@ -12,7 +12,7 @@
 //! d[w1; b1]  = xᵀ dh
 //! ```
 //!
-//! The gradients lie in a second buffer, in the same places.
+//! The gradients are in a second buffer with the same layout.
 
 use crate::random::Random;
 use std::ops::Range;
@@ -41,12 +41,12 @@ impl Network {
         self.w2().end..self.len()
     }
 
-    /// How many parameters there are.
+    /// Returns the number of parameters.
     pub fn len(&self) -> usize {
         (self.features + 1) * self.hidden + (self.hidden + 1) * self.classes
     }
 
-    /// Where training begins: weights uniform within `sqrt(6 / inputs)` (He et al. 2015), biases 0.
+    /// Returns the initial parameters: weights uniform within `sqrt(6 / inputs)` (He et al. 2015), biases 0.
     pub fn init(&self, random: &mut Random) -> Vec<f32> {
         let mut param = vec![0.0; self.len()];
         for (weights, inputs) in [(self.w1(), self.features), (self.w2(), self.hidden)] {

@@ -1,4 +1,4 @@
-//! The equations of `network.rs` as kernels: what one minibatch takes, forward and backward.
+//! The equations of `network.rs` as kernels: the forward and the backward pass of one minibatch.
 
 use crate::{
     gpu::{empty, upload},
@@ -16,14 +16,15 @@ pub struct Passes {
 }
 
 impl Passes {
-    /// Kernels that read `param`, leave the gradient in `grad`, and each row's loss and accuracy in `stats`.
+    /// Builds kernels that read `param`, write the gradient to `grad`, and write the loss and the accuracy of each row
+    /// to `stats`.
     pub fn new(device: &Device, setup: &Setup, rows: &Resident, param: &Buffer, grad: &Buffer, stats: &Buffer) -> Self {
         let Setup { data, network, batch, .. } = *setup;
         let Network { features, hidden, classes } = network;
 
         let x_buffer = empty(device, "x", batch * (features + 1), BufferUsages::STORAGE);
         let z_buffer = empty(device, "z", batch * classes, BufferUsages::STORAGE);
-        // The last column of h is 1 and stays 1: it takes in the bias.
+        // The last column of h stays 1, for the bias.
         let ones = vec![1f32; batch * (hidden + 1)];
         let h_buffer = upload(device, "h", bytemuck::cast_slice(&ones), BufferUsages::STORAGE);
 
@@ -31,7 +32,7 @@ impl Passes {
         let h = Matrix::new(&h_buffer, batch, hidden + 1);
         let z = Matrix::new(&z_buffer, batch, classes);
         let rectified = h.part(batch, hidden);
-        // Each with its bias as the last row.
+        // The bias is the last row of each.
         let [w1, dw1] = [param, grad].map(|buffer| Matrix::new(buffer, features + 1, hidden));
         let [w2, dw2] = [param, grad].map(|buffer| Matrix::new(buffer, hidden + 1, classes).at(network.w2().start));
 
@@ -59,21 +60,21 @@ impl Passes {
         ];
         let backward = [
             matmul(device, "dw2 = h' dz", dw2, h.transposed(), z, Finish::Nothing),
-            // h becomes dh, its column of ones apart.
+            // h becomes dh, except for its column of ones.
             matmul(device, "dh = dz w2'", rectified, z, w2.part(hidden, classes).transposed(), Finish::Derivative),
             matmul(device, "dw1 = x' dh", dw1, x.transposed(), rectified, Finish::Nothing),
         ];
         Self { forward, backward }
     }
 
-    /// Leaves the losses of the minibatch at that offset in `stats`.
+    /// Records the forward pass of the minibatch at that offset. It writes the losses to `stats`.
     pub fn record_forward(&self, pass: &mut ComputePass, offset: u32) {
         for kernel in &self.forward {
             kernel.record(pass, offset);
         }
     }
 
-    /// Leaves its gradient in `grad` as well.
+    /// Records the forward and the backward pass. The latter writes the gradient to `grad`.
     pub fn record_gradient(&self, pass: &mut ComputePass, offset: u32) {
         self.record_forward(pass, offset);
         for kernel in &self.backward {

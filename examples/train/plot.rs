@@ -1,5 +1,5 @@
-//! Draws the course of a training over the epochs: loss and accuracy above, and below what Adam did, its signal-to-noise
-//! ratio and the size of its steps.
+//! Plots a training over its epochs: loss and accuracy at the top, the signal-to-noise ratio and the size of Adam's
+//! steps at the bottom.
 
 use crate::trainer::{Epoch, Score};
 use plotters::coord::{
@@ -15,10 +15,10 @@ const GREEN: RGBColor = RGBColor(0, 158, 115);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A curve: its name, its colour, and its value after each epoch, where it has one.
+/// The name of a curve, its colour, and its value after each epoch, if there is one.
 type Curve = (&'static str, RGBColor, Vec<Option<f64>>);
 
-/// Writes an SVG of the epochs so far, on axes for all `epochs` of them.
+/// Writes an SVG of the epochs so far. The axes cover all `epochs`.
 pub fn draw(path: &Path, title: &str, so_far: &[Epoch], epochs: u32) -> Result<(), Box<dyn Error>> {
     let mut svg = String::new();
     {
@@ -65,7 +65,7 @@ pub fn draw(path: &Path, title: &str, so_far: &[Epoch], epochs: u32) -> Result<(
     Ok(fs::write(path, svg)?)
 }
 
-/// The largest or smallest of all values, and of the one that is given. A log scale has no place for others than these.
+/// Returns the largest or smallest of `start` and all finite positive values. A log scale cannot show any others.
 fn extreme(curves: &[Curve], start: f64, pick: fn(f64, f64) -> f64) -> f64 {
     let values = curves.iter().flat_map(|(_, _, values)| values).flatten().copied();
     values.filter(|value| value.is_finite() && *value > 0.0).fold(start, pick)

@@ -1,4 +1,5 @@
-//! A small seeded generator, SplitMix64 (Steele, Lea and Flood 2014): the same seed gives the same run anywhere.
+//! A small seeded generator, SplitMix64 (Steele, Lea and Flood 2014). The same seed gives the same run on every
+//! machine.
 
 pub struct Random(u64);
 
@@ -15,13 +16,13 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number from `-bound` up to `bound`, each as likely.
+    /// Returns a uniform number from `-bound` to `bound`.
     pub fn uniform(&mut self, bound: f32) -> f32 {
         let unit = (self.next() >> 40) as f32 / (1u32 << 24) as f32;
         (2.0 * unit - 1.0) * bound
     }
 
-    /// Puts the items in a random order (Fisher and Yates).
+    /// Shuffles the items (Fisher and Yates).
     pub fn shuffle(&mut self, items: &mut [u32]) {
         for last in (1..items.len()).rev() {
             let chosen = ((self.next() >> 32) * (last as u64 + 1)) >> 32;

@@ -1,33 +1,34 @@
-//! The learning rate's course, in this crate's schedules: they are evaluated on the device, so that nothing is sent to it.
+//! The course of the learning rate, as a schedule of this crate. Schedules are evaluated on the device, so the host
+//! sends nothing.
 
 use clap::ValueEnum;
 use wgpu_adam::Schedule;
 
-/// What `--schedule` can be.
+/// The values of `--schedule`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Course {
-    /// The same throughout
+    /// Stays at the peak
     Constant,
-    /// Falls to 0 in a straight line
+    /// Falls linearly to 0
     Linear,
-    /// Falls to 0 by half a cosine
+    /// Falls to 0 along half a cosine
     Cosine,
-    /// Three cosines, each twice as long as the one before it
+    /// Three half cosines, each twice as long as the one before it
     Restarts,
-    /// Rises from a 25th by a cosine for 30 % of the steps, then falls to next to nothing
+    /// Rises from a 25th of the peak along a cosine for 30 % of the steps, then falls to almost 0
     OneCycle,
-    /// Falls to a hundredth
+    /// Falls exponentially to a hundredth of the peak
     Exponential,
-    /// Falls to a tenth twice: after a third and two thirds of the steps
+    /// Falls to a tenth after a third of the steps, and again after two thirds
     Step,
-    /// Falls to 0 as the square of the steps that are left
+    /// Falls to 0 with the square of the number of remaining steps
     Polynomial,
     /// Falls as 1/sqrt(t), slowly at first
     InverseSqrt,
 }
 
 impl Course {
-    /// Over so many steps, of which the first are a warm-up.
+    /// Returns the schedule over `steps` steps, the first `warm_up` of which are the warm-up.
     pub fn schedule(self, steps: u32, warm_up: u32) -> Schedule {
         let left = steps.saturating_sub(warm_up).max(1);
         let part = |share: f64| ((share * f64::from(left)) as u32).max(1);
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_course_is_a_sound_schedule_for_any_length() {
+    fn each_course_is_a_valid_schedule_of_any_length() {
         for course in Course::value_variants() {
             for (steps, warm_up) in [(1, 0), (1, 5), (2, 1), (7, 0), (1_350, 100)] {
                 let schedule = course.schedule(steps, warm_up);

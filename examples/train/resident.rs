@@ -1,4 +1,4 @@
-//! The data set on the GPU, the order in which its rows are used, and that order cut into minibatches.
+//! The data set on the GPU, the order of its rows, and the division of that order into minibatches.
 
 use crate::{
     gpu::upload,
@@ -8,16 +8,17 @@ use crate::{
 use wgpu::{Buffer, BufferUsages, Device, Queue};
 
 pub struct Resident {
-    /// One byte a pixel, all images one after another.
+    /// One byte per pixel, image after image.
     pub pixels: Buffer,
     pub labels: Buffer,
-    /// Numbers of rows: first those to train on, anew each epoch, then those held out.
+    /// Row numbers: first the training rows, shuffled for each epoch, then the held-out rows.
     pub order: Buffer,
-    /// The minibatches, `stride` bytes apart: a kernel gets one of them as a uniform.
+    /// The minibatches, `stride` bytes apart. A kernel binds one of them as its uniform.
     uniform: Buffer,
     stride: usize,
-    /// How many minibatches there are to train on, and how many in all.
+    /// Number of training minibatches.
     pub train_batches: usize,
+    /// Number of all minibatches.
     pub batches: usize,
 }
 
@@ -44,12 +45,12 @@ impl Resident {
         }
     }
 
-    /// A new order for the rows to train on, from the next submission on.
+    /// Sets the order of the training rows, from the next submission on.
     pub fn reorder(&self, queue: &Queue, order: &[u32]) {
         queue.write_buffer(&self.order, 0, bytemuck::cast_slice(order));
     }
 
-    /// The binding of "which minibatch", and the offset at which a certain one is.
+    /// The binding of the current minibatch. `offset` selects the minibatch.
     pub fn which(&self) -> Binding<'_> {
         Binding::Uniform(&self.uniform, size_of::<Batch>() as u64)
     }

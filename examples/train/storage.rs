@@ -1,36 +1,36 @@
-//! How parameters and Adam's state are stored: the choices of the command line, in this crate's formats.
+//! Storage formats of the parameters and of Adam's moments: the options of the command line as types of this crate.
 
 use clap::ValueEnum;
 use wgpu_adam::precision::{Master, Rounding, StateDtype};
 use wgpu_adam::{Dtype, Precision};
 
-/// What `--params` can be.
+/// The values of `--params`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Params {
     /// 4 bytes each
     F32,
-    /// 2 bytes, rounded to nearest: small steps are lost
+    /// 2 bytes each, rounded to nearest; small steps are lost
     Bf16,
-    /// 2 bytes, rounded by chance
+    /// 2 bytes each, with stochastic rounding
     Bf16Stochastic,
-    /// 2 bytes, and 2 for what they lack to an f32
+    /// 2 bytes each, plus a 16-bit remainder that completes the f32
     Bf16Remainder,
-    /// 2 bytes, and 4 for a copy in f32
+    /// 2 bytes each, plus an f32 master copy of 4 bytes
     Bf16Master,
 }
 
-/// What `--state` can be.
+/// The values of `--state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum State {
     /// 4 bytes each
     F32,
     /// 2 bytes each
     Bf16,
-    /// 1 byte each, in blocks with a scale
+    /// 1 byte each, in blocks that share a scale
     Block8,
 }
 
-/// Both, and from which length of a tensor on the state is narrow.
+/// Both formats, and the smallest length of a tensor with narrow moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Storage {
     pub params: Params,
@@ -59,7 +59,7 @@ impl Storage {
         Precision { state, state_min_len, param_rounding, master, seed, ..Precision::default() }
     }
 
-    /// In words, where it is not all f32.
+    /// Describes the formats. Empty if everything is f32.
     pub fn title(self) -> String {
         let name =
             |value: Option<clap::builder::PossibleValue>| value.map_or(String::new(), |v| v.get_name().to_owned());

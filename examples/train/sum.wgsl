@@ -1,8 +1,8 @@
-// Sums an epoch's `stats`: workgroup 0 those of the training rows, workgroup 1 those of the held-out rows after them.
-// The order of the sum is fixed, so that the same stats give the same bits.
+// Sums the `stats` of an epoch. Workgroup 0 sums those of the training rows, workgroup 1 those of the held-out rows,
+// which follow. The order of summation is fixed, so the same stats give the same bits.
 
-override train: u32; // how many training rows
-override rows: u32; // how many in all
+override train: u32; // number of training rows
+override rows: u32; // number of all rows
 
 @group(0) @binding(0) var<storage, read> stats: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read_write> totals: array<vec2<f32>, 2>;

@@ -1,4 +1,4 @@
-//! What training is, wherever it runs: epochs of minibatches in, losses and accuracies out.
+//! The interface of a training on GPU or CPU: it takes epochs of minibatches and returns losses and accuracies.
 
 use crate::{data::Data, network::Network, storage::Storage};
 use wgpu_adam::probe::{Insight, Measures};
@@ -8,41 +8,41 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A network and its data, on the GPU or on the CPU.
 pub trait Trainer {
-    /// Trains on every row in `order`, minibatch by minibatch, then measures the held-out rows. `done` is told of
-    /// minibatches as they are finished.
+    /// Trains on all rows in `order`, minibatch by minibatch, then scores the held-out rows. Calls `done` with the
+    /// number of minibatches that have finished.
     fn epoch(&mut self, order: &[u32], done: &dyn Fn(u64)) -> Result<Epoch>;
 
-    /// What the optimizer says of its last step.
+    /// Returns the optimizer's report of its last step.
     fn report(&mut self) -> Result<Report>;
 }
 
-/// What it takes to build a trainer.
+/// Everything that a trainer is built from.
 pub struct Setup<'a> {
     pub data: &'a Data,
     pub network: Network,
-    /// The parameters to begin with.
+    /// The initial parameters.
     pub param: Vec<f32>,
-    /// Rows in a minibatch.
+    /// Number of rows in a minibatch.
     pub batch: usize,
     pub lr: f64,
     pub schedule: Schedule,
     pub weight_decay: f64,
-    /// Largest norm of a gradient.
+    /// Clip the gradients to this global norm.
     pub clip: Option<f64>,
     pub storage: Storage,
-    /// Of the roundings.
+    /// Seed of stochastic rounding.
     pub seed: u32,
 }
 
 impl Setup<'_> {
-    /// How Adam treats the weights, and how the biases, which do not decay.
+    /// Returns the configurations of the weights and of the biases, which do not decay.
     pub fn configs(&self) -> [Config; 2] {
         let decay = if self.weight_decay > 0.0 { Decay::Decoupled(self.weight_decay) } else { Decay::None };
         let plain = Config { lr: self.lr, ..Config::default() };
         [Config { decay, ..plain }, plain]
     }
 
-    /// A step whose gradient is not finite is skipped, and counted.
+    /// Returns the options of Adam. A step with a non-finite gradient is skipped and counted.
     pub fn options(&self) -> Options {
         let precision = self.storage.precision(self.seed);
         Options {
@@ -54,8 +54,8 @@ impl Setup<'_> {
     }
 }
 
-/// The scores of one epoch: those of the training rows were taken minibatch by minibatch, each before its step. And what Adam
-/// did in the measured steps.
+/// The scores of one epoch and the measurements of its measured steps. Each training minibatch is scored before its
+/// step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epoch {
     pub train: Score,
@@ -64,7 +64,7 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// The mean over the measured steps of a number that most of them have.
+    /// Returns the mean of `number` over the measured steps that have one.
     pub fn mean(&self, number: impl Fn(&Measures) -> Option<f64>) -> Option<f64> {
         let numbers: Vec<f64> = self.insights.iter().filter_map(|insight| number(&insight.all)).collect();
         (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>() / numbers.len() as f64)
@@ -73,7 +73,7 @@ impl Epoch {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// Mean over the rows.
+    /// Mean loss over the rows.
     pub loss: f64,
     pub correct: u32,
     pub rows: u32,
@@ -85,7 +85,7 @@ impl Score {
     }
 }
 
-/// One minibatch: `rows` places of the order, from `first` on.
+/// One minibatch: `rows` entries of the order, starting at `first`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Batch {
@@ -93,13 +93,13 @@ pub struct Batch {
     pub rows: u32,
 }
 
-/// Cuts `count` places, from `first` on, into minibatches; the last may be short.
+/// Divides `count` entries, starting at `first`, into minibatches. The last one may be short.
 pub fn batches(first: usize, count: usize, size: usize) -> impl Iterator<Item = Batch> {
     let starts = (0..count).step_by(size);
     starts.map(move |start| Batch { first: (first + start) as u32, rows: size.min(count - start) as u32 })
 }
 
-/// Whether Adam is measured in that one of so many steps of an epoch: it is in four, the last among them.
+/// Returns whether this step of an epoch is measured. Four of its `steps` steps are, including the last.
 pub fn is_measured(step: usize, steps: usize) -> bool {
     4 * (step + 1) / steps != 4 * step / steps
 }

@@ -1,4 +1,5 @@
-// Parameters of 16 bits as the f32 that the passes read: bf16 are the upper halves, two in a word.
+// Widens bf16 parameters to the f32 that the passes read. A bf16 is the upper half of an f32; each u32 holds two of
+// them.
 
 @group(0) @binding(0) var<storage, read> stored: array<u32>;
 @group(0) @binding(1) var<storage, read_write> param: array<vec2<f32>>;

@@ -1,4 +1,4 @@
-"""The table of cases: an optimizer, its hyperparameters, the conditions."""
+"""The table of cases: optimizers, hyperparameters and conditions."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ class Case:
     name: str
     optimizer: str
     hyper: dict | list[dict]
-    """As the framework spells them; a list where there are two groups."""
+    """Keyword arguments of the framework. A list if there are two groups."""
     p0: int = -10
-    """First parameters are uniform between -2^p0 and 2^p0."""
+    """The initial parameters are uniform between -2^p0 and 2^p0."""
     lr_then: float | list[float] | None = None
-    """The learning rates after `LR_CHANGES_AFTER` steps, a group each."""
+    """The learning rate of each group after `LR_CHANGES_AFTER` steps."""
     clip: float | None = None
-    """Clip the gradients' common norm to this, by `torch.nn.utils.clip_grad_norm_`."""
+    """Clip the global norm of the gradients to this, with `torch.nn.utils.clip_grad_norm_`."""
 
     @property
     def groups(self):
@@ -33,7 +33,7 @@ def betas(beta1, beta2):
     return dict(lr=1e-3, betas=(beta1, beta2))
 
 
-# What Adam and AdamW of this crate can express.
+# Cases of Adam and AdamW.
 ADAM = [
     torch("adam", "Adam", dict(lr=1e-3)),
     torch("adam lr changes", "Adam", dict(lr=1e-2), lr_then=[1e-3]),
@@ -58,7 +58,7 @@ ADAM = [
     optax("optax adamw", "adamw", dict(lr=1e-3, weight_decay=1e-2), p0=0),
 ]
 
-# The family: for the variants to come.
+# Cases of the other variants.
 FAMILY = [
     torch("amsgrad", "Adam", dict(lr=1e-3, amsgrad=True), lr_then=[1e-4]),
     torch("amsgrad l2", "Adam", dict(lr=1e-3, amsgrad=True, weight_decay=1e-2), p0=0),

@@ -2,7 +2,7 @@
 
 import os
 
-# Which instructions the frameworks choose must not depend on the machine: the last bits of float32 do.
+# The last bits of float32 depend on the instruction set, so it must be the same on every machine.
 os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
 os.environ["XLA_FLAGS"] = "--xla_cpu_max_isa=AVX2"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -17,9 +17,9 @@ import problem
 torch.set_num_threads(1)
 
 HAS_FUSED = {"Adam", "AdamW", "Adagrad", "SGD"}
-"""Those of PyTorch that have a second implementation on the CPU, one kernel for the whole step."""
+"""Optimizers of PyTorch with a second CPU implementation, a single kernel for the whole step."""
 
-WORDS = {
+NAMES = {
     # PyTorch
     "exp_avg": "m",
     "exp_avg_sq": "v",
@@ -35,11 +35,11 @@ WORDS = {
     "trace": "m",
     "sum_of_squares": "v",
 }
-"""This crate's words for the frameworks' state."""
+"""This crate's names of the frameworks' state tensors."""
 
 
 class Run:
-    """The parameters and states of a run as they are now, and the states' sums of squares over the steps."""
+    """The current parameters and state tensors of a run, and the sums of squares of the latter over the steps."""
 
     def __init__(self):
         self.p, self.states, self.squares = None, {}, {}
@@ -48,8 +48,8 @@ class Run:
         self.p = p
         for name, value in states.items():
             assert value.dtype == p.dtype
-            self.states[WORDS[name]] = value
-            self.squares[WORDS[name]] = self.squares.get(WORDS[name], 0) + value.astype(np.float64) ** 2
+            self.states[NAMES[name]] = value
+            self.squares[NAMES[name]] = self.squares.get(NAMES[name], 0) + value.astype(np.float64) ** 2
 
 
 def run(case, p0, grads, dtype, fused=False):
@@ -59,12 +59,12 @@ def run(case, p0, grads, dtype, fused=False):
 
 
 def run_torch(optimizer, case, p0, grads, fused):
-    """Each group has an equal part of the elements."""
+    """Runs PyTorch. Each group has an equal share of the elements."""
     parts = len(case.groups)
     params = [torch.nn.Parameter(torch.from_numpy(part.copy())) for part in np.split(p0, parts)]
     groups = [{"params": [param], **hyper} for param, hyper in zip(params, case.groups, strict=True)]
     which = {"fused": True} if fused else {"foreach": False}
-    # Adagrad reads this one from its own arguments and not from the groups.
+    # Adagrad reads this value from its own arguments, not from the groups.
     name = "initial_accumulator_value"
     which.update({name: case.groups[0][name]} if name in case.groups[0] else {})
     optimizer = getattr(torch.optim, optimizer)(groups, **which)
@@ -83,7 +83,7 @@ def run_torch(optimizer, case, p0, grads, fused):
             return np.concatenate([tensor.detach().numpy() for tensor in tensors])
 
         states = [optimizer.state[param] for param in params]
-        names = [name for name in states[0] if name in WORDS and states[0][name] is not None]
+        names = [name for name in states[0] if name in NAMES and states[0][name] is not None]
         run.record(joined(params), {name: joined(state[name] for state in states) for name in names})
     return run
 
@@ -93,9 +93,9 @@ def run_optax(optimizer, case, p0, grads, fused):
     [hyper] = case.groups
     lrs = [hyper["lr"], *(case.lr_then or [])]
     rest = {key: value for key, value in hyper.items() if key != "lr"}
-    # The learning rate is no part of the state: two transformations share it.
+    # The learning rate is not part of the state, so two transformations can share the state.
     transformations = [getattr(optax, optimizer)(lr, **rest) for lr in lrs]
-    # With 64 bits switched on, optax would make its bias corrections in float64 for float32 parameters too.
+    # If 64 bits were always enabled, optax would compute bias corrections in float64 even for float32 parameters.
     with jax.enable_x64(p0.dtype == np.float64):
 
         def compiled(transformation):
@@ -118,11 +118,11 @@ def run_optax(optimizer, case, p0, grads, fused):
 
 
 def fields(state):
-    """The named states, however deep the tuples are nested."""
+    """Yields the named state tensors of nested tuples."""
     if isinstance(state, tuple):
         names = getattr(state, "_fields", [None] * len(state))
         for name, value in zip(names, state, strict=True):
-            if name in WORDS:
+            if name in NAMES:
                 yield name, value
             else:
                 yield from fields(value)

@@ -1,25 +1,26 @@
-"""Makes the golden numbers: every case in float64, which is the reference, and in the framework's own float32.
+"""Generates the golden numbers: each case in float64, as the reference, and in the framework's own float32.
 
     pip install -r requirements.txt
     python generate.py
 
-writes, beside this file and the same bytes each time, `adam.safetensors` and `family.safetensors` with the final
-numbers of the float64 runs, and `adam.json` and `family.json` with what else a test must know: the conditions, and by
-how much the framework's float32 missed.
+writes four files beside this one, with the same bytes each time. `adam.safetensors` and `family.safetensors` hold the
+final values of the float64 runs. `adam.json` and `family.json` hold the conditions of each case and the errors of the
+framework's float32 runs.
 
     python generate.py --seeds 20 FOLDER
 
-writes there what `chance_decides_on_the_largest_misses` in `tests/it/golden` reads: the cases of `BY_SEED` with other
-gradients and parameters, a pair of files for each seed from 1 on.
+writes the input of the test `chance_decides_on_the_largest_misses` in `tests/it/golden` to FOLDER: the cases of
+`BY_SEED` with other gradients and parameters, as a pair of files for each seed, starting at 1.
 
-A miss is measured against float64 on the same float32 gradients and first parameters,
+A miss is an error against float64 with the same float32 gradients and initial parameters:
 
-- of p, in units of the distance moved: the root mean square over the elements of p_T - p_0;
-- of a state (m, v, ...), element by element in units of that state's root mean square over the steps of the float64
-  run. An element whose state was zero throughout must be zero: there is no unit for it.
+- The miss of p is measured in units of the distance moved, which is the root mean square of p_T - p_0 over the
+  elements.
+- The miss of a state tensor (m, v, ...) is measured element by element, in units of that element's root mean square
+  over the steps of the float64 run. An element that was always zero must be exactly zero, because it has no unit.
 
-`tests/it/golden` measures the library in the same way. Only every eighth element of a state is kept and counted.
-PyTorch has two implementations for some optimizers ("for-loop" and "fused"); both are listed.
+`tests/it/golden` measures the crate in the same way. Only every eighth element of a state tensor is stored and
+compared. Some optimizers of PyTorch have two implementations ("for-loop" and "fused"). Both are listed.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from safetensors.numpy import save_file
 EVERY = 8
 
 BY_SEED = ["sgd nesterov", "sgd dampening", "optax rmsprop initial scale", "optax sgd nesterov"]
-"""Those whose largest miss with seed 0 is above the framework's."""
+"""The cases whose largest miss with seed 0 exceeds that of the framework."""
 
 
 def miss(got, want, unit):
@@ -86,7 +87,7 @@ def generate(case, seed, grads, tensors):
 
 
 def write(path, cases, seed=0):
-    """`path` without the files' extensions."""
+    """Writes the two files of `cases`. `path` has no extension."""
     grads = problem.grads(seed)
     tensors = {}
     described = {
@@ -95,7 +96,7 @@ def write(path, cases, seed=0):
         "steps": problem.STEPS,
         "lr_changes_after": problem.LR_CHANGES_AFTER,
         "state_every": EVERY,
-        # So that a test can say that its generator is not this one.
+        # A test uses this to check that its own generator gives the same gradients.
         "sum_of_bits": int(grads.view(np.uint32).sum(dtype=np.uint64)),
         "cases": [generate(case, seed, grads, tensors) for case in cases],
     }

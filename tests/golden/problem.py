@@ -1,7 +1,7 @@
-"""The problem that all cases share: first parameters and gradients, made from integers alone.
+"""The problem that all cases share: initial parameters and gradients, generated from integers.
 
-`tests/it/golden/problem.rs` makes the same ones. Every value is an integer below 2^24 times a power of two, so it is exact
-in float32, in both languages and on every machine, and none of them has to be stored.
+`tests/it/golden/problem.rs` generates the same values. Each value is an integer below 2^24 times a power of two. It is
+exact in float32, in both languages and on every machine, so no value needs to be stored.
 """
 
 import numpy as np
@@ -9,13 +9,13 @@ import numpy as np
 ELEMENTS = 4096
 STEPS = 256
 LR_CHANGES_AFTER = 50
-"""Steps with the first learning rate, in the cases that change it."""
+"""Number of steps with the first learning rate, in cases that change it."""
 
 _u64 = np.uint64
 
 
 def mix(x):
-    """SplitMix64's finish."""
+    """The finalizer of SplitMix64."""
     with np.errstate(over="ignore"):
         x = x + _u64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> _u64(30))) * _u64(0xBF58476D1CE4E5B9)
@@ -24,12 +24,12 @@ def mix(x):
 
 
 def bits(seed, stream):
-    """64 bits for each element. Stream 0 describes it, 1 is its first parameter, 1 + t its gradient at step t."""
+    """Returns 64 bits for each element. Stream 0 describes it, 1 is its parameter, 1 + t its gradient at step t."""
     return mix(mix(_u64([stream + (seed << 32)])) ^ np.arange(ELEMENTS, dtype=_u64))
 
 
 def signed(bits):
-    """The low 23 bits, around zero."""
+    """Returns the low 23 bits as integers centred on zero."""
     return (bits & _u64(0x7FFFFF)).astype(np.int64) - 0x400000
 
 
@@ -40,15 +40,15 @@ def scaled(integers, exponent):
 
 
 def first_params(exponent, seed=0):
-    """Uniform between -2^exponent and 2^exponent."""
+    """Returns initial parameters, uniform between -2^exponent and 2^exponent."""
     return scaled(signed(bits(seed, 1)), exponent - 22)
 
 
 def grads(seed=0):
-    """The gradients of all steps.
+    """Returns the gradients of all steps.
 
-    Each element has a magnitude of its own, from 2^-30 to 2^4 (ten decades), and a mean of its own, in which it
-    drifts. A tenth of all gradients is zero, and every eighth element has a gradient in one step of 16 only.
+    Each element has its own magnitude, from 2^-30 to 2^4 (ten decades), and its own mean, so it drifts. A tenth of all
+    gradients is zero. Every eighth element has a gradient in only one of 16 steps.
     """
     kind = bits(seed, 0)
     exponent = (kind % _u64(35)).astype(np.int64) - 30

@@ -1,9 +1,9 @@
-"""Makes the golden learning rates: PyTorch's schedulers and optax's schedules in float64, step by step.
+"""Generates the golden learning rates: the schedulers of PyTorch and the schedules of optax, in float64, step by step.
 
     pip install -r requirements.txt
     python schedules.py
 
-writes `schedules.json` beside this file. `rates[n]` is the rate of the step before which there were n.
+writes `schedules.json` beside this file. `rates[n]` is the learning rate of the step that follows n steps.
 """
 
 import json
@@ -22,7 +22,7 @@ jax.config.update("jax_enable_x64", True)
 
 STEPS = 260
 LR = 0.1
-"""PyTorch's base rate. optax's schedules are rates of their own, here with 1 at the top."""
+"""The base rate of PyTorch. A schedule of optax is itself a learning rate, here with a peak of 1."""
 
 
 def by_torch(name, make, steps=STEPS):
@@ -50,7 +50,7 @@ def warm_up_then_cosine(optimizer):
 
 CASES = [
     by_torch("linear", lambda o: lr_scheduler.LinearLR(o, start_factor=0.1, end_factor=0.8, total_iters=50)),
-    # Beyond T_max it rises again, which is another convention.
+    # After T_max it rises again, unlike this crate's schedule.
     by_torch("cosine", lambda o: lr_scheduler.CosineAnnealingLR(o, 200, eta_min=1e-3), steps=201),
     by_torch("restarts", lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 20, eta_min=1e-3)),
     by_torch("growing restarts", lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 20, T_mult=2)),

@@ -1,11 +1,12 @@
-"""PyTorch's optimizers to a state file of wgpu-adam and back.
+"""Converts the state of PyTorch's optimizers to a state file of wgpu-adam and back.
 
     python convert.py to-file AdamW optimizer.pt state.safetensors [NAME...]
     python convert.py to-torch state.safetensors optimizer.pt MODEL.pt
 
-`optimizer.pt` is what `torch.save(optimizer.state_dict(), ...)` wrote, `MODEL.pt` a state_dict of the model, of which the shapes
-are taken. The names are those of the parameters in the optimizer's order; they may be left out where the optimizer was
-made of `model.named_parameters()`. Needs torch and safetensors, as pinned in ../golden/requirements.txt.
+`optimizer.pt` was written by `torch.save(optimizer.state_dict(), ...)`. `MODEL.pt` is a state_dict of the model, which
+provides the shapes. NAME... are the names of the parameters, in the order of the optimizer. They may be left out if the
+optimizer was created from `model.named_parameters()`. Requires torch and safetensors, as pinned in
+../golden/requirements.txt.
 """
 
 import json
@@ -26,9 +27,9 @@ DTYPES = {
 
 
 def config_of(optimizer, group):
-    """The configuration that this crate has for a group of `torch.optim.<optimizer>`."""
+    """Returns this crate's configuration of a group of `torch.optim.<optimizer>`."""
     if group.get("centered"):
-        raise SystemExit(f"{optimizer}: centered has no counterpart")
+        raise SystemExit(f"{optimizer}: `centered` has no counterpart in wgpu-adam")
     beta1, beta2 = group.get("betas", (0.9, group.get("alpha", 0.999)))
     weight_decay = group.get("weight_decay", 0.0)
     decoupled = optimizer == "AdamW" or group.get("decoupled_weight_decay", False)
@@ -52,7 +53,7 @@ def config_of(optimizer, group):
         },
     }
     if optimizer not in variant:
-        raise SystemExit(f"{optimizer} has no counterpart: there are {', '.join(variant)}")
+        raise SystemExit(f"{optimizer} has no counterpart in wgpu-adam; supported: {', '.join(variant)}")
     return {
         "lr": float(group["lr"]),
         "beta1": float(beta1),
@@ -67,12 +68,12 @@ def config_of(optimizer, group):
 
 
 def checksum(head, tensors):
-    """CRC-32 of the JSON and, in the order of the names, of each tensor a line and its bytes."""
+    """Returns the CRC-32 of the JSON and, in the order of names, a description and the bytes of each tensor."""
     crc = zlib.crc32(head.encode())
     for name in sorted(tensors, key=str.encode):
         tensor = tensors[name]
         crc = zlib.crc32(f"{name} {DTYPES[tensor.dtype]} {list(tensor.shape)}\n".encode(), crc)
-        # NumPy has no bfloat16.
+        # NumPy does not support bfloat16.
         bits = tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor
         crc = zlib.crc32(bits.numpy().tobytes(), crc)
     return f"{crc:08x}"
@@ -89,19 +90,20 @@ def to_file(optimizer, state_dict, path, names=()):
             state = dict(state_dict["state"].get(index, {}))
             if not group.get("param_names"):
                 names.pop(0)
-            # SGD counts no steps; all that matters of them is whether there was a first one.
+            # SGD does not count steps. It only matters whether there was a first step.
             step = int(state.pop("step", 1))
             if step not in clocks:
                 clocks[step] = len(head["clocks"])
                 head["clocks"].append({"group": number, "t": step, "lr": 0.0})
             state.pop("mu_product", None)
-            memories = {key: value.detach().float().flatten().contiguous() for key, value in state.items() if value is not None}
-            if not memories:
-                raise SystemExit(f"{name}: nothing is remembered of it; make a step first")
-            length = next(iter(memories.values())).numel()
+            state = {key: value for key, value in state.items() if value is not None}
+            state = {key: value.detach().float().flatten().contiguous() for key, value in state.items()}
+            if not state:
+                raise SystemExit(f"{name}: the optimizer has no state for it; make a step first")
+            length = next(iter(state.values())).numel()
             head["tensors"].append({"name": name, "clock": clocks[step], "len": length})
             tensors[f"{name}.step"] = torch.tensor(step, dtype=torch.int64)
-            tensors.update({f"{name}.{key}": value for key, value in memories.items()})
+            tensors.update({f"{name}.{key}": value for key, value in state.items()})
             head["t"] = max(head["t"], step)
     head = json.dumps(head)
     metadata = {"format": "wgpu-adam", "version": "1", "state": head, "crc32": checksum(head, tensors)}
@@ -109,25 +111,25 @@ def to_file(optimizer, state_dict, path, names=()):
 
 
 def to_torch(path, shapes):
-    """The `state_dict` for `load_state_dict` of the optimizer of these parameters: a shape for each name, in its order.
+    """Returns a `state_dict` for the optimizer of these parameters. `shapes` maps names to shapes, in its order.
 
-    It has PyTorch's param_groups with the values that the file has; all else of them is the optimizer's own.
+    Its param_groups hold only the values in the file. `load_into` takes the other values from the optimizer.
     """
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     if metadata.get("format") != "wgpu-adam" or metadata.get("version") != "1":
-        raise SystemExit(f"{path} is no state file that this script can read")
+        raise SystemExit(f"{path} is not a state file that this script can read")
     if checksum(metadata["state"], tensors) != metadata["crc32"]:
         raise SystemExit(f"{path} is damaged")
     head = json.loads(metadata["state"])
-    ours = [name for name in tensors if name.endswith((".master", ".remainder", "_scale"))]
-    if ours:
-        raise SystemExit(f"{min(ours)}: PyTorch has no blocks of 8 bits, masters or remainders")
+    unsupported = [name for name in tensors if name.endswith((".master", ".remainder", "_scale"))]
+    if unsupported:
+        raise SystemExit(f"{min(unsupported)}: PyTorch has no 8-bit blocks, masters or remainders")
     group_of = {tensor["name"]: head["clocks"][tensor["clock"]]["group"] for tensor in head["tensors"]}
     order = list(shapes)
     if sorted(order) != sorted(group_of):
-        raise SystemExit(f"the file has {sorted(group_of)}, but the model {sorted(order)}")
+        raise SystemExit(f"the file has {sorted(group_of)}, but the model has {sorted(order)}")
     state = {}
     for index, name in enumerate(order):
         own = {key.rpartition(".")[2]: value for key, value in tensors.items() if key.rpartition(".")[0] == name}
@@ -151,13 +153,13 @@ def to_torch(path, shapes):
 
 
 def load_into(optimizer, state_dict):
-    """`optimizer.load_state_dict`, for what `to_torch` gave: fields that are not in it keep the optimizer's values."""
+    """Loads the result of `to_torch` into the optimizer. Missing fields keep the values of the optimizer."""
     own = optimizer.state_dict()["param_groups"]
     for group, theirs in zip(state_dict["param_groups"], own):
         for key, value in theirs.items():
             group.setdefault(key, value)
     if isinstance(optimizer, torch.optim.NAdam):
-        # In the file it is made of t.
+        # The file does not hold mu_product. It is computed from t.
         for group in state_dict["param_groups"]:
             for index in group["params"]:
                 state, product = state_dict["state"][index], 1.0

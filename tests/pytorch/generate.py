@@ -1,15 +1,16 @@
-"""The numbers beside this file: runs that change from PyTorch to this crate and back, on the problem of ../golden.
+"""Generates the numbers beside this file: runs that move from PyTorch to this crate and back.
 
-    cargo test --test pytorch -- --ignored     # writes <case>.ours.safetensors
-    python generate.py                         # writes <case>.torch.safetensors and ends.safetensors
+    cargo test --test it write_first_halves -- --ignored  # writes <case>.ours.safetensors, <case>.ours.params.safetensors
+    python generate.py                                    # writes <case>.torch.safetensors, ends.safetensors
 
-After HALF steps in float32 a run goes on for as many: here in float32 and in float64, and in `tests/it/pytorch.rs` by this
-crate. `<case>.to_here.*` are of a run that began in PyTorch, `<case>.to_torch.*` of one that began in this crate.
+The runs use the problem of ../golden. A run makes HALF steps in float32 and then as many again: here in float32 and in
+float64, and with this crate in `tests/it/pytorch.rs`. `<case>.to_here.*` belong to a run that started in PyTorch,
+`<case>.to_torch.*` to a run that started in this crate.
 
     python generate.py --seeds 40 FOLDER
 
-writes there what `chance_decides_on_the_miss_of_sgd` in `tests/it/pytorch.rs` reads: SGD from PyTorch to here with other
-gradients and parameters, two files for each seed from 1 on.
+writes the input of the test `chance_decides_on_the_miss_of_sgd` in `tests/it/pytorch.rs` to FOLDER: runs of SGD from
+PyTorch to this crate with other gradients and parameters, as two files for each seed, starting at 1.
 """
 
 import argparse
@@ -53,8 +54,8 @@ def steps(optimizer, p, grads):
         optimizer.step()
 
 
-def goes_on(case, p, state_dict, dtype, grads):
-    """The parameters after the second half, from this state."""
+def second_half(case, p, state_dict, dtype, grads):
+    """Returns the parameters after the second half, starting from this state."""
     name, kwargs = CASES[case]
     p = p.to(dtype).clone()
     optimizer = getattr(torch.optim, name)([p], **kwargs)
@@ -68,7 +69,7 @@ def goes_on(case, p, state_dict, dtype, grads):
 
 
 def to_here(case, seed, file):
-    """What PyTorch leaves in `file` after the first half, and where it goes from there."""
+    """Writes the state of PyTorch after the first half to `file`, and returns the ends of both halves."""
     name, kwargs = CASES[case]
     p = torch.from_numpy(problem.first_params(0, seed)[:LEN].copy())
     optimizer = getattr(torch.optim, name)([p], **kwargs)
@@ -76,19 +77,20 @@ def to_here(case, seed, file):
     convert.to_file(name, optimizer.state_dict(), file, ["w"])
     state_dict = convert.to_torch(file, {"w": (LEN,)})
     half = p.clone()
-    f64 = goes_on(case, half, state_dict, torch.float64, grads(seed))
+    f64 = second_half(case, half, state_dict, torch.float64, grads(seed))
     steps(optimizer, p, grads(seed)[HALF:])
-    # Through the file and back nothing is lost.
-    assert torch.equal(p, goes_on(case, half, state_dict, torch.float32, grads(seed))), case
+    # The round trip through the file loses nothing.
+    assert torch.equal(p, second_half(case, half, state_dict, torch.float32, grads(seed))), case
     return {f"{case}.to_here.half": half, f"{case}.to_here.f64": f64, f"{case}.to_here.f32": p}
 
 
 def to_torch(case):
-    """Where PyTorch goes from the first half of this crate's run."""
+    """Continues this crate's first half in PyTorch, and returns the ends."""
     half = load_file(HERE / f"{case}.ours.params.safetensors")["w"]
     state_dict = convert.to_torch(HERE / f"{case}.ours.safetensors", {"w": (LEN,)})
     dtypes = {"f32": torch.float32, "f64": torch.float64}
-    return {f"{case}.to_torch.{key}": goes_on(case, half, state_dict, dtype, grads(0)) for key, dtype in dtypes.items()}
+    ends = {key: second_half(case, half, state_dict, dtype, grads(0)) for key, dtype in dtypes.items()}
+    return {f"{case}.to_torch.{key}": end for key, end in ends.items()}
 
 
 def main():

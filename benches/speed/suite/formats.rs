@@ -1,28 +1,27 @@
-//! Each format of params, gradients and state, beside `streams` with the same bytes and beside AdamW in f32.
+//! AdamW in each format, compared with `streams` moving the same bytes and with AdamW in f32.
 
 use wgpu_adam::precision::{Master, Rounding, StateDtype};
 use wgpu_adam::{Dtype, Options, Precision};
 
 use super::{Failure, Findings, adamw, one, rate};
 use crate::ours::{Layout, Ours};
-use crate::report::{Bar, Table, ms};
+use crate::report::{Table, Target, ms};
 use crate::streams::{Stream, Streams};
 
 use Dtype::{Bf16, F16, F32};
 
-/// How the rounding of narrow numbers is called.
 fn rounding(rounding: Rounding) -> &'static str {
-    if rounding == Rounding::Nearest { "to nearest" } else { "by chance" }
+    if rounding == Rounding::Nearest { "nearest" } else { "stochastic" }
 }
 
-/// How params, gradients and moments are stored, in words.
+/// Names the storage of parameters, gradients and moments.
 fn name(param: Dtype, grad: Dtype, precision: &Precision) -> [String; 3] {
     let narrow = |format| if format == F16 { "f16" } else { "bf16" };
     let param = match (param, precision.master) {
         (F32, _) => "f32".to_owned(),
         (_, Master::None) => format!("{}, {}", narrow(param), rounding(precision.param_rounding)),
-        (_, Master::F32) => format!("{}, f32 beside it", narrow(param)),
-        _ => format!("{}, remainder beside it", narrow(param)),
+        (_, Master::F32) => format!("{}, f32 master", narrow(param)),
+        _ => format!("{}, 16-bit remainder", narrow(param)),
     };
     let grad = match grad {
         F16 | Bf16 => narrow(grad),
@@ -37,7 +36,8 @@ fn name(param: Dtype, grad: Dtype, precision: &Precision) -> [String; 3] {
     [param, grad.to_owned(), state]
 }
 
-/// What is read and written: gradient, param, what is kept beside it, m and v. The scales of 8-bit blocks are left out.
+/// Returns the streams of a step: the gradient, the parameter, its master or remainder, m and v. The scales of 8-bit
+/// blocks are left out.
 fn streams(param: Dtype, grad: Dtype, precision: &Precision) -> Vec<Stream> {
     let state = match precision.state {
         StateDtype::Bf16 => 2,
@@ -63,25 +63,16 @@ impl Findings<'_> {
         }
         let mut table = Table::new(
             "Formats",
-            "AdamW, 16 Mi elements in one tensor. Bytes an element, all loads and stores together; `streams` has the same. The \
-             last column is what the bytes alone would make of the time in f32, over the time: 1 where they decide.",
-            &[
-                "param",
-                "grad",
-                "moments",
-                "bytes",
-                "ms",
-                "GB/s",
-                "against streams",
-                "against f32",
-                "of what the bytes promise",
-            ],
+            "AdamW, 16 Mi elements in one tensor. Bytes are per element, loads and stores together; `streams` moves as many. \
+             The last column divides the time predicted by the measured one. The prediction scales the time of f32 by the \
+             bytes. A value of 1 means that the bytes alone determine the time.",
+            &["params", "grads", "moments", "bytes", "ms", "GB/s", "time / streams", "time / f32", "predicted / time"],
         );
         let i32 = Dtype::I32;
         let plain = Precision::default();
         let state = |state, state_rounding| Precision { state, state_rounding, ..plain };
         let bf16 = state(StateDtype::Bf16, Rounding::Stochastic);
-        let chance = Precision { param_rounding: Rounding::Stochastic, ..plain };
+        let stochastic = Precision { param_rounding: Rounding::Stochastic, ..plain };
         let master = |master| Precision { master, ..plain.clone() };
         let cases = [
             (F32, F32, bf16.clone()),
@@ -92,10 +83,10 @@ impl Findings<'_> {
             (F32, Bf16, plain.clone()),
             (F32, i32, plain.clone()),
             (F16, F16, plain.clone()),
-            (F16, F16, chance.clone()),
+            (F16, F16, stochastic.clone()),
             (F16, F16, master(Master::F32)),
             (Bf16, Bf16, plain.clone()),
-            (Bf16, Bf16, chance),
+            (Bf16, Bf16, stochastic),
             (Bf16, Bf16, master(Master::F32)),
             (Bf16, Bf16, master(Master::Remainder)),
             (Bf16, Bf16, Precision { master: Master::Remainder, ..bf16 }),
@@ -112,13 +103,13 @@ impl Findings<'_> {
                 Box::new(|| Ok(Box::new(Ours::stored(self.gpu, elements, param, grad, adamw(), options.clone())?))),
             ])?;
             let (by_streams, by_f32) = (times[2].against(&times[0]), times[2].against(&times[1]));
-            let promised = bytes as f64 / in_f32 / by_f32;
+            let predicted = bytes as f64 / in_f32 / by_f32;
             if self.gpu.has_clock() && precision.state != StateDtype::F32 && param == F32 {
                 let [_, _, moments] = name(param, grad, &precision);
-                self.bars.push(Bar::at_least(
-                    format!("moments in {moments}: of what the bytes promise"),
+                self.targets.push(Target::at_least(
+                    format!("moments in {moments}: predicted time / time"),
                     0.9,
-                    promised,
+                    predicted,
                 ));
             }
             let [param, grad, moments] = name(param, grad, &precision);
@@ -131,7 +122,7 @@ impl Findings<'_> {
                 format!("{:.2}", rate(bytes * elements, &times[2])),
                 format!("{by_streams:.2}"),
                 format!("{by_f32:.2}"),
-                format!("{promised:.2}"),
+                format!("{predicted:.2}"),
             ]);
         }
         self.add(table);

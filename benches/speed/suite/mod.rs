@@ -1,4 +1,4 @@
-//! The suites: which subjects are measured side by side, and what is made of it.
+//! The suites: which subjects are compared, and the tables of their results.
 
 mod formats;
 mod page;
@@ -19,39 +19,39 @@ use crate::gauge::Gauge;
 use crate::ours::{Layout, Ours};
 use crate::peer::Peer;
 use crate::plot::{Line, plot};
-use crate::report::{Bar, Table};
+use crate::report::{Table, Target};
 use crate::shapes::{Shape, equal};
 use crate::subject::{Median, Subject, median, side_by_side};
 
-/// What to measure.
+/// A set of comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
-    /// A step against the memory it moves, from 1 Ki to 64 Mi elements.
+    /// A step compared with its memory traffic, from 1 Ki to 64 Mi elements
     Roofline,
-    /// Variants and options, at 16 Mi elements.
+    /// Variants and options, at 16 Mi elements
     Variants,
-    /// Formats of params, gradients and state, at 16 Mi elements.
+    /// Formats of parameters, gradients and moments, at 16 Mi elements
     Formats,
-    /// Many tensors: launches, time a step, host time to record.
+    /// Many tensors: number of dispatches, time per step, host time to record
     Tensors,
-    /// Beside other optimizers.
+    /// Comparison with other optimizers
     Peers,
 }
 
 type Failure = Box<dyn Error>;
 
-/// How to make a subject.
+/// Makes a subject.
 type Maker<'a> = Box<dyn Fn() -> Result<Box<dyn Subject + 'a>, Failure> + 'a>;
 
-/// All that a run has found.
+/// The results of a run.
 struct Findings<'a> {
     gpu: &'a Gpu,
     arguments: &'a Arguments,
     peers: Vec<Peer>,
     tables: Vec<Table>,
-    bars: Vec<Bar>,
+    targets: Vec<Target>,
     lines: Vec<Line>,
-    /// The part of the processors' time that others used before anything was measured.
+    /// The share of the processors' time that other programs used before the first measurement.
     load: Option<f64>,
     gauge: Gauge,
 }
@@ -60,8 +60,8 @@ pub fn run(gpu: &Gpu, arguments: &Arguments) -> Result<(), Failure> {
     let load = page::load();
     let peers = arguments.peers.iter().map(Peer::start).collect::<Result<_, _>>()?;
     let gauge = Gauge::new(arguments.patience);
-    let (tables, bars, lines) = Default::default();
-    let mut findings = Findings { gpu, arguments, peers, tables, bars, lines, load, gauge };
+    let (tables, targets, lines) = Default::default();
+    let mut findings = Findings { gpu, arguments, peers, tables, targets, lines, load, gauge };
     for suite in &arguments.suites {
         match suite {
             Suite::Roofline => findings.roofline()?,
@@ -82,7 +82,7 @@ fn one(len: u64) -> Vec<Shape> {
     equal(1, len, 1)
 }
 
-/// Gigabytes a second, of so many bytes a step.
+/// Returns gigabytes per second, given the bytes of a step.
 fn rate(bytes: u64, time: &Median) -> f64 {
     bytes as f64 / time.best() / 1e6
 }
@@ -93,8 +93,9 @@ impl Findings<'_> {
         Ok(times.iter().map(|times| median(times)).collect())
     }
 
-    /// Measures each of them twice, with half of the rounds: made in this order, and once more in the reverse one. Where its
-    /// buffers come to lie makes a few percent, and buffers that are made later lie better or worse than earlier ones.
+    /// Makes each subject twice, in this order and then in reverse order, and gives each half of the rounds. The
+    /// location of its buffers changes the time of a subject by a few percent, and it depends on the order of
+    /// allocation.
     fn measure_mirrored(&self, makers: &[Maker]) -> Result<Vec<Median>, Failure> {
         let mut subjects =
             makers.iter().chain(makers.iter().rev()).map(|make| make()).collect::<Result<Vec<_>, Failure>>()?;
@@ -104,11 +105,11 @@ impl Findings<'_> {
         Ok(both.map(|(first, second)| median(&[&first[..], second].concat())).collect())
     }
 
-    /// Leaves out what is too large for `--elements`, and says so.
+    /// Returns whether a case is within `--elements`. Prints a message if it is not.
     fn fits(&self, name: &str, elements: u64) -> bool {
         let fits = elements <= self.arguments.elements;
         if !fits {
-            eprintln!("speed: {name} is left out, by --elements");
+            eprintln!("speed: {name} is left out because of --elements");
         }
         fits
     }
@@ -129,9 +130,13 @@ impl Findings<'_> {
     }
 
     fn finish(mut self) -> Result<(), Failure> {
-        if !self.bars.is_empty() {
-            let mut table = Table::new("Bars", "Ratios of medians in this run.", &["what", "bar", "measured", "met"]);
-            self.bars.iter().for_each(|bar| table.row(bar.cells()));
+        if !self.targets.is_empty() {
+            let mut table = Table::new(
+                "Targets",
+                "Ratios of medians in this run, unless a unit is given.",
+                &["what", "target", "measured", "met"],
+            );
+            self.targets.iter().for_each(|target| table.row(target.cells()));
             println!("{}", table.markdown());
             self.tables.insert(0, table);
         }
@@ -139,7 +144,7 @@ impl Findings<'_> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("BENCHMARKS.md"), self.page())?;
         if !self.lines.is_empty() {
-            let title = format!("{}: gigabytes a second", self.gpu.info.name);
+            let title = format!("{}: gigabytes per second", self.gpu.info.name);
             plot(&folder.join("roofline.svg"), &title, &self.lines)?;
         }
         Ok(())

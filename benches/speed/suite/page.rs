@@ -1,4 +1,4 @@
-//! BENCHMARKS.md: what was found, and on which machine.
+//! BENCHMARKS.md: the results of a run, and the machine they were measured on.
 
 use std::fs;
 use std::path::Path;
@@ -11,22 +11,22 @@ impl Findings<'_> {
     pub(super) fn page(&self) -> String {
         let info = &self.gpu.info;
         let mut page = format!(
-            "# Benchmarks\n\nWritten by `benches/run.sh`; what is measured and how is in `benches/README.md`. Subjects are \
-             measured in turn, {} times each, and medians compared.\n\n",
+            "# Benchmarks\n\n`benches/run.sh` writes this page. `benches/README.md` explains what is measured and how. Each \
+             subject is measured {} times, interleaved with the others, and medians are compared.\n\n",
             self.arguments.rounds
         );
         let clock = match (self.gpu.has_clock(), counts_processor_time()) {
             (true, _) => "the adapter's timestamps",
-            (false, false) => "wall clock, many steps a submission",
-            (false, true) => "processor time, many steps a submission",
+            (false, false) => "wall clock, many steps per submission",
+            (false, true) => "processor time, many steps per submission",
         };
         let driver = format!("{} ({:?}, {} {})", info.name, info.backend, info.driver, info.driver_info);
         let load = match self.load {
-            None => "not known".to_owned(),
+            None => "unknown".to_owned(),
             Some(load) if load < 0.05 => "idle before this run".to_owned(),
             Some(load) => format!(
-                "**others used {:.0} % of the processors' time** just before this run: times are longer than alone, and ratios \
-                 less certain",
+                "**other programs used {:.0} % of the processors' time** just before this run, so times are longer than on an \
+                 idle machine, and ratios are less certain",
                 100.0 * load
             ),
         };
@@ -43,14 +43,14 @@ impl Findings<'_> {
             page += &format!("- {what}: {value}\n");
         }
         if !self.lines.is_empty() {
-            page += "\n![gigabytes a second over size](roofline.svg)\n";
+            page += "\n![gigabytes per second by size](roofline.svg)\n";
         }
         self.tables.iter().for_each(|table| page += &format!("\n{}", table.markdown()));
         page
     }
 }
 
-/// What this program was asked for, but for the places where peers are found and where this is written.
+/// Returns the command line of this program, without the paths of the peers and of the output.
 fn command() -> String {
     let mut words = std::env::args().skip(1);
     let mut command = "speed".to_owned();
@@ -68,7 +68,7 @@ fn command() -> String {
     command
 }
 
-/// The processor, and how many of its threads are ours.
+/// Returns the name of the processor and the number of threads available to this program.
 fn machine() -> String {
     let threads = std::thread::available_parallelism().map_or(0, usize::from);
     let info = fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
@@ -76,7 +76,8 @@ fn machine() -> String {
     format!("{}, {threads} threads, {}", model.map_or(std::env::consts::ARCH, |(_, name)| name), std::env::consts::OS)
 }
 
-/// The part of the processors' time that is used by others, during a second in which this program does nothing.
+/// Returns the share of the processors' time that other programs use during a second in which this program does
+/// nothing.
 pub(super) fn load() -> Option<f64> {
     let before = processor_times()?;
     std::thread::sleep(Duration::from_secs(1));
@@ -84,17 +85,17 @@ pub(super) fn load() -> Option<f64> {
     Some((now.0 - before.0) / (now.1 - before.1))
 }
 
-/// Of all processors together since the start of the machine: busy, and all.
+/// Returns the busy time and the total time of all processors since the start of the machine.
 fn processor_times() -> Option<(f64, f64)> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let times: Vec<f64> =
         stat.lines().next()?.split_whitespace().skip(1).filter_map(|time| time.parse().ok()).collect();
-    // user, nice, system, idle, waiting for input, …
+    // The columns are user, nice, system, idle, iowait, …
     let (all, idle) = (times.iter().sum::<f64>(), times.get(3)? + times.get(4)?);
     Some((all - idle, all))
 }
 
-/// The version of a package that this program was built with.
+/// Returns the version of a package in Cargo.lock.
 fn locked(package: &str) -> &'static str {
     let name = format!("name = \"{package}\"");
     let mut lines = include_str!("../../../Cargo.lock").lines().skip_while(|line| *line != name);

@@ -1,4 +1,4 @@
-//! Beside other optimizers.
+//! Comparison with other optimizers.
 
 use wgpu_adam::Options;
 
@@ -6,14 +6,14 @@ use super::{Failure, Findings, adamw, one};
 use crate::cpu::Twin;
 use crate::naive::Naive;
 use crate::ours::Layout;
-use crate::report::{Bar, Table, ms};
+use crate::report::{Table, Target, ms};
 use crate::shapes::{equal, gpt2_small, resnet50, splats};
 use crate::subject::Subject;
 
 impl Findings<'_> {
     pub(super) fn peers(&mut self) -> Result<(), Failure> {
         let mut peers = std::mem::take(&mut self.peers);
-        let mut head = vec!["AdamW, ms a step", "ours, arena", "ours, scattered", "naive WGSL", "our CPU twin"];
+        let mut head = vec!["AdamW, ms per step", "ours, arena", "ours, separate", "naive WGSL", "ours, CPU"];
         let names: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
         head.extend(names.iter().map(String::as_str));
         let mut table = Table::new("Peers", "", &head);
@@ -36,11 +36,11 @@ impl Findings<'_> {
             let naive = Naive::new(self.gpu, &shapes);
             let has_naive = naive.is_some();
             subjects.extend(naive.map(|naive| Box::new(naive) as Box<dyn Subject>));
-            let mut there = Vec::new();
+            let mut ready = Vec::new();
             for (i, peer) in peers.iter_mut().enumerate() {
                 match peer.prepare(&shapes) {
                     Ok(()) => {
-                        there.push(i);
+                        ready.push(i);
                         subjects.push(Box::new(peer));
                     }
                     Err(error) => eprintln!("speed: {error}"),
@@ -51,7 +51,7 @@ impl Findings<'_> {
             let at = |i: usize| times.get(i).map_or("-".to_owned(), |time| ms(time.wall));
             let mut cells = vec![name.to_owned(), at(0), at(1), if has_naive { at(3) } else { "-".to_owned() }, at(2)];
             let first = if has_naive { 4 } else { 3 };
-            let of_peer = |i: usize| there.iter().position(|p| *p == i).map(|position| times[first + position]);
+            let of_peer = |i: usize| ready.iter().position(|p| *p == i).map(|position| times[first + position]);
             cells.extend((0..peers.len()).map(|i| of_peer(i).map_or("-".to_owned(), |time| ms(time.wall))));
             table.row(cells);
             for peer in &mut peers {
@@ -65,21 +65,33 @@ impl Findings<'_> {
                 let (arena, scattered, twin) =
                     (time.wall / times[0].wall, time.wall / times[1].wall, time.wall / times[2].wall);
                 match (peer.as_str(), number) {
-                    ("burn", 0) => self.bars.push(Bar::at_least("burn, 16 Mi: ours is faster, times", 1.7, arena)),
+                    ("burn", 0) => self.targets.push(Target::at_least("16 Mi: time of burn / ours", 1.7, arena)),
                     ("burn", _) => {
-                        self.bars.push(Bar::at_least("burn, 1,000 × 1,000: an arena is faster, times", 30.0, arena));
-                        self.bars.push(Bar::at_least("burn, 1,000 × 1,000: scattered is, times", 5.0, scattered));
+                        self.targets.push(Target::at_least("1,000 × 1,000: time of burn / ours, arena", 30.0, arena));
+                        self.targets.push(Target::at_least(
+                            "1,000 × 1,000: time of burn / ours, separate",
+                            5.0,
+                            scattered,
+                        ));
                     }
                     ("torch-fused", 0) => {
-                        self.bars.push(Bar::at_least("torch fused, CPU, 16 Mi: our twin is faster, times", 1.0, twin));
+                        self.targets.push(Target::at_least(
+                            "16 Mi: time of PyTorch fused on the CPU / ours, CPU",
+                            1.0,
+                            twin,
+                        ));
                     }
-                    ("torch-fused", _) => self.bars.push(Bar::at_least(
-                        "torch fused, CPU, 1,000 × 1,000: our twin is faster, times",
+                    ("torch-fused", _) => self.targets.push(Target::at_least(
+                        "1,000 × 1,000: time of PyTorch fused on the CPU / ours, CPU",
                         5.0,
                         twin,
                     )),
                     ("torch-cuda", 0) => {
-                        self.bars.push(Bar::at_least("torch fused, CUDA, 16 Mi: ours is faster, times", 1.0, arena));
+                        self.targets.push(Target::at_least(
+                            "16 Mi: time of PyTorch fused with CUDA / ours",
+                            1.0,
+                            arena,
+                        ));
                     }
                     _ => {}
                 }
@@ -87,7 +99,7 @@ impl Findings<'_> {
         }
         let about = peers.iter().map(|peer| format!("{}: {}", peer.name, peer.about)).collect::<Vec<_>>().join("; ");
         table.note = format!(
-            "Wall clock, from the first command of many steps to the end of the last{}{about}.",
+            "Wall clock, from the first command of many steps to the end of the last step. Separate means separately allocated{}{about}.",
             if about.is_empty() { "" } else { ". " }
         );
         self.add(table);

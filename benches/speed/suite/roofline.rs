@@ -1,19 +1,19 @@
-//! A step against the memory that it moves, over its size.
+//! A step compared with its memory traffic, by size.
 
 use wgpu_adam::Options;
 
 use super::{Failure, Findings, adamw, one, rate};
 use crate::ours::Layout;
 use crate::plot::Line;
-use crate::report::{Bar, Table, ms, size};
+use crate::report::{Table, Target, ms, size};
 use crate::streams::{Copy, Stream, Streams};
 
 impl Findings<'_> {
     pub(super) fn roofline(&mut self) -> Result<(), Failure> {
         let mut table = Table::new(
             "Roofline",
-            "AdamW moves 28 bytes an element. `streams` is a kernel with the same loads and stores and one addition.",
-            &["elements", "copy, GB/s", "streams, GB/s", "AdamW, GB/s", "AdamW, ms", "against streams", "spread"],
+            "AdamW moves 28 bytes per element. `streams` is a kernel with the same loads and stores and one addition.",
+            &["elements", "copy, GB/s", "streams, GB/s", "AdamW, GB/s", "AdamW, ms", "time / streams", "spread"],
         );
         let names = ["copy", "streams", "AdamW"];
         let mut lines: Vec<Line> =
@@ -36,8 +36,8 @@ impl Findings<'_> {
                 line.points.push((elements as f64, rate));
             }
             if elements == 1 << 24 {
-                let bar = if self.gpu.has_clock() { 1.03 } else { 1.05 };
-                self.bars.push(Bar::at_most("update, f32, 16 Mi, against streams", bar, ratio));
+                let target = if self.gpu.has_clock() { 1.03 } else { 1.05 };
+                self.targets.push(Target::at_most("f32 update, 16 Mi: time / streams", target, ratio));
             }
         }
         self.lines = lines;

@@ -1,4 +1,4 @@
-//! burn's AdamW on wgpu with fusion, as a peer: see `benches/README.md` for what it reads and answers.
+//! A peer that runs burn's AdamW on wgpu with fusion. `benches/README.md` describes the protocol.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -6,7 +6,8 @@ use std::time::Instant;
 use burn::optim::{AdamWConfig, AdamWState, Optimizer};
 use burn::tensor::{Device, DeviceKind, Tensor};
 
-/// Where a step has not moved a param's first and last element. (Where a device refuses a dispatch, burn goes on.)
+/// Returns the first tensor whose first or last element a step did not move. (If the device refuses a dispatch, burn
+/// continues without an error.)
 fn unmoved(slots: &[Option<Slot>]) -> Option<usize> {
     slots.iter().flatten().position(|slot| {
         let len = slot.param.dims()[0];
@@ -16,7 +17,7 @@ fn unmoved(slots: &[Option<Slot>]) -> Option<usize> {
     })
 }
 
-/// What params and grads begin with.
+/// The initial value of parameters and gradients.
 const BEGIN: f32 = 0.75;
 
 struct Slot {
@@ -35,7 +36,8 @@ fn main() {
             let (param, state) = adamw.step(1e-3, param, grad.clone(), state);
             *place = Some(Slot { param, grad, state });
         }
-        // Or fusion makes one kernel of several steps, which have one gradient here and in no training.
+        // Without this, fusion would merge several steps into one kernel, because they share one gradient here. In
+        // training each step has its own.
         device.sync().expect("the device");
     };
     for line in std::io::stdin().lock().lines() {

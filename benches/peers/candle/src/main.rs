@@ -1,4 +1,4 @@
-//! candle-optimisers' AdamW on the CPU, as a peer: see `benches/README.md` for what it reads and answers.
+//! A peer that runs AdamW of candle-optimisers on the CPU. `benches/README.md` describes the protocol.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -9,13 +9,13 @@ use candle_nn::Optimizer;
 use candle_optimisers::Decay;
 use candle_optimisers::adam::{Adam, ParamsAdam};
 
-/// The optimizer and gradients for it. Those come from a loss, since nobody else may make a store of them: of the sum of
-/// all elements, so that each is 1.
+/// Returns the optimizer and its gradients. Only a backward pass can create a `GradStore`, so the loss is the sum of
+/// all elements and each gradient is 1.
 fn prepare(lens: &[&str]) -> candle_core::Result<(Adam, GradStore)> {
     let mut vars = Vec::new();
     let mut loss = Tensor::zeros((), DType::F32, &Device::Cpu)?;
     for len in lens {
-        let len: usize = len.parse().map_err(|_| candle_core::Error::Msg(format!("no length: {len}")))?;
+        let len: usize = len.parse().map_err(|_| candle_core::Error::Msg(format!("invalid length: {len}")))?;
         let var = Var::ones(len, DType::F32, &Device::Cpu)?;
         loss = (loss + var.sum_all()?)?;
         vars.push(var);
