@@ -2,181 +2,414 @@
 
 use wgpu::BufferUsages;
 
-/// What went wrong. Every message names the tensor or the field, what was given and what was needed.
+/// An error of this crate. The message names the tensor or the field, the given value and the needed one.
 ///
-/// An error from a constructor or a setter means that nothing was changed and nothing was recorded.
+/// A constructor or a setter that returns an error has changed nothing, unless its documentation says otherwise.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are what the messages say they are")]
 pub enum Error {
     // --- the caller's configuration ---
-    /// A value in a [`Config`](crate::Config) is out of its range.
+    /// A value of a [`Config`](crate::Config) is out of range.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     #[non_exhaustive]
-    Config { group: usize, field: &'static str, given: f64, need: &'static str },
-    /// A field of a [`Config`](crate::Config) that its variant does not use is not at its default.
+    Config {
+        /// The group, counted from 0.
+        group: usize,
+        /// The field.
+        field: &'static str,
+        /// The value that was given.
+        given: f64,
+        /// The range that the value must be in.
+        need: &'static str,
+    },
+    /// A field of a [`Config`](crate::Config) is not at its default, but the [`Variant`](crate::Variant) does not use
+    /// it.
     #[error("group {group}: {field} is {given}, but {variant} does not use it: it must be {need}, the default")]
     #[non_exhaustive]
-    UnusedField { group: usize, field: &'static str, given: String, variant: &'static str, need: String },
-    /// A value in a [`Schedule`](crate::Schedule) is out of its range; `field` is the way to it.
+    UnusedField {
+        /// The group, counted from 0.
+        group: usize,
+        /// The field.
+        field: &'static str,
+        /// The value that was given.
+        given: String,
+        /// The name of the variant.
+        variant: &'static str,
+        /// The default of the field.
+        need: String,
+    },
+    /// A value of a [`Schedule`](crate::Schedule) is out of range.
     #[error("group {group}: {field} is {given}, but must be {need}")]
     #[non_exhaustive]
-    Schedule { group: usize, field: String, given: f64, need: &'static str },
-    /// A value in [`Options`](crate::Options) is out of its range.
+    Schedule {
+        /// The group, counted from 0.
+        group: usize,
+        /// The path to the field, `schedule[1].steps` for example.
+        field: String,
+        /// The value that was given.
+        given: f64,
+        /// The range that the value must be in.
+        need: &'static str,
+    },
+    /// A value of [`Options`](crate::Options) is out of range.
     #[error("option {field} is {given}, but must be {need}")]
     #[non_exhaustive]
-    Option { field: &'static str, given: f64, need: &'static str },
-    /// `set_config` was called with a variant of another rule. A rule is compiled and has its own state.
-    #[error("group {group}: the new configuration's rule is {given}, but must stay {need}")]
+    Option {
+        /// The field.
+        field: &'static str,
+        /// The value that was given.
+        given: f64,
+        /// The range that the value must be in.
+        need: &'static str,
+    },
+    /// The fields of a [`Precision`](crate::Precision) contradict each other.
+    #[error("option precision: {reason}")]
     #[non_exhaustive]
-    OtherRule { group: usize, given: String, need: String },
-    /// A group that does not exist was named.
-    #[error("group {group} does not exist: there are {groups}, counted from 0")]
+    Precision {
+        /// The contradiction, and the need.
+        reason: &'static str,
+    },
+    /// `set_config` was called with a variant that needs another compiled rule. The rule determines the state of the
+    /// tensors.
+    #[error("group {group}: the new configuration has the rule {given}, but the optimizer was made for {need}")]
     #[non_exhaustive]
-    NoSuchGroup { group: usize, groups: usize },
-
-    /// A probe was used with an optimizer that it was not made for.
+    OtherRule {
+        /// The group, counted from 0.
+        group: usize,
+        /// The rule of the new configuration.
+        given: String,
+        /// The rule of the group.
+        need: String,
+    },
+    /// The optimizer does not have a group of this number.
+    #[error("group {group} does not exist: the optimizer has {groups}, counted from 0")]
+    #[non_exhaustive]
+    NoSuchGroup {
+        /// The number that was given.
+        group: usize,
+        /// The number of groups.
+        groups: usize,
+    },
+    /// A [`Probe`](crate::Probe) was used with an optimizer that it was not made for.
     #[error("the probe was made for another optimizer, or for this one before its tensors changed: make a new one")]
     OtherOptimizer,
 
     // --- the caller's tensors ---
-    /// A tensor that does not exist was named.
+    /// The optimizer does not have a tensor of this name.
     #[error("tensor `{tensor}` does not exist")]
     #[non_exhaustive]
-    NoSuchTensor { tensor: String },
-    /// There is nothing to optimize.
+    NoSuchTensor {
+        /// The name that was given.
+        tensor: String,
+    },
+    /// There is no tensor to optimize.
     #[error("no tensors were given: at least one group must have at least one tensor")]
     NoTensors,
-    /// Two tensors have one name.
+    /// Two tensors have the same name.
     #[error("tensor `{tensor}`: the name is used twice, but names must be unique over all groups")]
     #[non_exhaustive]
-    DuplicateName { tensor: String },
-    /// A view of no elements.
+    DuplicateName {
+        /// The name.
+        tensor: String,
+    },
+    /// A view has no elements.
     #[error("tensor `{tensor}`: its {view} view has length 0, but must have at least one element")]
     #[non_exhaustive]
-    EmptyView { tensor: String, view: &'static str },
-    /// `param` and `grad` differ in length.
+    EmptyView {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+    },
+    /// The views of a tensor differ in length.
     #[error("tensor `{tensor}`: param has {param} elements and grad has {grad}, but they must have the same number")]
     #[non_exhaustive]
-    LengthsDiffer { tensor: String, param: u64, grad: u64 },
-    /// A view that does not begin on an element.
+    LengthsDiffer {
+        /// The name of the tensor.
+        tensor: String,
+        /// The length of the param view in elements.
+        param: u64,
+        /// The length of the grad view in elements.
+        grad: u64,
+    },
+    /// A view does not begin at a multiple of its element size.
     #[error("tensor `{tensor}`: its {view} view begins at byte {offset}, but must begin at a multiple of {need}")]
     #[non_exhaustive]
-    Unaligned { tensor: String, view: &'static str, offset: u64, need: u64 },
-    /// A view that reaches past the end of its buffer.
+    Unaligned {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The offset of the view in bytes.
+        offset: u64,
+        /// The size of an element in bytes.
+        need: u64,
+    },
+    /// A view reaches past the end of its buffer.
     #[error("tensor `{tensor}`: its {view} view needs bytes {offset}..{end}, but its buffer has {size} bytes")]
     #[non_exhaustive]
-    OutOfBounds { tensor: String, view: &'static str, offset: u64, end: u64, size: u64 },
-    /// [`View::slice`](crate::View::slice) was called with a range that ends before it begins, or past the view's end.
+    OutOfBounds {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The begin of the view in bytes.
+        offset: u64,
+        /// The end of the view in bytes.
+        end: u64,
+        /// The size of the buffer in bytes.
+        size: u64,
+    },
+    /// [`View::slice`](crate::View::slice) was called with a range that is not within the view.
     #[error(
         "tensor `{tensor}`: its {view} view is sliced with {start}..{end}, {}",
         if start > end { "which ends before it begins".into() } else { format!("but the sliced view has only {len} elements") }
     )]
     #[non_exhaustive]
-    SliceOutOfBounds { tensor: String, view: &'static str, start: u64, end: u64, len: u64 },
-    /// A buffer made without a usage that the kernels need.
+    SliceOutOfBounds {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The begin of the range in elements.
+        start: u64,
+        /// The end of the range in elements.
+        end: u64,
+        /// The length of the sliced view in elements.
+        len: u64,
+    },
+    /// A buffer was created without a usage that the kernels need.
     #[error("tensor `{tensor}`: the buffer of its {view} view was made with {given:?}, but needs {missing:?} as well")]
     #[non_exhaustive]
-    MissingUsage { tensor: String, view: &'static str, given: BufferUsages, missing: BufferUsages },
-    /// Two views that share bytes.
+    MissingUsage {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The usages of the buffer.
+        given: BufferUsages,
+        /// The missing usages.
+        missing: BufferUsages,
+    },
+    /// Two views share bytes of a buffer.
     #[error("tensor `{tensor}`: its {view} view shares bytes with the {other_view} view of tensor `{other}`")]
     #[non_exhaustive]
-    Overlap { tensor: String, view: &'static str, other: String, other_view: &'static str },
-    /// A param and a grad that one dispatch would have to bind to overlapping windows of one buffer.
+    Overlap {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The name of the other tensor.
+        other: String,
+        /// The view of the other tensor.
+        other_view: &'static str,
+    },
+    /// The param and the grad of a tensor are in one buffer and share an alignment block, so that a dispatch cannot
+    /// bind both.
     #[error(
-        "tensor `{tensor}`: its param and grad are in one buffer and too close: apart from each other by whole blocks \
-         of {align} bytes they can be bound together, but param's blocks are bytes {param_begin}..{param_end} and \
-         grad's are {grad_begin}..{grad_end}"
+        "tensor `{tensor}`: its param and grad are in one buffer and must not share a block of {align} bytes, but param needs \
+         the blocks at bytes {param_begin}..{param_end} and grad those at {grad_begin}..{grad_end}"
     )]
     #[non_exhaustive]
-    TooClose { tensor: String, align: u64, param_begin: u64, param_end: u64, grad_begin: u64, grad_end: u64 },
+    TooClose {
+        /// The name of the tensor.
+        tensor: String,
+        /// The size of an alignment block in bytes.
+        align: u64,
+        /// The begin of the blocks of param in bytes.
+        param_begin: u64,
+        /// The end of the blocks of param in bytes.
+        param_end: u64,
+        /// The begin of the blocks of grad in bytes.
+        grad_begin: u64,
+        /// The end of the blocks of grad in bytes.
+        grad_end: u64,
+    },
+    /// A tensor cannot be stored in the requested formats.
+    #[error("tensor `{tensor}`: {reason}")]
+    #[non_exhaustive]
+    Storage {
+        /// The name of the tensor.
+        tensor: String,
+        /// The reason, and the need.
+        reason: &'static str,
+    },
 
     // --- a saved state ---
-    /// The bytes are no state, or a damaged one, or its parts do not fit together.
-    #[error("this is no state that can be used: {reason}")]
+    /// The bytes are not a state, the file is damaged, or the parts of the state do not fit together.
+    #[error("invalid optimizer state: {reason}")]
     #[non_exhaustive]
-    InvalidState { reason: String },
-    /// The state was written by a later version of this crate.
-    #[error("the state's version is {given}, but must be at most {need}")]
+    InvalidState {
+        /// The first thing that is wrong.
+        reason: String,
+    },
+    /// A later version of this crate wrote the state.
+    #[error("the state has version {given}, but this crate reads versions up to {need}")]
     #[non_exhaustive]
-    StateVersion { given: u32, need: u32 },
-    /// The state is of an optimizer with another number of groups.
+    StateVersion {
+        /// The version of the state.
+        given: u32,
+        /// The latest version that this crate reads.
+        need: u32,
+    },
+    /// The state has a different number of groups.
     #[error("the state has {given} groups, but the optimizer has {need}")]
     #[non_exhaustive]
-    StateGroups { given: usize, need: usize },
-    /// The state's group has another rule. Other differences of a configuration do no harm.
-    #[error("group {group}: the state is of the rule {given}, but the optimizer has {need}")]
+    StateGroups {
+        /// The number of groups in the state.
+        given: usize,
+        /// The number of groups in the optimizer.
+        need: usize,
+    },
+    /// A group of the state has another rule. Other differences of the configuration are accepted.
+    #[error("group {group}: the state has the rule {given}, but the optimizer has {need}")]
     #[non_exhaustive]
-    StateVariant { group: usize, given: String, need: String },
-    /// The optimizer has a tensor that the state has not.
+    StateVariant {
+        /// The group, counted from 0.
+        group: usize,
+        /// The rule in the state.
+        given: String,
+        /// The rule of the optimizer.
+        need: String,
+    },
+    /// A tensor of the optimizer is missing in the state.
     #[error("tensor `{tensor}` is not in the state")]
     #[non_exhaustive]
-    NotInState { tensor: String },
-    /// The state has a tensor that the optimizer has not.
+    NotInState {
+        /// The name of the tensor.
+        tensor: String,
+    },
+    /// A tensor of the state is missing in the optimizer.
     #[error("tensor `{tensor}` of the state is not in the optimizer")]
     #[non_exhaustive]
-    OnlyInState { tensor: String },
-    /// The state has something else of a tensor than the optimizer.
+    OnlyInState {
+        /// The name of the tensor.
+        tensor: String,
+    },
+    /// A tensor of the state differs from the tensor of the optimizer.
     #[error("tensor `{tensor}`: {what} is {given} in the state, but must be {need}")]
     #[non_exhaustive]
-    StateDiffers { tensor: String, what: &'static str, given: String, need: String },
-    /// Steps were applied or skipped while the state was being read, so that its parts are of different steps.
+    StateDiffers {
+        /// The name of the tensor.
+        tensor: String,
+        /// The property that differs.
+        what: &'static str,
+        /// Its value in the state.
+        given: String,
+        /// Its value in the optimizer.
+        need: String,
+    },
+    /// Steps ran while the state was being read in several pieces.
     #[error(
-        "the state was read in several parts, and meanwhile the optimizer went from {began} to {ended} steps, applied \
-         or skipped: submit no step until it is read, or read it at once with a larger staging buffer"
+        "the optimizer had run {began} steps when the read of its state began and {ended} when it ended, but must not step in \
+         between: wait for the read, or use a staging buffer that holds the whole state"
     )]
     #[non_exhaustive]
-    StateMoved { began: u64, ended: u64 },
+    StateMoved {
+        /// The number of steps, applied or skipped, at the beginning.
+        began: u64,
+        /// The number of steps, applied or skipped, at the end.
+        ended: u64,
+    },
     /// A file could not be written or read.
     #[error("{what} `{path}` failed: {reason}")]
     #[non_exhaustive]
-    File { what: &'static str, path: String, reason: String },
-
-    /// A tensor that cannot be stored so.
-    #[error("tensor `{tensor}`: {reason}")]
-    #[non_exhaustive]
-    Storage { tensor: String, reason: &'static str },
-    /// A [`Precision`](crate::Precision) that contradicts itself.
-    #[error("option precision: {reason}")]
-    #[non_exhaustive]
-    Precision { reason: &'static str },
+    File {
+        /// The operation: `writing` or `reading`.
+        what: &'static str,
+        /// The path of the file.
+        path: String,
+        /// The error of the operating system.
+        reason: String,
+    },
 
     // --- the device ---
-    /// The device's limits do not allow this.
+    /// A limit of the device is too low.
     #[error("the device's limit {limit} is {given}, but {need} is needed")]
     #[non_exhaustive]
-    Limit { limit: &'static str, given: u64, need: u64 },
-    /// The device binds fewer bytes than a block of an 8-bit state needs.
+    Limit {
+        /// The field of [`wgpu::Limits`].
+        limit: &'static str,
+        /// The limit of the device.
+        given: u64,
+        /// The value that the optimizer needs.
+        need: u64,
+    },
+    /// A block of an 8-bit state does not fit into a binding.
     #[error(
         "tensor `{tensor}`: a block of its 8-bit state needs bindings of {need} bytes, but the device's limit \
          max_storage_buffer_binding_size is {given}"
     )]
     #[non_exhaustive]
-    BlockTooLarge { tensor: String, given: u64, need: u64 },
-    /// The device's memory is not enough.
+    BlockTooLarge {
+        /// The name of the tensor.
+        tensor: String,
+        /// The limit of the device in bytes.
+        given: u64,
+        /// The size of a binding with one block in bytes.
+        need: u64,
+    },
+    /// The device is out of memory.
     #[error("{what}: the device is out of memory")]
     #[non_exhaustive]
-    OutOfMemory { what: &'static str },
-    /// The device refused something: it was lost, or a buffer was destroyed, for example.
+    OutOfMemory {
+        /// The operation.
+        what: &'static str,
+    },
+    /// The device refused an operation. The reason may be a lost device, a destroyed buffer, or a buffer of another
+    /// device.
     #[error("{what}: the device reported an error: {reason}")]
     #[non_exhaustive]
-    Device { what: &'static str, reason: String },
-    /// A buffer could not be mapped for reading (the device was lost, for example).
+    Device {
+        /// The operation.
+        what: &'static str,
+        /// The error of the device.
+        reason: String,
+    },
+    /// A buffer could not be mapped for reading, because the device was lost for example.
     #[error("reading back {what} failed: {reason}")]
     #[non_exhaustive]
-    Readback { what: &'static str, reason: String },
+    Readback {
+        /// The data that were to be read.
+        what: &'static str,
+        /// The error of the device.
+        reason: String,
+    },
 
     // --- the data, on the CPU ---
-    /// The CPU twin was called with another number of slots than it has tensors.
-    #[error("{given} slots were given, but there are {need} tensors")]
+    /// A step on the CPU was given a wrong number of tensors.
+    #[error("the step was given {given} tensors, but the optimizer has {need}")]
     #[non_exhaustive]
-    TensorCount { given: usize, need: usize },
-    /// Values of another format than the tensor's.
-    #[error("tensor `{tensor}`: the {view} slice is in the format {given}, but the tensor's is {need}")]
+    TensorCount {
+        /// The number of tensors that were given.
+        given: usize,
+        /// The number of tensors of the optimizer.
+        need: usize,
+    },
+    /// A slice has another dtype than its tensor.
+    #[error("tensor `{tensor}`: the {view} slice has dtype {given}, but the tensor has {need}")]
     #[non_exhaustive]
-    TensorDtype { tensor: String, view: &'static str, given: String, need: String },
-    /// A slice that does not fit its tensor.
+    TensorDtype {
+        /// The name of the tensor.
+        tensor: String,
+        /// The slice: `param` or `grad`.
+        view: &'static str,
+        /// The dtype of the slice.
+        given: String,
+        /// The dtype of the tensor.
+        need: String,
+    },
+    /// A slice has another length than its tensor.
     #[error("tensor `{tensor}`: the {view} slice has {given} elements, but the tensor has {need}")]
     #[non_exhaustive]
-    TensorLength { tensor: String, view: &'static str, given: usize, need: usize },
+    TensorLength {
+        /// The name of the tensor.
+        tensor: String,
+        /// The slice: `param` or `grad`.
+        view: &'static str,
+        /// The length of the slice in elements.
+        given: usize,
+        /// The length of the tensor in elements.
+        need: usize,
+    },
 }

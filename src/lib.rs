@@ -44,18 +44,18 @@ pub use report::memory_use::MemoryUse;
 pub use report::step::{GroupReport, Report};
 pub use state::contents::State;
 
-/// The half-precision types of [`cpu::Values`].
+/// The crate of the 16-bit floats in [`cpu::Values`].
 pub use half;
-/// The version of wgpu whose devices, queues and buffers this crate takes.
+/// The version of wgpu that this crate works with.
 pub use wgpu;
 
-/// How state and parameters are stored and rounded.
+/// Precision of state and parameters: storage formats and rounding.
 pub mod precision {
     pub use crate::config::precision::{Master, Precision, Rounding, StateDtype};
     pub use crate::num::block8::BLOCK;
 }
 
-/// Measuring what a step does to each tensor.
+/// Measurements of a step: the [`Probe`] and its results.
 pub mod probe {
     pub use crate::gpu::probe::Probe;
     pub use crate::report::insight::{Insight, Measures, Snr, StepSize, TensorMeasures};

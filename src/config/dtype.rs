@@ -1,29 +1,29 @@
-//! How numbers are stored.
+//! Storage formats of elements.
 
 use serde::{Deserialize, Serialize};
 
-/// How the elements of a [`View`](crate::View) or of a saved state are stored. None of them needs a device feature.
+/// The storage format of the elements of a [`View`](crate::View) or of a saved state. No format needs a device feature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Dtype {
     /// 32-bit IEEE floats.
     #[default]
     F32,
-    /// 16-bit IEEE floats ("half"). Two share 32 bits, the first in the lower half.
+    /// 16-bit IEEE floats ("half"). Two elements share a 32-bit word, the first in its lower half.
     F16,
-    /// The upper 16 bits of an f32, packed like [`F16`](Self::F16).
+    /// bfloat16: the upper 16 bits of an f32. Packed like [`F16`](Self::F16).
     Bf16,
-    /// For gradients only: 32-bit integers that count units of the tensor's [`grad_scale`](crate::Tensor::grad_scale). WGSL
-    /// has no atomic floats; such gradients can be summed with `atomicAdd`.
+    /// 32-bit integers, for gradients only. They count units of [`Tensor::grad_scale`](crate::Tensor::grad_scale). WGSL
+    /// has `atomicAdd` for integers and not for floats.
     I32,
-    /// For state only: 16-bit integers, the [`Master::Remainder`](crate::precision::Master::Remainder) of a bf16 parameter.
+    /// 16-bit integers, for state only: the remainder of [`Master::Remainder`](crate::precision::Master::Remainder).
     I16,
-    /// For state only: the codes of [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
+    /// 8-bit codes, for state only: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
     U8,
 }
 
 impl Dtype {
-    /// Bytes per element.
+    /// The size of an element in bytes.
     pub const fn bytes(self) -> u64 {
         match self {
             Self::F32 | Self::I32 => 4,

@@ -5,14 +5,24 @@ use crate::config::schedule::Schedule;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
 
-/// Tensors that share one configuration: those of the GPU, or those of the twin ([`cpu::Group`](crate::cpu::Group)).
+/// Tensors that share one [`Config`] and one [`Schedule`].
+///
+/// `Group` holds tensors of an optimizer on the GPU, and [`cpu::Group`](crate::cpu::Group) tensors of one on the CPU.
+///
+/// ```
+/// use wgpu_adam::{Config, Decay, Schedule, cpu};
+/// let config = Config { decay: Decay::Decoupled(0.01), ..Config::default() };
+/// let schedule = Schedule::Cosine { from: 1.0, to: 0.0, steps: 1000 };
+/// let group = cpu::Group::new(config, vec![cpu::Tensor::new("w", 64)]).with_schedule(schedule);
+/// assert_eq!(group.lr(501), 0.5e-3);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Group<T = Tensor> {
-    /// Which Adam, and how fast.
+    /// The hyperparameters. Default: [`Config::default`].
     pub config: Config,
-    /// The tensors, in any order; on the GPU those in the same buffers share a region whatever the order here.
+    /// The tensors. Their order does not affect how the GPU merges them into dispatches. Default: none.
     pub tensors: Vec<T>,
-    /// How the learning rate changes over the group's steps. By default it does not.
+    /// The course of the learning rate over the group's steps. Default: constant.
     pub schedule: Schedule,
 }
 
@@ -23,18 +33,18 @@ impl<T> Default for Group<T> {
 }
 
 impl<T> Group<T> {
-    /// Those tensors under that configuration, with a constant learning rate.
+    /// Creates a group with a constant learning rate.
     pub fn new(config: Config, tensors: Vec<T>) -> Self {
         Self { config, tensors, ..Self::default() }
     }
 
-    /// This group with that schedule.
+    /// Sets the schedule.
     #[must_use]
     pub fn with_schedule(self, schedule: Schedule) -> Self {
         Self { schedule, ..self }
     }
 
-    /// The learning rate at step `t` of this group, the first of which is 1: to be plotted, for example.
+    /// Returns the learning rate of step `t`, counted from 1: `config.lr * schedule.factor(t)`.
     pub fn lr(&self, t: u32) -> f64 {
         self.config.lr * self.schedule.factor(t)
     }

@@ -6,9 +6,10 @@ use crate::config::check::{check_below_one, check_non_negative};
 use crate::config::variant::{Field, Variant};
 use crate::error::Error;
 
-/// The configuration of one [`Group`](crate::Group): which Adam, and how fast.
+/// The hyperparameters of one [`Group`](crate::Group).
 ///
-/// The update, in code order, for each element with gradient `grad` (after clipping):
+/// The update of each element, in code order, for the default [`Variant::Adam`]. `grad` is the gradient after loss
+/// scaling and clipping:
 ///
 /// ```text
 /// g     = -grad if maximize else grad
@@ -17,15 +18,20 @@ use crate::error::Error;
 /// v     = beta2*v + (1 - beta2)*g*g
 /// m_hat = m / (1 - beta1^t)
 /// v_hat = v / (1 - beta2^t)
-/// param = param - lr*m_hat / (sqrt(v_hat) + eps) - lr*weight_decay*param   (last term: Decay::Decoupled only)
+/// step  = lr*m_hat / (sqrt(v_hat + eps_root) + eps)
+/// param = param - step - lr*weight_decay*param    (last term: Decay::Decoupled only)
 /// ```
 ///
-/// Defaults are those of `torch.optim.Adam`: `lr` 1e-3, `beta1` 0.9, `beta2` 0.999, `eps` 1e-8, no decay.
-/// Frameworks differ in `eps` (burn: 1e-5) and in the decay of their AdamW (PyTorch: 1e-2, optax: 1e-4).
-/// As in PyTorch and optax, and unlike Algorithm 1 of the AdamW paper, the decoupled decay is multiplied by `lr`.
+/// [`Variant`] gives the equations of the other rules, and says which fields a rule uses. A field that the rule does
+/// not use must keep its default: [`Error::UnusedField`] names it otherwise. [`preset`](crate::preset) has the defaults
+/// of PyTorch, optax and burn by name.
 ///
-/// Sources: Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", Algorithm 1 (arXiv:1412.6980);
-/// Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", Algorithm 2 (arXiv:1711.05101).
+/// The defaults are those of `torch.optim.Adam`. Frameworks disagree about `eps` (burn: 1e-5) and about the weight
+/// decay of AdamW (PyTorch: 1e-2, optax and burn: 1e-4; here none by default). PyTorch and optax multiply the decoupled
+/// decay by `lr`, and so does this crate. Algorithm 2 of the AdamW paper multiplies it by the schedule only.
+///
+/// Sources: Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", Algorithm 1 (arXiv:1412.6980); Loshchilov &
+/// Hutter 2019, "Decoupled Weight Decay Regularization", Algorithm 2 (arXiv:1711.05101).
 ///
 /// ```
 /// use wgpu_adam::{Config, Decay};
@@ -35,23 +41,26 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Learning rate α, the step's size: finite and not negative. Each step moves a parameter by at most about `lr`.
+    /// The learning rate: finite and not negative. The group's [`Schedule`](crate::Schedule) multiplies it. Default:
+    /// 1e-3.
     pub lr: f64,
-    /// Decay rate of the first moment `m`, in `[0, 1)`.
+    /// The decay rate of the first moment `m`, in `[0, 1)`. Default: 0.9.
     pub beta1: f64,
-    /// Decay rate of the second moment `v`, in `[0, 1)`.
+    /// The decay rate of the second moment `v`, in `[0, 1)`. Default: 0.999.
     pub beta2: f64,
-    /// Added to `sqrt(v_hat)`, outside the root: finite and not negative.
+    /// The constant added to the divisor, outside the square root: finite and not negative. Default: 1e-8.
     pub eps: f64,
-    /// Added to `v_hat`, inside the root (optax's `eps_root`): finite and not negative. 0 in PyTorch.
+    /// The constant added to `v_hat`, inside the square root: finite and not negative. optax calls it `eps_root`;
+    /// PyTorch does not have it. Default: 0.
     pub eps_root: f64,
-    /// Divide the moments by `1 - beta^t`. Without it the first steps are those of moments that began at zero.
+    /// Divides the moments by `1 - beta^t`. Without it, the zeros that the moments start from bias the first steps.
+    /// Default: true.
     pub bias_correction: bool,
-    /// Which rule of the family.
+    /// The update rule. Default: [`Variant::Adam`].
     pub variant: Variant,
-    /// Weight decay: none, coupled, or decoupled.
+    /// The weight decay. Default: [`Decay::None`].
     pub decay: Decay,
-    /// Climb instead of descend: the gradient's sign is turned before anything else.
+    /// Ascends instead of descending: the sign of the gradient is flipped first. Default: false.
     pub maximize: bool,
 }
 
@@ -71,16 +80,17 @@ impl Default for Config {
     }
 }
 
-/// Weight decay, and where it enters the update.
+/// The weight decay, and where it enters the update. The number is the decay rate: finite and not negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Decay {
     /// No decay.
     #[default]
     None,
-    /// Coupled: `weight_decay*param` is added to the gradient and goes through both moments (PyTorch's `Adam(weight_decay=…)`).
+    /// Coupled decay. The step adds `weight_decay*param` to the gradient, so that the decay passes through the moments,
+    /// as with PyTorch's `Adam(weight_decay=…)`.
     L2(f64),
-    /// Decoupled: `lr*weight_decay*param` is taken from the parameter beside the step (AdamW).
+    /// Decoupled decay. The step subtracts `lr*weight_decay*param` from the parameter, as AdamW does.
     Decoupled(f64),
 }
 

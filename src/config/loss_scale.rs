@@ -1,20 +1,21 @@
-//! The dynamic loss scale: how it is to move, and where it stands.
+//! The dynamic loss scale: its configuration and its state.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::num::mirror::mirror;
 
-/// A loss scale that moves by itself, for gradients in formats in which small ones vanish: below 6e-8 in f16.
+/// A dynamic loss scale, for gradients in formats that underflow. f16 loses gradients below 6e-8.
 ///
-/// The caller multiplies the loss (or the gradient with which the backward pass begins) by the scale that the device holds
-/// at that moment: [`Adam::loss_scale_buffer`](crate::Adam::loss_scale_buffer), or [`cpu::Adam::loss_scale`](crate::cpu::Adam::loss_scale). The step takes it back.
-/// In code order:
+/// The caller multiplies the loss, or the gradient at the start of the backward pass, by the current scale. On the GPU
+/// the scale is in a buffer, [`Adam::loss_scale_buffer`](crate::Adam::loss_scale_buffer). On the CPU,
+/// [`cpu::Adam::loss_scale`](crate::cpu::Adam::loss_scale) returns it. The step divides the gradients by the scale and
+/// updates the scale:
 ///
 /// ```text
-/// norm = |grad| / scale                               (reported, and clipped by norm)
+/// norm = |grad| / scale                               (reported, and used for clipping)
 /// if norm or any element of grad is NaN or infinite:
-///     no step
+///     skip the step
 ///     scale = max(scale * backoff_factor, 2^-64)
 ///     growth_tracker = 0
 /// else:
@@ -26,31 +27,37 @@ use crate::num::mirror::mirror;
 ///         growth_tracker = 0
 /// ```
 ///
-/// That is `torch.amp.GradScaler` with its defaults, and clipping as with its `unscale_` before `clip_grad_norm_`. What
-/// differs: the finite guard is part of it, whatever [`Options::skip_nonfinite`](crate::Options::skip_nonfinite) says; it happens on the
-/// device, so that any number of steps go into one submission; and the scale stays between 2^-64 and 2^64 (PyTorch's may
-/// grow up to the largest f32, and shrink to zero): what the gradients are multiplied by, 1 / scale times the clip
-/// coefficient, is zero below 2^-126.
+/// This is `torch.amp.GradScaler` with its defaults, and with its `unscale_` before `clip_grad_norm_`. There are three
+/// differences. The step always skips non-finite gradients, with or without
+/// [`Options::skip_nonfinite`](crate::Options::skip_nonfinite). The device decides, so that any number of steps fit in
+/// one submission. The scale stays between 2^-64 and 2^64; PyTorch's may grow to the largest f32 or shrink to zero.
 ///
-/// Where the scale is a power of two, as with the defaults, taking it back changes no bit of a gradient on any driver.
-/// A gradient above 2^64 without its scale counts as 2^64, as it does without the guard.
+/// A power of two scales gradients exactly, on every driver. The default factors keep the scale a power of two. A
+/// gradient above 2^64 after unscaling counts as 2^64.
 ///
 /// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.2 (arXiv:1710.03740).
 ///
 /// ```
-/// use wgpu_adam::{LossScale, Options};
+/// use wgpu_adam::{Config, LossScale, Options, cpu};
+/// let group = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]);
 /// let options = Options { loss_scale: Some(LossScale::default()), ..Options::default() };
+/// let mut adam = cpu::Adam::new(&[group], options)?;
+/// let (mut w, mut grad) = ([1.0], [f32::INFINITY]); // the backward pass overflowed
+/// let report = adam.step(&mut [cpu::TensorMut::new(&mut w, &mut grad)])?;
+/// assert_eq!((w, report.last_skipped, adam.loss_scale()), ([1.0], true, Some(32_768.0)));
+/// # Ok::<(), wgpu_adam::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossScale {
-    /// The scale of the first step: from 2^-64 to 2^64. 65,536 by default.
+    /// The scale of the first step, from 2^-64 to 2^64. Default: 65,536.
     pub initial: f64,
-    /// The scale is multiplied by it after [`growth_interval`](Self::growth_interval) steps in a row: above 1. 2 by default.
+    /// The factor after [`growth_interval`](Self::growth_interval) applied steps in a row: finite and above 1. Default:
+    /// 2.
     pub growth_factor: f64,
-    /// And after a skipped step by this: above 0 and below 1. 0.5 by default.
+    /// The factor after a skipped step: above 0 and below 1. Default: 0.5.
     pub backoff_factor: f64,
-    /// Steps that must be applied since the scale last changed (or might have) until it grows: at least 1. 2,000 by default.
+    /// The number of applied steps in a row after which the scale grows: at least 1. Default: 2,000.
     pub growth_interval: u32,
 }
 
@@ -60,12 +67,12 @@ impl Default for LossScale {
     }
 }
 
-/// Where a loss scale stands. The device holds it as 16 bytes: `scale`, `growth_tracker`, and 8 that are not used.
+/// The state of a [`LossScale`]. On the device it is 16 bytes: `scale`, `growth_tracker` and 8 bytes of padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossScaleState {
-    /// What the loss of the next step is to be multiplied by.
+    /// The factor for the loss of the next step.
     pub scale: f32,
-    /// Steps applied since the scale last changed, or might have.
+    /// The number of steps applied in a row since the scale last changed or reached its limit.
     pub growth_tracker: u32,
 }
 

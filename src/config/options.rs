@@ -1,4 +1,4 @@
-//! What holds for all groups of one optimizer.
+//! Options of a whole optimizer.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,39 +6,54 @@ use crate::config::loss_scale::LossScale;
 use crate::config::precision::Precision;
 use crate::error::Error;
 
-/// What holds for all groups of one optimizer.
+/// Options of a whole optimizer.
+///
+/// ```
+/// use wgpu_adam::{Clip, Options};
+/// let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Gradient clipping, before the moments.
+    /// Gradient clipping, before the moments. Default: [`Clip::None`].
     pub clip: Clip,
-    /// The finite skip_nonfinite: a step in which any gradient is NaN or infinite, or would overflow when squared, is skipped
-    /// whole, and so is one in which their norm overflows. `param`, `m`, `v` and `t` stay as they were; the
-    /// [`Report`](crate::Report) counts the skip and names the tensor.
+    /// Skips a step whose gradients are not finite. Default: false.
+    ///
+    /// A step is skipped if any gradient is NaN or infinite or overflows when squared, or if the norm of all gradients
+    /// overflows. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it
+    /// and names the tensor.
+    // State files of earlier versions call it `guard`.
+    #[serde(alias = "guard")]
     pub skip_nonfinite: bool,
-    /// Set the gradients to zero in the same pass over memory. They are zeroed in a skipped step too, so that a NaN does
-    /// not live on in buffers that the caller accumulates into.
+    /// Sets the gradients to zero after they are read, in the same pass over memory. Default: false.
+    ///
+    /// A skipped step zeroes them too, so that a NaN does not survive in accumulated gradients.
     pub zero_grad: bool,
-    /// How what is remembered is stored, and how 16-bit parameters are rounded. All in f32 by default.
+    /// The precision of state and parameters. Default: all in f32.
     pub precision: Precision,
-    /// The loss was multiplied by a scale that the device holds: take it back, and let it grow and back off. It implies the
-    /// guard.
+    /// A dynamic loss scale on the device. It implies [`skip_nonfinite`](Self::skip_nonfinite). Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<LossScale>,
 }
 
-/// Gradient clipping.
+/// Gradient clipping. The limit is finite and above 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Clip {
     /// No clipping.
     #[default]
     None,
-    /// Scale all gradients of all groups by `min(1, max_norm / (norm + 1e-6))`, where `norm` is the 2-norm of all of
-    /// them together. This is PyTorch's `clip_grad_norm_`; optax's `clip_by_global_norm` has no 1e-6.
-    /// The norm itself neither overflows nor underflows, whatever the gradients' magnitude. A factor below 2^-126 is zero.
+    /// Clips by the global norm of all gradients of all groups:
+    ///
+    /// ```text
+    /// norm = sqrt(sum of grad^2 over all tensors)
+    /// grad = grad * min(1, max_norm / (norm + 1e-6))
+    /// ```
+    ///
+    /// This is PyTorch's `clip_grad_norm_`. optax's `clip_by_global_norm` does not add 1e-6. The norm neither overflows
+    /// nor underflows, at any magnitude of the gradients. A factor below 2^-126 is 0.
     GlobalNorm(f64),
-    /// Clamp each gradient to `[-limit, limit]`.
+    /// Clamps each gradient to `[-limit, limit]`.
     Value(f64),
 }
 
@@ -56,7 +71,7 @@ impl Options {
         }
     }
 
-    /// Whether a step with a bad gradient is skipped.
+    /// Whether a step with a non-finite gradient is skipped.
     pub(crate) fn guards(&self) -> bool {
         self.skip_nonfinite || self.loss_scale.is_some()
     }

@@ -1,37 +1,41 @@
-//! How numbers are stored: the formats of the caller's views, and how the optimizer keeps what it remembers.
+//! The precision of state and parameters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// How precisely an optimizer keeps what it remembers, and how it rounds parameters of 16 bits. The arithmetic is f32
-/// throughout; only what is stored is narrower.
+/// The storage formats of the state, and the rounding of 16-bit parameters.
+///
+/// All arithmetic is in f32. Narrower formats apply only to storage.
 ///
 /// ```
-/// use wgpu_adam::{Options, Precision};
-/// use wgpu_adam::precision::{Master, StateDtype};
-/// // 4 bytes of moments an element in place of 8, and parameters in bf16 with what they lack to an f32 beside them.
+/// use wgpu_adam::precision::{Master, Precision, StateDtype};
+/// use wgpu_adam::Options;
+/// // Moments of 4 bytes per element instead of 8, and bf16 parameters with 16 more bits of precision.
 /// let precision = Precision { state: StateDtype::Bf16, master: Master::Remainder, ..Precision::default() };
 /// let options = Options { precision, ..Options::default() };
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Precision {
-    /// How `m`, `v` and `v_max` are stored.
+    /// The storage format of `m`, `v` and `v_max`. Default: [`StateDtype::F32`].
     pub state: StateDtype,
-    /// Tensors with fewer elements keep them in f32 all the same: biases and scales are few and matter. 4,096 by default, as
-    /// in bitsandbytes (`min_8bit_size`).
+    /// The smallest length of a tensor, in elements, at which [`state`](Self::state) applies. Moments of shorter
+    /// tensors stay in f32. Default: 4,096, as in bitsandbytes (`min_8bit_size`).
     pub state_min_len: u64,
-    /// How `m`, `v` and `v_max` are rounded where they are not f32. Stochastic by default: with beta2 = 0.999 a step changes
-    /// `v` by about a thousandth, which to nearest is less than half a unit in the last place of a bf16 and would be lost
-    /// each time.
+    /// The rounding of moments that are not f32. Default: [`Rounding::Stochastic`].
+    ///
+    /// With `beta2` = 0.999, a step changes `v` by about a thousandth, which is less than half a unit in the last place
+    /// of a bf16. Rounding to nearest would lose each such change.
     pub state_rounding: Rounding,
-    /// How parameters of 16 bits are rounded that have no [`master`](Self::master). To nearest by default, which loses a
-    /// step that is below half a unit in the last place: such a parameter stands still.
+    /// The rounding of 16-bit parameters without a [`master`](Self::master). Default: [`Rounding::Nearest`].
+    ///
+    /// Rounding to nearest loses a step below half a unit in the last place, so that the parameter stops moving.
     pub param_rounding: Rounding,
-    /// What is kept beside parameters of 16 bits.
+    /// Additional bits of 16-bit parameters. Default: [`Master::None`].
     pub master: Master,
-    /// Seed of the stochastic roundings. They depend on it, on the step's t and on the element's place, and on nothing else.
+    /// The seed of stochastic rounding. The rounding of an element depends on the seed, on `t` and on the position of
+    /// the element. Default: 0.
     pub seed: u32,
 }
 
@@ -48,58 +52,68 @@ impl Default for Precision {
     }
 }
 
-/// How `m`, `v` and `v_max` are stored.
+/// The storage format of `m`, `v` and `v_max`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StateDtype {
-    /// 4 bytes an element each.
+    /// f32: 4 bytes per element and moment.
     #[default]
     F32,
-    /// 2 bytes an element each.
+    /// bf16: 2 bytes per element and moment.
     Bf16,
-    /// 1 byte an element each, and 4 for each block of [`BLOCK`](crate::precision::BLOCK) elements: 8-bit floats that share a scale, the largest
-    /// magnitude in the block. `m` has a sign, 3 bits of mantissa down to 2^-11 of the scale and 2 bits down to 7e-7 of it,
-    /// and is zero below; `v` and `v_max` have 3 bits down to 2^-24 and 2 bits down to 1.6e-12, and are no smaller: a second
-    /// moment that came to be zero would make a step without bound. Zero is exact. What is not finite stays in its element
-    /// (as NaN), what is below 2^-125 is zero.
+    /// 8-bit floats in blocks: 1 byte per element and moment, and a 4-byte scale for each block of
+    /// [`BLOCK`](crate::precision::BLOCK) elements.
     ///
-    /// The idea is that of Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization" (arXiv:2110.02861); the code
-    /// is another. A tensor must begin at a multiple of 4 elements in the buffer of its params.
+    /// The scale is the largest magnitude in the block.
+    ///
+    /// | | 3 bits of mantissa | 2 bits of mantissa | below |
+    /// |---|---|---|---|
+    /// | `m` (signed) | down to 2^-11 of the scale | down to 7e-7 of the scale | 0 |
+    /// | `v`, `v_max` | down to 2^-24 of the scale | down to 1.6e-12 of the scale | the smallest code |
+    ///
+    /// A non-zero second moment is never rounded to zero, since a step would then have no bound. Zero is exact. A
+    /// non-finite moment becomes NaN and leaves the rest of its block intact. A magnitude below 2^-125 becomes zero.
+    ///
+    /// A tensor must begin at a multiple of 4 elements in its parameter buffer.
+    ///
+    /// The idea is from Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization" (arXiv:2110.02861). The
+    /// codes are different.
     Block8,
 }
 
-/// What becomes of the bits that a narrower format has no room for.
+/// The rounding to a narrower format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Rounding {
-    /// To the nearest number, and of two to the even one.
+    /// To the nearest number; ties to even.
     #[default]
     Nearest,
-    /// Up or down by chance, more likely to the nearer, so that it is right on average. The chance is a function of
-    /// [`Precision::seed`], the step and the element: the same in every run, and on the CPU twin.
+    /// Stochastic rounding: up or down, with probabilities that make the expected value exact.
+    ///
+    /// The random bits are a function of [`Precision::seed`], `t` and the element's position. Runs are reproducible,
+    /// and the CPU optimizer makes the same bits.
     Stochastic,
 }
 
-/// What is kept beside parameters of 16 bits, so that small steps are not lost. Parameters of 32 bits have no need of it.
+/// Additional bits of 16-bit parameters, so that small steps are not lost. 32-bit parameters have none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Master {
-    /// Nothing.
+    /// None.
     #[default]
     None,
-    /// A copy in f32 (4 bytes), of which the parameter is the rounding to nearest even. Where the caller has written another
-    /// value into the parameter, the copy begins anew from that.
+    /// An f32 master copy: 4 bytes per element. The parameter is the copy rounded to nearest, ties to even. A parameter
+    /// that the caller overwrites restarts its copy.
     F32,
-    /// For bf16: the 16 bits that are lacking (2 bytes). Parameter and remainder together are exactly the f32; the parameter
-    /// is its rounding to nearest, and of two the one farther from zero.
+    /// The 16 bits that a bf16 parameter lacks to an f32: 2 bytes per element. Parameter and remainder together are the
+    /// exact f32. The parameter is that f32 rounded to nearest, ties away from zero.
     Remainder,
 }
 
 impl Precision {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         if self.master != Master::None && self.param_rounding == Rounding::Stochastic {
-            let reason =
-                "with a master the parameter is its rounding to nearest: stochastic rounding makes no sense there";
+            let reason = "param_rounding must be Nearest with a master, which the parameter is rounded from";
             return Err(Error::Precision { reason });
         }
         Ok(())

@@ -1,7 +1,11 @@
-//! Configurations by the names and with the defaults that frameworks give them. Change a field with
-//! `Config { lr: 0.01, ..preset::pytorch::adamw() }`.
+//! Configurations with the names and the defaults of other frameworks.
+//!
+//! ```
+//! use wgpu_adam::{Config, preset};
+//! let config = Config { lr: 3e-4, ..preset::pytorch::adamw() };
+//! ```
 
-/// `torch.optim`, as of PyTorch 2.15.
+/// The optimizers of `torch.optim`, as of PyTorch 2.15.
 pub mod pytorch {
     use crate::config::hyperparameters::{Config, Decay};
     use crate::config::variant::Variant;
@@ -11,12 +15,12 @@ pub mod pytorch {
         Config::default()
     }
 
-    /// `AdamW`: as `Adam`, with decoupled decay 1e-2.
+    /// `AdamW`: like `Adam`, with decoupled decay 1e-2.
     pub fn adamw() -> Config {
         Config { decay: Decay::Decoupled(1e-2), ..Config::default() }
     }
 
-    /// `Adam(amsgrad=True)`: the maximum is of the raw `v`.
+    /// `Adam(amsgrad=True)`: takes the maximum of `v`.
     pub fn amsgrad() -> Config {
         Config { variant: Variant::AmsGrad { of_corrected: false }, ..Config::default() }
     }
@@ -31,7 +35,7 @@ pub mod pytorch {
         Config { lr: 2e-3, variant: Variant::NAdam { momentum_decay: Some(4e-3) }, ..Config::default() }
     }
 
-    /// `RAdam`: eps on the raw root.
+    /// `RAdam`: adds eps to `sqrt(v)`.
     pub fn radam() -> Config {
         Config { variant: Variant::RAdam { eps_on_raw: true }, ..Config::default() }
     }
@@ -55,7 +59,7 @@ pub mod pytorch {
     }
 }
 
-/// optax, as of 0.2.8. It has no default learning rate: here 1e-3.
+/// The optimizers of optax 0.2.8. optax has no default learning rate: it is 1e-3 here.
 pub mod optax {
     use crate::config::hyperparameters::{Config, Decay};
     use crate::config::variant::Variant;
@@ -70,7 +74,7 @@ pub mod optax {
         Config { decay: Decay::Decoupled(1e-4), ..Config::default() }
     }
 
-    /// `amsgrad`: the maximum is of the corrected `v`.
+    /// `amsgrad`: takes the maximum of `v_hat`.
     pub fn amsgrad() -> Config {
         Config { variant: Variant::AmsGrad { of_corrected: true }, ..Config::default() }
     }
@@ -80,17 +84,17 @@ pub mod optax {
         Config { variant: Variant::AdaMax, ..Config::default() }
     }
 
-    /// `nadam`: Dozat's plain form.
+    /// `nadam`: without a momentum schedule.
     pub fn nadam() -> Config {
         Config { variant: Variant::NAdam { momentum_decay: None }, ..Config::default() }
     }
 
-    /// `nadamw`: with decoupled decay 1e-4.
+    /// `nadamw`: like `nadam`, with decoupled decay 1e-4.
     pub fn nadamw() -> Config {
         Config { decay: Decay::Decoupled(1e-4), ..nadam() }
     }
 
-    /// `radam`: eps on the corrected root, threshold 5.
+    /// `radam`: adds eps to `sqrt(v_hat)`, threshold 5.
     pub fn radam() -> Config {
         Config { variant: Variant::RAdam { eps_on_raw: false }, ..Config::default() }
     }
@@ -111,7 +115,7 @@ pub mod optax {
         Config { beta2: 0.9, eps: 0.0, eps_root: 1e-8, bias_correction: false, variant, ..Config::default() }
     }
 
-    /// `adagrad`: begins with 0.1, eps 1e-7 inside the root.
+    /// `adagrad`: initial accumulator 0.1, eps 1e-7 inside the root.
     pub fn adagrad() -> Config {
         let variant = Variant::AdaGrad { lr_decay: 0.0, initial: 0.1 };
         Config { eps: 0.0, eps_root: 1e-7, variant, ..Config::default() }
@@ -123,7 +127,7 @@ pub mod optax {
     }
 }
 
-/// burn, as of 0.22.
+/// The optimizers of burn 0.22.
 pub mod burn {
     use crate::config::hyperparameters::{Config, Decay};
 

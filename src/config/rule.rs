@@ -5,8 +5,8 @@ use crate::num::block8::{Code, SIGNED, UNSIGNED};
 /// Defines [`Rule`] from a table with a row for each rule.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident, $file:literal, [$($kind:ident: $key:literal),*], snr: $snr:literal;)*) => {
-        /// An update rule that is compiled: a file in `shaders/rules/`, and the function of that name in `cpu/rules.rs`. The
-        /// other differences between variants are scalars.
+        /// An update rule that is compiled: a file in `shaders/rules/`, and the function of that name in
+        /// `cpu/rules.rs`. The other differences between variants are scalars.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) enum Rule {
             $($(#[$doc])* $rule),*
@@ -62,25 +62,25 @@ impl Rule {
     }
 }
 
-/// What is remembered of an element between steps.
+/// The kind of a state tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StateKind {
-    /// First moment.
+    /// The first moment.
     M,
-    /// Second moment.
+    /// The second moment.
     V,
-    /// AMSGrad's largest second moment so far.
+    /// The maximum of all second moments so far, of AMSGrad.
     VMax,
-    /// The scales of the blocks of an 8-bit `m`: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
+    /// The block scales of an 8-bit `m`: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
     MScale,
-    /// Those of `v`.
+    /// The block scales of an 8-bit `v`.
     VScale,
-    /// Those of `v_max`.
+    /// The block scales of an 8-bit `v_max`.
     VMaxScale,
-    /// The f32 of which a 16-bit parameter is the rounding: see [`Master::F32`](crate::precision::Master::F32).
+    /// The f32 copies of 16-bit parameters: see [`Master::F32`](crate::precision::Master::F32).
     Master,
-    /// What a bf16 parameter lacks to an f32: see [`Master::Remainder`](crate::precision::Master::Remainder).
+    /// The lower 16 bits of bf16 parameters: see [`Master::Remainder`](crate::precision::Master::Remainder).
     Remainder,
 }
 
@@ -88,7 +88,7 @@ impl StateKind {
     pub(crate) const ALL: [Self; 8] =
         [Self::M, Self::MScale, Self::V, Self::VScale, Self::VMax, Self::VMaxScale, Self::Master, Self::Remainder];
 
-    /// Its name here and in WGSL.
+    /// Returns the name in equations and in WGSL, `"v_max"` for example.
     pub fn name(self) -> &'static str {
         match self {
             Self::M => "m",

@@ -1,4 +1,4 @@
-//! How the learning rate changes over time: a function of the group's own steps, evaluated on the device.
+//! Learning rate schedules: functions of the group's own steps, evaluated on the device.
 
 use std::f64::consts::PI;
 
@@ -9,19 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::config::check::check_non_negative;
 use crate::error::Error;
 
-/// What the learning rate of a [`Group`](crate::Group) is multiplied by at its step `t`:
+/// The course of a [`Group`](crate::Group)'s learning rate: a factor for each step `t`.
 ///
 /// ```text
 /// lr(t) = config.lr * schedule.factor(t)
 /// ```
 ///
-/// `t` counts the steps that were applied, from 1; a skipped step does not advance it. The equations below are in
-/// `n = t - 1`, the steps before this one: PyTorch's `last_epoch` and optax's `count` at this step.
+/// `t` counts the applied steps of the group, from 1. A skipped step does not advance it. The equations of the variants
+/// use `n = t - 1`, the number of steps before this one, which is PyTorch's `last_epoch` and optax's `count`.
 ///
-/// The host compiles a schedule to a list of curves, and the device evaluates the list. So any number of steps fits in
-/// one submission, and [`set_lr`](crate::Adam::set_lr) changes `config.lr` and leaves the schedule alone. The device's
-/// result is the same to the last bit on every driver, and on the CPU twin. It differs from [`factor`](Self::factor),
-/// which is in f64, by at most 2e-7 of the largest rate, for all `t` up to 2^32 - 1.
+/// The host compiles the schedule to a list of curves, and the device evaluates it, so that any number of steps fit in
+/// one submission. [`set_lr`](crate::Adam::set_lr) changes `config.lr` and not the schedule;
+/// [`set_schedule`](crate::Adam::set_schedule) replaces the schedule. The result has the same bits on every driver and
+/// on the CPU. It differs from [`factor`](Self::factor), which is computed in f64, by at most 2e-7 of the largest
+/// factor, for every `t`.
 ///
 /// | here | `torch.optim.lr_scheduler` | optax |
 /// |---|---|---|
@@ -35,8 +36,10 @@ use crate::error::Error;
 /// | `Sequence` | `SequentialLR`; `MultiStepLR`, of constants | `join_schedules`; `piecewise_constant_schedule` |
 /// | `Table` | `LambdaLR` | any function |
 ///
-/// optax's schedules are rates and not factors: there the group's `lr` is 1. Of PyTorch's, those with `eta_min` and
-/// `max_lr` name rates: divide by the group's `lr`.
+/// optax's schedules are learning rates and not factors: use them with `lr` = 1. PyTorch's `eta_min` and `max_lr` are
+/// learning rates: divide them by the group's `lr`.
+///
+/// All factors must be from 0 to 1e6.
 ///
 /// ```
 /// use wgpu_adam::Schedule;
@@ -50,113 +53,123 @@ use crate::error::Error;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// `factor`: by default 1.
+    /// A constant factor. Default: 1.
     Constant(f64),
-    /// `min(1, (n + 1) / steps)`, which is 1 at `t = steps` and not 0 at `t = 1` (a step of size 0 would be wasted; for one,
-    /// as in optax's and Hugging Face's warm-up, see `Linear` from 0). Ma & Yarats 2019, "On the adequacy of untuned
-    /// warmup for adaptive optimization", which proposes `steps = 2 / (1 - beta2)` for Adam.
+    /// A linear warm-up: `min(1, (n + 1) / steps)`.
+    ///
+    /// The factor is 1 at `t` = `steps`, and not 0 at `t` = 1, where a step of size 0 would be wasted. optax's and
+    /// Hugging Face's warm-ups start from 0: use [`Linear`](Self::Linear) for these. Source: Ma & Yarats 2019, "On the
+    /// adequacy of untuned warmup for adaptive optimization" (arXiv:1910.04209), which proposes `steps` = 2 / (1 -
+    /// beta2) for Adam.
     WarmUp {
-        /// The step at which it is 1: at least 1.
+        /// The step at which the factor reaches 1: at least 1.
         steps: u32,
     },
-    /// `from + (to - from) * min(n, steps) / steps`.
+    /// A straight line: `from + (to - from) * min(n, steps) / steps`.
     Linear {
-        /// At the first step.
+        /// The factor of the first step.
         from: f64,
-        /// After `steps` steps, and for good.
+        /// The factor after `steps` steps and from then on.
         to: f64,
-        /// At least 1.
+        /// The length in steps: at least 1.
         steps: u32,
     },
-    /// `to + (from - to) * (1 + cos(pi * min(n, steps) / steps)) / 2`. Loshchilov & Hutter 2017, "SGDR: Stochastic
-    /// Gradient Descent with Warm Restarts".
+    /// Cosine annealing: `to + (from - to) * (1 + cos(pi * min(n, steps) / steps)) / 2`.
+    ///
+    /// Source: Loshchilov & Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts" (arXiv:1608.03983).
     Cosine {
-        /// At the first step.
+        /// The factor of the first step.
         from: f64,
-        /// After `steps` steps, and for good.
+        /// The factor after `steps` steps and from then on.
         to: f64,
-        /// At least 1.
+        /// The length in steps: at least 1.
         steps: u32,
     },
-    /// `Cosine` again and again, each time `growth` times as long; `to` itself is never reached. The same source.
+    /// Cosine annealing with warm restarts: [`Cosine`](Self::Cosine) repeated, each cycle `growth` times as long as the
+    /// one before. The factor does not reach `to`. Source: as for `Cosine`.
     CosineRestarts {
-        /// At the first step, and at each restart.
+        /// The factor of the first step and of each restart.
         from: f64,
-        /// Towards which it falls.
+        /// The factor that each cycle falls towards.
         to: f64,
-        /// Until the first restart: at least 1. PyTorch's `T_0`.
+        /// The length of the first cycle in steps, PyTorch's `T_0`: at least 1.
         steps: u32,
-        /// At least 1. PyTorch's `T_mult`.
+        /// The growth of the cycles, PyTorch's `T_mult`: at least 1.
         growth: u32,
     },
-    /// `rate^(n / every)`.
+    /// Exponential decay: `rate^(n / every)`.
     Exponential {
-        /// In (0, 1].
+        /// The factor over `every` steps: above 0 and at most 1.
         rate: f64,
-        /// Steps in which it falls by `rate`: at least 1.
+        /// The number of steps over which the factor falls by `rate`: at least 1.
         every: u32,
     },
-    /// `rate^floor(n / every)`.
+    /// Decay in steps: `rate^floor(n / every)`.
     Step {
-        /// In (0, 1].
+        /// The factor of each fall: above 0 and at most 1.
         rate: f64,
-        /// Steps between two falls: at least 1.
+        /// The number of steps between two falls: at least 1.
         every: u32,
     },
-    /// `to + (from - to) * (1 - min(n, steps) / steps)^power`.
+    /// Polynomial decay: `to + (from - to) * (1 - min(n, steps) / steps)^power`.
     Polynomial {
-        /// At the first step.
+        /// The factor of the first step.
         from: f64,
-        /// After `steps` steps, and for good.
+        /// The factor after `steps` steps and from then on.
         to: f64,
-        /// Between 0 and 64, both exclusive.
+        /// The exponent: above 0 and below 64.
         power: f64,
-        /// At least 1.
+        /// The length in steps: at least 1.
         steps: u32,
     },
-    /// Up to 1 by a cosine, then down by another. Smith & Topin 2018, "Super-Convergence: Very Fast Training of Neural
-    /// Networks Using Large Learning Rates" (with straight lines there: a `Sequence` of `Linear`).
+    /// One cycle: up to 1 along a cosine, then down along another.
     ///
     /// ```text
     /// n <= up:  1 + (from - 1) * (1 + cos(pi * n / up)) / 2
     /// after:    to + (1 - to) * (1 + cos(pi * min(n - up, down) / down)) / 2
     /// ```
     ///
-    /// optax's `cosine_onecycle_schedule(steps)` is `up = 0.3*steps`, `down = 0.7*steps`, `from = 1/25`,
-    /// `to = 1/25e4`; PyTorch's `OneCycleLR(total_steps)` has its top one step earlier, `up = 0.3*total_steps - 1` (which
-    /// may lie between two steps there), and `down = 0.7*total_steps`.
+    /// optax's `cosine_onecycle_schedule(steps)` is `up` = 0.3*steps, `down` = 0.7*steps, `from` = 1/25 and `to` =
+    /// 1/25e4. PyTorch's `OneCycleLR(total_steps)` peaks one step earlier, with `up` = 0.3*total_steps - 1, which may
+    /// lie between two steps there, and `down` = 0.7*total_steps.
+    ///
+    /// Source: Smith & Topin 2018, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    /// Rates" (arXiv:1708.07120), which has straight lines: a [`Sequence`](Self::Sequence) of [`Linear`](Self::Linear).
     OneCycle {
-        /// At the first step.
+        /// The factor of the first step.
         from: f64,
-        /// At the end, and for good.
+        /// The factor at the end and from then on.
         to: f64,
-        /// Steps to the top: at least 1.
+        /// The number of steps up to the peak: at least 1.
         up: u32,
-        /// Steps from the top: at least 1.
+        /// The number of steps down from the peak: at least 1.
         down: u32,
     },
-    /// `1 / sqrt(1 + n / timescale)`. With `timescale` 1 it is the paper's `1 / sqrt(t)` (Kingma & Ba 2015, section 4);
-    /// after a warm-up of as many steps, that of Vaswani et al. 2017, "Attention Is All You Need".
+    /// Inverse square root decay: `1 / sqrt(1 + n / timescale)`.
+    ///
+    /// With `timescale` = 1 it is `1 / sqrt(t)` of Kingma & Ba 2015, section 4. After a warm-up of `timescale` steps it
+    /// is the schedule of Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762).
     InverseSqrt {
-        /// At least 1.
+        /// The time scale in steps: at least 1.
         timescale: u32,
     },
-    /// One after the other, each with the step (as `n`) at which it takes over from the one before. Its own `n` counts from
-    /// there. The first begins at 0, and each later than the one before it.
+    /// Schedules in sequence, each with the `n` at which it takes over from the one before. Each counts its own `n`
+    /// from there. The first must begin at 0, and each later one after the one before it.
     Sequence(Vec<(u32, Schedule)>),
-    /// Any function, as numbers: `values[k]` at `n = k*every`, and the last of them for good. Of a function of t, for `every`
-    /// 1: `(1..=steps).map(function).collect()`.
+    /// Any function, as a table: `values[k]` at `n = k*every`. The last value holds from then on.
+    ///
+    /// With `every` = 1, a function of `t` becomes `(1..=steps).map(function).collect()`.
     Table {
-        /// At least one. Each takes 48 bytes on the device.
+        /// The factors: at least one. Each takes 48 bytes on the device.
         values: Vec<f64>,
-        /// Steps from one value to the next: at least 1.
+        /// The number of steps from one value to the next: at least 1.
         every: u32,
-        /// Between two values: a straight line, or the earlier one.
+        /// Interpolates linearly between two values. Otherwise the earlier one holds.
         interpolate: bool,
     },
 }
 
-/// Constant: 1.
+/// A constant factor of 1.
 impl Default for Schedule {
     fn default() -> Self {
         Self::Constant(1.0)
@@ -172,14 +185,13 @@ pub(crate) fn half_cosine(from: f64, to: f64, x: f64) -> f64 {
 const LARGEST: f64 = 1e6;
 
 impl Schedule {
-    /// This schedule, begun after a [`WarmUp`](Self::WarmUp) of so many steps.
+    /// Puts a [`WarmUp`](Self::WarmUp) of `steps` steps before this schedule.
     #[must_use]
     pub fn with_warm_up(self, steps: u32) -> Self {
         Self::Sequence(vec![(0, Self::WarmUp { steps }), (steps, self)])
     }
 
-    /// The factor at step `t`, the first of which is 1 (0 counts as 1, and all above 2^32 - 1, where the device's count
-    /// ends, as that). For a plot, or to know what a step will use; the device works it out for itself.
+    /// Returns the factor of step `t`, counted from 1, in f64. 0 counts as 1.
     pub fn factor(&self, t: u32) -> f64 {
         self.after(u64::from(t.max(1) - 1))
     }

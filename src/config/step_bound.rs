@@ -1,14 +1,18 @@
-//! How large a step can be, in units of the learning rate.
+//! Bounds on the size of a step, in units of the learning rate.
 
 use crate::config::hyperparameters::Config;
 use crate::config::variant::Variant;
 
 impl Config {
-    /// The paper's bound on `|step| / lr`: `max(1, (1 - beta1) / sqrt(1 - beta2))` (Kingma & Ba 2015, section 2.1), and 1 for
-    /// AdaMax (section 7.1). `None` for other rules than Adam, AMSGrad and AdaMax.
+    /// Returns the bound on `|step| / lr` that the paper gives, for Adam, AMSGrad and AdaMax.
     ///
-    /// It holds where the gradients do not grow, and it is reached by a lone gradient after many that are zero. Gradients
-    /// that grow from step to step exceed it, up to [`step_bound`](Self::step_bound).
+    /// ```text
+    /// Adam, AMSGrad   max(1, (1 - beta1) / sqrt(1 - beta2))       Kingma & Ba 2015, section 2.1
+    /// AdaMax          1                                           section 7.1
+    /// ```
+    ///
+    /// The bound holds while the gradients do not grow. A single gradient after many zeros reaches it. Gradients that
+    /// grow from step to step exceed it, up to [`step_bound`](Self::step_bound).
     ///
     /// ```
     /// let config = wgpu_adam::Config::default();
@@ -23,19 +27,20 @@ impl Config {
         }
     }
 
-    /// What `|step| / lr` cannot exceed, but for rounding, whatever the gradients (decoupled decay comes beside the step):
+    /// Returns the bound on `|step| / lr` that holds for all gradients, up to rounding and without decoupled decay.
+    /// `None` if the rule has no bound.
     ///
     /// | | |
     /// |---|---|
     /// | Adam, AMSGrad | `(1 - beta1) / sqrt((1 - beta2) * (1 - beta1^2/beta2))` where `beta1^2 < beta2` |
     /// | AdaMax | `(1 - beta1) / (1 - beta1/beta2)` where `beta1 < beta2` |
-    /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`, but none where the learning rate is in the momentum |
+    /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`; none with momentum and `lr_in_momentum` |
     /// | AdaGrad, Lion | 1 |
     ///
-    /// Adam's is by Cauchy and Schwarz: with `g_k` the gradient of age `k`,
-    /// `m^2 = ((1-b1) sum b1^k g_k)^2 <= (1-b1)^2 * sum (b1^2/b2)^k * sum b2^k g_k^2`, and the last sum is `v/(1-b2)`. AdaMax's is
-    /// by `|g_k| <= v/b2^k`. Bias correction raises none of them. They hold while the clock is at least as old as the moments, as it
-    /// is unless [`set_t`](crate::Adam::set_t) turned it back.
+    /// Adam's bound follows from the Cauchy-Schwarz inequality. With `g_k` the gradient `k` steps ago, `m^2 = ((1-b1)
+    /// sum b1^k g_k)^2 <= (1-b1)^2 * sum (b1^2/b2)^k * sum b2^k g_k^2`, and the last sum is `v/(1-b2)`. AdaMax's bound
+    /// follows from `|g_k| <= v/b2^k`. Bias correction does not raise a bound. The bounds hold for constant betas, and
+    /// if [`set_t`](crate::Adam::set_t) has not turned the clock back.
     pub fn step_bound(&self) -> Option<f64> {
         let Self { beta1, beta2, .. } = *self;
         let lone = 1.0 / (1.0 - beta2).sqrt();

@@ -6,16 +6,28 @@ use wgpu::Buffer;
 
 use crate::config::dtype::Dtype;
 
-/// A range of one of the caller's buffers. Cloning it clones wgpu's handle, not the data.
+/// A range of elements in one of the caller's buffers.
+///
+/// Cloning a view clones the buffer's handle, not its contents.
+///
+/// ```no_run
+/// # fn view(buffer: &wgpu::Buffer) {
+/// use wgpu_adam::{Dtype, View};
+/// let all = View::f32(buffer);
+/// let weight = View::f32(buffer).slice(..4096);
+/// let bias = View::f32(buffer).slice(4096..4160);
+/// assert_eq!((bias.offset, bias.len, bias.dtype), (16384, 64, Dtype::F32));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct View {
-    /// The buffer, with usage `STORAGE`.
+    /// The buffer. It needs [`BufferUsages::STORAGE`](wgpu::BufferUsages::STORAGE).
     pub buffer: Buffer,
-    /// Where the range begins, in bytes: a multiple of the element's size.
+    /// The offset of the first element in bytes: a multiple of the element's size.
     pub offset: u64,
-    /// Length in elements.
+    /// The number of elements: at least 1.
     pub len: u64,
-    /// How the elements are stored.
+    /// The storage format of the elements.
     pub dtype: Dtype,
     /// The first [`slice`](Self::slice) that did not fit, to be reported when an optimizer is made of the view.
     pub(crate) outside: Option<Outside>,
@@ -30,27 +42,30 @@ pub(crate) struct Outside {
 }
 
 impl View {
-    /// All of `buffer`, as 32-bit floats.
+    /// Creates a view of a whole buffer of 32-bit floats.
     pub fn f32(buffer: &Buffer) -> Self {
         Self::new(buffer, Dtype::F32)
     }
 
-    /// All of `buffer`, as 16-bit IEEE floats.
+    /// Creates a view of a whole buffer of 16-bit IEEE floats.
     pub fn f16(buffer: &Buffer) -> Self {
         Self::new(buffer, Dtype::F16)
     }
 
-    /// All of `buffer`, as bfloat16.
+    /// Creates a view of a whole buffer of bfloat16 numbers.
     pub fn bf16(buffer: &Buffer) -> Self {
         Self::new(buffer, Dtype::Bf16)
     }
 
-    /// All of `buffer`, in that dtype.
+    /// Creates a view of a whole buffer. A partial element at the end is left out.
     pub fn new(buffer: &Buffer, dtype: Dtype) -> Self {
         Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / dtype.bytes(), dtype, outside: None }
     }
 
-    /// Part of this view: a range of its elements.
+    /// Narrows the view to a range of its elements, as [`Buffer::slice`] does with bytes.
+    ///
+    /// A range that does not lie within this view is an error when an optimizer is made with the result:
+    /// [`Error::SliceOutOfBounds`](crate::Error::SliceOutOfBounds).
     #[must_use]
     pub fn slice(mut self, elements: impl RangeBounds<u64>) -> Self {
         let start = match elements.start_bound() {
@@ -73,32 +88,34 @@ impl View {
     }
 }
 
-/// A named parameter tensor: where its values are and where the caller's backward pass leaves their gradients.
-/// Its shape does not matter to Adam, only its number of elements.
+/// A named parameter tensor: a view of its parameters and a view of their gradients.
+///
+/// A tensor has a length and no shape: the update is elementwise.
 #[derive(Clone, Debug)]
 pub struct Tensor {
-    /// A name that no other tensor of the optimizer has: in reports, errors and saved states.
+    /// The name, unique in the optimizer. Reports, errors and saved states use it.
     pub name: String,
-    /// The values that the step changes.
+    /// The parameters, which the step updates in place.
     pub param: View,
-    /// The gradients that the step reads (and zeroes, by option); as long as `param`.
+    /// The gradients, as many as parameters. The step reads them, and zeroes them with
+    /// [`Options::zero_grad`](crate::Options::zero_grad).
     pub grad: View,
-    /// The value of 1 in an integer gradient ([`Dtype::I32`]): finite and above 0. 1 by default, and for all other dtypes.
+    /// The value of 1 in a gradient of [`Dtype::I32`]: finite and above 0. Must be 1 for other dtypes. Default: 1.
     pub grad_scale: f32,
 }
 
 impl Tensor {
-    /// A tensor of that name, with those views.
+    /// Creates a tensor.
     pub fn new(name: impl Into<String>, param: View, grad: View) -> Self {
         Self { name: name.into(), param, grad, grad_scale: 1.0 }
     }
 
-    /// A tensor of 32-bit floats that fills a buffer of parameters and a buffer of gradients.
+    /// Creates a tensor of 32-bit floats that fills the buffer of its parameters and the buffer of its gradients.
     pub fn f32(name: impl Into<String>, param: &Buffer, grad: &Buffer) -> Self {
         Self::new(name, View::f32(param), View::f32(grad))
     }
 
-    /// Sets the value of 1 in an integer gradient.
+    /// Sets [`grad_scale`](Self::grad_scale).
     #[must_use]
     pub fn with_grad_scale(self, grad_scale: f32) -> Self {
         Self { grad_scale, ..self }

@@ -1,7 +1,8 @@
 //! The family: each rule with its conventions, and where frameworks disagree.
 //!
 //! To add one: its line in [`Variant`] here with its code in `Settings::new`; what depends on time in `Scalars::new` of
-//! `clock.rs` and in `tick_clock` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in `cpu/rules.rs`.
+//! `clock.rs` and in `tick_clock` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in
+//! `cpu/rules.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,79 +10,164 @@ use crate::config::check::{check_below_one, check_non_negative};
 use crate::config::rule::Rule;
 use crate::error::Error;
 
-/// Which rule makes the step. `g` is the gradient after clipping, sign and coupled decay; `m_hat` and `v_hat` are the
-/// moments divided by `1 - beta^t` (as they are, without [`bias_correction`](crate::Config::bias_correction)); the step is
-/// `param = param - lr*u`, and decoupled decay comes beside it, as in [`Config`](crate::Config).
+/// The update rule of a [`Config`](crate::Config).
 ///
-/// What a rule does not name, it neither stores nor moves: Lion has no `v`, plain RMSProp no `m`, plain SGD neither.
+/// In the equations, `g` is the gradient after loss scaling, clipping, `maximize` and coupled decay. `m_hat` and
+/// `v_hat` are `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without
+/// [`bias_correction`](crate::Config::bias_correction). Each rule computes an update `u`, and the parameter changes by
+///
+/// ```text
+/// param = param - lr*u - lr*weight_decay*param    (last term: Decay::Decoupled only)
+/// ```
+///
+/// A rule allocates only the state that it uses: Lion has no `v`, RMSProp without momentum no `m`, SGD without momentum
+/// neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Variant {
-    /// `u = m_hat / (sqrt(v_hat + eps_root) + eps)`. Kingma & Ba 2015, Algorithm 1; with
-    /// [`Decay::Decoupled`](crate::Decay::Decoupled) AdamW.
+    /// Adam, or AdamW with [`Decay::Decoupled`](crate::Decay::Decoupled).
+    ///
+    /// ```text
+    /// m = beta1*m + (1 - beta1)*g
+    /// v = beta2*v + (1 - beta2)*g*g
+    /// u = m_hat / (sqrt(v_hat + eps_root) + eps)
+    /// ```
+    ///
+    /// Source: Kingma & Ba 2015, Algorithm 1 (arXiv:1412.6980).
     #[default]
     Adam,
-    /// Adam with the largest second moment so far: `v_max = max(v_max, v)`,
-    /// `u = m_hat / (sqrt(v_max / (1 - beta2^t)) + eps)` in PyTorch; Reddi, Kale & Kumar 2018 (without bias correction there).
+    /// AMSGrad: Adam with the maximum of all second moments so far.
+    ///
+    /// ```text
+    /// v_max = max(v_max, v)                                   (of_corrected: max(v_max, v_hat))
+    /// u     = m_hat / (sqrt(v_max / (1 - beta2^t) + eps_root) + eps)
+    ///                                                         (of_corrected: sqrt(v_max + eps_root))
+    /// ```
+    ///
+    /// Source: Reddi, Kale & Kumar 2018, "On the Convergence of Adam and Beyond", Algorithm 2 (arXiv:1904.09237), which
+    /// has no bias correction.
     AmsGrad {
-        /// optax: the maximum is of `v_hat`, `u = m_hat / (sqrt(v_max + eps_root) + eps)`.
+        /// Takes the maximum of `v_hat`, as optax does. PyTorch takes the maximum of `v`.
         of_corrected: bool,
     },
-    /// The infinity norm: `v = max(beta2*v, |g| + eps)`, `u = m_hat / v`. Kingma & Ba 2015, Algorithm 2 (there without
-    /// `eps`; PyTorch and optax add it to `|g|`).
+    /// AdaMax: Adam with the infinity norm. Does not use `eps_root`.
+    ///
+    /// ```text
+    /// v = max(beta2*v, |g| + eps)
+    /// u = m_hat / v
+    /// ```
+    ///
+    /// Source: Kingma & Ba 2015, Algorithm 2, which has no `eps`. PyTorch and optax add it to `|g|`.
     AdaMax,
-    /// Nesterov's momentum in Adam. Dozat 2016.
+    /// NAdam: Adam with Nesterov's momentum.
+    ///
+    /// PyTorch's form, with `momentum_decay`:
+    ///
+    /// ```text
+    /// mu(t) = beta1*(1 - 0.96^(t*momentum_decay)/2)
+    /// u     = (mu(t+1)*m / (1 - mu(1)*..*mu(t+1)) + (1 - mu(t))*g / (1 - mu(1)*..*mu(t)))
+    ///         / (sqrt(v_hat + eps_root) + eps)
+    /// ```
+    ///
+    /// optax's form, without:
+    ///
+    /// ```text
+    /// u = (beta1*m / (1 - beta1^(t+1)) + (1 - beta1)*g / (1 - beta1^t)) / (sqrt(v_hat + eps_root) + eps)
+    /// ```
+    ///
+    /// Source: Dozat 2016, "Incorporating Nesterov Momentum into Adam".
     NAdam {
-        /// `Some(0.004)` is PyTorch: `mu(t) = beta1*(1 - 0.96^(t*momentum_decay)/2)`,
-        /// `u = (mu(t+1)*m/(1 - mu(1)*..*mu(t+1)) + (1 - mu(t))*g/(1 - mu(1)*..*mu(t))) / (sqrt(v_hat) + eps)`.
-        /// `None` is Dozat's plain form, as in optax:
-        /// `u = (beta1*m/(1 - beta1^(t+1)) + (1 - beta1)*g/(1 - beta1^t)) / (sqrt(v_hat + eps_root) + eps)`.
+        /// The decay of the momentum schedule: finite and not negative. PyTorch's default is `Some(0.004)`; optax has
+        /// none.
         momentum_decay: Option<f64>,
     },
-    /// Rectified Adam: `rho = rho_inf - 2*t*beta2^t/(1 - beta2^t)` with `rho_inf = 2/(1 - beta2) - 1`; where it is above 5
-    /// Adam's step times `sqrt((rho-4)*(rho-2)*rho_inf / ((rho_inf-4)*(rho_inf-2)*rho))`, before that `u = m_hat`.
-    /// Liu et al. 2020, "On the Variance of the Adaptive Learning Rate and Beyond". Needs beta2 above 2/3.
+    /// RAdam: Adam with a rectified learning rate. Needs `beta2` above 2/3.
+    ///
+    /// ```text
+    /// rho_inf = 2/(1 - beta2) - 1
+    /// rho     = rho_inf - 2*t*beta2^t/(1 - beta2^t)
+    /// r       = sqrt((rho - 4)*(rho - 2)*rho_inf / ((rho_inf - 4)*(rho_inf - 2)*rho))
+    /// u       = r*m_hat / (sqrt(v_hat + eps_root) + eps)  if rho > 5  else  m_hat
+    /// ```
+    ///
+    /// Source: Liu et al. 2020, "On the Variance of the Adaptive Learning Rate and Beyond", Algorithm 2
+    /// (arXiv:1908.03265).
     RAdam {
-        /// PyTorch adds `eps` to the root of the raw `v`, before that is corrected; optax to the corrected root.
+        /// Adds `eps` to `sqrt(v)` before bias correction, as PyTorch does. optax adds it to `sqrt(v_hat)`.
         eps_on_raw: bool,
     },
-    /// The variance around `m` in place of the second moment: `v = beta2*v + (1 - beta2)*(g - m)^2 + eps_root`, with the
-    /// new `m`; `u = m_hat / (sqrt(v_hat) + eps)`. Zhuang et al. 2020, "AdaBelief Optimizer". Defaults there and in optax:
-    /// `eps` = `eps_root` = 1e-16.
+    /// AdaBelief: Adam with the variance around `m` instead of the second moment.
+    ///
+    /// ```text
+    /// m = beta1*m + (1 - beta1)*g
+    /// v = beta2*v + (1 - beta2)*(g - m)^2 + eps_root
+    /// u = m_hat / (sqrt(v_hat) + eps)
+    /// ```
+    ///
+    /// The paper and optax use `eps` = `eps_root` = 1e-16. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm
+    /// 2 (arXiv:2010.07468).
     AdaBelief,
-    /// `u = sign(beta1*m + (1 - beta1)*g)`, then `m = beta2*m + (1 - beta2)*g`. Chen et al. 2023, "Symbolic Discovery of
-    /// Optimization Algorithms". `beta2` = 0.99 there and in optax.
+    /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
+    ///
+    /// ```text
+    /// u = sign(beta1*m + (1 - beta1)*g)
+    /// m = beta2*m + (1 - beta2)*g
+    /// ```
+    ///
+    /// The paper and optax use `beta2` = 0.99. Source: Chen et al. 2023, "Symbolic Discovery of Optimization
+    /// Algorithms", Algorithm 2 (arXiv:2302.06675).
     Lion,
-    /// `v = beta2*v + (1 - beta2)*g^2`, `u = g / (sqrt(v_hat + eps_root) + eps)`; with momentum `m = momentum*m + u` and
-    /// `u = m`. PyTorch calls beta2 `alpha` (0.99) and optax `decay` (0.9); neither corrects the bias by default.
+    /// RMSProp. Does not use `beta1`; `beta2` is PyTorch's `alpha` (0.99) and optax's `decay` (0.9).
+    ///
+    /// ```text
+    /// v = beta2*v + (1 - beta2)*g*g
+    /// d = g / (sqrt(v_hat + eps_root) + eps)
+    /// m = momentum*m + d                                      (lr_in_momentum: m = momentum*m + lr*d, param = param - m)
+    /// u = m                                                   (nesterov: u = d + momentum*m; no momentum: u = d)
+    /// ```
+    ///
+    /// Neither framework corrects the bias by default. Source: Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks
+    /// for Machine Learning".
     RmsProp {
-        /// 0 for none: then there is no `m`.
+        /// The momentum, in `[0, 1)`. With 0 there is no `m`.
         momentum: f64,
-        /// optax's nesterov: `u + momentum*m` in place of `m`.
+        /// Uses Nesterov's momentum, as optax's `nesterov`. Needs `momentum` above 0.
         nesterov: bool,
-        /// optax: `m = momentum*m + lr*u` (with the opposite sign there), so that a new learning rate does not reach what
-        /// `m` holds.
+        /// Multiplies by `lr` before `m`, as optax does. A new learning rate then leaves the content of `m` as it is.
         lr_in_momentum: bool,
-        /// What `v` begins with (optax's `initial_scale`).
+        /// The initial value of `v`, optax's `initial_scale`: finite and not negative.
         initial: f64,
     },
-    /// `v = v + g^2`, `u = g / (sqrt(v + eps_root) + eps)`, with `lr / (1 + (t - 1)*lr_decay)`. Duchi, Hazan & Singer 2011.
-    /// PyTorch has `eps` = 1e-10 outside of the root, optax 1e-7 inside, and begins with 0.1.
+    /// AdaGrad. Does not use `beta1`, `beta2` and `bias_correction`.
+    ///
+    /// ```text
+    /// v = v + g*g
+    /// u = g / (sqrt(v + eps_root) + eps) / (1 + (t - 1)*lr_decay)
+    /// ```
+    ///
+    /// PyTorch has `eps` = 1e-10. optax has `eps_root` = 1e-7 and `initial` = 0.1. Source: Duchi, Hazan & Singer 2011,
+    /// "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization".
     AdaGrad {
-        /// PyTorch's `lr_decay`.
+        /// PyTorch's `lr_decay`: finite and not negative.
         lr_decay: f64,
-        /// What `v` begins with.
+        /// The initial value of `v`: finite and not negative.
         initial: f64,
     },
-    /// `m = momentum*m + (1 - dampening)*g` (in the first step `m = g`), `u = m`, or `u = g + momentum*m` with Nesterov's;
-    /// without momentum `u = g`. PyTorch's convention: the learning rate is not in `m`.
+    /// Stochastic gradient descent. Does not use `beta1`, `beta2`, `eps`, `eps_root` and `bias_correction`.
+    ///
+    /// ```text
+    /// m = momentum*m + (1 - dampening)*g                      (first step: m = g)
+    /// u = m                                                   (nesterov: u = g + momentum*m; no momentum: u = g)
+    /// ```
+    ///
+    /// As in PyTorch, `m` does not contain the learning rate.
     Sgd {
-        /// 0 for none: then there is no `m`.
+        /// The momentum, in `[0, 1)`. With 0 there is no `m`.
         momentum: f64,
-        /// PyTorch's `dampening`.
+        /// PyTorch's `dampening`: finite and not negative. Needs `momentum` above 0, and must be 0 with `nesterov`.
         dampening: f64,
-        /// Look ahead.
+        /// Uses Nesterov's momentum. Needs `momentum` above 0.
         nesterov: bool,
     },
 }

@@ -30,7 +30,10 @@ use crate::tick::partial::nonfinite_bits;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
-/// Adam on slices: the twin of [`crate::Adam`].
+/// An optimizer on the CPU, the counterpart of [`crate::Adam`].
+///
+/// The optimizer owns the state. The caller passes parameters and gradients to each [`step`](Self::step). See the
+/// [module](crate::cpu) for an example.
 #[derive(Clone)]
 pub struct Adam {
     /// With the learning rates that were set last.
@@ -66,10 +69,11 @@ impl fmt::Debug for Adam {
 }
 
 impl Adam {
-    /// The twin of an optimizer on the GPU whose tensors are all in buffers of their own.
+    /// Creates an optimizer. Gradient norms are summed in the order of a GPU optimizer with separately allocated
+    /// tensors; [`crate::Adam::to_cpu`] uses the order of that optimizer.
     ///
     /// # Errors
-    /// What can be wrong with a configuration, a name or a length; see [`Error`].
+    /// Returns an error for an invalid configuration, schedule or option, for a repeated name, and for an empty tensor.
     pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
         options.validate()?;
         Self::with(groups, ClockMap::new(groups.iter().map(|group| group.tensors.len())), options)
@@ -163,12 +167,14 @@ impl Adam {
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }
 
-    /// One step, on all tensors in the order of the groups.
+    /// Takes one step.
+    ///
+    /// `tensors` are all tensors, in the order of [`tensor_names`](Self::tensor_names).
     ///
     /// # Errors
-    /// [`Error::TensorCount`] or [`Error::TensorLength`]; then nothing was changed.
-    pub fn step(&mut self, slots: &mut [TensorMut]) -> Result<Report, Error> {
-        self.step_and(slots, |_, _, _| {})
+    /// Returns [`Error::TensorCount`], [`Error::TensorDtype`] or [`Error::TensorLength`]. Nothing has changed then.
+    pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
+        self.step_and(tensors, |_, _, _| {})
     }
 
     /// One step, with a look at what it is about to do.
@@ -200,13 +206,13 @@ impl Adam {
         Ok(self.report())
     }
 
-    /// One step, and what it does to each tensor: the twin of [`Probe::step`](crate::Probe::step).
+    /// Takes one step and measures it, as [`Probe::step`](crate::Probe::step) does on the GPU.
     ///
     /// # Errors
-    /// [`Error::TensorCount`] or [`Error::TensorLength`]; then nothing was changed.
-    pub fn step_measured(&mut self, slots: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
+    /// As for [`step`](Self::step).
+    pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
-        let report = self.step_and(slots, |adam, scalars, slots| {
+        let report = self.step_and(tensors, |adam, scalars, slots| {
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, slots, &adam.moments);
         })?;
         let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
@@ -236,28 +242,27 @@ impl Adam {
         Ok(())
     }
 
-    /// Steps applied since the start.
+    /// Returns the number of applied steps.
     pub fn t(&self) -> u32 {
         self.head.applied
     }
 
-    /// The groups as they are now: their configurations, with the learning rates that were set last, their schedules and
-    /// their tensors.
+    /// Returns the groups: their current configurations, schedules and tensors.
     pub fn groups(&self) -> &[Group] {
         &self.groups
     }
 
-    /// The options with which the optimizer was made.
+    /// Returns the options of the optimizer.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// The names of all tensors, in the order of the groups and their tensors.
+    /// Returns the names of all tensors, in the order of the groups and their tensors.
     pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
-    /// What the last step did.
+    /// Returns the report of the last step.
     pub fn report(&self) -> Report {
         let bad = (self.head.nonfinite_partial != NONE)
             .then(|| self.tensor_at(self.head.nonfinite_partial, self.head.nonfinite_element));
@@ -275,7 +280,7 @@ impl Adam {
         Some(self.names[segment.tensor].clone())
     }
 
-    /// What the loss of the next step is to be multiplied by, where there is a [`LossScale`](crate::LossScale).
+    /// Returns the loss scale of the next step. `None` without a [`LossScale`](crate::LossScale).
     pub fn loss_scale(&self) -> Option<f32> {
         self.loss_scale.map(|state| state.scale)
     }

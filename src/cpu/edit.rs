@@ -1,4 +1,4 @@
-//! Tensors and groups that are added, removed or reset in mid-run. Twin of `src/members.rs`.
+//! Adding, removing and resetting tensors between steps. Counterpart of `src/gpu/edit.rs`.
 
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::{Group, Tensor};
@@ -6,14 +6,18 @@ use crate::error::Error;
 use crate::plan::clocks::Member;
 use crate::tick::clock::ClockHead;
 
-/// After each of these calls what is remembered of the other tensors is as it was, t included. The norm is then summed as
-/// that of tensors in buffers of their own.
+/// # Changing the tensors
+///
+/// The remaining tensors keep their state and their step counts. Gradient norms are then summed in the order of a GPU
+/// optimizer with separately allocated tensors.
 impl Adam {
-    /// Adds tensors to a group. Their moments begin at zero and their own t with it, so that their first steps are corrected
-    /// as first steps are, whatever the group's t. The schedule, if there is one, is where it is for the others.
+    /// Adds tensors to a group.
+    ///
+    /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
+    /// steps. The group's schedule continues for them at the group's position.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], and those of [`new`](Self::new). Then nothing has changed.
+    /// Returns [`Error::NoSuchGroup`], and the errors of [`new`](Self::new). Nothing has changed then.
     pub fn add(&mut self, group: usize, tensors: impl IntoIterator<Item = Tensor>) -> Result<(), Error> {
         let groups = self.groups.len();
         if group >= groups {
@@ -24,10 +28,10 @@ impl Adam {
         self.change(self.groups.clone(), lists)
     }
 
-    /// Adds a group, at its step 0, and says its number.
+    /// Adds a group, at step 0, and returns its number.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new). Then nothing has changed.
+    /// Returns the errors of [`new`](Self::new). Nothing has changed then.
     pub fn add_group(&mut self, group: Group) -> Result<usize, Error> {
         let (mut groups, mut lists) = (self.groups.clone(), self.members());
         lists.push(group.tensors.iter().map(|tensor| (tensor.clone(), None)).collect());
@@ -36,11 +40,10 @@ impl Adam {
         Ok(self.groups.len() - 1)
     }
 
-    /// Removes the tensors of these names. A group that has lost them all stays, so that the numbers of the others do not
-    /// change.
+    /// Removes tensors by name. A group without tensors stays, so that the numbers of the other groups do not change.
     ///
     /// # Errors
-    /// [`Error::NoSuchTensor`], and [`Error::NoTensors`] where none would be left. Then nothing has changed.
+    /// Returns [`Error::NoSuchTensor`], and [`Error::NoTensors`] if no tensor would be left. Nothing has changed then.
     pub fn remove(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();
@@ -48,10 +51,11 @@ impl Adam {
         self.change(self.groups.clone(), lists)
     }
 
-    /// Forgets what is remembered of the tensors of these names: moments and t are those of the beginning.
+    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not
+    /// change.
     ///
     /// # Errors
-    /// [`Error::NoSuchTensor`]. Then nothing has changed.
+    /// Returns [`Error::NoSuchTensor`]. Nothing has changed then.
     pub fn reset(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();

@@ -1,8 +1,10 @@
-//! The CPU twin: the same configuration, the same order of operations, the same bits.
+//! Optimizers on the CPU: the same configuration and the same arithmetic as on the GPU, on slices.
 //!
-//! It serves where there is no adapter, and as the reference in tests. Its files have the names of the shaders, and each
-//! function has the name, the arguments and the order of the WGSL beside which it stands. It runs on all threads of
-//! rayon's pool, and the result does not depend on their number.
+//! [`cpu::Adam`](Adam) serves as a fallback without a GPU, and as the reference in tests. On a CPU adapter the GPU
+//! optimizer gives the same bits. Elsewhere the difference is within the accuracy that WGSL requires of divisions and
+//! square roots.
+//!
+//! A step uses all threads of rayon's global pool. The result does not depend on their number.
 //!
 //! ```
 //! use wgpu_adam::{Config, Options, cpu};

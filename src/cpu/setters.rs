@@ -1,4 +1,4 @@
-//! What can be changed between steps. Twin of `src/gpu/setters.rs`.
+//! Setters of values that may change between steps. Counterpart of `src/gpu/setters.rs`.
 
 use crate::config::hyperparameters::Config;
 use crate::config::schedule::Schedule;
@@ -8,20 +8,42 @@ use crate::error::Error;
 use crate::tick::clock::{Clock, ClockHead, NONE};
 
 impl Adam {
-    /// Sets a group's learning rate, from the next step on; where there is a schedule, what that multiplies.
+    /// Sets a group's learning rate, which its schedule multiplies, from the next step on.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], or [`Error::Config`] where `lr` is negative or not finite; then nothing has changed.
+    /// Returns [`Error::NoSuchGroup`], and [`Error::Config`] if `lr` is negative or not finite. Nothing has changed
+    /// then.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
         self.change_group(group, |own| own.config.lr = lr)
     }
 
     /// Sets a group's configuration, from the next step on.
+    ///
+    /// Everything can change except the compiled rule. After a change of betas, the bias correction uses the running
+    /// product of the betas that were in effect: see [`crate::Adam::set_config`].
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchGroup`], [`Error::OtherRule`], and the errors of an invalid configuration. Nothing has
+    /// changed then.
+    ///
+    /// ```
+    /// use wgpu_adam::{Config, Options, cpu};
+    /// let group = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 2)]);
+    /// let mut adam = cpu::Adam::new(&[group], Options::default())?;
+    /// let config = adam.groups()[0].config.clone();
+    /// adam.set_config(0, Config { beta2: 0.9999, ..config })?;
+    /// # Ok::<(), wgpu_adam::Error>(())
+    /// ```
     pub fn set_config(&mut self, group: usize, config: Config) -> Result<(), Error> {
         self.change_group(group, |own| own.config = config)
     }
 
-    /// Sets a group's schedule, from the next step on.
+    /// Sets a group's schedule, from the next step on. The new schedule counts the steps of the group from the first
+    /// one.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchGroup`], and [`Error::Schedule`] or [`Error::Config`] for invalid values. Nothing has
+    /// changed then.
     pub fn set_schedule(&mut self, group: usize, schedule: Schedule) -> Result<(), Error> {
         self.change_group(group, |own| own.schedule = schedule)
     }
@@ -45,7 +67,8 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets all clocks, and the schedules, to `t` applied steps, and the count of skipped steps to 0. The moments stay as they are.
+    /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0. The
+    /// moments do not change.
     pub fn set_t(&mut self, t: u32) {
         self.head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {

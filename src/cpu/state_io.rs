@@ -1,4 +1,4 @@
-//! The state of the twin: read, and taken over. Twin of `src/resume.rs`.
+//! Reading the state of a CPU optimizer, and loading it. Counterpart of `src/gpu/state_io.rs`.
 
 use crate::config::rule::Rule;
 use crate::cpu::adam::Adam;
@@ -11,7 +11,7 @@ use crate::state::contents::{ClockState, GroupState, Outline, State, StateTensor
 use crate::tick::clock::{ClockHead, NONE};
 
 impl Adam {
-    /// The whole state.
+    /// Returns a copy of the whole state.
     pub fn state(&self) -> State {
         let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments).zip(&self.storages);
         let tensor = |((((name, &len), &clock), moments), storage): ((((&String, _), &usize), &Moments), &Storage)| {
@@ -43,12 +43,13 @@ impl Adam {
         }
     }
 
-    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: the
-    /// state, the clocks, the counts, and the configurations, learning rates and schedules included.
+    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules.
+    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
     ///
     /// # Errors
-    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
-    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::InvalidState`]. Then nothing has changed.
+    /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],
+    /// [`Error::StateDiffers`] or [`Error::InvalidState`] for a state that does not fit, and the errors of an invalid
+    /// configuration or schedule. Nothing has changed then.
     pub fn load_state(&mut self, state: &State) -> Result<(), Error> {
         let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.of.groups, &self.outlines())?;

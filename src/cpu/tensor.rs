@@ -6,23 +6,23 @@ use crate::config::rule::Rule;
 use crate::error::Error;
 use crate::plan::storage::Storage;
 
-/// A named tensor of the twin: its values are handed over at each step.
+/// A named tensor of a CPU optimizer. [`TensorMut`](crate::cpu::TensorMut) hands its values to a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// A name that no other tensor of the optimizer has.
+    /// The name, unique in the optimizer.
     pub name: String,
-    /// Elements.
+    /// The number of elements: at least 1.
     pub len: usize,
-    /// How its params are stored.
+    /// The dtype of the parameters: f32, f16 or bf16. Default: f32.
     pub param: Dtype,
-    /// How its gradients are stored.
+    /// The dtype of the gradients: f32, f16, bf16 or i32. Default: f32.
     pub grad: Dtype,
-    /// The value of 1 in an integer gradient ([`Dtype::I32`]): finite and above 0. 1 by default, and for all other dtypes.
+    /// The value of 1 in a gradient of [`Dtype::I32`]: finite and above 0. Must be 1 for other dtypes. Default: 1.
     pub grad_scale: f32,
 }
 
 impl Tensor {
-    /// A tensor of that name and length, all in f32.
+    /// Creates a tensor with parameters and gradients in f32.
     pub fn new(name: impl Into<String>, len: usize) -> Self {
         Self { name: name.into(), len, param: Dtype::F32, grad: Dtype::F32, grad_scale: 1.0 }
     }
@@ -31,18 +31,18 @@ impl Tensor {
         Storage::new(&self.name, rule, self.param, self.grad, self.grad_scale, self.len as u64, precision)
     }
 
-    /// This tensor in those formats.
+    /// Sets the dtypes of parameters and gradients.
     #[must_use]
     pub fn with_dtypes(self, param: Dtype, grad: Dtype) -> Self {
         Self { param, grad, ..self }
     }
 
-    /// Sets the value of 1 in an integer gradient.
+    /// Sets [`grad_scale`](Self::grad_scale).
     #[must_use]
     pub fn with_grad_scale(self, grad_scale: f32) -> Self {
         Self { grad_scale, ..self }
     }
 }
 
-/// Tensors of the twin that share one configuration.
+/// Tensors of a CPU optimizer that share one configuration: [`crate::Group`] with CPU tensors.
 pub type Group = crate::config::group::Group<Tensor>;

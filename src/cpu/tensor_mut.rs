@@ -1,34 +1,34 @@
-//! What the caller hands over for one step of the twin: one tensor's values, in their dtypes.
+//! The values of one tensor for one step on the CPU, in their dtypes.
 
 use ::half::{bf16, f16};
 
 use crate::config::dtype::Dtype;
 
-/// One tensor's values for one step.
+/// Mutable slices of one tensor's parameters and gradients, for one step.
 #[derive(Debug)]
 pub struct TensorMut<'a> {
-    /// Changed in place.
+    /// The parameters, which the step updates in place.
     pub param: Values<'a>,
-    /// Read, and zeroed by option.
+    /// The gradients. The step reads them, and zeroes them with [`Options::zero_grad`](crate::Options::zero_grad).
     pub grad: Values<'a>,
 }
 
-/// Values in one of the dtypes.
+/// A mutable slice of elements of one dtype.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Values<'a> {
-    /// [`Dtype::F32`].
+    /// Elements of [`Dtype::F32`].
     F32(&'a mut [f32]),
-    /// [`Dtype::F16`].
+    /// Elements of [`Dtype::F16`].
     F16(&'a mut [f16]),
-    /// [`Dtype::Bf16`].
+    /// Elements of [`Dtype::Bf16`].
     Bf16(&'a mut [bf16]),
-    /// [`Dtype::I32`].
+    /// Elements of [`Dtype::I32`].
     I32(&'a mut [i32]),
 }
 
 impl<'a> TensorMut<'a> {
-    /// Those values: `&mut [f32]`, for example, or a [`Values`].
+    /// Borrows one tensor's parameters and gradients: slices, arrays or vectors of f32, f16, bf16 or i32.
     pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
         Self { param: param.into(), grad: grad.into() }
     }

@@ -23,11 +23,40 @@ use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
 
-/// Adam on the caller's own buffers.
+/// An optimizer on the GPU: Adam or a relative of it, in place on the caller's buffers.
 ///
-/// The moments `m` and `v` (f32 and so 8 bytes an element, if [`Options::precision`] does not say otherwise; zero at first)
-/// are buffers of its own; parameters and gradients stay
-/// where they are. All that a step decides, it decides on the device: nothing is sent to it or read from it for a step.
+/// The optimizer owns the state: 8 bytes per element for Adam in f32, less with a narrower [`Options::precision`].
+/// Parameters and gradients stay in the caller's buffers. The optimizer keeps handles of the device and the queue that
+/// it was made with.
+///
+/// [`step`](Self::step) records two or three compute dispatches and nothing else. The device counts the steps,
+/// evaluates schedules, clips and skips, so the host never waits. Only the methods named `read_*` read something back.
+///
+/// Errors of the device, such as out of memory, are returned as [`Error`] and do not reach the device's handler of
+/// uncaptured errors. In a browser they are known only after an event loop turn: a synchronous method cannot return
+/// them there and ignores them. The asynchronous methods wait for them.
+///
+/// ```no_run
+/// use wgpu_adam::{Adam, Config, Error, Group, Options, Tensor};
+///
+/// async fn train(
+///     device: &wgpu::Device,
+///     queue: &wgpu::Queue,
+///     param: &wgpu::Buffer,
+///     grad: &wgpu::Buffer,
+/// ) -> Result<(), Error> {
+///     let group = Group::new(Config::default(), vec![Tensor::f32("w", param, grad)]);
+///     let adam = Adam::new(device, queue, &[group], Options::default())?;
+///     for _ in 0..1000 {
+///         let mut encoder = device.create_command_encoder(&Default::default());
+///         // The backward pass fills the gradients here.
+///         adam.step(&mut encoder);
+///         queue.submit([encoder.finish()]);
+///     }
+///     println!("{} steps", adam.read_report().await?.t);
+///     Ok(())
+/// }
+/// ```
 pub struct Adam {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
@@ -57,14 +86,16 @@ impl fmt::Debug for Adam {
 }
 
 impl Adam {
-    /// Plans the regions, makes the moments and the pipelines. Nothing is submitted.
+    /// Creates an optimizer: plans the dispatches, and creates the state and the pipelines. Submits nothing.
     ///
-    /// In a browser the device's own errors (out of memory, for example) come later than this returns, and go to its log:
-    /// [`new_async`](Self::new_async) waits for them.
+    /// `queue` must be the queue of `device`, and the tensors' buffers must belong to `device`.
+    ///
+    /// In a browser, errors of the device are not known when this returns. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
-    /// Everything that can be wrong with a configuration, a view or the device's limits, and what the device itself
-    /// reports; see [`Error`]. Then nothing was made.
+    /// Returns an error for an invalid configuration, schedule, option or tensor, and for limits of the device that are
+    /// too low. Returns [`Error::OutOfMemory`], or [`Error::Device`] for a lost device, a destroyed buffer or a buffer
+    /// of another device.
     pub fn new(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
@@ -73,10 +104,10 @@ impl Adam {
         made
     }
 
-    /// As [`new`](Self::new), and waits for the device's own errors, in a browser too.
+    /// Creates an optimizer as [`new`](Self::new) does, and waits for errors of the device, in a browser too.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new).
+    /// As for [`new`](Self::new).
     pub async fn new_async(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
@@ -87,50 +118,53 @@ impl Adam {
 
     /// Records one step into a compute pass of its own at the end of `encoder`.
     ///
-    /// Only records: no GPU object is made, nothing is submitted, written or read. Several steps may go into one
-    /// submission; each sees the gradients as the commands before it left them. Where a buffer of the caller's was destroyed,
-    /// the submission is an error (of the caller's scopes) and no command in it runs: state and clock stay as they were.
+    /// Recording creates no GPU object, and submits, writes and reads nothing. One submission may contain any number of
+    /// steps. Each step uses the gradients that the commands before it wrote.
+    ///
+    /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no
+    /// command in it runs. State and clock are then unchanged.
     pub fn step(&self, encoder: &mut CommandEncoder) {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam step"), timestamp_writes: None };
         self.step_in_pass(&mut encoder.begin_compute_pass(&descriptor));
     }
 
-    /// Records one step into the caller's compute pass. Pipeline and bind group 0 are others afterwards.
+    /// Records one step into the caller's compute pass. Changes the pass's pipeline and bind group 0.
     pub fn step_in_pass(&self, pass: &mut ComputePass) {
         for dispatch in &self.dispatches {
             dispatch.record(pass);
         }
     }
 
-    /// The groups as they are now: their configurations, with the learning rates that were set last, their schedules and
-    /// their tensors.
+    /// Returns the groups: their current configurations, schedules and tensors.
     pub fn groups(&self) -> &[Group] {
         &self.registry.groups
     }
 
-    /// The options with which the optimizer was made.
+    /// Returns the options of the optimizer.
     pub fn options(&self) -> &Options {
         &self.layout.options
     }
 
-    /// The names of all tensors, in the order of the groups and their tensors.
+    /// Returns the names of all tensors, in the order of the groups and their tensors.
     pub fn tensor_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.layout.names.iter().map(String::as_str)
     }
 
-    /// Dispatches that a step records.
+    /// Returns the number of dispatches of a step.
     pub fn dispatches(&self) -> usize {
         self.dispatches.len()
     }
 
-    /// What the last submitted step did. The copy is submitted now and the future resolves when the device has got there;
-    /// it needs nothing of `self` and may be awaited later, after more steps.
+    /// Reads the report of the last submitted step.
     ///
-    /// On native the future polls the device whenever it is polled, and never blocks: `pollster::block_on` will do, and so
-    /// will any executor. In a browser the event loop does the work.
+    /// The copy is submitted now, so that the report is of this moment, even if more steps are submitted before the
+    /// future is awaited. The future does not borrow the optimizer.
+    ///
+    /// On native, each poll of the future polls the device and does not block; any executor works, and so does
+    /// `pollster::block_on`. In a browser, the event loop resolves the future.
     ///
     /// # Errors
-    /// [`Error::Readback`] where the device cannot map the buffer, because it was lost for example.
+    /// Returns [`Error::Readback`] or [`Error::Device`] if the device was lost, and [`Error::OutOfMemory`].
     pub fn read_report(&self) -> impl Future<Output = Result<Report, Error>> + use<> {
         let buffers = [Some(&self.clock), self.loss_scale_buffer()].into_iter().flatten();
         let sources: Vec<Source> = buffers.map(|buffer| Source { buffer, offset: 0, bytes: buffer.size() }).collect();
@@ -146,16 +180,19 @@ impl Adam {
         }
     }
 
-    /// The buffer with the loss scale, if there is one: 16 bytes, of which the first four are the scale as an f32. Its usages
-    /// are `STORAGE`, `UNIFORM` and `COPY_SRC`, so that a shader can declare it as
-    /// `var<uniform> loss_scale: f32`; it must not write it. A step reads the scale and leaves the next one there.
+    /// Returns the buffer that holds the loss scale. `None` without a [`LossScale`](crate::LossScale).
     ///
-    /// It is the same buffer for as long as the optimizer lives, whatever is added, removed, reset or loaded.
+    /// The buffer has 16 bytes. The first four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and
+    /// `COPY_SRC`: a shader can declare it as `var<uniform> loss_scale: f32`, and must not write it. A step reads the
+    /// scale and stores the scale of the next step.
+    ///
+    /// The buffer stays the same over [`add`](Self::add), [`remove`](Self::remove), [`reset`](Self::reset) and
+    /// [`load_state`](Self::load_state).
     pub fn loss_scale_buffer(&self) -> Option<&Buffer> {
         self.reusable.loss_scale.as_ref()
     }
 
-    /// Bytes that the optimizer holds on the device, by what they are for.
+    /// Returns the bytes of device memory that the optimizer holds, by purpose.
     pub fn memory_use(&self) -> MemoryUse {
         let tick = self.tick.buffers.iter().chain(&self.tick.curves).chain(self.loss_scale_buffer());
         let small = self.small + tick.map(Buffer::size).sum::<u64>();
@@ -168,8 +205,11 @@ impl Adam {
         all
     }
 
-    /// A CPU twin of the same groups and options at step 0, which adds the gradients' squares in the order in which this
-    /// one does: on a CPU adapter it gives the same bits, clipping included.
+    /// Creates a CPU optimizer with the same groups and options, at step 0.
+    ///
+    /// It sums gradient norms in the order of this optimizer. On a CPU adapter it gives the same bits. To continue a
+    /// run on the CPU, load the state: `adam.to_cpu()`, then [`load_state`](CpuAdam::load_state) with the result of
+    /// [`read_state`](Self::read_state).
     pub fn to_cpu(&self) -> CpuAdam {
         let tensors = |group: &Group| {
             group

@@ -1,4 +1,4 @@
-//! Tensors and groups that are added, removed or reset in mid-run. All that stays is carried over on the device.
+//! Adding, removing and resetting tensors between steps. The state of the remaining tensors is copied on the device.
 
 use std::mem::offset_of;
 use std::ops::Range;
@@ -15,16 +15,29 @@ use crate::plan::buffer_layout::copies;
 use crate::plan::clocks::{Member, Registry};
 use crate::tick::clock::{Clock, ClockHead};
 
-/// After each of these calls the optimizer has other buffers: steps must be recorded anew, and those that are recorded
-/// already must be submitted before the call. What it remembers of the other tensors stays, t included, as if nothing had
-/// been; it is copied on the device, in what is submitted now, and nothing is read back. For the moment of the copy both
-/// states are in the device's memory.
+/// # Changing the tensors
+///
+/// These methods reallocate the optimizer's buffers and copy the state of the remaining tensors on the device. Nothing
+/// is read back. The remaining tensors keep their state and their step counts bit for bit. The old and the new state
+/// are both in device memory until the copy is done.
+///
+/// Submit recorded steps before the call, and record again after it. A [`Probe`](crate::Probe) must be made again.
 impl Adam {
-    /// Adds tensors to a group. Their moments begin at zero and their own t with it, so that their first steps are corrected
-    /// as first steps are, whatever the group's t. The schedule, if there is one, is where it is for the others.
+    /// Adds tensors to a group.
+    ///
+    /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
+    /// steps. The group's schedule continues for them at the group's position.
+    ///
+    /// ```no_run
+    /// # fn grow(mut adam: wgpu_adam::Adam, param: &wgpu::Buffer, grad: &wgpu::Buffer) -> Result<(), wgpu_adam::Error> {
+    /// use wgpu_adam::Tensor;
+    /// adam.add(0, [Tensor::f32("head", param, grad)])?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], and those of [`new`](Self::new). Then nothing has changed.
+    /// Returns [`Error::NoSuchGroup`], and the errors of [`new`](Self::new). Nothing has changed then.
     pub fn add(&mut self, group: usize, tensors: impl IntoIterator<Item = Tensor>) -> Result<(), Error> {
         let groups = self.registry.groups.len();
         if group >= groups {
@@ -35,10 +48,10 @@ impl Adam {
         self.change(self.registry.groups.clone(), lists)
     }
 
-    /// Adds a group, at its step 0, and says its number.
+    /// Adds a group, at step 0, and returns its number.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new). Then nothing has changed.
+    /// Returns the errors of [`new`](Self::new). Nothing has changed then.
     pub fn add_group(&mut self, group: Group) -> Result<usize, Error> {
         let (mut groups, mut lists) = (self.registry.groups.clone(), self.members());
         lists.push(group.tensors.iter().map(|tensor| (tensor.clone(), None)).collect());
@@ -47,11 +60,11 @@ impl Adam {
         Ok(self.registry.groups.len() - 1)
     }
 
-    /// Removes the tensors of these names. A group that has lost them all stays, so that the numbers of the others do not
-    /// change.
+    /// Removes tensors by name. A group without tensors stays, so that the numbers of the other groups do not change.
     ///
     /// # Errors
-    /// [`Error::NoSuchTensor`], and [`Error::NoTensors`] where none would be left. Then nothing has changed.
+    /// Returns [`Error::NoSuchTensor`], and [`Error::NoTensors`] if no tensor would be left; also the errors of
+    /// [`new`](Self::new). Nothing has changed then.
     pub fn remove(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();
@@ -59,10 +72,11 @@ impl Adam {
         self.change(self.registry.groups.clone(), lists)
     }
 
-    /// Forgets what is remembered of the tensors of these names: moments and t are those of the beginning. Their params stay.
+    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not
+    /// change.
     ///
     /// # Errors
-    /// [`Error::NoSuchTensor`]. Then nothing has changed.
+    /// Returns [`Error::NoSuchTensor`], and the errors of [`new`](Self::new). Nothing has changed then.
     pub fn reset(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();

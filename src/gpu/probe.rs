@@ -28,13 +28,16 @@ use crate::plan::validate;
 use crate::report::insight::Insight;
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
 
-/// Measures what [`Adam`] does: signal-to-noise ratio, effective step, size of the updates beside the parameters, and what
-/// the gradients are like; each tensor by itself and all together.
+/// Measures what a step does to each tensor: signal-to-noise ratio, effective step, update-to-parameter ratio, and zero
+/// and non-finite gradients.
 ///
-/// A probe is made for one optimizer. It has pipelines and two small buffers (about 150 bytes for every 8,192 elements and
-/// every tensor) of its own; an optimizer without a probe has and does nothing for it. A measured step changes the same
-/// bits as any other, and reads params, gradients and moments once more: on Mesa lavapipe, where arithmetic is what costs, it
-/// took 4 to 6.5 times as long as a plain one (4 Mi elements, medians of interleaved runs on a busy machine).
+/// A probe is made for one optimizer. It has its own pipelines and two small buffers, of about 150 bytes for every
+/// 8,192 elements and every tensor. An optimizer without a probe has no such cost. A measured step changes the same
+/// bits as any other step. It reads parameters, gradients and moments a second time. On Mesa lavapipe, which is bound
+/// by arithmetic, a measured step took 4 to 6.5 times as long as a plain one (4 Mi elements).
+///
+/// A probe must be made again after [`Adam::add`], [`Adam::add_group`], [`Adam::remove`] and [`Adam::reset`], and after
+/// [`Adam::load_state`] if that replaced the buffers.
 ///
 /// ```no_run
 /// # async fn train(device: wgpu::Device, queue: wgpu::Queue, adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
@@ -42,7 +45,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, Rec
 /// let probe = Probe::new(&adam)?;
 /// for i in 1..=1000 {
 ///     let mut encoder = device.create_command_encoder(&Default::default());
-///     // … the backward pass …
+///     // The backward pass fills the gradients here.
 ///     if i % 100 == 0 {
 ///         probe.step(&adam, &mut encoder)?;
 ///     } else {
@@ -72,12 +75,14 @@ impl fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// Makes the pipelines and buffers. Nothing is submitted.
+    /// Creates a probe: its pipelines and its buffers. Submits nothing.
+    ///
+    /// In a browser, errors of the device are not known when this returns. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
-    /// [`Error::Limit`] where the device's limits are below what measuring needs: 4 storage buffers a stage beside those of
-    /// the variant's state (7 at most), 12,352 bytes of workgroup storage, and a binding as large as the probe's buffers;
-    /// [`Error::OutOfMemory`] and [`Error::Device`] as with [`Adam::new`].
+    /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in
+    /// addition to the rule's state (7 at most), 12,352 bytes of workgroup storage, and bindings as large as its
+    /// buffers. Returns [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
     pub fn new(adam: &Adam) -> Result<Self, Error> {
         let scopes = ErrorScopes::open(&adam.device);
         let made = Self::make(adam);
@@ -85,10 +90,10 @@ impl Probe {
         made
     }
 
-    /// As [`new`](Self::new), and waits for the device's own errors, in a browser too.
+    /// Creates a probe as [`new`](Self::new) does, and waits for errors of the device, in a browser too.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new).
+    /// As for [`new`](Self::new).
     pub async fn new_async(adam: &Adam) -> Result<Self, Error> {
         let scopes = ErrorScopes::open(&adam.device);
         let made = Self::make(adam);
@@ -173,22 +178,23 @@ impl Probe {
         Ok(Self { dispatches, findings, layout: layout.clone() })
     }
 
-    /// Records one step of `adam` and its measuring into a compute pass of their own at the end of `encoder`, in place of
-    /// [`Adam::step`]. The next measured step overwrites what this one finds, unless it was asked for between the two
+    /// Records one measured step into a compute pass of its own at the end of `encoder`, instead of [`Adam::step`].
+    ///
+    /// The next measured step overwrites the measurements. To keep both, call [`read`](Self::read) between the two
     /// submissions.
     ///
     /// # Errors
-    /// [`Error::OtherOptimizer`] where the probe was made for another optimizer; then nothing was recorded.
+    /// Returns [`Error::OtherOptimizer`] if the probe was made for another optimizer. Nothing is recorded then.
     pub fn step(&self, adam: &Adam, encoder: &mut CommandEncoder) -> Result<(), Error> {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam measured step"), timestamp_writes: None };
         self.step_in_pass(adam, &mut encoder.begin_compute_pass(&descriptor))
     }
 
-    /// Records one step of `adam` and its measuring into the caller's compute pass, in place of [`Adam::step_in_pass`]. Pipeline
-    /// and bind group 0 are others afterwards.
+    /// Records one measured step into the caller's compute pass, instead of [`Adam::step_in_pass`]. Changes the pass's
+    /// pipeline and bind group 0.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// As for [`step`](Self::step).
     pub fn step_in_pass(&self, adam: &Adam, pass: &mut ComputePass) -> Result<(), Error> {
         if !Arc::ptr_eq(&self.layout, &adam.layout) {
             return Err(Error::OtherOptimizer);
@@ -202,11 +208,13 @@ impl Probe {
         Ok(())
     }
 
-    /// What the last submitted measured step did. The copy is submitted now and the future resolves when the device has got
-    /// there, as with [`Adam::read_report`]. Before the first measured step it is all zeros.
+    /// Reads the measurements of the last submitted measured step. They are zeros before the first one.
+    ///
+    /// The copy is submitted now, as for [`Adam::read_report`], and the future does not borrow the probe or the
+    /// optimizer.
     ///
     /// # Errors
-    /// [`Error::Readback`], and [`Error::OtherOptimizer`] as with [`step`](Self::step).
+    /// Returns [`Error::OtherOptimizer`] as [`step`](Self::step) does, and the errors of [`Adam::read_report`].
     pub fn read(&self, adam: &Adam) -> impl Future<Output = Result<Insight, Error>> + use<> {
         let source = Source { buffer: &self.findings, offset: 0, bytes: self.findings.size() };
         let bytes = read(&adam.device, &adam.queue, "the insight", &[source]);

@@ -1,4 +1,4 @@
-//! What can be changed between steps: learning rates, configurations, schedules, the count of steps.
+//! Setters of values that may change between steps: learning rates, configurations, schedules, the step count.
 
 use std::mem::offset_of;
 
@@ -14,19 +14,51 @@ use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::settings::Settings;
 
 impl Adam {
-    /// Sets a group's learning rate (what its schedule multiplies, where it has one) from the next submission on: steps that
-    /// were submitted before this call keep the old one, steps that are submitted after it have the new one, whenever they
-    /// were recorded.
+    /// Sets a group's learning rate, which its schedule multiplies.
+    ///
+    /// The new rate applies to steps that are submitted after this call, even if they were recorded before.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`]; [`Error::Config`] where `lr` is negative or not finite; [`Error::OutOfMemory`]. Then nothing has
-    /// changed. On a lost device there is none: what comes back from it, a report for example, says that it was lost.
+    /// Returns [`Error::NoSuchGroup`], [`Error::Config`] if `lr` is negative or not finite, and [`Error::OutOfMemory`].
+    /// Nothing has changed then. A lost device is not an error here: the next report reports it.
+    ///
+    /// ```no_run
+    /// # fn halve(mut adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
+    /// let lr = adam.groups()[0].config.lr;
+    /// adam.set_lr(0, lr / 2.0)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
         let config = Config { lr, ..self.registry.config_of(group)?.clone() };
         self.write_config(group, config, "setting the learning rate")
     }
 
-    /// Sets a group's configuration, from the next submission on.
+    /// Sets a group's configuration.
+    ///
+    /// The new configuration applies to steps that are submitted after this call, even if they were recorded before.
+    /// Everything can change except the compiled rule: learning rate, betas, `eps`, `eps_root`, decay, `maximize`,
+    /// `bias_correction`, and the numbers of the variant. Momentum can change between non-zero values. A new `initial`
+    /// applies to tensors that are added later.
+    ///
+    /// New betas affect the bias correction from here on. The clock keeps the running product of the betas that were in
+    /// effect: `1 - product` is the exact sum of the weights in the moments. PyTorch uses `1 - beta^t` with the new
+    /// beta for all steps, which is exact only if beta has always been the same. [`set_t`](Self::set_t) replaces the
+    /// product by `beta^t`.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchGroup`], [`Error::OtherRule`], the errors of an invalid configuration, and
+    /// [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report reports
+    /// it.
+    ///
+    /// ```no_run
+    /// # fn sharpen(mut adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
+    /// use wgpu_adam::Config;
+    /// let config = adam.groups()[0].config.clone();
+    /// adam.set_config(0, Config { beta2: 0.9999, ..config })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_config(&mut self, group: usize, config: Config) -> Result<(), Error> {
         self.write_config(group, config, "setting the configuration")
     }
@@ -50,7 +82,16 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets a group's schedule, from the next submission on.
+    /// Sets a group's schedule.
+    ///
+    /// The new schedule counts the steps of the group from the first one, as if it had been there from the beginning.
+    ///
+    /// This call replaces the dispatch that evaluates schedules and its buffers. Submit recorded steps before the call,
+    /// and record again after it. State is neither moved nor copied.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchGroup`], [`Error::Schedule`] and [`Error::Config`] for invalid values, [`Error::Limit`],
+    /// [`Error::OutOfMemory`] and [`Error::Device`]. Nothing has changed then.
     pub fn set_schedule(&mut self, group: usize, schedule: Schedule) -> Result<(), Error> {
         self.registry.config_of(group)?;
         let mut registry = self.registry.clone();
@@ -70,11 +111,17 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets all clocks, and the schedules, to `t` applied steps, from the next submission on, and the count of skipped steps to 0.
-    /// The moments stay as they are. Bias corrections are those of step `t + 1` in the next step.
+    /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0.
+    ///
+    /// The moments do not change. The next step is step `t + 1`, with its bias correction and its learning rate. The
+    /// new count applies to steps that are submitted after this call.
+    ///
+    /// The count stops at `u32::MAX`. The device advances it, so the host does not know it:
+    /// [`read_report`](Self::read_report) reads it.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`]; then nothing has changed. As with [`set_lr`](Self::set_lr), a lost device is none.
+    /// Returns [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report
+    /// reports it.
     pub fn set_t(&self, t: u32) -> Result<(), Error> {
         let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let clocks = self.registry.unscheduled();

@@ -1,4 +1,4 @@
-//! The state of an optimizer on the device: read, and taken over.
+//! Reading the state of an optimizer from the device, and loading it.
 
 use std::future::Future;
 
@@ -21,18 +21,19 @@ use crate::tick::clock::ClockHead;
 use crate::tick::settings::Settings;
 
 impl Adam {
-    /// The whole state, as [`read_state_with`](Self::read_state_with) with a default [`Transfer`].
+    /// Reads the whole state, with the default [`Transfer`]: see [`read_state_with`](Self::read_state_with).
     pub fn read_state(&self) -> impl Future<Output = Result<State, Error>> + use<> {
         self.read_state_with(Transfer::default())
     }
 
-    /// The whole state, in pieces of the size of a staging buffer. The copy of the first piece is submitted now. Where that
-    /// is all, the state is that of the last step that was submitted before this call, whenever the future is awaited, and
-    /// more steps may be submitted meanwhile. Where it is not, no step may be submitted until the future is done: the state
-    /// would be of several steps, and is refused.
+    /// Reads the whole state through a staging buffer.
+    ///
+    /// The copy of the first piece is submitted now. If the state fits into the staging buffer, it is of the last step
+    /// submitted before this call, and more steps may be submitted before the future is awaited. Otherwise no step may
+    /// be submitted until the future is done. The future does not borrow the optimizer.
     ///
     /// # Errors
-    /// [`Error::StateMoved`] where a step was submitted meanwhile, [`Error::OutOfMemory`], [`Error::Readback`],
+    /// Returns [`Error::StateMoved`] if steps ran between two pieces, [`Error::OutOfMemory`], [`Error::Readback`] and
     /// [`Error::Device`].
     pub fn read_state_with(&self, transfer: Transfer) -> impl Future<Output = Result<State, Error>> + use<> {
         // The clock at the beginning and at the end, to see whether it has moved.
@@ -80,27 +81,28 @@ impl Adam {
         }
     }
 
-    /// Takes over a state, of this optimizer or of any other with the same tensors and rules, on the GPU or the CPU: as
-    /// [`load_state_with`](Self::load_state_with) with a default [`Transfer`].
+    /// Loads a state, with the default [`Transfer`]: see [`load_state_with`](Self::load_state_with).
     ///
     /// # Errors
-    /// Those of [`load_state_with`](Self::load_state_with).
+    /// As for [`load_state_with`](Self::load_state_with).
     pub async fn load_state(&mut self, state: &State) -> Result<(), Error> {
         self.load_state_with(state, Transfer::default()).await
     }
 
-    /// Takes over a state, through a staging buffer of bounded size: the state, the clocks, the counts, and the
-    /// configurations, learning rates and schedules included. Steps that are submitted afterwards go on from there, those that
-    /// were submitted before are not touched. Where other tensors share a clock in the state than in the optimizer (some were
-    /// added in mid-run), or a schedule is another, the optimizer gets new buffers, and steps must be recorded anew.
+    /// Loads a state through a staging buffer. The state may come from any optimizer, on the GPU or the CPU, with the
+    /// same tensors and rules.
     ///
-    /// The future must be awaited to its end, and no step submitted meanwhile: dropped half-way, it leaves half a state.
+    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules. Steps that
+    /// are submitted afterwards continue from the state. If a schedule differs, or if other tensors share a clock, the
+    /// optimizer gets new buffers: record steps again then.
+    ///
+    /// Await the future to its end, and submit no step before. A future that is dropped leaves a partly loaded state.
     ///
     /// # Errors
-    /// What does not fit, by name: [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`],
-    /// [`Error::OnlyInState`], [`Error::StateDiffers`], [`Error::InvalidState`]; and [`Error::OutOfMemory`] where there is no room
-    /// for the staging buffer. Then the optimizer is as it was. Only where the device is lost half-way
-    /// ([`Error::Device`]) it is not, and then it is of no more use.
+    /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],
+    /// [`Error::StateDiffers`] or [`Error::InvalidState`] for a state that does not fit, the errors of an invalid
+    /// configuration or schedule, and [`Error::OutOfMemory`]. The optimizer is unchanged then. After [`Error::Device`],
+    /// it may be partly loaded.
     pub async fn load_state_with(&mut self, state: &State, transfer: Transfer) -> Result<(), Error> {
         let buffer_layouts = self.layout.buffer_layouts();
         let rules: Vec<Rule> = self.registry.groups.iter().map(|group| group.config.variant.rule()).collect();

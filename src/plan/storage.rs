@@ -49,7 +49,7 @@ impl Storage {
         }
         let master = if param.is_half() { precision.master } else { Master::None };
         if master == Master::Remainder && param != Dtype::Bf16 {
-            return refused("a param of f16 has no remainder of 16 bits that makes it an f32: only one of bf16 has");
+            return refused("Master::Remainder needs bf16 parameters; use Master::F32 for f16");
         }
         let rounding = if param.is_half() { precision.param_rounding } else { Rounding::Nearest };
         let state = if rule.state().is_empty() { StateDtype::F32 } else { precision.state_of(len) };

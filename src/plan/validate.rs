@@ -64,11 +64,11 @@ fn storage(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Storage, Er
     let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, &options.precision)?;
     let elements = |view: &View| view.offset / view.dtype.bytes();
     if options.zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
-        let reason = "to zero gradients of 16 bits, param and grad must begin at the same element modulo 4";
+        let reason = "with zero_grad and 16-bit gradients, param and grad must begin at the same element modulo 4";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
     if storage.in_blocks() && elements(&tensor.param) % 4 != 0 {
-        let reason = "with a state in blocks of 8 bits its param must begin at a multiple of 4 elements in its buffer";
+        let reason = "with 8-bit state, param must begin at a multiple of 4 elements in its buffer";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
     Ok(storage)

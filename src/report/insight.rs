@@ -1,96 +1,99 @@
-//! What a measured step did to each tensor, in the paper's terms.
+//! The measurements of a step, in the paper's terms.
 
 use crate::config::hyperparameters::Config;
 use crate::report::records::{BINS, Finding};
 
-/// What a [`Probe`](crate::Probe) measured in one step, tensor by tensor and in all.
+/// The measurements of one step by a [`Probe`](crate::Probe), per tensor and overall.
 ///
-/// It is measured on the device after the step is decided on (clipping, skipping, the scalars of the timestep) and before
-/// anything is changed: the gradients are those that the step reads, so zeroing them in the step does not matter; `param` is
-/// what the step finds; `m`, `v` and the step itself are what the rule makes of them.
-/// Where formats are narrower than f32, all this is before the rounding to them.
+/// The device measures after it has decided on the step, and before it changes anything. Gradients and parameters are
+/// the values that the step reads. Moments and the step itself are the values that the rule computes, before they are
+/// rounded to narrower formats.
 ///
-/// In a skipped step nothing moves: only gradients and parameters have something to tell then.
+/// A skipped step has only measurements of gradients and parameters.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Insight {
-    /// Steps applied, the measured one included, by the clock that has counted most.
+    /// The number of applied steps, the measured one included, of the oldest clock.
     pub t: u32,
     /// Whether the measured step was skipped.
     pub skipped: bool,
     /// All tensors together.
     pub all: Measures,
-    /// In the order of the groups and their tensors.
+    /// Each tensor, in the order of the groups and their tensors.
     pub tensors: Vec<TensorMeasures>,
 }
 
-/// A tensor's part of an [`Insight`].
+/// A tensor in an [`Insight`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TensorMeasures {
-    /// The tensor's name.
+    /// The name of the tensor.
     pub name: String,
-    /// What was measured of it.
+    /// The measurements.
     pub measures: Measures,
 }
 
-/// What was measured of one tensor, or of all.
+/// The measurements of one tensor, or of all.
 ///
-/// Sums of squares neither overflow nor underflow, whatever the magnitude. Subnormal numbers (below 2^-126) count as zero
-/// in them, since some devices have none.
+/// Sums of squares neither overflow nor underflow, at any magnitude. Subnormal numbers (below 2^-126) count as zero,
+/// since some devices flush them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Measures {
-    /// Elements.
+    /// The number of elements.
     pub elements: u64,
-    /// Gradients that are exactly zero.
+    /// The number of gradients that are exactly zero.
     pub zero_grads: u64,
-    /// Gradients that are NaN or infinite.
+    /// The number of gradients that are NaN or infinite.
     pub nonfinite_grads: u64,
-    /// The 2-norm of the finite gradients, before clipping; without the loss scale, where there is one.
+    /// The 2-norm of the finite gradients, before clipping and without the loss scale.
     pub grad_norm: f64,
-    /// Root mean square of the parameters before the step. NaN where one is not finite.
+    /// The root mean square of the parameters before the step. NaN if a parameter is not finite.
     pub param_rms: f64,
-    /// Root mean square of what the step takes from the parameters, decoupled decay included. NaN where one is not finite,
-    /// 0 in a skipped step.
+    /// The root mean square of the change of the parameters, decoupled decay included. NaN if a change is not finite, 0
+    /// in a skipped step.
     pub update_rms: f64,
-    /// The effective step. `None` in a skipped step, and where the learning rate is 0.
+    /// The effective step. `None` in a skipped step, and at a learning rate of 0.
     pub step: Option<StepSize>,
-    /// The signal-to-noise ratio. `None` in a skipped step, before any gradient but zero has come, and for rules that do not
-    /// average both the gradient and its square: all but Adam, AMSGrad, NAdam, RAdam and AdaBelief.
+    /// The signal-to-noise ratio. `None` in a skipped step, before the first non-zero gradient, and for rules that do
+    /// not average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam and AdaBelief.
     pub snr: Option<Snr>,
 }
 
-/// The effective step `|step| / lr`, without decoupled decay: for Adam `|m_hat| / (sqrt(v_hat) + eps)`.
+/// The effective step `|step| / lr`, without decoupled decay. For Adam it is `|m_hat| / (sqrt(v_hat) + eps)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StepSize {
-    /// The largest of all elements. NaN where one is NaN.
+    /// The largest step of all elements. NaN if a step is NaN.
     pub largest: f64,
-    /// Root mean square. NaN where one is not finite.
+    /// The root mean square of all steps. NaN if a step is not finite.
     pub rms: f64,
-    /// See [`Config::paper_bound`]. In all, the largest of the tensors', if all have one.
+    /// The bound of [`Config::paper_bound`]. For all tensors together it is the largest bound, if each tensor has one.
     pub paper_bound: Option<f64>,
-    /// See [`Config::step_bound`]. In all, the largest of the tensors', if all have one.
+    /// The bound of [`Config::step_bound`]. For all tensors together it is the largest bound, if each tensor has one.
     pub bound: Option<f64>,
 }
 
-/// The signal-to-noise ratio `|m_hat| / sqrt(v_hat)`, with `m_hat = m / (1 - beta1^t)` and `v_hat = v / (1 - beta2^t)` (as
-/// they are, without bias correction): near 1 where the gradients agree with each other, near 0 where they cancel, as they
-/// do around a minimum. Kingma & Ba 2015, section 2.1. (AdaBelief's `v` is the variance around `m`, so that its ratio is
-/// above 1 where the gradients agree; AMSGrad's is of `v`, not of `v_max`.)
+/// The signal-to-noise ratio `|m_hat| / sqrt(v_hat)` of the gradients.
+///
+/// The ratio is near 1 if successive gradients agree, and near 0 if they cancel out, as around a minimum. `m_hat` and
+/// `v_hat` are `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without bias correction. AdaBelief's `v` is
+/// the variance around `m`, so that its ratio exceeds 1 if gradients agree. AMSGrad's ratio uses `v` and not `v_max`.
+///
+/// Source: Kingma & Ba 2015, section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snr {
-    /// Over the elements in the histogram.
+    /// The mean over the elements of the histogram.
     pub mean: f64,
-    /// How many elements have a ratio below `EDGES[0]`, in `EDGES[i - 1]..EDGES[i]`, and from `EDGES[14]` on. Elements
-    /// with `v` = 0, which no gradient has reached yet, are in none, nor are those that are not finite.
+    /// The number of elements with a ratio below `EDGES[0]`, in `EDGES[i - 1]..EDGES[i]`, and from `EDGES[14]` on.
+    ///
+    /// Elements with `v` = 0, which have not had a gradient yet, and elements with a non-finite ratio are not counted.
     pub histogram: [u64; 16],
 }
 
 impl Snr {
-    /// Where one bin ends and the next begins: 2^-12, 2^-11, …, 1, 2, 4.
+    /// The edges between the bins of [`histogram`](Self::histogram): 2^-12, 2^-11, …, 1, 2, 4.
     pub const EDGES: [f64; 15] = {
         let mut edges = [1.0 / 4096.0; 15];
         let mut i = 1;
@@ -103,18 +106,18 @@ impl Snr {
 }
 
 impl Measures {
-    /// The share of gradients that are exactly zero.
+    /// Returns the share of gradients that are exactly zero.
     pub fn zero_share(&self) -> f64 {
         self.zero_grads as f64 / self.elements as f64
     }
 
-    /// The share of gradients that are NaN or infinite.
+    /// Returns the share of gradients that are NaN or infinite.
     pub fn nonfinite_share(&self) -> f64 {
         self.nonfinite_grads as f64 / self.elements as f64
     }
 
-    /// `update_rms / param_rms`: how large the step is beside the parameters, by rule of thumb about 1e-3 in a healthy
-    /// training. `None` where all parameters are zero.
+    /// Returns the update-to-parameter ratio, `update_rms / param_rms`. As a rule of thumb, it is about 1e-3 in healthy
+    /// training. `None` if all parameters are zero.
     pub fn update_ratio(&self) -> Option<f64> {
         (self.param_rms != 0.0).then(|| self.update_rms / self.param_rms)
     }

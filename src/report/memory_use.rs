@@ -1,36 +1,39 @@
-//! What an optimizer holds on the device, in bytes.
+//! The device memory of an optimizer, in bytes.
 
 use std::fmt;
 
 use crate::config::rule::StateKind;
 
-/// Bytes that an [`Adam`](crate::Adam) holds on the device: the sizes of its buffers, by what is in them. Parameters and gradients are the
-/// caller's and not counted, nor are pipelines, bind groups, and what the driver adds.
+/// The bytes of device memory that an [`Adam`](crate::Adam) holds, by purpose.
 ///
-/// While tensors are added or removed, and while a state is loaded that needs other buffers, both the old and the new ones
-/// are there; a state that is read or written passes through a staging buffer: see [`Transfer`](crate::state::Transfer).
+/// The numbers are sizes of buffers. Parameters and gradients belong to the caller and are not counted. Pipelines, bind
+/// groups and the overhead of the driver are not counted either.
+///
+/// Adding, removing and resetting tensors, and loading a state that needs other buffers, hold the old and the new
+/// buffers for a moment. Reading and loading a state use a staging buffer: see [`Transfer`](crate::state::Transfer).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryUse {
-    /// First moments; with the scales of their blocks, where they are of 8 bits. So are the next two.
+    /// The first moments, with their block scales.
     pub m: u64,
-    /// Second moments.
+    /// The second moments, with their block scales.
     pub v: u64,
-    /// AMSGrad's largest second moments.
+    /// The maxima of the second moments (AMSGrad), with their block scales.
     pub v_max: u64,
-    /// The f32 beside 16-bit parameters.
+    /// The f32 master copies of 16-bit parameters.
     pub master: u64,
-    /// What bf16 parameters lack to an f32.
+    /// The 16-bit remainders of bf16 parameters.
     pub remainder: u64,
-    /// All that does not grow with the elements, or hardly: configurations, clocks, scalars, schedules, the loss scale, what
-    /// each workgroup owns (20 bytes for every 256 elements, where tensors in one buffer are of several groups, not side by
-    /// side, or narrow), and with clipping by norm or the guard 16 bytes for every 16,384 elements and 20 for what its
-    /// workgroups own.
+    /// Everything else: configurations, clocks, scalars, schedules, the loss scale and the tables of the workgroups.
+    ///
+    /// A table has 20 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow
+    /// formats. Clipping by norm and skipping add 16 bytes for every 16,384 elements, and 20 bytes per workgroup of
+    /// their table.
     pub small: u64,
 }
 
 impl MemoryUse {
-    /// All together.
+    /// Returns the sum of all fields.
     pub fn total(&self) -> u64 {
         let Self { m, v, v_max, master, remainder, small } = *self;
         m + v + v_max + master + remainder + small
@@ -47,7 +50,7 @@ impl MemoryUse {
     }
 }
 
-/// In bytes: `m 4096, v 4096, small 1328: 9520 bytes`. What there is nothing of is left out.
+/// Formats the non-zero fields and the total in bytes: `m 4096, v 4096, small 1328: 9520 bytes`.
 impl fmt::Display for MemoryUse {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self { m, v, v_max, master, remainder, small } = *self;

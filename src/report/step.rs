@@ -1,44 +1,48 @@
-//! What a step did, as the clock on the device has it.
+//! The report of a step, made from the clock on the device.
 
 use crate::tick::clock::{Clock, ClockHead};
 
-/// What the last step did, and the counts since the start; read back only when asked.
+/// The outcome of the last step, and the counts since the start.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Steps applied, the last one included.
+    /// The number of applied steps, the last one included. It stops at `u32::MAX`.
     pub t: u32,
-    /// Steps skipped by the finite guard.
+    /// The number of skipped steps.
     pub skipped: u32,
     /// Whether the last step was skipped.
     pub last_skipped: bool,
-    /// In the latest skipped step, the tensor with the first bad element: NaN, infinite, or too large to be squared
-    /// (first by where the tensors lie in their buffers; of several buffers, large tensors come before small ones). `None`
-    /// where no step was ever skipped, or it was the norm that overflowed.
+    /// The name of a tensor with a non-finite gradient in the last skipped step. A gradient that overflows when squared
+    /// counts as non-finite.
+    ///
+    /// If several tensors have one, the first in dispatch order is named. `None` if no step was skipped, or if the norm
+    /// overflowed and no single gradient did.
     pub nonfinite_tensor: Option<String>,
-    /// The 2-norm of all gradients of the last step together, before clipping and without the loss scale. `None` where the step does not need it:
-    /// without clipping by global norm and without the guard.
+    /// The 2-norm of all gradients of the last step, before clipping and without the loss scale. `None` unless the
+    /// options clip by global norm or skip non-finite gradients.
     pub grad_norm: Option<f32>,
-    /// What the gradients of the last step were scaled by: 1 where nothing was clipped by norm.
+    /// The factor of clipping by global norm in the last step. 1 if it was not clipped.
     pub clip_coef: f32,
-    /// What the loss of the next step is to be multiplied by. `None` without a [`LossScale`](crate::LossScale).
+    /// The loss scale of the next step. `None` without a [`LossScale`](crate::LossScale).
     pub loss_scale: Option<f32>,
-    /// For each group, the learning rate of the last step that was applied (0 before the first) and its own count.
+    /// The groups, in order.
     pub groups: Vec<GroupReport>,
 }
 
-/// A group's part of a [`Report`].
+/// A group in a [`Report`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GroupReport {
-    /// Steps applied to this group: to those of its tensors that were there first.
+    /// The number of steps applied to the oldest tensors of the group. Tensors that were added or reset count their
+    /// own.
     pub t: u32,
-    /// Learning rate of the last of them.
+    /// The learning rate of the last applied step. 0 before the first.
     pub lr: f32,
 }
 
 impl Report {
-    /// `nonfinite_tensor` says which tensor has an element of the region that wrote a partial; `of` the group of each clock.
+    /// `nonfinite_tensor` says which tensor has an element of the region that wrote a partial; `of` the group of each
+    /// clock.
     pub(crate) fn new(
         head: &ClockHead,
         of: &[usize],

@@ -1,4 +1,4 @@
-//! State files on disk: written beside their target, synced, renamed. There is no disk in a browser, so this is native only.
+//! State files on disk: written to a partial file, synced, renamed. Native only, since a browser has no disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,12 +8,14 @@ use crate::error::Error;
 use crate::state::contents::State;
 
 impl State {
-    /// Writes a file, so that at any moment, also where the process or the machine stops, `path` is the old file or the
-    /// new one, whole: the new one is written to `path` with `.partial` behind it, synced to the disk and renamed. A partial
-    /// file that a stopped process has left is overwritten the next time.
+    /// Writes the state to a file, atomically.
+    ///
+    /// The bytes go to `path` with `.partial` appended, are synced to disk, and the file is renamed to `path`. If the
+    /// process or the machine stops, `path` is the complete old file or the complete new one. The next save overwrites
+    /// a leftover partial file. Not available on wasm32.
     ///
     /// # Errors
-    /// Those of [`to_bytes`](Self::to_bytes), and [`Error::File`]; then `path` is what it was.
+    /// Returns the errors of [`to_bytes`](Self::to_bytes), and [`Error::File`]. `path` is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let bytes = self.to_bytes()?;
@@ -26,10 +28,10 @@ impl State {
         })
     }
 
-    /// Reads a file.
+    /// Reads a state from a file. Not available on wasm32.
     ///
     /// # Errors
-    /// [`Error::File`], and those of [`from_bytes`](Self::from_bytes).
+    /// Returns [`Error::File`], and the errors of [`from_bytes`](Self::from_bytes).
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         Self::from_bytes(&fs::read(path).map_err(|e| file_error(path, "reading", &e))?)

@@ -1,4 +1,4 @@
-//! What an optimizer remembers between steps, as plain numbers: all that a run needs to go on exactly.
+//! The state of an optimizer as plain data: everything that a run needs to go on exactly.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,88 +15,108 @@ use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
 
-/// The whole state of an optimizer, on the GPU or on the CPU: what one has read, the other can load.
+/// The state of an optimizer. The GPU and the CPU optimizer read and load the same states.
 ///
-/// It is plain data: look at it, or change it before it is loaded (a configuration, for example, since loading takes the
-/// configurations and schedules of the state). [`to_bytes`](Self::to_bytes) and [`save`](Self::save) make a file of it.
+/// A state is plain data. It can be inspected, edited before it is loaded, and saved to a file with
+/// [`save`](Self::save) or to bytes with [`to_bytes`](Self::to_bytes). Loading takes over its configurations and
+/// schedules. To build a state from other data, read the state of a new optimizer and edit it.
 ///
-/// A run that is saved, loaded and continued gives the bits that it would have given without. Parameters and gradients are
-/// the caller's and not in it; neither is what the last step did, so that a [`Report`](crate::Report) has the counts at
-/// once and the norm, for example, from the next step on.
+/// A run that is saved, loaded and continued is bit-identical to an uninterrupted run. Parameters and gradients belong
+/// to the caller and are not part of the state. The outcome of the last step is not part of it either: after loading, a
+/// [`Report`](crate::Report) has the counts, and the norm from the next step on.
+///
+/// ```
+/// use wgpu_adam::{Config, Options, State, cpu};
+/// let group = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 2)]);
+/// let mut adam = cpu::Adam::new(&[group], Options::default())?;
+/// let (mut w, mut grad) = ([1.0, -2.0], [0.5, 0.25]);
+/// adam.step(&mut [cpu::TensorMut::new(&mut w, &mut grad)])?;
+/// let bytes = adam.state().to_bytes()?;
+///
+/// let mut state = State::from_bytes(&bytes)?;
+/// assert_eq!((state.t, state.tensors[0].m()), (1, vec![0.05, 0.025]));
+/// state.groups[0].config.lr = 1e-4;
+/// adam.load_state(&state)?;
+/// # Ok::<(), wgpu_adam::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct State {
-    /// Steps applied since the start.
+    /// The number of applied steps.
     pub t: u32,
-    /// Steps skipped by the finite guard.
+    /// The number of skipped steps.
     pub skipped: u32,
-    /// What the optimizer was made with. This is for the reader: loading does not change an optimizer's options.
+    /// The options of the optimizer, for information. Loading does not change an optimizer's options.
     pub options: Options,
-    /// Where the loss scale stands, if there is one. An optimizer that has one and loads a state without begins it anew; an
-    /// optimizer that has none leaves that of a state alone.
+    /// The state of the loss scale. `None` without a [`LossScale`](crate::LossScale).
+    ///
+    /// An optimizer with a loss scale restarts it if the state has none. An optimizer without one ignores it.
     pub loss_scale: Option<LossScaleState>,
     /// The groups, in order.
     pub groups: Vec<GroupState>,
-    /// The clocks. All tensors of a group have one, unless some were added or reset in mid-run.
+    /// The clocks. A group has one clock, and one more for each time at which tensors were added or reset.
     pub clocks: Vec<ClockState>,
-    /// In the order of the groups and their tensors.
+    /// The tensors, in the order of the groups and their tensors.
     pub tensors: Vec<TensorState>,
 }
 
-/// What a [`State`] has of a group.
+/// A group in a [`State`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct GroupState {
-    /// Its configuration, with the learning rate that was set last.
+    /// The configuration, with the current learning rate.
     pub config: Config,
-    /// Its schedule. `None` leaves an optimizer that loads this the schedule that it was made with.
+    /// The schedule. With `None`, an optimizer that loads the state keeps its own schedule.
     pub schedule: Option<Schedule>,
 }
 
-/// The count of steps of tensors that began together, and what was multiplied up over these steps.
+/// The step count of tensors that started together, and the powers of beta that belong to it.
+///
+/// The powers are exact and private. [`ClockState::at`] computes them for a step count.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClockState {
-    /// The group to which these tensors belong.
+    /// The group of the tensors, counted from 0.
     pub group: usize,
-    /// Steps applied to them.
+    /// The number of steps applied to the tensors.
     pub t: u32,
-    /// Steps of the group, which its schedule counts. The same, but for tensors that were added or reset in mid-run.
+    /// The number of steps of the group, which the schedule counts. It differs from `t` for tensors that were added or
+    /// reset.
     pub position: u32,
-    /// Learning rate of the last of these steps.
+    /// The learning rate of the last applied step.
     pub lr: f32,
-    /// `beta1^t` and `beta2^t`, and of NAdam `gamma^t` and `mu(1)*..*mu(t)`, in units of 2^-64.
+    /// The running products of `beta1`, `beta2`, and of NAdam's `gamma` and `mu`, in units of 2^-64.
     pub(crate) powers: [u64; 4],
 }
 
-/// What a [`State`] has of a tensor.
+/// A tensor in a [`State`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TensorState {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The number of its clock, which says of which group it is.
+    /// The index of the clock in [`State::clocks`]. The clock determines the group.
     pub clock: usize,
-    /// Elements of the tensor.
+    /// The number of elements.
     pub len: u64,
-    /// What its variant remembers, in the order of [`StateKind`]; nothing for plain SGD.
+    /// The state tensors that the rule uses, in the order of [`StateKind`]. Empty for SGD without momentum.
     pub state: Vec<StateTensor>,
 }
 
-/// One of the things that a variant remembers of a tensor, as it is stored.
+/// A state tensor as it is stored: the moments of a tensor, for example.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StateTensor {
-    /// What it is.
+    /// The kind.
     pub kind: StateKind,
-    /// How its elements are stored.
+    /// The storage format of the elements.
     pub dtype: Dtype,
-    /// The elements, each with its low byte first.
+    /// The elements in little-endian byte order.
     pub bytes: Vec<u8>,
 }
 
 impl ClockState {
-    /// The clock of a group of that configuration after `t` steps that were not made here.
+    /// Creates the clock of a group after `t` steps with the betas of `config`.
     pub fn at(group: usize, config: &Config, t: u32) -> Self {
         Self::new(group, &Clock::at(t, &Settings::new(config)))
     }
@@ -115,17 +135,17 @@ impl ClockState {
 }
 
 impl TensorState {
-    /// The first moment: the average of the gradients, without bias correction. Empty where the variant has none.
+    /// Returns the first moment, without bias correction. Empty if the rule does not use it.
     pub fn m(&self) -> Vec<f32> {
         self.values(StateKind::M)
     }
 
-    /// The second moment: the average of their squares, without bias correction. Empty where the variant has none.
+    /// Returns the second moment, without bias correction. Empty if the rule does not use it.
     pub fn v(&self) -> Vec<f32> {
         self.values(StateKind::V)
     }
 
-    /// AMSGrad's largest second moment so far. Empty where the variant has none.
+    /// Returns the maximum of all second moments so far. Empty unless the rule is AMSGrad.
     pub fn v_max(&self) -> Vec<f32> {
         self.values(StateKind::VMax)
     }
@@ -150,7 +170,8 @@ impl StateTensor {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// The elements as numbers. Codes of 8 bits are themselves: [`TensorState::m`] and the others have what they stand for.
+    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v` and `v_max`
+    /// decode them.
     pub fn values(&self) -> Vec<f32> {
         match self.dtype {
             Dtype::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
@@ -183,7 +204,7 @@ impl Outline {
 }
 
 impl State {
-    /// Checks that the parts of the state fit together and each value makes sense, whatever the optimizer.
+    /// Checks that the parts of the state fit together and each value is valid for any optimizer.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let bad = |reason| Err(Error::InvalidState { reason });
         for (i, group) in self.groups.iter().enumerate() {
@@ -199,10 +220,13 @@ impl State {
         for (i, clock) in self.clocks.iter().enumerate() {
             if clock.group >= self.groups.len() {
                 let groups = self.groups.len();
-                return bad(format!("clock {i} is of group {}, but there are {groups} groups", clock.group));
+                return bad(format!("clock {i} refers to group {}, but there are {groups} groups", clock.group));
             }
             if !(clock.lr >= 0.0 && clock.lr.is_finite()) {
-                return bad(format!("the last rate of clock {i} is {}, but must be finite and not negative", clock.lr));
+                return bad(format!(
+                    "the learning rate of clock {i} is {}, but must be finite and not negative",
+                    clock.lr
+                ));
             }
         }
         let mut names = HashSet::new();
@@ -212,7 +236,7 @@ impl State {
             }
             if tensor.clock >= self.clocks.len() {
                 let (name, clock, clocks) = (&tensor.name, tensor.clock, self.clocks.len());
-                return bad(format!("tensor `{name}` has clock {clock}, but there are {clocks} clocks"));
+                return bad(format!("tensor `{name}` refers to clock {clock}, but there are {clocks} clocks"));
             }
         }
         Ok(())
@@ -224,8 +248,8 @@ impl State {
         Some(group.config.variant.rule())
     }
 
-    /// Checks that this is the state of an optimizer with groups of those rules, clocks of those groups and those tensors,
-    /// and says for each of these where it is in the state. The clocks may be others.
+    /// Checks that this is the state of an optimizer with groups of those rules, clocks of those groups and those
+    /// tensors, and says for each of these where it is in the state. The clocks may be others.
     pub(crate) fn fits(&self, rules: &[Rule], clocks: &[usize], outlines: &[Outline]) -> Result<Vec<usize>, Error> {
         self.validate()?;
         if self.groups.len() != rules.len() {
@@ -278,6 +302,6 @@ impl TensorState {
             format!("[{}]", each.collect::<Vec<_>>().join(", "))
         };
         let given = list(&mut self.state.iter().map(|m| (m.kind, m.dtype, m.bytes.len() as u64)));
-        differs("what is remembered of it", given, list(&mut outline.state.iter().copied()))
+        differs("its list of state tensors", given, list(&mut outline.state.iter().copied()))
     }
 }

@@ -1,4 +1,4 @@
-//! The state of an optimizer as plain data, its files, and how it moves between device and host.
+//! The state of an optimizer as plain data, its files, and its transfer between device and host.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod atomic_write;

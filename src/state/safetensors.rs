@@ -26,8 +26,8 @@ use crate::error::Error;
 use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
 
 const FORMAT: &str = "wgpu-adam";
-/// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and may be
-/// left out is no reason.
+/// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and
+/// may be left out is no reason.
 const VERSION: u32 = 1;
 
 /// What is in the metadata as JSON: a [`State`] without its tensors' values.
@@ -77,8 +77,8 @@ struct ClockHead {
     position: Option<u32>,
     /// As f64, which JSON gives back exactly.
     lr: f64,
-    /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are made
-    /// from `t`.
+    /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are
+    /// made from `t`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     powers: Option<[String; 4]>,
 }
@@ -152,11 +152,11 @@ fn bad(reason: impl Into<String>) -> Error {
 }
 
 impl State {
-    /// The bytes of a file.
+    /// Serializes the state in the safetensors format, with PyTorch's names: the contents of a file.
     ///
     /// # Errors
-    /// [`Error::InvalidState`], or what is wrong with a configuration, where the state was changed to something that
-    /// [`from_bytes`](Self::from_bytes) would refuse.
+    /// Returns [`Error::InvalidState`], or the error of a configuration or schedule, if the state was edited to one
+    /// that [`from_bytes`](Self::from_bytes) would refuse.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.validate()?;
         let json = serde_json::to_string(&self.head()).map_err(|e| bad(e.to_string()))?;
@@ -164,7 +164,7 @@ impl State {
         for tensor in &self.tensors {
             let name = &tensor.name;
             let (Some(rule), Some(clock)) = (self.rule(tensor.clock), self.clocks.get(tensor.clock)) else {
-                return Err(bad(format!("tensor `{name}` has no clock")));
+                return Err(bad(format!("tensor `{name}` refers to a clock that does not exist")));
             };
             let step = Cow::Owned(i64::from(clock.t).to_le_bytes().to_vec());
             entries.push((format!("{name}.step"), Entry { dtype: FileDtype::I64, shape: Vec::new(), data: step }));
@@ -188,17 +188,18 @@ impl State {
             .map_err(|e| bad(e.to_string()))
     }
 
-    /// The state in the bytes of a file.
+    /// Deserializes a state from the contents of a file.
     ///
     /// # Errors
-    /// [`Error::InvalidState`] where the file is damaged or of something else, [`Error::Config`] where a configuration in it
-    /// makes no sense, [`Error::StateVersion`] where it was made by a later version of this crate.
+    /// Returns [`Error::InvalidState`] if the bytes are damaged or not a state, [`Error::StateVersion`] if a later
+    /// version of this crate wrote them, and [`Error::Config`], [`Error::UnusedField`] or [`Error::Schedule`] for an
+    /// invalid configuration or schedule.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("no safetensors file: {e}")))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("not a safetensors file: {e}")))?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
         let field = |key: &str| {
             let value = header.metadata().as_ref().and_then(|metadata| metadata.get(key));
-            value.map(String::as_str).ok_or_else(|| bad(format!("no `{key}` in the metadata")))
+            value.map(String::as_str).ok_or_else(|| bad(format!("the metadata has no `{key}`")))
         };
         let format = field("format")?;
         if format != FORMAT {
@@ -220,28 +221,34 @@ impl State {
         let head: Head = serde_json::from_str(json).map_err(|e| bad(format!("`state` in the metadata: {e}")))?;
         let mut views: HashMap<&str, _> = views.into_iter().collect();
         let mut state = head.state()?;
+        let clocks = state.clocks.len();
         for tensor in &mut state.tensors {
             let group =
                 state.clocks.get(tensor.clock).and_then(|clock| Some((clock.t, state.groups.get(clock.group)?)));
             let Some((t, group)) = group else {
-                return Err(bad(format!("tensor `{}` has clock {}, which is none", tensor.name, tensor.clock)));
+                return Err(bad(format!(
+                    "tensor `{}` refers to clock {}, but there are {clocks} clocks",
+                    tensor.name, tensor.clock
+                )));
             };
             let step = format!("{}.step", tensor.name);
-            let Some(view) = views.remove(step.as_str()) else { return Err(bad(format!("no tensor `{step}`"))) };
+            let Some(view) = views.remove(step.as_str()) else {
+                return Err(bad(format!("there is no entry `{step}`")));
+            };
             if view.dtype() != FileDtype::I64 || !view.shape().is_empty() || view.data() != i64::from(t).to_le_bytes() {
-                return Err(bad(format!("`{step}` is not the i64 {t}, as its clock has it")));
+                return Err(bad(format!("`{step}` must be the i64 {t}, the step count of its clock")));
             }
             for kind in StateKind::ALL {
                 let name = format!("{}.{}", tensor.name, key(kind, group.config.variant.rule()));
                 let Some(view) = views.remove(name.as_str()) else { continue };
                 let Some((dtype, _)) = DTYPES.iter().find(|(_, dtype)| *dtype == view.dtype()) else {
-                    return Err(bad(format!("`{name}` is of {:?}, which no state tensor has", view.dtype())));
+                    return Err(bad(format!("`{name}` has dtype {:?}, which no state tensor can have", view.dtype())));
                 };
                 tensor.state.push(StateTensor { kind, dtype: *dtype, bytes: view.data().to_vec() });
             }
         }
         if let Some(stranger) = views.keys().min() {
-            return Err(bad(format!("`{stranger}` is of no tensor of this state")));
+            return Err(bad(format!("unexpected entry `{stranger}`: no tensor of this state owns it")));
         }
         state.validate()?;
         Ok(state)
@@ -272,12 +279,12 @@ impl State {
 }
 
 impl Head {
-    /// The state, still without what is remembered of its tensors.
+    /// The state, with the tensors still empty.
     fn state(self) -> Result<State, Error> {
-        let mut clocks = Vec::new();
+        let (mut clocks, groups) = (Vec::new(), self.groups.len());
         for (i, clock) in self.clocks.into_iter().enumerate() {
             let Some(group) = self.groups.get(clock.group) else {
-                return Err(bad(format!("clock {i} is of group {}, which is none", clock.group)));
+                return Err(bad(format!("clock {i} refers to group {}, but there are {groups} groups", clock.group)));
             };
             group.config.validate(clock.group)?;
             let mut state = match clock.powers {
@@ -285,7 +292,8 @@ impl Head {
                     let mut powers = [0; 4];
                     for (power, digits) in powers.iter_mut().zip(&hexadecimal) {
                         let number = u64::from_str_radix(digits, 16);
-                        *power = number.map_err(|_| bad(format!("clock {i}: `{digits}` is no power")))?;
+                        *power = number
+                            .map_err(|_| bad(format!("clock {i}: `{digits}` is not a 64-bit number in hexadecimal")))?;
                     }
                     ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, powers }
                 }

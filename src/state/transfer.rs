@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How a state is read or loaded.
+/// Options for reading and loading a [`State`](crate::State): the size of the staging buffer, and a progress callback.
 ///
 /// ```
 /// use wgpu_adam::state::Transfer;
@@ -10,14 +10,14 @@ use std::fmt;
 /// assert_eq!(transfer.staging_bytes, 64 << 20);
 /// ```
 pub struct Transfer {
-    /// Bytes of the staging buffer, which is all that is mapped at once, however large the state: 64 MiB. It is rounded to
-    /// a multiple of 4, and kept within what the device allows a buffer.
+    /// The size of the staging buffer in bytes. It bounds the host-visible memory, however large the state is. It is
+    /// rounded to a multiple of 4 and limited to what the device allows. Default: 64 MiB.
     pub staging_bytes: u64,
-    /// Called after each piece with the bytes that are done and those that there are.
+    /// The progress callback: see [`with_progress`](Self::with_progress). Default: none.
     pub progress: Progress,
 }
 
-/// See [`Transfer`].
+/// A progress callback of a [`Transfer`]. Its arguments are the bytes that are done and the total.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
 
 impl Default for Transfer {
@@ -33,14 +33,14 @@ impl fmt::Debug for Transfer {
 }
 
 impl Transfer {
-    /// With another size of the staging buffer.
+    /// Sets the size of the staging buffer in bytes.
     #[must_use]
     pub fn with_staging_bytes(mut self, bytes: u64) -> Self {
         self.staging_bytes = bytes;
         self
     }
 
-    /// With that callback.
+    /// Sets the progress callback. It is called after each piece with the bytes that are done and the total.
     #[must_use]
     pub fn with_progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
         self.progress = Box::new(progress);

@@ -84,7 +84,7 @@ fn configurations() {
     }
     let mut adam = Adam::new(&gpu.device, &gpu.queue, &group(good, vec![tensor()]), Options::default()).unwrap();
     let error = adam.set_lr(1, 0.1).unwrap_err();
-    assert_eq!(error.to_string(), "group 1 does not exist: there are 1, counted from 0");
+    assert_eq!(error.to_string(), "group 1 does not exist: the optimizer has 1, counted from 0");
     let error = adam.set_lr(0, f64::NAN).unwrap_err();
     assert_eq!(error.to_string(), "group 0: lr is NaN, but must be finite and not negative");
     gpu.step(&adam);
@@ -205,8 +205,8 @@ fn views() {
         ),
         (
             vec![Tensor::new("w", p().slice(..50), p().slice(50..100))],
-            "tensor `w`: its param and grad are in one buffer and too close: apart from each other by whole blocks of \
-             256 bytes they can be bound together, but param's blocks are bytes 0..200 and grad's are 0..400",
+            "tensor `w`: its param and grad are in one buffer and must not share a block of 256 bytes, but param needs the \
+             blocks at bytes 0..200 and grad those at 0..400",
         ),
     ] {
         assert_eq!(message(&gpu, &group(Config::default(), tensors), Options::default()), want);
@@ -223,7 +223,7 @@ fn slots_of_the_twin() {
     let (mut a, mut b) = ([1.0f32; 2], [1.0f32; 3]);
     let (mut grad_a, mut grad_b) = ([1.0f32; 2], [1.0f32; 2]);
     let error = adam.step(&mut [cpu::TensorMut::new(&mut a, &mut grad_a)]).unwrap_err();
-    assert_eq!(error.to_string(), "1 slots were given, but there are 2 tensors");
+    assert_eq!(error.to_string(), "the step was given 1 tensors, but the optimizer has 2");
     let error = adam
         .step(&mut [cpu::TensorMut::new(&mut a, &mut grad_a), cpu::TensorMut::new(&mut b, &mut grad_b)])
         .unwrap_err();

@@ -262,7 +262,7 @@ fn what_is_wrong_in_a_file_is_said() {
     assert_eq!(read(&|_| {}).unwrap(), GOOD.0);
     let later = State::from_bytes(&rewritten(|_| {}, "2")).unwrap_err();
     assert!(matches!(later, Error::StateVersion { given: 2, need: 1, .. }), "{later:?}");
-    let unusable = "this is no state that can be used: ";
+    let unusable = "invalid optimizer state: ";
     let none = State::from_bytes(&rewritten(|_| {}, "one")).unwrap_err().to_string();
     assert_eq!(none, format!("{unusable}the version is `one`, but must be at most 1"));
     let of_another = safetensors::serialize([("w", Empty)], Some([("format".into(), "pt".into())].into())).unwrap();
@@ -275,15 +275,18 @@ fn what_is_wrong_in_a_file_is_said() {
             "`state` in the metadata: invalid type: string \"x\", expected f64 at",
         ),
         (&|s| s["groups"][1]["config"]["unheard"] = 1.into(), "`state` in the metadata: unknown field `unheard`"),
-        (&|s| s["clocks"][0]["t"] = 4.into(), "`w.1.step` is not the i64 4, as its clock has it"),
-        (&|s| s["clocks"][0]["powers"][0] = "xyz".into(), "clock 0: `xyz` is no power"),
-        (&|s| s["clocks"][1]["group"] = 2.into(), "clock 1 is of group 2, which is none"),
+        (&|s| s["clocks"][0]["t"] = 4.into(), "`w.1.step` must be the i64 4, the step count of its clock"),
+        (&|s| s["clocks"][0]["powers"][0] = "xyz".into(), "clock 0: `xyz` is not a 64-bit number in hexadecimal"),
+        (&|s| s["clocks"][1]["group"] = 2.into(), "clock 1 refers to group 2, but there are 2 groups"),
         (
             &|s| s["clocks"][1]["lr"] = (-1.0).into(),
-            "the last rate of clock 1 is -1, but must be finite and not negative",
+            "the learning rate of clock 1 is -1, but must be finite and not negative",
         ),
-        (&|s| s["tensors"][2]["clock"] = 9.into(), "tensor `b` has clock 9, which is none"),
-        (&|s| drop(s["tensors"].as_array_mut().unwrap().pop()), "`b.exp_avg` is of no tensor of this state"),
+        (&|s| s["tensors"][2]["clock"] = 9.into(), "tensor `b` refers to clock 9, but there are 2 clocks"),
+        (
+            &|s| drop(s["tensors"].as_array_mut().unwrap().pop()),
+            "unexpected entry `b.exp_avg`: no tensor of this state owns it",
+        ),
     ];
     for (change, want) in cases {
         let error = read(change).unwrap_err().to_string();
@@ -296,10 +299,10 @@ fn what_is_wrong_in_a_file_is_said() {
     let fewer = read(&|s| drop(s["groups"][1]["config"].as_object_mut().unwrap().remove("beta2"))).unwrap();
     assert_eq!(fewer, GOOD.0);
     for (bytes, want) in [
-        (&b""[..], "no safetensors file"),
-        (&b"hello, this is a text"[..], "no safetensors file"),
-        (&GOOD.1[..GOOD.1.len() - 1], "no safetensors file"),
-        (&safetensors::serialize([("w", Empty)], None).unwrap(), "no `format` in the metadata"),
+        (&b""[..], "not a safetensors file"),
+        (&b"hello, this is a text"[..], "not a safetensors file"),
+        (&GOOD.1[..GOOD.1.len() - 1], "not a safetensors file"),
+        (&safetensors::serialize([("w", Empty)], None).unwrap(), "the metadata has no `format`"),
     ] {
         let error = State::from_bytes(bytes).unwrap_err().to_string();
         assert!(error.trim_start_matches(unusable).starts_with(want), "{error}, but must begin with {want}");

@@ -373,7 +373,7 @@ fn what_cannot_be_changed_is_named_and_changes_nothing() {
     world.step();
     let before = world.gpu.state(&world.adam);
     let unknown = "tensor `t1` does not exist";
-    let missing = "group 3 does not exist: there are 3, counted from 0";
+    let missing = "group 3 does not exist: the optimizer has 3, counted from 0";
     let twice = "tensor `t0`: the name is used twice, but names must be unique over all groups";
     let message = |result: Result<(), Error>| result.unwrap_err().to_string();
     assert_eq!(message(world.adam.remove(&["t0", "t1"])), unknown);

@@ -216,15 +216,15 @@ fn what_cannot_be_set_is_named_and_changes_nothing() {
     run.steps(&gpu, 2);
     let momentum = Variant::Sgd { momentum: 0.9, dampening: 0.0, nesterov: false };
     for (config, want) in [
-        (optax::lion(), "group 0: the new configuration's rule is Lion, but must stay Adam"),
+        (optax::lion(), "group 0: the new configuration has the rule Lion, but the optimizer was made for Adam"),
         (
             Config { variant: momentum, ..pytorch::sgd() },
-            "group 0: the new configuration's rule is Momentum, but must stay Adam",
+            "group 0: the new configuration has the rule Momentum, but the optimizer was made for Adam",
         ),
         (Config { lr: -1.0, ..pytorch::adamw() }, "group 0: lr is -1, but must be finite and not negative"),
         (
             Config { variant: Variant::AdaMax, eps_root: 0.1, ..Config::default() },
-            "group 0: the new configuration's rule is AdaMax, but must stay Adam",
+            "group 0: the new configuration has the rule AdaMax, but the optimizer was made for Adam",
         ),
         (Config { beta2: 1.0, ..pytorch::adamw() }, "group 0: beta2 is 1, but must be in [0, 1)"),
     ] {

@@ -284,30 +284,27 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
         (&|s| s.tensors[0].clock = 1, "tensor `tensor0`: its group is 1 in the state, but must be 0"),
         (
             &|s| s.tensors[0].clock = 2,
-            "this is no state that can be used: tensor `tensor0` has clock 2, but there are 2 clocks",
+            "invalid optimizer state: tensor `tensor0` refers to clock 2, but there are 2 clocks",
         ),
-        (
-            &|s| s.clocks[1].group = 2,
-            "this is no state that can be used: clock 1 is of group 2, but there are 2 groups",
-        ),
+        (&|s| s.clocks[1].group = 2, "invalid optimizer state: clock 1 refers to group 2, but there are 2 groups"),
         (
             &|s| {
                 s.tensors[0].state[0].bytes.pop();
             },
-            "tensor `tensor0`: what is remembered of it is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
+            "tensor `tensor0`: its list of state tensors is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
              but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
         ),
         (
             &|s| {
                 s.tensors[0].state.pop();
             },
-            "tensor `tensor0`: what is remembered of it is [m as F32 in 1200 bytes] in the state, \
+            "tensor `tensor0`: its list of state tensors is [m as F32 in 1200 bytes] in the state, \
              but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
         ),
         (&|s| s.groups.push(s.groups[0].clone()), "the state has 3 groups, but the optimizer has 2"),
         (
             &|s| s.groups[1].config.variant = Variant::Lion,
-            "group 1: the state is of the rule Lion, but the optimizer has Adam",
+            "group 1: the state has the rule Lion, but the optimizer has Adam",
         ),
         (&|s| s.groups[1].config.beta1 = 1.5, "group 1: beta1 is 1.5, but must be in [0, 1)"),
     ];
