@@ -13,8 +13,8 @@ pub enum Dtype {
     F16,
     /// bfloat16: the upper 16 bits of an f32. Packed like [`F16`](Self::F16).
     Bf16,
-    /// 32-bit integers, for gradients only. They count units of [`Tensor::grad_scale`](crate::Tensor::grad_scale). WGSL has
-    /// `atomicAdd` for integers and not for floats.
+    /// 32-bit integers, for gradients only. They count units of [`Tensor::grad_scale`](crate::Tensor::grad_scale). WGSL
+    /// has `atomicAdd` for integers and not for floats.
     I32,
     /// 16-bit integers, for state only: the remainder of [`Master::Remainder`](crate::precision::Master::Remainder).
     I16,

@@ -8,8 +8,8 @@ use crate::error::Error;
 
 /// The hyperparameters of one [`Group`](crate::Group).
 ///
-/// The update of each element, in code order, for the default [`Variant::Adam`]. `grad` is the gradient after loss scaling and
-/// clipping:
+/// The update of each element, in code order, for the default [`Variant::Adam`]. `grad` is the gradient after loss
+/// scaling and clipping:
 ///
 /// ```text
 /// g     = -grad if maximize else grad
@@ -22,13 +22,13 @@ use crate::error::Error;
 /// param = param - step - lr*weight_decay*param    (last term: Decay::Decoupled only)
 /// ```
 ///
-/// [`Variant`] gives the equations of the other rules, and says which fields a rule uses. A field that the rule does not use
-/// must keep its default: [`Error::UnusedField`] names it otherwise. [`preset`](crate::preset) has the defaults of PyTorch,
-/// optax and burn by name.
+/// [`Variant`] gives the equations of the other rules, and says which fields a rule uses. A field that the rule does
+/// not use must keep its default: [`Error::UnusedField`] names it otherwise. [`preset`](crate::preset) has the defaults
+/// of PyTorch, optax and burn by name.
 ///
-/// The defaults are those of `torch.optim.Adam`. Frameworks disagree about `eps` (burn: 1e-5) and about the weight decay of
-/// AdamW (PyTorch: 1e-2, optax and burn: 1e-4; here none by default). PyTorch and optax multiply the decoupled decay by `lr`,
-/// and so does this crate. Algorithm 2 of the AdamW paper does not.
+/// The defaults are those of `torch.optim.Adam`. Frameworks disagree about `eps` (burn: 1e-5) and about the weight
+/// decay of AdamW (PyTorch: 1e-2, optax and burn: 1e-4; here none by default). PyTorch and optax multiply the decoupled
+/// decay by `lr`, and so does this crate. Algorithm 2 of the AdamW paper multiplies it by the schedule only.
 ///
 /// Sources: Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", Algorithm 1 (arXiv:1412.6980); Loshchilov &
 /// Hutter 2019, "Decoupled Weight Decay Regularization", Algorithm 2 (arXiv:1711.05101).
@@ -41,7 +41,8 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The learning rate: finite and not negative. The group's [`Schedule`](crate::Schedule) multiplies it. Default: 1e-3.
+    /// The learning rate: finite and not negative. The group's [`Schedule`](crate::Schedule) multiplies it. Default:
+    /// 1e-3.
     pub lr: f64,
     /// The decay rate of the first moment `m`, in `[0, 1)`. Default: 0.9.
     pub beta1: f64,
@@ -49,8 +50,8 @@ pub struct Config {
     pub beta2: f64,
     /// The constant added to the divisor, outside the square root: finite and not negative. Default: 1e-8.
     pub eps: f64,
-    /// The constant added to `v_hat`, inside the square root: finite and not negative. optax calls it `eps_root`; PyTorch
-    /// does not have it. Default: 0.
+    /// The constant added to `v_hat`, inside the square root: finite and not negative. optax calls it `eps_root`;
+    /// PyTorch does not have it. Default: 0.
     pub eps_root: f64,
     /// Divides the moments by `1 - beta^t`. Without it, the zeros that the moments start from bias the first steps.
     /// Default: true.
@@ -86,8 +87,8 @@ pub enum Decay {
     /// No decay.
     #[default]
     None,
-    /// Coupled decay. The step adds `weight_decay*param` to the gradient, so that the decay passes through the moments, as
-    /// with PyTorch's `Adam(weight_decay=…)`.
+    /// Coupled decay. The step adds `weight_decay*param` to the gradient, so that the decay passes through the moments,
+    /// as with PyTorch's `Adam(weight_decay=…)`.
     L2(f64),
     /// Decoupled decay. The step subtracts `lr*weight_decay*param` from the parameter, as AdamW does.
     Decoupled(f64),

@@ -7,8 +7,8 @@ use crate::num::mirror::mirror;
 
 /// A dynamic loss scale, for gradients in formats that underflow. f16 loses gradients below 6e-8.
 ///
-/// The caller multiplies the loss, or the gradient at the start of the backward pass, by the current scale. On the GPU the
-/// scale is in a buffer, [`Adam::loss_scale_buffer`](crate::Adam::loss_scale_buffer). On the CPU,
+/// The caller multiplies the loss, or the gradient at the start of the backward pass, by the current scale. On the GPU
+/// the scale is in a buffer, [`Adam::loss_scale_buffer`](crate::Adam::loss_scale_buffer). On the CPU,
 /// [`cpu::Adam::loss_scale`](crate::cpu::Adam::loss_scale) returns it. The step divides the gradients by the scale and
 /// updates the scale:
 ///
@@ -29,11 +29,11 @@ use crate::num::mirror::mirror;
 ///
 /// This is `torch.amp.GradScaler` with its defaults, and with its `unscale_` before `clip_grad_norm_`. There are three
 /// differences. The step always skips non-finite gradients, with or without
-/// [`Options::skip_nonfinite`](crate::Options::skip_nonfinite). The device decides, so that any number of steps fit in one
-/// submission. The scale stays between 2^-64 and 2^64; PyTorch's may grow to the largest f32 or shrink to zero.
+/// [`Options::skip_nonfinite`](crate::Options::skip_nonfinite). The device decides, so that any number of steps fit in
+/// one submission. The scale stays between 2^-64 and 2^64; PyTorch's may grow to the largest f32 or shrink to zero.
 ///
-/// A power of two scales gradients exactly, on every driver. The default factors keep the scale a power of two. A gradient
-/// above 2^64 after unscaling counts as 2^64.
+/// A power of two scales gradients exactly, on every driver. The default factors keep the scale a power of two. A
+/// gradient above 2^64 after unscaling counts as 2^64.
 ///
 /// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.2 (arXiv:1710.03740).
 ///
@@ -52,7 +52,8 @@ use crate::num::mirror::mirror;
 pub struct LossScale {
     /// The scale of the first step, from 2^-64 to 2^64. Default: 65,536.
     pub initial: f64,
-    /// The factor after [`growth_interval`](Self::growth_interval) applied steps in a row: finite and above 1. Default: 2.
+    /// The factor after [`growth_interval`](Self::growth_interval) applied steps in a row: finite and above 1. Default:
+    /// 2.
     pub growth_factor: f64,
     /// The factor after a skipped step: above 0 and below 1. Default: 0.5.
     pub backoff_factor: f64,

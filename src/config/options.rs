@@ -20,8 +20,8 @@ pub struct Options {
     /// Skips a step whose gradients are not finite. Default: false.
     ///
     /// A step is skipped if any gradient is NaN or infinite or overflows when squared, or if the norm of all gradients
-    /// overflows. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it and
-    /// names the tensor.
+    /// overflows. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it
+    /// and names the tensor.
     // State files of earlier versions call it `guard`.
     #[serde(alias = "guard")]
     pub skip_nonfinite: bool,
@@ -50,8 +50,8 @@ pub enum Clip {
     /// grad = grad * min(1, max_norm / (norm + 1e-6))
     /// ```
     ///
-    /// This is PyTorch's `clip_grad_norm_`. optax's `clip_by_global_norm` does not add 1e-6. The norm neither overflows nor
-    /// underflows, at any magnitude of the gradients. A factor below 2^-126 is 0.
+    /// This is PyTorch's `clip_grad_norm_`. optax's `clip_by_global_norm` does not add 1e-6. The norm neither overflows
+    /// nor underflows, at any magnitude of the gradients. A factor below 2^-126 is 0.
     GlobalNorm(f64),
     /// Clamps each gradient to `[-limit, limit]`.
     Value(f64),

@@ -20,13 +20,13 @@ use crate::error::Error;
 pub struct Precision {
     /// The storage format of `m`, `v` and `v_max`. Default: [`StateDtype::F32`].
     pub state: StateDtype,
-    /// The smallest length of a tensor, in elements, at which [`state`](Self::state) applies. Moments of shorter tensors stay
-    /// in f32. Default: 4,096, as in bitsandbytes (`min_8bit_size`).
+    /// The smallest length of a tensor, in elements, at which [`state`](Self::state) applies. Moments of shorter
+    /// tensors stay in f32. Default: 4,096, as in bitsandbytes (`min_8bit_size`).
     pub state_min_len: u64,
     /// The rounding of moments that are not f32. Default: [`Rounding::Stochastic`].
     ///
-    /// With `beta2` = 0.999, a step changes `v` by about a thousandth, which is less than half a unit in the last place of
-    /// a bf16. Rounding to nearest would lose each such change.
+    /// With `beta2` = 0.999, a step changes `v` by about a thousandth, which is less than half a unit in the last place
+    /// of a bf16. Rounding to nearest would lose each such change.
     pub state_rounding: Rounding,
     /// The rounding of 16-bit parameters without a [`master`](Self::master). Default: [`Rounding::Nearest`].
     ///
@@ -34,8 +34,8 @@ pub struct Precision {
     pub param_rounding: Rounding,
     /// Additional bits of 16-bit parameters. Default: [`Master::None`].
     pub master: Master,
-    /// The seed of stochastic rounding. The rounding of an element depends on the seed, on `t` and on the position of the
-    /// element. Default: 0.
+    /// The seed of stochastic rounding. The rounding of an element depends on the seed, on `t` and on the position of
+    /// the element. Default: 0.
     pub seed: u32,
 }
 
@@ -71,13 +71,13 @@ pub enum StateDtype {
     /// | `m` (signed) | down to 2^-11 of the scale | down to 7e-7 of the scale | 0 |
     /// | `v`, `v_max` | down to 2^-24 of the scale | down to 1.6e-12 of the scale | the smallest code |
     ///
-    /// A non-zero second moment is never rounded to zero, since a step would then have no bound. Zero is exact. A non-finite
-    /// moment becomes NaN and leaves the rest of its block intact. A magnitude below 2^-125 becomes zero.
+    /// A non-zero second moment is never rounded to zero, since a step would then have no bound. Zero is exact. A
+    /// non-finite moment becomes NaN and leaves the rest of its block intact. A magnitude below 2^-125 becomes zero.
     ///
     /// A tensor must begin at a multiple of 4 elements in its parameter buffer.
     ///
-    /// The idea is from Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization" (arXiv:2110.02861). The codes
-    /// are different.
+    /// The idea is from Dettmers et al. 2022, "8-bit Optimizers via Block-wise Quantization" (arXiv:2110.02861). The
+    /// codes are different.
     Block8,
 }
 
@@ -90,8 +90,8 @@ pub enum Rounding {
     Nearest,
     /// Stochastic rounding: up or down, with probabilities that make the expected value exact.
     ///
-    /// The random bits are a function of [`Precision::seed`], `t` and the element's position. Runs are reproducible, and the
-    /// CPU optimizer makes the same bits.
+    /// The random bits are a function of [`Precision::seed`], `t` and the element's position. Runs are reproducible,
+    /// and the CPU optimizer makes the same bits.
     Stochastic,
 }
 
@@ -102,8 +102,8 @@ pub enum Master {
     /// None.
     #[default]
     None,
-    /// An f32 master copy: 4 bytes per element. The parameter is the copy rounded to nearest, ties to even. A parameter that
-    /// the caller overwrites restarts its copy.
+    /// An f32 master copy: 4 bytes per element. The parameter is the copy rounded to nearest, ties to even. A parameter
+    /// that the caller overwrites restarts its copy.
     F32,
     /// The 16 bits that a bf16 parameter lacks to an f32: 2 bytes per element. Parameter and remainder together are the
     /// exact f32. The parameter is that f32 rounded to nearest, ties away from zero.

@@ -5,8 +5,8 @@ use crate::num::block8::{Code, SIGNED, UNSIGNED};
 /// Defines [`Rule`] from a table with a row for each rule.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident, $file:literal, [$($kind:ident: $key:literal),*], snr: $snr:literal;)*) => {
-        /// An update rule that is compiled: a file in `shaders/rules/`, and the function of that name in `cpu/rules.rs`. The
-        /// other differences between variants are scalars.
+        /// An update rule that is compiled: a file in `shaders/rules/`, and the function of that name in
+        /// `cpu/rules.rs`. The other differences between variants are scalars.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) enum Rule {
             $($(#[$doc])* $rule),*

@@ -15,15 +15,14 @@ use crate::error::Error;
 /// lr(t) = config.lr * schedule.factor(t)
 /// ```
 ///
-/// `t` counts the applied steps of the group, from 1. A skipped step does not advance it. The equations of the variants use
-/// `n = t - 1`, the number of steps before this one, which is PyTorch's `last_epoch` and optax's `count`.
+/// `t` counts the applied steps of the group, from 1. A skipped step does not advance it. The equations of the variants
+/// use `n = t - 1`, the number of steps before this one, which is PyTorch's `last_epoch` and optax's `count`.
 ///
-/// The host compiles the schedule to a list of curves, and the device evaluates it, so that any number of steps fit in one
-/// submission.
-/// [`set_lr`](crate::Adam::set_lr) changes `config.lr` and not the schedule;
-/// [`set_schedule`](crate::Adam::set_schedule) replaces the schedule. The result has the same bits on every driver and on the
-/// CPU. It differs from [`factor`](Self::factor), which is computed in f64, by at most 2e-7 of the largest factor, for every
-/// `t`.
+/// The host compiles the schedule to a list of curves, and the device evaluates it, so that any number of steps fit in
+/// one submission. [`set_lr`](crate::Adam::set_lr) changes `config.lr` and not the schedule;
+/// [`set_schedule`](crate::Adam::set_schedule) replaces the schedule. The result has the same bits on every driver and
+/// on the CPU. It differs from [`factor`](Self::factor), which is computed in f64, by at most 2e-7 of the largest
+/// factor, for every `t`.
 ///
 /// | here | `torch.optim.lr_scheduler` | optax |
 /// |---|---|---|
@@ -58,9 +57,10 @@ pub enum Schedule {
     Constant(f64),
     /// A linear warm-up: `min(1, (n + 1) / steps)`.
     ///
-    /// The factor is 1 at `t` = `steps`, and not 0 at `t` = 1, where a step of size 0 would be wasted. optax's and Hugging
-    /// Face's warm-ups start from 0: use [`Linear`](Self::Linear) for these. Source: Ma & Yarats 2019, "On the adequacy of
-    /// untuned warmup for adaptive optimization" (arXiv:1910.04209), which proposes `steps` = 2 / (1 - beta2) for Adam.
+    /// The factor is 1 at `t` = `steps`, and not 0 at `t` = 1, where a step of size 0 would be wasted. optax's and
+    /// Hugging Face's warm-ups start from 0: use [`Linear`](Self::Linear) for these. Source: Ma & Yarats 2019, "On the
+    /// adequacy of untuned warmup for adaptive optimization" (arXiv:1910.04209), which proposes `steps` = 2 / (1 -
+    /// beta2) for Adam.
     WarmUp {
         /// The step at which the factor reaches 1: at least 1.
         steps: u32,
@@ -85,8 +85,8 @@ pub enum Schedule {
         /// The length in steps: at least 1.
         steps: u32,
     },
-    /// Cosine annealing with warm restarts: [`Cosine`](Self::Cosine) repeated, each cycle `growth` times as long as the one
-    /// before. The factor does not reach `to`. Source: as for `Cosine`.
+    /// Cosine annealing with warm restarts: [`Cosine`](Self::Cosine) repeated, each cycle `growth` times as long as the
+    /// one before. The factor does not reach `to`. Source: as for `Cosine`.
     CosineRestarts {
         /// The factor of the first step and of each restart.
         from: f64,
@@ -129,12 +129,12 @@ pub enum Schedule {
     /// after:    to + (1 - to) * (1 + cos(pi * min(n - up, down) / down)) / 2
     /// ```
     ///
-    /// optax's `cosine_onecycle_schedule(steps)` is `up` = 0.3*steps, `down` = 0.7*steps, `from` = 1/25 and `to` = 1/25e4.
-    /// PyTorch's `OneCycleLR(total_steps)` peaks one step earlier, with `up` = 0.3*total_steps - 1, which may lie between two
-    /// steps there, and `down` = 0.7*total_steps.
+    /// optax's `cosine_onecycle_schedule(steps)` is `up` = 0.3*steps, `down` = 0.7*steps, `from` = 1/25 and `to` =
+    /// 1/25e4. PyTorch's `OneCycleLR(total_steps)` peaks one step earlier, with `up` = 0.3*total_steps - 1, which may
+    /// lie between two steps there, and `down` = 0.7*total_steps.
     ///
-    /// Source: Smith & Topin 2018, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates"
-    /// (arXiv:1708.07120), which has straight lines: a [`Sequence`](Self::Sequence) of [`Linear`](Self::Linear).
+    /// Source: Smith & Topin 2018, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    /// Rates" (arXiv:1708.07120), which has straight lines: a [`Sequence`](Self::Sequence) of [`Linear`](Self::Linear).
     OneCycle {
         /// The factor of the first step.
         from: f64,
@@ -147,14 +147,14 @@ pub enum Schedule {
     },
     /// Inverse square root decay: `1 / sqrt(1 + n / timescale)`.
     ///
-    /// With `timescale` = 1 it is `1 / sqrt(t)` of Kingma & Ba 2015, section 4. After a warm-up of `timescale` steps it is the
-    /// schedule of Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762).
+    /// With `timescale` = 1 it is `1 / sqrt(t)` of Kingma & Ba 2015, section 4. After a warm-up of `timescale` steps it
+    /// is the schedule of Vaswani et al. 2017, "Attention Is All You Need" (arXiv:1706.03762).
     InverseSqrt {
         /// The time scale in steps: at least 1.
         timescale: u32,
     },
-    /// Schedules in sequence, each with the `n` at which it takes over from the one before. Each counts its own `n` from
-    /// there. The first must begin at 0, and each later one after the one before it.
+    /// Schedules in sequence, each with the `n` at which it takes over from the one before. Each counts its own `n`
+    /// from there. The first must begin at 0, and each later one after the one before it.
     Sequence(Vec<(u32, Schedule)>),
     /// Any function, as a table: `values[k]` at `n = k*every`. The last value holds from then on.
     ///

@@ -11,8 +11,8 @@ impl Config {
     /// AdaMax          1                                           section 7.1
     /// ```
     ///
-    /// The bound holds while the gradients do not grow. A single gradient after many zeros reaches it. Gradients that grow from
-    /// step to step exceed it, up to [`step_bound`](Self::step_bound).
+    /// The bound holds while the gradients do not grow. A single gradient after many zeros reaches it. Gradients that
+    /// grow from step to step exceed it, up to [`step_bound`](Self::step_bound).
     ///
     /// ```
     /// let config = wgpu_adam::Config::default();
@@ -27,8 +27,8 @@ impl Config {
         }
     }
 
-    /// Returns the bound on `|step| / lr` that holds for all gradients, up to rounding and without decoupled decay. `None` if
-    /// the rule has no bound.
+    /// Returns the bound on `|step| / lr` that holds for all gradients, up to rounding and without decoupled decay.
+    /// `None` if the rule has no bound.
     ///
     /// | | |
     /// |---|---|
@@ -37,10 +37,10 @@ impl Config {
     /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`; none with momentum and `lr_in_momentum` |
     /// | AdaGrad, Lion | 1 |
     ///
-    /// Adam's bound follows from the Cauchy-Schwarz inequality. With `g_k` the gradient `k` steps ago,
-    /// `m^2 = ((1-b1) sum b1^k g_k)^2 <= (1-b1)^2 * sum (b1^2/b2)^k * sum b2^k g_k^2`, and the last sum is `v/(1-b2)`. AdaMax's
-    /// bound follows from `|g_k| <= v/b2^k`. Bias correction does not raise a bound. The bounds hold for constant betas, and if
-    /// [`set_t`](crate::Adam::set_t) has not turned the clock back.
+    /// Adam's bound follows from the Cauchy-Schwarz inequality. With `g_k` the gradient `k` steps ago, `m^2 = ((1-b1)
+    /// sum b1^k g_k)^2 <= (1-b1)^2 * sum (b1^2/b2)^k * sum b2^k g_k^2`, and the last sum is `v/(1-b2)`. AdaMax's bound
+    /// follows from `|g_k| <= v/b2^k`. Bias correction does not raise a bound. The bounds hold for constant betas, and
+    /// if [`set_t`](crate::Adam::set_t) has not turned the clock back.
     pub fn step_bound(&self) -> Option<f64> {
         let Self { beta1, beta2, .. } = *self;
         let lone = 1.0 / (1.0 - beta2).sqrt();

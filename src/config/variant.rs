@@ -1,7 +1,8 @@
 //! The family: each rule with its conventions, and where frameworks disagree.
 //!
 //! To add one: its line in [`Variant`] here with its code in `Settings::new`; what depends on time in `Scalars::new` of
-//! `clock.rs` and in `tick_clock` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in `cpu/rules.rs`.
+//! `clock.rs` and in `tick_clock` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in
+//! `cpu/rules.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,8 @@ use crate::error::Error;
 
 /// The update rule of a [`Config`](crate::Config).
 ///
-/// In the equations, `g` is the gradient after loss scaling, clipping, `maximize` and coupled decay. `m_hat` and `v_hat` are
-/// `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without
+/// In the equations, `g` is the gradient after loss scaling, clipping, `maximize` and coupled decay. `m_hat` and
+/// `v_hat` are `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without
 /// [`bias_correction`](crate::Config::bias_correction). Each rule computes an update `u`, and the parameter changes by
 ///
 /// ```text
@@ -44,8 +45,8 @@ pub enum Variant {
     ///                                                         (of_corrected: sqrt(v_max + eps_root))
     /// ```
     ///
-    /// Source: Reddi, Kale & Kumar 2018, "On the Convergence of Adam and Beyond", Algorithm 2 (arXiv:1904.09237), which has
-    /// no bias correction.
+    /// Source: Reddi, Kale & Kumar 2018, "On the Convergence of Adam and Beyond", Algorithm 2 (arXiv:1904.09237), which
+    /// has no bias correction.
     AmsGrad {
         /// Takes the maximum of `v_hat`, as optax does. PyTorch takes the maximum of `v`.
         of_corrected: bool,
@@ -77,7 +78,8 @@ pub enum Variant {
     ///
     /// Source: Dozat 2016, "Incorporating Nesterov Momentum into Adam".
     NAdam {
-        /// The decay of the momentum schedule: finite and not negative. PyTorch's default is `Some(0.004)`; optax has none.
+        /// The decay of the momentum schedule: finite and not negative. PyTorch's default is `Some(0.004)`; optax has
+        /// none.
         momentum_decay: Option<f64>,
     },
     /// RAdam: Adam with a rectified learning rate. Needs `beta2` above 2/3.
@@ -89,7 +91,8 @@ pub enum Variant {
     /// u       = r*m_hat / (sqrt(v_hat + eps_root) + eps)  if rho > 5  else  m_hat
     /// ```
     ///
-    /// Source: Liu et al. 2020, "On the Variance of the Adaptive Learning Rate and Beyond", Algorithm 2 (arXiv:1908.03265).
+    /// Source: Liu et al. 2020, "On the Variance of the Adaptive Learning Rate and Beyond", Algorithm 2
+    /// (arXiv:1908.03265).
     RAdam {
         /// Adds `eps` to `sqrt(v)` before bias correction, as PyTorch does. optax adds it to `sqrt(v_hat)`.
         eps_on_raw: bool,
@@ -102,8 +105,8 @@ pub enum Variant {
     /// u = m_hat / (sqrt(v_hat) + eps)
     /// ```
     ///
-    /// The paper and optax use `eps` = `eps_root` = 1e-16. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm 2
-    /// (arXiv:2010.07468).
+    /// The paper and optax use `eps` = `eps_root` = 1e-16. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm
+    /// 2 (arXiv:2010.07468).
     AdaBelief,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///
@@ -112,8 +115,8 @@ pub enum Variant {
     /// m = beta2*m + (1 - beta2)*g
     /// ```
     ///
-    /// The paper and optax use `beta2` = 0.99. Source: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms",
-    /// Algorithm 2 (arXiv:2302.06675).
+    /// The paper and optax use `beta2` = 0.99. Source: Chen et al. 2023, "Symbolic Discovery of Optimization
+    /// Algorithms", Algorithm 2 (arXiv:2302.06675).
     Lion,
     /// RMSProp. Does not use `beta1`; `beta2` is PyTorch's `alpha` (0.99) and optax's `decay` (0.9).
     ///
@@ -124,8 +127,8 @@ pub enum Variant {
     /// u = m                                                   (nesterov: u = d + momentum*m; no momentum: u = d)
     /// ```
     ///
-    /// Neither framework corrects the bias by default. Source: Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks for
-    /// Machine Learning".
+    /// Neither framework corrects the bias by default. Source: Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks
+    /// for Machine Learning".
     RmsProp {
         /// The momentum, in `[0, 1)`. With 0 there is no `m`.
         momentum: f64,

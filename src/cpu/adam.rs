@@ -69,8 +69,8 @@ impl fmt::Debug for Adam {
 }
 
 impl Adam {
-    /// Creates an optimizer. Gradient norms are summed in the order of a GPU optimizer with separately allocated tensors;
-    /// [`crate::Adam::to_cpu`] uses the order of that optimizer.
+    /// Creates an optimizer. Gradient norms are summed in the order of a GPU optimizer with separately allocated
+    /// tensors; [`crate::Adam::to_cpu`] uses the order of that optimizer.
     ///
     /// # Errors
     /// Returns an error for an invalid configuration, schedule or option, for a repeated name, and for an empty tensor.

@@ -8,13 +8,13 @@ use crate::tick::clock::ClockHead;
 
 /// # Changing the tensors
 ///
-/// The remaining tensors keep their state and their step counts. Gradient norms are then summed in the order of a GPU optimizer
-/// with separately allocated tensors.
+/// The remaining tensors keep their state and their step counts. Gradient norms are then summed in the order of a GPU
+/// optimizer with separately allocated tensors.
 impl Adam {
     /// Adds tensors to a group.
     ///
-    /// Their moments start at zero, and they count their own steps, so that their bias correction is that of first steps. The group's
-    /// schedule continues for them at the group's position.
+    /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
+    /// steps. The group's schedule continues for them at the group's position.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchGroup`], and the errors of [`new`](Self::new). Nothing has changed then.
@@ -51,7 +51,8 @@ impl Adam {
         self.change(self.groups.clone(), lists)
     }
 
-    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not change.
+    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not
+    /// change.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchTensor`]. Nothing has changed then.

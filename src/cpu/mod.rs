@@ -1,7 +1,8 @@
 //! Optimizers on the CPU: the same configuration and the same arithmetic as on the GPU, on slices.
 //!
-//! [`cpu::Adam`](Adam) serves as a fallback without a GPU, and as the reference in tests. On a CPU adapter the GPU optimizer gives
-//! the same bits. Elsewhere the difference is within the accuracy that WGSL requires of divisions and square roots.
+//! [`cpu::Adam`](Adam) serves as a fallback without a GPU, and as the reference in tests. On a CPU adapter the GPU
+//! optimizer gives the same bits. Elsewhere the difference is within the accuracy that WGSL requires of divisions and
+//! square roots.
 //!
 //! A step uses all threads of rayon's global pool. The result does not depend on their number.
 //!

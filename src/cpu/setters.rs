@@ -11,18 +11,20 @@ impl Adam {
     /// Sets a group's learning rate, which its schedule multiplies, from the next step on.
     ///
     /// # Errors
-    /// Returns [`Error::NoSuchGroup`], and [`Error::Config`] if `lr` is negative or not finite. Nothing has changed then.
+    /// Returns [`Error::NoSuchGroup`], and [`Error::Config`] if `lr` is negative or not finite. Nothing has changed
+    /// then.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
         self.change_group(group, |own| own.config.lr = lr)
     }
 
     /// Sets a group's configuration, from the next step on.
     ///
-    /// Everything can change except the compiled rule. After a change of betas, the bias correction uses the running product of the
-    /// betas that were in effect: see [`crate::Adam::set_config`].
+    /// Everything can change except the compiled rule. After a change of betas, the bias correction uses the running
+    /// product of the betas that were in effect: see [`crate::Adam::set_config`].
     ///
     /// # Errors
-    /// Returns [`Error::NoSuchGroup`], [`Error::OtherRule`], and the errors of an invalid configuration. Nothing has changed then.
+    /// Returns [`Error::NoSuchGroup`], [`Error::OtherRule`], and the errors of an invalid configuration. Nothing has
+    /// changed then.
     ///
     /// ```
     /// use wgpu_adam::{Config, Options, cpu};
@@ -36,10 +38,12 @@ impl Adam {
         self.change_group(group, |own| own.config = config)
     }
 
-    /// Sets a group's schedule, from the next step on. The new schedule counts the steps of the group from the first one.
+    /// Sets a group's schedule, from the next step on. The new schedule counts the steps of the group from the first
+    /// one.
     ///
     /// # Errors
-    /// Returns [`Error::NoSuchGroup`], and [`Error::Schedule`] or [`Error::Config`] for invalid values. Nothing has changed then.
+    /// Returns [`Error::NoSuchGroup`], and [`Error::Schedule`] or [`Error::Config`] for invalid values. Nothing has
+    /// changed then.
     pub fn set_schedule(&mut self, group: usize, schedule: Schedule) -> Result<(), Error> {
         self.change_group(group, |own| own.schedule = schedule)
     }
@@ -63,8 +67,8 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0. The moments do not
-    /// change.
+    /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0. The
+    /// moments do not change.
     pub fn set_t(&mut self, t: u32) {
         self.head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {

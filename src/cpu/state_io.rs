@@ -43,13 +43,13 @@ impl Adam {
         }
     }
 
-    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules. The optimizer
-    /// takes over the moments, the clocks, the counts, the configurations and the schedules.
+    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules.
+    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
     ///
     /// # Errors
-    /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`], [`Error::StateDiffers`] or
-    /// [`Error::InvalidState`] for a state that does not fit, and the errors of an invalid configuration or schedule. Nothing has
-    /// changed then.
+    /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],
+    /// [`Error::StateDiffers`] or [`Error::InvalidState`] for a state that does not fit, and the errors of an invalid
+    /// configuration or schedule. Nothing has changed then.
     pub fn load_state(&mut self, state: &State) -> Result<(), Error> {
         let rules: Vec<Rule> = self.groups.iter().map(|group| group.config.variant.rule()).collect();
         let order = state.fits(&rules, &self.of.groups, &self.outlines())?;

@@ -25,15 +25,16 @@ use crate::report::step::Report;
 
 /// An optimizer on the GPU: Adam or a relative of it, in place on the caller's buffers.
 ///
-/// The optimizer owns the state: 8 bytes per element for Adam in f32, less with a narrower [`Options::precision`]. Parameters and
-/// gradients stay in the caller's buffers. The optimizer keeps handles of the device and the queue that it was made with.
+/// The optimizer owns the state: 8 bytes per element for Adam in f32, less with a narrower [`Options::precision`].
+/// Parameters and gradients stay in the caller's buffers. The optimizer keeps handles of the device and the queue that
+/// it was made with.
 ///
-/// [`step`](Self::step) records two or three compute dispatches and nothing else. The device counts the steps, evaluates schedules,
-/// clips and skips, so the host never waits. Only the methods named `read_*` read something back.
+/// [`step`](Self::step) records two or three compute dispatches and nothing else. The device counts the steps,
+/// evaluates schedules, clips and skips, so the host never waits. Only the methods named `read_*` read something back.
 ///
-/// Errors of the device, such as out of memory, are returned as [`Error`] and do not reach the device's handler of uncaptured
-/// errors. In a browser they are known only after an event loop turn: a synchronous method cannot return them there and ignores
-/// them. The asynchronous methods wait for them.
+/// Errors of the device, such as out of memory, are returned as [`Error`] and do not reach the device's handler of
+/// uncaptured errors. In a browser they are known only after an event loop turn: a synchronous method cannot return
+/// them there and ignores them. The asynchronous methods wait for them.
 ///
 /// ```no_run
 /// use wgpu_adam::{Adam, Config, Error, Group, Options, Tensor};
@@ -92,8 +93,9 @@ impl Adam {
     /// In a browser, errors of the device are not known when this returns. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
-    /// Returns an error for an invalid configuration, schedule, option or tensor, and for limits of the device that are too low.
-    /// Returns [`Error::OutOfMemory`], or [`Error::Device`] for a lost device, a destroyed buffer or a buffer of another device.
+    /// Returns an error for an invalid configuration, schedule, option or tensor, and for limits of the device that are
+    /// too low. Returns [`Error::OutOfMemory`], or [`Error::Device`] for a lost device, a destroyed buffer or a buffer
+    /// of another device.
     pub fn new(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
@@ -116,11 +118,11 @@ impl Adam {
 
     /// Records one step into a compute pass of its own at the end of `encoder`.
     ///
-    /// Recording creates no GPU object, and submits, writes and reads nothing. One submission may contain any number of steps. Each step
-    /// uses the gradients that the commands before it wrote.
+    /// Recording creates no GPU object, and submits, writes and reads nothing. One submission may contain any number of
+    /// steps. Each step uses the gradients that the commands before it wrote.
     ///
-    /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no command in it
-    /// runs. State and clock are then unchanged.
+    /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no
+    /// command in it runs. State and clock are then unchanged.
     pub fn step(&self, encoder: &mut CommandEncoder) {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam step"), timestamp_writes: None };
         self.step_in_pass(&mut encoder.begin_compute_pass(&descriptor));
@@ -155,8 +157,8 @@ impl Adam {
 
     /// Reads the report of the last submitted step.
     ///
-    /// The copy is submitted now, so that the report is of this moment, even if more steps are submitted before the future is
-    /// awaited. The future does not borrow the optimizer.
+    /// The copy is submitted now, so that the report is of this moment, even if more steps are submitted before the
+    /// future is awaited. The future does not borrow the optimizer.
     ///
     /// On native, each poll of the future polls the device and does not block; any executor works, and so does
     /// `pollster::block_on`. In a browser, the event loop resolves the future.
@@ -180,9 +182,9 @@ impl Adam {
 
     /// Returns the buffer that holds the loss scale. `None` without a [`LossScale`](crate::LossScale).
     ///
-    /// The buffer has 16 bytes. The first four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and `COPY_SRC`: a shader can
-    /// declare it as `var<uniform> loss_scale: f32`, and must not write it. A step reads the scale and stores the scale of the next
-    /// step.
+    /// The buffer has 16 bytes. The first four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and
+    /// `COPY_SRC`: a shader can declare it as `var<uniform> loss_scale: f32`, and must not write it. A step reads the
+    /// scale and stores the scale of the next step.
     ///
     /// The buffer stays the same over [`add`](Self::add), [`remove`](Self::remove), [`reset`](Self::reset) and
     /// [`load_state`](Self::load_state).
@@ -205,8 +207,9 @@ impl Adam {
 
     /// Creates a CPU optimizer with the same groups and options, at step 0.
     ///
-    /// It sums gradient norms in the order of this optimizer. On a CPU adapter it gives the same bits. To continue a run on the CPU,
-    /// load the state: `adam.to_cpu()`, then [`load_state`](CpuAdam::load_state) with the result of [`read_state`](Self::read_state).
+    /// It sums gradient norms in the order of this optimizer. On a CPU adapter it gives the same bits. To continue a
+    /// run on the CPU, load the state: `adam.to_cpu()`, then [`load_state`](CpuAdam::load_state) with the result of
+    /// [`read_state`](Self::read_state).
     pub fn to_cpu(&self) -> CpuAdam {
         let tensors = |group: &Group| {
             group

@@ -17,16 +17,16 @@ use crate::tick::clock::{Clock, ClockHead};
 
 /// # Changing the tensors
 ///
-/// These methods reallocate the optimizer's buffers and copy the state of the remaining tensors on the device. Nothing is read
-/// back. The remaining tensors keep their state and their step counts bit for bit. The old and the new state are both in
-/// device memory until the copy is done.
+/// These methods reallocate the optimizer's buffers and copy the state of the remaining tensors on the device. Nothing
+/// is read back. The remaining tensors keep their state and their step counts bit for bit. The old and the new state
+/// are both in device memory until the copy is done.
 ///
 /// Submit recorded steps before the call, and record again after it. A [`Probe`](crate::Probe) must be made again.
 impl Adam {
     /// Adds tensors to a group.
     ///
-    /// Their moments start at zero, and they count their own steps, so that their bias correction is that of first steps. The group's
-    /// schedule continues for them at the group's position.
+    /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
+    /// steps. The group's schedule continues for them at the group's position.
     ///
     /// ```no_run
     /// # fn grow(mut adam: wgpu_adam::Adam, param: &wgpu::Buffer, grad: &wgpu::Buffer) -> Result<(), wgpu_adam::Error> {
@@ -63,7 +63,8 @@ impl Adam {
     /// Removes tensors by name. A group without tensors stays, so that the numbers of the other groups do not change.
     ///
     /// # Errors
-    /// Returns [`Error::NoSuchTensor`], and [`Error::NoTensors`] if no tensor would be left; also the errors of [`new`](Self::new). Nothing has changed then.
+    /// Returns [`Error::NoSuchTensor`], and [`Error::NoTensors`] if no tensor would be left; also the errors of
+    /// [`new`](Self::new). Nothing has changed then.
     pub fn remove(&mut self, names: &[&str]) -> Result<(), Error> {
         self.check_names(names)?;
         let mut lists = self.members();
@@ -71,7 +72,8 @@ impl Adam {
         self.change(self.registry.groups.clone(), lists)
     }
 
-    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not change.
+    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not
+    /// change.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchTensor`], and the errors of [`new`](Self::new). Nothing has changed then.

@@ -24,8 +24,8 @@ impl ErrorScopes {
         Self { validation: device.push_error_scope(ErrorFilter::Validation), internal, memory }
     }
 
-    /// What went wrong since they were opened, the worst first; `what` says what was being done. On native the future is
-    /// ready at once.
+    /// What went wrong since they were opened, the worst first; `what` says what was being done. On native the future
+    /// is ready at once.
     pub fn close(self, what: &'static str) -> impl Future<Output = Result<(), Error>> + use<> {
         let (validation, internal, memory) = (self.validation.pop(), self.internal.pop(), self.memory.pop());
         async move {
@@ -44,8 +44,8 @@ impl ErrorScopes {
     }
 }
 
-/// The outcome of a future that is ready, as those of error scopes are on native. In a browser it is not known yet; then
-/// `None`, and an error is only logged by the browser.
+/// The outcome of a future that is ready, as those of error scopes are on native. In a browser it is not known yet;
+/// then `None`, and an error is only logged by the browser.
 pub(crate) fn now_or_none<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),

@@ -29,13 +29,13 @@ use crate::plan::validate;
 use crate::report::insight::Insight;
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
 
-/// Measures what a step does to each tensor: signal-to-noise ratio, effective step, update-to-parameter ratio, and zero and
-/// non-finite gradients.
+/// Measures what a step does to each tensor: signal-to-noise ratio, effective step, update-to-parameter ratio, and zero
+/// and non-finite gradients.
 ///
-/// A probe is made for one optimizer. It has its own pipelines and two small buffers, of about 150 bytes for every 8,192 elements and
-/// every tensor. An optimizer without a probe has no such cost. A measured step changes the same bits as any other step. It
-/// reads parameters, gradients and moments a second time. On Mesa lavapipe, which is bound by arithmetic, a measured step
-/// took 4 to 6.5 times as long as a plain one (4 Mi elements).
+/// A probe is made for one optimizer. It has its own pipelines and two small buffers, of about 150 bytes for every
+/// 8,192 elements and every tensor. An optimizer without a probe has no such cost. A measured step changes the same
+/// bits as any other step. It reads parameters, gradients and moments a second time. On Mesa lavapipe, which is bound
+/// by arithmetic, a measured step took 4 to 6.5 times as long as a plain one (4 Mi elements).
 ///
 /// A probe must be made again after [`Adam::add`], [`Adam::add_group`], [`Adam::remove`] and [`Adam::reset`], and after
 /// [`Adam::load_state`] if that replaced the buffers.
@@ -81,9 +81,9 @@ impl Probe {
     /// In a browser, errors of the device are not known when this returns. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
-    /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in addition to the
-    /// rule's state (7 at most), 12,352 bytes of workgroup storage, and bindings as large as its buffers. Returns
-    /// [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
+    /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in
+    /// addition to the rule's state (7 at most), 12,352 bytes of workgroup storage, and bindings as large as its
+    /// buffers. Returns [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
     pub fn new(adam: &Adam) -> Result<Self, Error> {
         let scopes = ErrorScopes::open(&adam.device);
         let made = Self::make(adam);
@@ -185,7 +185,8 @@ impl Probe {
 
     /// Records one measured step into a compute pass of its own at the end of `encoder`, instead of [`Adam::step`].
     ///
-    /// The next measured step overwrites the measurements. To keep both, call [`read`](Self::read) between the two submissions.
+    /// The next measured step overwrites the measurements. To keep both, call [`read`](Self::read) between the two
+    /// submissions.
     ///
     /// # Errors
     /// Returns [`Error::OtherOptimizer`] if the probe was made for another optimizer. Nothing is recorded then.
@@ -194,8 +195,8 @@ impl Probe {
         self.step_in_pass(adam, &mut encoder.begin_compute_pass(&descriptor))
     }
 
-    /// Records one measured step into the caller's compute pass, instead of [`Adam::step_in_pass`]. Changes the pass's pipeline and bind
-    /// group 0.
+    /// Records one measured step into the caller's compute pass, instead of [`Adam::step_in_pass`]. Changes the pass's
+    /// pipeline and bind group 0.
     ///
     /// # Errors
     /// As for [`step`](Self::step).
@@ -214,7 +215,8 @@ impl Probe {
 
     /// Reads the measurements of the last submitted measured step. They are zeros before the first one.
     ///
-    /// The copy is submitted now, as for [`Adam::read_report`], and the future does not borrow the probe or the optimizer.
+    /// The copy is submitted now, as for [`Adam::read_report`], and the future does not borrow the probe or the
+    /// optimizer.
     ///
     /// # Errors
     /// Returns [`Error::OtherOptimizer`] as [`step`](Self::step) does, and the errors of [`Adam::read_report`].

@@ -19,8 +19,8 @@ impl Adam {
     /// The new rate applies to steps that are submitted after this call, even if they were recorded before.
     ///
     /// # Errors
-    /// Returns [`Error::NoSuchGroup`], [`Error::Config`] if `lr` is negative or not finite, and [`Error::OutOfMemory`]. Nothing has changed
-    /// then. A lost device is not an error here: the next report reports it.
+    /// Returns [`Error::NoSuchGroup`], [`Error::Config`] if `lr` is negative or not finite, and [`Error::OutOfMemory`].
+    /// Nothing has changed then. A lost device is not an error here: the next report reports it.
     ///
     /// ```no_run
     /// # fn halve(mut adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
@@ -36,17 +36,20 @@ impl Adam {
 
     /// Sets a group's configuration.
     ///
-    /// The new configuration applies to steps that are submitted after this call, even if they were recorded before. Everything can
-    /// change except the compiled rule: learning rate, betas, `eps`, `eps_root`, decay, `maximize`, `bias_correction`, and the numbers of
-    /// the variant. Momentum can change between non-zero values. A new `initial` applies to tensors that are added later.
+    /// The new configuration applies to steps that are submitted after this call, even if they were recorded before.
+    /// Everything can change except the compiled rule: learning rate, betas, `eps`, `eps_root`, decay, `maximize`,
+    /// `bias_correction`, and the numbers of the variant. Momentum can change between non-zero values. A new `initial`
+    /// applies to tensors that are added later.
     ///
-    /// New betas affect the bias correction from here on. The clock keeps the running product of the betas that were in effect:
-    /// `1 - product` is the exact sum of the weights in the moments. PyTorch uses `1 - beta^t` with the new beta for all steps, which
-    /// is exact only if beta has always been the same. [`set_t`](Self::set_t) replaces the product by `beta^t`.
+    /// New betas affect the bias correction from here on. The clock keeps the running product of the betas that were in
+    /// effect: `1 - product` is the exact sum of the weights in the moments. PyTorch uses `1 - beta^t` with the new
+    /// beta for all steps, which is exact only if beta has always been the same. [`set_t`](Self::set_t) replaces the
+    /// product by `beta^t`.
     ///
     /// # Errors
-    /// Returns [`Error::NoSuchGroup`], [`Error::OtherRule`], the errors of an invalid configuration, and [`Error::OutOfMemory`]. Nothing
-    /// has changed then. A lost device is not an error here: the next report reports it.
+    /// Returns [`Error::NoSuchGroup`], [`Error::OtherRule`], the errors of an invalid configuration, and
+    /// [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report reports
+    /// it.
     ///
     /// ```no_run
     /// # fn sharpen(mut adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
@@ -83,8 +86,8 @@ impl Adam {
     ///
     /// The new schedule counts the steps of the group from the first one, as if it had been there from the beginning.
     ///
-    /// This call replaces the dispatch that evaluates schedules and its buffers. Submit recorded steps before the call, and record
-    /// again after it. State is neither moved nor copied.
+    /// This call replaces the dispatch that evaluates schedules and its buffers. Submit recorded steps before the call,
+    /// and record again after it. State is neither moved nor copied.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchGroup`], [`Error::Schedule`] and [`Error::Config`] for invalid values, [`Error::Limit`],
@@ -110,14 +113,15 @@ impl Adam {
 
     /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0.
     ///
-    /// The moments do not change. The next step is step `t + 1`, with its bias correction and its learning rate. The new count applies to
-    /// steps that are submitted after this call.
+    /// The moments do not change. The next step is step `t + 1`, with its bias correction and its learning rate. The
+    /// new count applies to steps that are submitted after this call.
     ///
-    /// The count stops at `u32::MAX`. The device advances it, so the host does not know it: [`read_report`](Self::read_report)
-    /// reads it.
+    /// The count stops at `u32::MAX`. The device advances it, so the host does not know it:
+    /// [`read_report`](Self::read_report) reads it.
     ///
     /// # Errors
-    /// Returns [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report reports it.
+    /// Returns [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report
+    /// reports it.
     pub fn set_t(&self, t: u32) -> Result<(), Error> {
         let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let clocks = self.registry.unscheduled();

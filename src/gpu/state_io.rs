@@ -28,12 +28,13 @@ impl Adam {
 
     /// Reads the whole state through a staging buffer.
     ///
-    /// The copy of the first piece is submitted now. If the state fits into the staging buffer, it is of the last step submitted before
-    /// this call, and more steps may be submitted before the future is awaited. Otherwise no step may be submitted until the
-    /// future is done. The future does not borrow the optimizer.
+    /// The copy of the first piece is submitted now. If the state fits into the staging buffer, it is of the last step
+    /// submitted before this call, and more steps may be submitted before the future is awaited. Otherwise no step may
+    /// be submitted until the future is done. The future does not borrow the optimizer.
     ///
     /// # Errors
-    /// Returns [`Error::StateMoved`] if steps ran between two pieces, [`Error::OutOfMemory`], [`Error::Readback`] and [`Error::Device`].
+    /// Returns [`Error::StateMoved`] if steps ran between two pieces, [`Error::OutOfMemory`], [`Error::Readback`] and
+    /// [`Error::Device`].
     pub fn read_state_with(&self, transfer: Transfer) -> impl Future<Output = Result<State, Error>> + use<> {
         // The clock at the beginning and at the end, to see whether it has moved.
         let small = [Some(&self.clock), self.loss_scale_buffer()].into_iter().flatten();
@@ -88,19 +89,20 @@ impl Adam {
         self.load_state_with(state, Transfer::default()).await
     }
 
-    /// Loads a state through a staging buffer. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and
-    /// rules.
+    /// Loads a state through a staging buffer. The state may come from any optimizer, on the GPU or the CPU, with the
+    /// same tensors and rules.
     ///
-    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules. Steps that are submitted
-    /// afterwards continue from the state. If a schedule differs, or if other tensors share a clock, the optimizer gets new
-    /// buffers: record steps again then.
+    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules. Steps that
+    /// are submitted afterwards continue from the state. If a schedule differs, or if other tensors share a clock, the
+    /// optimizer gets new buffers: record steps again then.
     ///
     /// Await the future to its end, and submit no step before. A future that is dropped leaves a partly loaded state.
     ///
     /// # Errors
-    /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`], [`Error::StateDiffers`] or
-    /// [`Error::InvalidState`] for a state that does not fit, the errors of an invalid configuration or schedule, and
-    /// [`Error::OutOfMemory`]. The optimizer is unchanged then. After [`Error::Device`], it may be partly loaded.
+    /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],
+    /// [`Error::StateDiffers`] or [`Error::InvalidState`] for a state that does not fit, the errors of an invalid
+    /// configuration or schedule, and [`Error::OutOfMemory`]. The optimizer is unchanged then. After [`Error::Device`],
+    /// it may be partly loaded.
     pub async fn load_state_with(&mut self, state: &State, transfer: Transfer) -> Result<(), Error> {
         let buffer_layouts = self.layout.buffer_layouts();
         let rules: Vec<Rule> = self.registry.groups.iter().map(|group| group.config.variant.rule()).collect();

@@ -1,12 +1,12 @@
-//! 8-bit floats in blocks that share a scale. Twin of `block8.wgsl`, element by element; what is kept of them here are the
-//! numbers that they stand for, from which codes and scales are made again without loss.
+//! 8-bit floats in blocks that share a scale. Twin of `block8.wgsl`, element by element; what is kept of them here are
+//! the numbers that they stand for, from which codes and scales are made again without loss.
 
-/// The number of elements that share a scale in a state of [`StateDtype::Block8`](crate::precision::StateDtype::Block8). Blocks
-/// are counted from the first element of a tensor.
+/// The number of elements that share a scale in a state of
+/// [`StateDtype::Block8`](crate::precision::StateDtype::Block8). Blocks are counted from the first element of a tensor.
 pub const BLOCK: u64 = 256;
 
-/// What a code stands for: the number of levels, the octaves with 3 bits of mantissa, whether the upper bit is the sign, and
-/// the code that is left for what is not finite.
+/// What a code stands for: the number of levels, the octaves with 3 bits of mantissa, whether the upper bit is the
+/// sign, and the code that is left for what is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
     levels: u32,

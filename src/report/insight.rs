@@ -5,9 +5,9 @@ use crate::report::records::{BINS, Finding};
 
 /// The measurements of one step by a [`Probe`](crate::Probe), per tensor and overall.
 ///
-/// The device measures after it has decided on the step, and before it changes anything. Gradients and parameters are the
-/// values that the step reads. Moments and the step itself are the values that the rule computes, before they are rounded
-/// to narrower formats.
+/// The device measures after it has decided on the step, and before it changes anything. Gradients and parameters are
+/// the values that the step reads. Moments and the step itself are the values that the rule computes, before they are
+/// rounded to narrower formats.
 ///
 /// A skipped step has only measurements of gradients and parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +35,8 @@ pub struct TensorMeasures {
 
 /// The measurements of one tensor, or of all.
 ///
-/// Sums of squares neither overflow nor underflow, at any magnitude. Subnormal numbers (below 2^-126) count as zero, since
-/// some devices flush them.
+/// Sums of squares neither overflow nor underflow, at any magnitude. Subnormal numbers (below 2^-126) count as zero,
+/// since some devices flush them.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Measures {
@@ -50,13 +50,13 @@ pub struct Measures {
     pub grad_norm: f64,
     /// The root mean square of the parameters before the step. NaN if a parameter is not finite.
     pub param_rms: f64,
-    /// The root mean square of the change of the parameters, decoupled decay included. NaN if a change is not finite, 0 in a
-    /// skipped step.
+    /// The root mean square of the change of the parameters, decoupled decay included. NaN if a change is not finite, 0
+    /// in a skipped step.
     pub update_rms: f64,
     /// The effective step. `None` in a skipped step, and at a learning rate of 0.
     pub step: Option<StepSize>,
-    /// The signal-to-noise ratio. `None` in a skipped step, before the first non-zero gradient, and for rules that do not
-    /// average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam and AdaBelief.
+    /// The signal-to-noise ratio. `None` in a skipped step, before the first non-zero gradient, and for rules that do
+    /// not average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam and AdaBelief.
     pub snr: Option<Snr>,
 }
 
@@ -76,9 +76,9 @@ pub struct StepSize {
 
 /// The signal-to-noise ratio `|m_hat| / sqrt(v_hat)` of the gradients.
 ///
-/// The ratio is near 1 if successive gradients agree, and near 0 if they cancel out, as around a minimum. `m_hat` and `v_hat`
-/// are `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without bias correction. AdaBelief's `v` is the variance
-/// around `m`, so that its ratio exceeds 1 if gradients agree. AMSGrad's ratio uses `v` and not `v_max`.
+/// The ratio is near 1 if successive gradients agree, and near 0 if they cancel out, as around a minimum. `m_hat` and
+/// `v_hat` are `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without bias correction. AdaBelief's `v` is
+/// the variance around `m`, so that its ratio exceeds 1 if gradients agree. AMSGrad's ratio uses `v` and not `v_max`.
 ///
 /// Source: Kingma & Ba 2015, section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq)]

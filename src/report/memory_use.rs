@@ -6,11 +6,11 @@ use crate::config::rule::StateKind;
 
 /// The bytes of device memory that an [`Adam`](crate::Adam) holds, by purpose.
 ///
-/// The numbers are sizes of buffers. Parameters and gradients belong to the caller and are not counted. Pipelines, bind groups
-/// and the overhead of the driver are not counted either.
+/// The numbers are sizes of buffers. Parameters and gradients belong to the caller and are not counted. Pipelines, bind
+/// groups and the overhead of the driver are not counted either.
 ///
-/// Adding, removing and resetting tensors, and loading a state that needs other buffers, hold the old and the new buffers for
-/// a moment. Reading and loading a state use a staging buffer: see [`Transfer`](crate::state::Transfer).
+/// Adding, removing and resetting tensors, and loading a state that needs other buffers, hold the old and the new
+/// buffers for a moment. Reading and loading a state use a staging buffer: see [`Transfer`](crate::state::Transfer).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryUse {
@@ -26,8 +26,9 @@ pub struct MemoryUse {
     pub remainder: u64,
     /// Everything else: configurations, clocks, scalars, schedules, the loss scale and the tables of the workgroups.
     ///
-    /// A table has 20 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow formats.
-    /// Clipping by norm and skipping add 16 bytes for every 16,384 elements, and 20 bytes per workgroup of their table.
+    /// A table has 20 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow
+    /// formats. Clipping by norm and skipping add 16 bytes for every 16,384 elements, and 20 bytes per workgroup of
+    /// their table.
     pub small: u64,
 }
 

@@ -12,14 +12,14 @@ pub struct Report {
     pub skipped: u32,
     /// Whether the last step was skipped.
     pub last_skipped: bool,
-    /// The name of a tensor with a non-finite gradient in the last skipped step. A gradient that overflows when squared counts
-    /// as non-finite.
+    /// The name of a tensor with a non-finite gradient in the last skipped step. A gradient that overflows when squared
+    /// counts as non-finite.
     ///
     /// If several tensors have one, the first in dispatch order is named. `None` if no step was skipped, or if the norm
     /// overflowed and no single gradient did.
     pub nonfinite_tensor: Option<String>,
-    /// The 2-norm of all gradients of the last step, before clipping and without the loss scale. `None` unless the options
-    /// clip by global norm or skip non-finite gradients.
+    /// The 2-norm of all gradients of the last step, before clipping and without the loss scale. `None` unless the
+    /// options clip by global norm or skip non-finite gradients.
     pub grad_norm: Option<f32>,
     /// The factor of clipping by global norm in the last step. 1 if it was not clipped.
     pub clip_coef: f32,
@@ -33,14 +33,16 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GroupReport {
-    /// The number of steps applied to the oldest tensors of the group. Tensors that were added or reset count their own.
+    /// The number of steps applied to the oldest tensors of the group. Tensors that were added or reset count their
+    /// own.
     pub t: u32,
     /// The learning rate of the last applied step. 0 before the first.
     pub lr: f32,
 }
 
 impl Report {
-    /// `nonfinite_tensor` says which tensor has an element of the region that wrote a partial; `of` the group of each clock.
+    /// `nonfinite_tensor` says which tensor has an element of the region that wrote a partial; `of` the group of each
+    /// clock.
     pub(crate) fn new(
         head: &ClockHead,
         of: &[usize],

@@ -1,4 +1,4 @@
-//! State files on disk: written beside their target, synced, renamed. There is no disk in a browser, so this is native only.
+//! State files on disk: written to a partial file, synced, renamed. Native only, since a browser has no disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,9 +10,9 @@ use crate::state::contents::State;
 impl State {
     /// Writes the state to a file, atomically.
     ///
-    /// The bytes go to `path` with `.partial` appended, are synced to disk, and the file is renamed to `path`. If the process or
-    /// the machine stops, `path` is the complete old file or the complete new one. The next save overwrites a leftover
-    /// partial file. Not available on wasm32.
+    /// The bytes go to `path` with `.partial` appended, are synced to disk, and the file is renamed to `path`. If the
+    /// process or the machine stops, `path` is the complete old file or the complete new one. The next save overwrites
+    /// a leftover partial file. Not available on wasm32.
     ///
     /// # Errors
     /// Returns the errors of [`to_bytes`](Self::to_bytes), and [`Error::File`]. `path` is then unchanged.

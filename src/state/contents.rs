@@ -17,12 +17,12 @@ use crate::tick::settings::Settings;
 
 /// The state of an optimizer. The GPU and the CPU optimizer read and load the same states.
 ///
-/// A state is plain data. It can be inspected, edited before it is loaded, and saved to a file with [`save`](Self::save) or to
-/// bytes with [`to_bytes`](Self::to_bytes). Loading takes over its configurations and schedules. To build a state from other
-/// data, read the state of a new optimizer and edit it.
+/// A state is plain data. It can be inspected, edited before it is loaded, and saved to a file with
+/// [`save`](Self::save) or to bytes with [`to_bytes`](Self::to_bytes). Loading takes over its configurations and
+/// schedules. To build a state from other data, read the state of a new optimizer and edit it.
 ///
-/// A run that is saved, loaded and continued is bit-identical to an uninterrupted run. Parameters and gradients belong to the
-/// caller and are not part of the state. The outcome of the last step is not part of it either: after loading, a
+/// A run that is saved, loaded and continued is bit-identical to an uninterrupted run. Parameters and gradients belong
+/// to the caller and are not part of the state. The outcome of the last step is not part of it either: after loading, a
 /// [`Report`](crate::Report) has the counts, and the norm from the next step on.
 ///
 /// ```
@@ -80,7 +80,8 @@ pub struct ClockState {
     pub group: usize,
     /// The number of steps applied to the tensors.
     pub t: u32,
-    /// The number of steps of the group, which the schedule counts. It differs from `t` for tensors that were added or reset.
+    /// The number of steps of the group, which the schedule counts. It differs from `t` for tensors that were added or
+    /// reset.
     pub position: u32,
     /// The learning rate of the last applied step.
     pub lr: f32,
@@ -169,7 +170,8 @@ impl StateTensor {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v` and `v_max` decode them.
+    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v` and `v_max`
+    /// decode them.
     pub fn values(&self) -> Vec<f32> {
         match self.dtype {
             Dtype::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
@@ -202,7 +204,7 @@ impl Outline {
 }
 
 impl State {
-    /// Checks that the parts of the state fit together and each value makes sense, whatever the optimizer.
+    /// Checks that the parts of the state fit together and each value is valid for any optimizer.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let bad = |reason| Err(Error::InvalidState { reason });
         for (i, group) in self.groups.iter().enumerate() {
@@ -246,8 +248,8 @@ impl State {
         Some(group.config.variant.rule())
     }
 
-    /// Checks that this is the state of an optimizer with groups of those rules, clocks of those groups and those tensors,
-    /// and says for each of these where it is in the state. The clocks may be others.
+    /// Checks that this is the state of an optimizer with groups of those rules, clocks of those groups and those
+    /// tensors, and says for each of these where it is in the state. The clocks may be others.
     pub(crate) fn fits(&self, rules: &[Rule], clocks: &[usize], outlines: &[Outline]) -> Result<Vec<usize>, Error> {
         self.validate()?;
         if self.groups.len() != rules.len() {

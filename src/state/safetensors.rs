@@ -26,8 +26,8 @@ use crate::error::Error;
 use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
 
 const FORMAT: &str = "wgpu-adam";
-/// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and may be
-/// left out is no reason.
+/// To be raised where a file is no longer what an older crate would take it for. A field of the JSON that is new and
+/// may be left out is no reason.
 const VERSION: u32 = 1;
 
 /// What is in the metadata as JSON: a [`State`] without its tensors' values.
@@ -77,8 +77,8 @@ struct ClockHead {
     position: Option<u32>,
     /// As f64, which JSON gives back exactly.
     lr: f64,
-    /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are made
-    /// from `t`.
+    /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are
+    /// made from `t`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     powers: Option<[String; 4]>,
 }
@@ -155,8 +155,8 @@ impl State {
     /// Serializes the state in the safetensors format, with PyTorch's names: the contents of a file.
     ///
     /// # Errors
-    /// Returns [`Error::InvalidState`], or the error of a configuration or schedule, if the state was edited to one that
-    /// [`from_bytes`](Self::from_bytes) would refuse.
+    /// Returns [`Error::InvalidState`], or the error of a configuration or schedule, if the state was edited to one
+    /// that [`from_bytes`](Self::from_bytes) would refuse.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.validate()?;
         let json = serde_json::to_string(&self.head()).map_err(|e| bad(e.to_string()))?;
@@ -191,9 +191,9 @@ impl State {
     /// Deserializes a state from the contents of a file.
     ///
     /// # Errors
-    /// Returns [`Error::InvalidState`] if the bytes are damaged or not a state, [`Error::StateVersion`] if a later version
-    /// of this crate wrote them, and [`Error::Config`], [`Error::UnusedField`] or [`Error::Schedule`] for an invalid
-    /// configuration or schedule.
+    /// Returns [`Error::InvalidState`] if the bytes are damaged or not a state, [`Error::StateVersion`] if a later
+    /// version of this crate wrote them, and [`Error::Config`], [`Error::UnusedField`] or [`Error::Schedule`] for an
+    /// invalid configuration or schedule.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("not a safetensors file: {e}")))?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
@@ -279,7 +279,7 @@ impl State {
 }
 
 impl Head {
-    /// The state, still without what is remembered of its tensors.
+    /// The state, with the tensors still empty.
     fn state(self) -> Result<State, Error> {
         let (mut clocks, groups) = (Vec::new(), self.groups.len());
         for (i, clock) in self.clocks.into_iter().enumerate() {

@@ -10,8 +10,8 @@ use std::fmt;
 /// assert_eq!(transfer.staging_bytes, 64 << 20);
 /// ```
 pub struct Transfer {
-    /// The size of the staging buffer in bytes. It bounds the host-visible memory, however large the state is. It is rounded
-    /// to a multiple of 4 and limited to what the device allows. Default: 64 MiB.
+    /// The size of the staging buffer in bytes. It bounds the host-visible memory, however large the state is. It is
+    /// rounded to a multiple of 4 and limited to what the device allows. Default: 64 MiB.
     pub staging_bytes: u64,
     /// The progress callback: see [`with_progress`](Self::with_progress). Default: none.
     pub progress: Progress,
