@@ -1,4 +1,4 @@
-//! The learning rate's factor at step t. Twin of `schedule.wgsl`; `tests` here hold it against float64.
+//! The schedule's factor of the learning rate at step t. Twin of `schedule.wgsl`.
 
 use crate::num::fixed::{fraction, product};
 use crate::num::fixed_math::{ONE, exp2_minus, half_cosine, log2_of};
@@ -57,7 +57,7 @@ fn value(lists: &Lists, phase: &Phase, steps: u32) -> u64 {
     between(phase.start, phase.end, way(phase, k))
 }
 
-/// The factor at step t, the first of which is 1.
+/// The factor at step t. The first step has t = 1.
 pub(crate) fn factor(lists: &Lists, s: &Settings, t: u32) -> f32 {
     let phases = &lists.phases[s.first_phase as usize..][..s.phases as usize];
     let begun = phases.partition_point(|phase| phase.first < t);

@@ -1,9 +1,9 @@
-//! The curves of schedules, of and in numbers as those of `fixed.rs`: the same on every driver. Twin: `schedule.wgsl`, which
-//! has the tables as values behind the phases.
+//! The functions behind the curves of schedules. They take and return the fixed-point numbers of `fixed.rs`, so every
+//! driver gives the same result. Twin: `schedule.wgsl`, where the tables are in the buffer of values.
 
 use crate::num::fixed::product;
 
-/// log2(1 + 2^-i) from i = 1 on, in units of 2^-64.
+/// log2(1 + 2^-i) for i = 1, 2, ..., in units of 2^-64.
 #[rustfmt::skip]
 pub(crate) const LOG2: [u64; 40] = [
     0x95c0_1a39_fbd6_87a0, 0x5269_e12f_346e_2bf9, 0x2b80_3473_f7ad_0f3f, 0x1663_f6fa_c913_167d,
@@ -18,8 +18,8 @@ pub(crate) const LOG2: [u64; 40] = [
     0x0000_0000_0b8a_a3b3, 0x0000_0000_05c5_51d9, 0x0000_0000_02e2_a8ed, 0x0000_0000_0171_5476,
 ];
 
-/// (pi^2/4)^i / (2*(2*i)!) from i = 1 on, in units of 2^-64: with alternating signs, the series of (1 - cos(pi*x)) / 2 in
-/// (2*x)^2. The first one left out is 3.3e-11.
+/// (pi^2/4)^i / (2*(2*i)!) for i = 1, 2, ..., in units of 2^-64. With alternating signs, these are the coefficients of
+/// the series of (1 - cos(pi*x)) / 2 in (2*x)^2. The first omitted coefficient is 3.3e-11.
 pub(crate) const HALF_COSINE: [u64; 7] = [
     0x9de9_e64d_f22e_f2d2,
     0x2078_3e10_36b5_8767,
@@ -30,10 +30,10 @@ pub(crate) const HALF_COSINE: [u64; 7] = [
     0x0000_000d_b712_7a26,
 ];
 
-/// As near to 1 as such a number comes.
+/// The largest fixed-point number, which stands for 1.
 pub(crate) const ONE: u64 = u64::MAX;
 
-/// log2 of an integer in units of 2^-58.
+/// log2 of an integer, in units of 2^-58.
 pub(crate) fn log2_of(a: u64) -> u64 {
     let shift = a.leading_zeros();
     let mut grown = a << shift;
@@ -47,7 +47,7 @@ pub(crate) fn log2_of(a: u64) -> u64 {
     (u64::from(64 - shift) << 26 << 32).wrapping_sub(lacking >> 6)
 }
 
-/// 2^-a, of `a` in units of 2^-58.
+/// 2^-a, for `a` in units of 2^-58.
 pub(crate) fn exp2_minus(a: u64) -> u64 {
     let part = a << 6;
     if part == 0 {
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_constants_are_what_they_say() {
+    fn the_constants_agree_with_float64() {
         let close = |units: u64, want: f64| {
             let got = units as f64 / 2f64.powi(64);
             assert!((got - want).abs() < 1e-15 * want + 2f64.powi(-64), "{got} for {want}");
