@@ -1,4 +1,4 @@
-//! State files on disk: written beside their target, synced, renamed. There is no disk in a browser, so this is native only.
+//! State files on disk. A file is written next to its target, synced and renamed. Native only: a browser has no disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -8,19 +8,19 @@ use crate::error::Error;
 use crate::state::contents::State;
 
 impl State {
-    /// Writes a file, so that at any moment, also where the process or the machine stops, `path` is the old file or the
-    /// new one, whole: the new one is written to `path` with `.partial` behind it, synced to the disk and renamed. A partial
-    /// file that a stopped process has left is overwritten the next time.
+    /// Writes a file atomically. At any moment `path` is the complete old file or the complete new one, even if the
+    /// process or the machine stops. The new file is written to `path` with `.partial` appended, synced to the disk,
+    /// and renamed. If a process stops and leaves a partial file, the next call overwrites it.
     ///
     /// # Errors
-    /// Those of [`to_bytes`](Self::to_bytes), and [`Error::File`]; then `path` is what it was.
+    /// Those of [`to_bytes`](Self::to_bytes), and [`Error::File`]. After an error `path` is unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let bytes = self.to_bytes()?;
         let partial = partial(path);
         let result = write(&partial, &bytes).and_then(|()| fs::rename(&partial, path)).and_then(|()| sync_folder(path));
         result.map_err(|e| {
-            // Best effort: what went wrong is in the error already.
+            // Best effort: the error already says what went wrong.
             let _ = fs::remove_file(&partial);
             file_error(path, "writing", &e)
         })
@@ -48,7 +48,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the rename last: it is a change of the folder. Elsewhere than on Unix a folder cannot be opened to be synced.
+/// Makes the rename durable, since it is a change of the folder. Only on Unix can a folder be opened to be synced.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
