@@ -1,4 +1,5 @@
-// Stores that keep the new state instead of writing it: an 8-bit block has no scale yet, and a probe writes nothing.
+// Stores that keep the new state in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does
+// not write state.
 
 struct Kept {
     m: Quad,

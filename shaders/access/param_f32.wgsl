@@ -1,4 +1,4 @@
-// The parameter is f32: it is read and written as it is.
+// The parameter is f32.
 
 fn read_param(place: Place) -> Quad {
     return load_param(place.quad);

@@ -1,5 +1,5 @@
-// The parameter is a 16-bit float with an f32 master copy. Where the caller has written another value into the parameter, the
-// master starts again from that value.
+// The parameter is a 16-bit float with an f32 master copy. If the caller has written another value into the parameter,
+// the master starts again from that value.
 
 @group(0) @binding(master_binding) var<storage, ACCESS> master: array<vec4<f32>>;
 

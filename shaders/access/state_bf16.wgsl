@@ -1,4 +1,4 @@
-// The state tensor NAME as bf16. STREAM is its stream of noise.
+// The state tensor NAME as bf16.
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<vec2<u32>>;
 

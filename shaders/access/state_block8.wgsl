@@ -1,5 +1,5 @@
-// The state tensor NAME as 8-bit codes, with the scales of its blocks behind them. CODE is SIGNED or UNSIGNED, ORDINAL its
-// number among the state tensors, STREAM its stream of noise. A quad's codes share 32 bits.
+// The state tensor NAME as 8-bit codes. The scales of its blocks follow the codes in the same buffer. The codes of a
+// quad share 32 bits.
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<u32>;
 
@@ -17,7 +17,7 @@ fn note_NAME(place: Place, block: u32, x: Quad) {
 fn encode_NAME(place: Place, block: u32, x: Quad) {
     let scale = atomicLoad(&scales[STATE_TENSORS * block + ORDINAL]);
     NAME[place.state] = packed_codes(encoded(CODE, x, scale, state_noise(place, STREAM), STATE_STOCHASTIC));
-    // A block's first quad stores its scale.
+    // The first quad of a block stores its scale.
     if place.state % BLOCK_QUADS == 0u {
         NAME[region.first_scale + place.state / BLOCK_QUADS] = scale;
     }

@@ -1,5 +1,5 @@
-// NAME as 16-bit floats, loaded one by one. Stores write pairs: a param begins at an even element, and so does a gradient
-// that is zeroed.
+// NAME as 16-bit floats, loaded one by one. Stores write pairs: a quad of params begins at an even element, and so does
+// a quad of gradients that is set to zero.
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<u32>;
 

@@ -1,4 +1,4 @@
-// What the host composes of the files of shaders/, to be read. Rewritten by
+// A module as the host composes it from the files of shaders/, for reading. Rewritten by
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 64u;
@@ -25,10 +25,11 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
 
-// The step of each element if the state is in 8-bit blocks. A tile is a block, and its new scale is known only when all its
-// elements are: so a first pass computes and keeps, and a second one stores. Twin: src/cpu/update.rs and src/cpu/storage.rs.
+// Steps each element if the state is in 8-bit blocks. A tile is a block. The new scale of a block is known only when
+// all of its elements are. So a first pass computes, and a second pass stores. Twin: src/cpu/update.rs and
+// src/cpu/storage.rs.
 
-// A quad that has been computed and is not yet stored.
+// The results for a quad that are not yet stored.
 struct Pending {
     param: Quad,
     state: Kept,
@@ -88,23 +89,23 @@ fn update(
     store(s, tile, quad + 3u * LINE, block, fourth);
 }
 
-// The parts that rules share: the gradient as a rule sees it, and averages. Twin: src/cpu/gradient.rs.
+// The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
-// -beta and counts from `x` (for beta below a half). Both are one rounding from exact; 1 - beta is not made of a rounded
-// beta. The choice is made at run time for another reason too: some compilers turn a plain `old + rate*(x - old)` into
-// `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
+// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
+// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
+// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
 
-// The built-in `max` leaves the result open if one argument is NaN. Here a NaN in `x` is ignored.
+// The result of the built-in `max` is undefined if one argument is NaN. Here a NaN in `x` is ignored.
 fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It counts as the largest number
-// whose square is finite. Infinities and NaNs pass, and are seen.
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by the
+// largest number whose square is finite. Infinities and NaNs pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
     let bits = bitcast<Bits>(g);
     let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
@@ -124,7 +125,7 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     return squarable(g + s.l2 * param);
 }
 
-// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
     return param - (s.decay * param + step);
 }
@@ -176,8 +177,8 @@ fn write_param(place: Place, x: Quad) {
     store_param(place.quad, to_bf16(x, param_noise(place), PARAM_STOCHASTIC), place.mask);
 }
 
-// The state tensor m as 8-bit codes, with the scales of its blocks behind them. SIGNED is SIGNED or UNSIGNED, 0u its
-// number among the state tensors, 1u its stream of noise. A quad's codes share 32 bits.
+// The state tensor m as 8-bit codes. The scales of its blocks follow the codes in the same buffer. The codes of a
+// quad share 32 bits.
 
 @group(0) @binding(m_binding) var<storage, read_write> m: array<u32>;
 
@@ -193,14 +194,14 @@ fn note_m(place: Place, block: u32, x: Quad) {
 fn encode_m(place: Place, block: u32, x: Quad) {
     let scale = atomicLoad(&scales[STATE_TENSORS * block + 0u]);
     m[place.state] = packed_codes(encoded(SIGNED, x, scale, state_noise(place, 1u), STATE_STOCHASTIC));
-    // A block's first quad stores its scale.
+    // The first quad of a block stores its scale.
     if place.state % BLOCK_QUADS == 0u {
         m[region.first_scale + place.state / BLOCK_QUADS] = scale;
     }
 }
 
-// The state tensor v as 8-bit codes, with the scales of its blocks behind them. UNSIGNED is SIGNED or UNSIGNED, 1u its
-// number among the state tensors, 2u its stream of noise. A quad's codes share 32 bits.
+// The state tensor v as 8-bit codes. The scales of its blocks follow the codes in the same buffer. The codes of a
+// quad share 32 bits.
 
 @group(0) @binding(v_binding) var<storage, read_write> v: array<u32>;
 
@@ -216,13 +217,14 @@ fn note_v(place: Place, block: u32, x: Quad) {
 fn encode_v(place: Place, block: u32, x: Quad) {
     let scale = atomicLoad(&scales[STATE_TENSORS * block + 1u]);
     v[place.state] = packed_codes(encoded(UNSIGNED, x, scale, state_noise(place, 2u), STATE_STOCHASTIC));
-    // A block's first quad stores its scale.
+    // The first quad of a block stores its scale.
     if place.state % BLOCK_QUADS == 0u {
         v[region.first_scale + place.state / BLOCK_QUADS] = scale;
     }
 }
 
-// Stores that keep the new state instead of writing it: an 8-bit block has no scale yet, and a probe writes nothing.
+// Stores that keep the new state in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does
+// not write state.
 
 struct Kept {
     m: Quad,
@@ -244,8 +246,8 @@ fn store_v_max(place: Place, x: Quad) {
     kept.v_max = x;
 }
 
-// 16-bit floats and fixed point, in integer arithmetic: no device feature is needed, and every driver gives the same bits.
-// Twin: src/cpu/half.rs.
+// Conversions between f32 and 16-bit floats, remainders and 32-bit integers, in integer arithmetic: no device feature
+// is needed, and every driver gives the same bits. Twin: src/num/half.rs.
 
 fn halves_of(pair: vec2<u32>) -> Bits {
     return Bits(pair.x & 0xffffu, pair.x >> 16u, pair.y & 0xffffu, pair.y >> 16u);
@@ -255,7 +257,7 @@ fn pair_of(halves: Bits) -> vec2<u32> {
     return vec2<u32>(halves.x | (halves.y << 16u), halves.z | (halves.w << 16u));
 }
 
-// Two halves, of which some are new: the neighbour in the same 32 bits stays.
+// Replaces one or both of two halves. The other keeps its value.
 fn merged(old: u32, now: u32, low: bool, high: bool) -> u32 {
     let mask = select(0u, 0xffffu, low) | select(0u, 0xffff0000u, high);
     return (old & ~mask) | (now & mask);
@@ -265,7 +267,7 @@ fn from_bf16(halves: Bits) -> Quad {
     return bitcast<Quad>(halves << Bits(16u));
 }
 
-// To nearest even, or up where the noise carries.
+// Rounds to nearest even or, stochastically, up if adding the noise to the lower bits carries.
 fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let bits = bitcast<Bits>(x);
     var up = Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u));
@@ -279,7 +281,7 @@ fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
 fn from_f16(halves: Bits) -> Quad {
     let sign = (halves & Bits(0x8000u)) << Bits(16u);
     let magnitude = halves & Bits(0x7fffu);
-    // Below 2^-14 they count units of 2^-24.
+    // Numbers below 2^-14 count units of 2^-24.
     let tiny = bitcast<Bits>(Quad(magnitude) * 5.9604644775390625e-8);
     let shifted = magnitude << Bits(13u);
     let normal = shifted + Bits(112u << 23u);
@@ -288,12 +290,13 @@ fn from_f16(halves: Bits) -> Quad {
     return bitcast<Quad>(sign | bits);
 }
 
+// Rounds as `to_bf16` does.
 fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let bits = bitcast<Bits>(x);
     let sign = (bits >> Bits(16u)) & Bits(0x8000u);
     let magnitude = bits & Bits(0x7fffffffu);
     var up = Bits(0xfffu) + ((bits >> Bits(13u)) & Bits(1u));
-    // Units of 2^-24, and what is left of one.
+    // For subnormal results: whole units of 2^-24, and the fraction of one.
     let units = min(bitcast<Quad>(magnitude), Quad(6.103515625e-5)) * 16777216.0;
     let floored = floor(units);
     let rest = units - floored;
@@ -310,38 +313,39 @@ fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     return sign | select(finite, special, magnitude >= Bits(0x7f800000u));
 }
 
-// The bits of an f32 that is no NaN, or is one that survives being rounded.
+// The bits of an f32. A NaN is replaced by one that is still a NaN after rounding.
 fn plain_nan(x: Quad) -> Bits {
     let bits = bitcast<Bits>(x);
     let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
     return select(bits, (bits & Bits(0x80000000u)) | Bits(0x7fc00000u), nan);
 }
 
-// A bf16 and the remainder that makes an f32 of it: the lower half, signed.
+// The f32 made of a bf16 and its remainder, the lower 16 bits as a signed number.
 fn joined(halves: Bits, remainders: Bits) -> Quad {
     return bitcast<Quad>((halves << Bits(16u)) + remainders - ((remainders & Bits(0x8000u)) << Bits(1u)));
 }
 
-// In two exact parts, whose sum is rounded once.
+// The integer times the region's scale. Both of its halves convert exactly, and their sum is rounded once.
 fn from_i32(x: vec4<i32>) -> Quad {
     let upper = Quad(x >> Bits(16u)) * 65536.0;
     let lower = Quad(bitcast<Bits>(x) & Bits(0xffffu));
     return (upper + lower) * region.grad_scale;
 }
 
-// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/num/block8.rs.
+// 8-bit floats in blocks of 256 elements. A block shares a scale, its largest magnitude. Twin: src/num/block8.rs.
 //
-// A level is a float of at most 1, in units of the scale: with 3 bits of mantissa down to 2^-FINE, below that with 2. Level 0
-// is 1, and each next one is smaller. A code above 0 is the number of levels less the level; 0 is exactly zero. All of that
-// is integer arithmetic on the bits of an f32: a level more is 2^20 less there, or below 2^-FINE 2^21.
+// A level is a float of at most 1, in units of the scale. It has 3 bits of mantissa down to 2^-fine, and 2 bits below
+// that. Level 0 is 1, and each further level is smaller. Code 0 is exactly zero; any other code is the number of levels
+// minus the level. All of this is integer arithmetic on the bits of an f32: from one level to the next the bits
+// decrease by 2^20, or by 2^21 below 2^-fine.
 
 const BLOCK_QUADS: u32 = 64u;
 
 struct Code {
     levels: u32,
-    fine: u32,      // octaves with 3 bits
+    fine: u32,      // octaves with 3 bits of mantissa
     signed: bool,   // the upper bit is the sign
-    nan: u32,       // the code that is left, for what is not finite
+    nan: u32,       // the code of non-finite numbers
 }
 
 const SIGNED: Code = Code(127u, 11u, true, 0x80u);
@@ -349,11 +353,12 @@ const UNSIGNED: Code = Code(254u, 24u, false, 0xffu);
 
 const ONE: u32 = 0x3f800000u;
 
-// The bits of 2^-FINE, and of the lowest level.
+// The bits of 2^-fine.
 fn edge(code: Code) -> u32 {
     return ONE - (code.fine << 23u);
 }
 
+// The bits of the lowest level.
 fn lowest(code: Code) -> u32 {
     return edge(code) - ((code.levels - 1u - 8u * code.fine) << 21u);
 }
@@ -382,23 +387,23 @@ fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
     return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
 }
 
-// Neither infinite or NaN, nor so small that some devices might take its level for zero: below 2^-125.
+// Whether a magnitude is finite and at least 2^-125. Some devices might flush the level of a smaller one to zero.
 fn is_held(magnitude: Bits) -> Mask {
     return (magnitude - Bits(0x01000000u)) < Bits(0x7e800000u);
 }
 
-// The bits of the largest magnitude among those.
+// The bits of the largest magnitude for which `is_held` is true.
 fn block_scale(x: Quad, mask: Mask) -> u32 {
     let size = magnitude(x);
     return largest(select(Bits(0u), size, mask & is_held(size)));
 }
 
-// To the nearest level, or by chance to the one below or above. Below the lowest level it is zero or that; but unsigned never
-// zero: of a second moment that would be a step without bound.
+// Rounds to the nearest level or, stochastically, to the level below or above. A number below the lowest level becomes
+// that level or zero. An unsigned one never becomes zero, since a zero second moment would make an unbounded step.
 fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
     let size = magnitude(x);
     let y = bitcast<Quad>(size) / bitcast<f32>(scale);
-    // On a device whose division is not exact the largest element is the scale all the same.
+    // The largest element gets level 0 even on a device whose division is not exact.
     let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), size == Bits(scale));
     var up_fine = Bits(0x80000u);
     var up_coarse = Bits(0x100000u);
@@ -422,7 +427,8 @@ fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bi
     return codes;
 }
 
-// The new scales of the blocks of a workgroup: one for each state tensor of a block, found by all who share the block.
+// The new scales of the blocks of a workgroup: one for each state tensor of a block. The invocations that share the
+// block find them together.
 
 const BLOCKS: u32 = TILES;
 
@@ -438,7 +444,7 @@ fn encode_state(place: Place, block: u32, state: Kept) {
     encode_v(place, block, state.v);
 }
 
-// Noise for stochastic rounding: a function of the seed, the step and the element, and of nothing else. Twin:
+// Noise for stochastic rounding. It depends on the seed, the step and the element, and on nothing else. Twin:
 // src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
@@ -448,7 +454,7 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// Each quantity that is rounded has a stream of its own. Elements are counted from the region's first.
+// Each quantity that is rounded has its own stream. Elements are counted from the region's first.
 fn noise(place: Place, stream: u32) -> Bits {
     return mixed((elements(place.state - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
 }
@@ -467,35 +473,35 @@ fn state_noise(place: Place, stream: u32) -> Bits {
     return Bits(0u);
 }
 
-// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
 
 struct Scalars {
     do_step: u32,       // 1 to apply the step, 0 to skip it
-    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
+    grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
-    g_coef: f32,        // times the gradient, beside m
-    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
-    max_coef: f32,      // times v, for the maximum of AMSGrad
+    m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // multiplies the gradient, which is added to m
+    v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
     adamax_beta2: f32,
-    m_gain: f32,        // times the value that m averages
+    m_gain: f32,        // multiplies the value that m averages
     decay: f32,         // lr * decoupled weight decay
-    limit: f32,         // clip by value; infinite without
-    t: u32,             // steps applied, this one included
+    limit: f32,         // the limit of clipping by value; infinite without it
+    t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
-    snr: f32,           // times |m| / sqrt(v): the bias corrections
+    snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
     unscale: f32,       // 1 / loss scale
 }
 
-// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
-// know it.)
+// The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does
+// not support `@size`.
 struct ScalarSlot {
     scalars: Scalars,
     pad: array<u32, SCALAR_PADDING>,
@@ -537,32 +543,32 @@ fn tile(number: u32, quads: u32) -> Tile {
 
 @group(0) @binding(region_binding) var<uniform> region: Region;
 
-// The workgroup's number in its region.
+// The number of the workgroup in its region.
 fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
-// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
-// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
-// bound window of params.
+// A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
+// the bound window of params.
 
 struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
-    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
-    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
     grad_scale: f32,    // the value of 1 in an integer gradient
-    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    stream_seed: u32,   // the seed of the noise, made of the seed and the region's number
     first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
     state: u32,         // the first quad of its state
 }
 
-// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
-// src/plan/region.rs.
+// The elements that some invocations own: those of begin..end that are in their quads, the first of which is `quad`.
+// `Tile` in src/plan/region.rs.
 struct Tile {
     quad: u32,
     begin: u32,
@@ -571,8 +577,8 @@ struct Tile {
     shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
 }
 
-// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
-// same quad is never written: its own invocation does that.
+// One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
+// invocation never writes the other elements of the quad. They belong to another invocation.
 struct Place {
     quad: u32,
     state: u32,
@@ -589,7 +595,7 @@ fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
 
-// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+// Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 
 alias Quad = vec4<f32>;
 alias Bits = vec4<u32>;

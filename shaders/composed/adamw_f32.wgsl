@@ -1,4 +1,4 @@
-// What the host composes of the files of shaders/, to be read. Rewritten by
+// A module as the host composes it from the files of shaders/, for reading. Rewritten by
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 64u;
@@ -22,9 +22,9 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
 
-// The step of each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
+// Steps each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
 //
-// The rule loads and stores its own state; the other loads and stores are in the files of access/ that fit the tensors.
+// The rule loads and stores its state. All loads and stores are in the files of access/ that fit the tensors.
 
 fn apply(s: Scalars, tile: Tile, quad: u32) {
     if quad * LANES >= tile.end {
@@ -55,23 +55,23 @@ fn update(
     apply(s, tile, quad + 3u * LINE);
 }
 
-// The parts that rules share: the gradient as a rule sees it, and averages. Twin: src/cpu/gradient.rs.
+// The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
-// -beta and counts from `x` (for beta below a half). Both are one rounding from exact; 1 - beta is not made of a rounded
-// beta. The choice is made at run time for another reason too: some compilers turn a plain `old + rate*(x - old)` into
-// `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
+// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
+// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
+// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
 
-// The built-in `max` leaves the result open if one argument is NaN. Here a NaN in `x` is ignored.
+// The result of the built-in `max` is undefined if one argument is NaN. Here a NaN in `x` is ignored.
 fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It counts as the largest number
-// whose square is finite. Infinities and NaNs pass, and are seen.
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by the
+// largest number whose square is finite. Infinities and NaNs pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
     let bits = bitcast<Bits>(g);
     let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
@@ -91,7 +91,7 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     return squarable(g + s.l2 * param);
 }
 
-// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
     return param - (s.decay * param + step);
 }
@@ -126,7 +126,7 @@ fn store_param(quad: u32, x: Quad, mask: Mask) {
     param[at] = x;
 }
 
-// The parameter is f32: it is read and written as it is.
+// The parameter is f32.
 
 fn read_param(place: Place) -> Quad {
     return load_param(place.quad);
@@ -160,35 +160,35 @@ fn store_v(place: Place, x: Quad) {
     v[place.state] = x;
 }
 
-// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
 
 struct Scalars {
     do_step: u32,       // 1 to apply the step, 0 to skip it
-    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
+    grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
-    g_coef: f32,        // times the gradient, beside m
-    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
-    max_coef: f32,      // times v, for the maximum of AMSGrad
+    m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // multiplies the gradient, which is added to m
+    v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
     adamax_beta2: f32,
-    m_gain: f32,        // times the value that m averages
+    m_gain: f32,        // multiplies the value that m averages
     decay: f32,         // lr * decoupled weight decay
-    limit: f32,         // clip by value; infinite without
-    t: u32,             // steps applied, this one included
+    limit: f32,         // the limit of clipping by value; infinite without it
+    t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
-    snr: f32,           // times |m| / sqrt(v): the bias corrections
+    snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
     unscale: f32,       // 1 / loss scale
 }
 
-// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
-// know it.)
+// The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does
+// not support `@size`.
 struct ScalarSlot {
     scalars: Scalars,
     pad: array<u32, SCALAR_PADDING>,
@@ -230,32 +230,32 @@ fn tile(number: u32, quads: u32) -> Tile {
 
 @group(0) @binding(region_binding) var<uniform> region: Region;
 
-// The workgroup's number in its region.
+// The number of the workgroup in its region.
 fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
-// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
-// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
-// bound window of params.
+// A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
+// the bound window of params.
 
 struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
-    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
-    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
     grad_scale: f32,    // the value of 1 in an integer gradient
-    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    stream_seed: u32,   // the seed of the noise, made of the seed and the region's number
     first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
     state: u32,         // the first quad of its state
 }
 
-// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
-// src/plan/region.rs.
+// The elements that some invocations own: those of begin..end that are in their quads, the first of which is `quad`.
+// `Tile` in src/plan/region.rs.
 struct Tile {
     quad: u32,
     begin: u32,
@@ -264,8 +264,8 @@ struct Tile {
     shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
 }
 
-// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
-// same quad is never written: its own invocation does that.
+// One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
+// invocation never writes the other elements of the quad. They belong to another invocation.
 struct Place {
     quad: u32,
     state: u32,
@@ -282,7 +282,7 @@ fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
 
-// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+// Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 
 alias Quad = vec4<f32>;
 alias Bits = vec4<u32>;

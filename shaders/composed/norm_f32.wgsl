@@ -1,4 +1,4 @@
-// What the host composes of the files of shaders/, to be read. Rewritten by
+// A module as the host composes it from the files of shaders/, for reading. Rewritten by
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 256u;
@@ -8,12 +8,12 @@ const partials_binding: u32 = 7u;
 const grad_binding: u32 = 21u;
 const region_binding: u32 = 0u;
 
-// Sums of squares of the gradients and the first bad one, a partial a workgroup. Twin: src/cpu/norm.rs.
-// Finite is an integer test on the magnitude's bits: `x != x` is optimised away by some drivers.
+// Sums of squares of the gradients and the first non-finite one: one partial per workgroup. Twin: src/cpu/norm.rs.
+// Non-finite numbers are found by an integer test on the magnitude's bits, since some drivers optimise `x != x` away.
 
 @group(0) @binding(partials_binding) var<storage, read_write> partials: array<Partial>;
 
-// The gradients of one quad, zero where it has none.
+// The gradients of one quad. Elements outside the tile are zero.
 fn gradients(own: Tile, quad: u32) -> Quad {
     if quad * LANES >= own.end {
         return Quad(0.0);
@@ -25,7 +25,7 @@ fn gradients(own: Tile, quad: u32) -> Quad {
     return g;
 }
 
-// An invocation's sum of squares, and the largest magnitudes.
+// The sums of squares and the largest magnitudes of an invocation.
 struct Seen {
     squares: Quad,
     top: Bits,
@@ -35,8 +35,8 @@ fn take(seen: Seen, g: Quad) -> Seen {
     return Seen(seen.squares + g * g, max(seen.top, magnitude(g)));
 }
 
-// Largest magnitudes from here on are big, and below that small: bits of 2^46, so that 2^32 squares do not overflow, and of
-// 2^-40, beside whose square those that vanish count for nothing.
+// If the largest magnitude is at least 2^46, the gradients are big: below that, 2^32 squares do not overflow. If it is
+// below 2^-40, they are small: next to the square of 2^-40, squares that vanish do not matter.
 const BIG: u32 = 0x56800000u;
 const SMALL: u32 = 0x2b800000u;
 
@@ -45,8 +45,9 @@ fn nonfinite_element(quad: u32, g: Quad) -> u32 {
     return select(NONE, quad * LANES + lane, lane < LANES);
 }
 
-// The same gradients once more, where the largest is small or big: at a scale at which they can be squared, and for the first
-// bad one. Elsewhere there are no quads to look at: where a compiler runs both sides of an `if`, a loop still ends at once.
+// Sums the same gradients again if they are small or big, at a scale at which their squares neither overflow nor
+// vanish, and finds the first non-finite one. Otherwise `quads` is 0. This is a loop and not an `if`, because a
+// compiler may run both sides of an `if`, but a loop of no iterations ends immediately.
 fn rescaled_sum(own: Tile, quad: u32, top: u32, quads: u32) -> Partial {
     let big = top >= BIG;
     let scale = select(UP, DOWN, big);
@@ -69,10 +70,10 @@ fn norm(
 ) {
     let at = number(workgroup, workgroups);
     let own = tile(at, QUADS * WORKGROUP);
-    // As in tiles.wgsl: lines of 8 invocations, one behind the other.
+    // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
     let quad = own.quad + index / LINE * (LINE * QUADS) + index % LINE;
     var seen = Seen(Quad(0.0), Bits(0u));
-    // Not a loop: that is slower on some drivers.
+    // Not a loop: some drivers run one more slowly.
     seen = take(seen, gradients(own, quad));
     seen = take(seen, gradients(own, quad + 1u * LINE));
     seen = take(seen, gradients(own, quad + 2u * LINE));
@@ -99,24 +100,25 @@ fn norm(
     }
 }
 
-// What a workgroup of `norm` leaves for `tick`. `Partial` in cpu/norm.rs.
+// The result of one workgroup of `norm`, which `tick` reads. `Partial` in src/tick/partial.rs.
 //
-// Squares of f32 overflow above 2^64 and vanish below 2^-63, so there are three sums of squares (Blue 1978, "A Portable
-// Fortran Program to Find the Euclidean Norm of a Vector"): of the gradients as they are, which is nearly always all; of
-// small ones times 2^80; of big ones times 2^-80. An invocation's gradients all go into one of them, by the largest.
+// Squares of f32 overflow above 2^64 and vanish below 2^-63. So there are three sums of squares (Blue 1978, "A Portable
+// Fortran Program to Find the Euclidean Norm of a Vector"): one of unscaled gradients, which is nearly always the only
+// one; one of small gradients times 2^80; and one of big gradients times 2^-80. All gradients of an invocation go into
+// the same sum. The largest of them decides which.
 
 struct Partial {
     small: f32,
     middle: f32,
     big: f32,
-    first_nonfinite: u32,     // the region's first element that is not finite (or too large), or NONE
+    first_nonfinite: u32,     // the region's first element that counts as non-finite, or NONE
 }
 
 const NONE: u32 = 0xffffffffu;
 const UP: f32 = 1208925819614629174706176.0;        // 2^80
 const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
 
-// Partials packed in one vector each: one access instead of four.
+// Each partial is packed into one vector: one access instead of four.
 var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
 
 fn packed(x: Partial) -> vec4<u32> {
@@ -131,8 +133,9 @@ fn add(a: Partial, b: Partial) -> Partial {
     return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_nonfinite, b.first_nonfinite));
 }
 
-// A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
-// depends on nothing but the place of the terms. The result is for invocation 0.
+// Adds up the partials of all invocations in a tree of two levels of 16, since barriers cost more than additions. The
+// order of the additions, and so every bit of the result, depends only on the place of the terms. The result is for
+// invocation 0.
 fn reduce(index: u32, mine: Partial) -> Partial {
     tree[index] = packed(mine);
     workgroupBarrier();
@@ -170,32 +173,32 @@ fn tile(number: u32, quads: u32) -> Tile {
 
 @group(0) @binding(region_binding) var<uniform> region: Region;
 
-// The workgroup's number in its region.
+// The number of the workgroup in its region.
 fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
-// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
-// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
-// bound window of params.
+// A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
+// the bound window of params.
 
 struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
-    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
-    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
     grad_scale: f32,    // the value of 1 in an integer gradient
-    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    stream_seed: u32,   // the seed of the noise, made of the seed and the region's number
     first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
     state: u32,         // the first quad of its state
 }
 
-// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
-// src/plan/region.rs.
+// The elements that some invocations own: those of begin..end that are in their quads, the first of which is `quad`.
+// `Tile` in src/plan/region.rs.
 struct Tile {
     quad: u32,
     begin: u32,
@@ -204,8 +207,8 @@ struct Tile {
     shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
 }
 
-// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
-// same quad is never written: its own invocation does that.
+// One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
+// invocation never writes the other elements of the quad. They belong to another invocation.
 struct Place {
     quad: u32,
     state: u32,
@@ -222,7 +225,7 @@ fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
 
-// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+// Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 
 alias Quad = vec4<f32>;
 alias Bits = vec4<u32>;

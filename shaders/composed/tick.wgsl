@@ -1,4 +1,4 @@
-// What the host composes of the files of shaders/, to be read. Rewritten by
+// A module as the host composes it from the files of shaders/, for reading. Rewritten by
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 256u;
@@ -9,51 +9,52 @@ const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 43u;
 
-// The scalars of one step: `tick` makes them of a configuration, and `update` applies them. `Scalars` in
+// The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
 
 struct Scalars {
     do_step: u32,       // 1 to apply the step, 0 to skip it
-    grad_mul: f32,      // times the gradient: the sign, the clip coefficient and `unscale`
+    grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
     v_rate: f32,
     m_from_target: u32,
     v_from_target: u32,
-    m_coef: f32,        // times m: for Adam lr / (1 - beta1^t)
-    g_coef: f32,        // times the gradient, beside m
-    v_coef: f32,        // times sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
-    max_coef: f32,      // times v, for the maximum of AMSGrad
+    m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // multiplies the gradient, which is added to m
+    v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
     adamax_beta2: f32,
-    m_gain: f32,        // times the value that m averages
+    m_gain: f32,        // multiplies the value that m averages
     decay: f32,         // lr * decoupled weight decay
-    limit: f32,         // clip by value; infinite without
-    t: u32,             // steps applied, this one included
+    limit: f32,         // the limit of clipping by value; infinite without it
+    t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
-    snr: f32,           // times |m| / sqrt(v): the bias corrections
+    snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
     unscale: f32,       // 1 / loss scale
 }
 
-// The scalars of one clock, at an offset that a uniform binding may have. (`@size` would do, but wgpu's GL backend does not
-// know it.)
+// The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does
+// not support `@size`.
 struct ScalarSlot {
     scalars: Scalars,
     pad: array<u32, SCALAR_PADDING>,
 }
 
-// The clock: one workgroup that finishes the norm, decides on the step, and makes each group's scalars for it.
-// Twin: src/clock.rs and src/cpu/tick.rs. All that depends on time is made here; `update` knows no t.
+// The tick: one workgroup finishes the norm, decides on the step, advances the clocks, and makes the scalars of each
+// clock. Everything that depends on t is computed here. Twin: src/cpu/tick.rs, src/tick/powers.rs and
+// src/tick/scalars.rs.
 
-// What does not change from step to step. `Control` in control.rs.
+// The options, which do not change from step to step. `Control` in src/tick/control.rs.
 struct Control {
     clocks: u32,
     partials: u32,
-    guard: u32,         // 1 to skip a step with a bad gradient
+    guard: u32,         // 1 to skip a step with a non-finite gradient
     clip: u32,          // 1 to clip by global norm
     max_norm: f32,
-    limit: f32,         // clip by value
+    limit: f32,         // the limit of clipping by value; infinite without it
     nan: u32,           // the bits of a NaN, which WGSL has no way to write
     growth_factor: f32, // of the loss scale: see loss_scale.wgsl
     backoff_factor: f32,
@@ -61,7 +62,8 @@ struct Control {
     pad: vec2<u32>,
 }
 
-// A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low quad first.
+// The configuration of a clock's group. `Settings` in src/tick/settings.rs. Betas count units of 2^-64, with the lower
+// 32 bits first.
 struct Settings {
     beta1: vec2<u32>,
     beta2: vec2<u32>,
@@ -94,7 +96,7 @@ struct Settings {
     pad: u32,
 }
 
-// Which scalars are made. The numbers are those of clock.rs.
+// Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
 const AMSGRAD_OF_CORRECTED: u32 = 2u;
 const NADAM: u32 = 3u;
 const NADAM_PLAIN: u32 = 4u;
@@ -105,7 +107,7 @@ const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
 
-// What was multiplied up over t steps. `Powers` in clock.rs.
+// The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
     beta1_t: vec2<u32>,  // beta1^t
     beta2_t: vec2<u32>,  // beta2^t
@@ -113,23 +115,23 @@ struct Powers {
     product: vec2<u32>, // mu(1)*..*mu(t)
 }
 
-// A group's clock. `Clock` in src/tick/clock.rs.
+// A clock. `Clock` in src/tick/clock.rs.
 struct Clock {
     powers: Powers,
     t: u32,             // steps applied
-    lr: f32,            // of the last step
-    position: u32,      // steps of the group, which its schedule counts: t, but for tensors that came later
+    lr: f32,            // the learning rate of the last step
+    position: u32,      // steps of the group, which its schedule counts: t, except for tensors that were added later
     pad: u32,
 }
 
-// The head is `ClockHead` in src/tick/clock.rs.
+// All clocks. The head is `ClockHead` in src/tick/clock.rs.
 struct Clocks {
     applied: u32,
     skipped: u32,
-    last_skipped: u32,  // 1 where the last step was
-    nonfinite_partial: u32,   // of the last skipped step: the first partial with a bad element, or NONE
-    nonfinite_element: u32,   // and that element of its region
-    grad_norm: f32,     // of the last step, without the loss scale
+    last_skipped: u32,  // 1 if the last step was skipped
+    nonfinite_partial: u32,   // the first partial of the last skipped step with a non-finite element, or NONE
+    nonfinite_element: u32,   // that element of its region
+    grad_norm: f32,     // the norm of the last step's unscaled gradients
     clip_coef: f32,
     pad: u32,
     clocks: array<Clock>,
@@ -145,7 +147,7 @@ var<workgroup> skip: u32;
 var<workgroup> clip_coef: f32;
 var<workgroup> unscale: f32;
 
-// NAdam's beta1*(1 - gamma^t/2).
+// NAdam's momentum, beta1*(1 - gamma^t/2).
 fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
     let half = vec2<u32>((gamma_power.x >> 1u) | (gamma_power.y << 31u), gamma_power.y >> 1u);
     if (half.x | half.y) == 0u {
@@ -167,7 +169,8 @@ fn advance(now: Powers, s: Settings, t: u32) -> Powers {
     );
 }
 
-// RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t), and its series where that would cancel: see clock.rs.
+// RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t). Its series is used if that would cancel: see `rho` in
+// src/tick/scalars.rs.
 fn rho_series(x: f32, h: f32, y2: f32) -> f32 {
     return x * x * h * (1.0 / 6.0 - y2 * (1.0 / 360.0 - y2 * (1.0 / 15120.0 - y2 * (1.0 / 604800.0))));
 }
@@ -182,7 +185,7 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     return s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t);
 }
 
-// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+// Flushes numbers below 2^-126 to zero. Some drivers do so and others do not; here the result is the same on all.
 fn normal_or_zero(x: f32) -> f32 {
     return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
 }
@@ -208,7 +211,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.v_coef = 1.0 / sqrt(correction2);
     now.max_coef = 1.0;
     now.eps = s.eps;
-    // The root is of v, not of v_hat: eps_root must shrink as v does.
+    // The root is of v, not of v_hat, so eps_root must shrink as v does.
     now.eps_root = s.eps_root * correction2;
     now.adamax_beta2 = s.adamax_beta2;
     now.m_gain = s.m_gain;
@@ -247,7 +250,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
         case RADAM, RADAM_EPS_ON_RAW: {
             let rho = rho(s, powers, t);
             if rho > 5.0 {
-                // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                // All quotients are near 1, so that no rounding error is the same in every step. Such errors would add
+                // up.
                 let end = s.rho_inf;
                 var squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
                 if s.time_law == RADAM_EPS_ON_RAW {
@@ -294,7 +298,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     return now;
 }
 
-// The partials that one invocation finishes, in ascending order.
+// Adds up the partials: each invocation its own in ascending order, then the tree all of them.
 fn finish_partials(index: u32) -> Partial {
     var mine = Partial(0.0, 0.0, 0.0, NONE);
     for (var i = index; i < control.partials; i += WORKGROUP) {
@@ -309,7 +313,8 @@ fn finish_partials(index: u32) -> Partial {
     return reduce(index, mine);
 }
 
-// The norm of two parts together. (As a sum of squares the scales would have to be squared too, and 2^-160 is no f32.)
+// The norm of two parts, from the norm of each. A sum of squares would need the squares of the scales, and 2^-160 is
+// not an f32.
 fn together(a: f32, b: f32) -> f32 {
     let longer = max(a, b);
     if longer == 0.0 {
@@ -319,7 +324,8 @@ fn together(a: f32, b: f32) -> f32 {
     return longer * sqrt(1.0 + ratio * ratio);
 }
 
-// Of the gradients without their scale: it is taken back first, since with it the norm might overflow.
+// The norm of the unscaled gradients. The parts are unscaled first, since the norm of the scaled gradients might
+// overflow.
 fn global_norm(total: Partial, unscale: f32) -> f32 {
     let small = sqrt(total.small) * unscale * DOWN;
     let middle = sqrt(total.middle) * unscale;
@@ -331,24 +337,24 @@ fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// What holds for all groups: the norm, the clip coefficient, whether to skip.
+// Decides for all clocks: sets the norm and the clip coefficient, and whether to skip the step.
 fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
     unscale = inverse_scale();
     if control.partials > 0u {
-        // At the lowest scale no sum of finite gradients overflows.
+        // The sum of big gradients does not overflow if all gradients are finite.
         let finite = is_finite(total.big);
         clock.grad_norm = select(total.big, global_norm(total, unscale), finite);
         if control.clip != 0u {
-            // Without the guard a gradient that is not finite makes every parameter NaN: seen, not hidden.
+            // Without the guard, a non-finite gradient makes every parameter NaN, so that it is noticed.
             clip_coef = select(
                 bitcast<f32>(control.nan),
                 normal_or_zero(min(1.0, control.max_norm / (clock.grad_norm + 1e-6))),
                 finite,
             );
         }
-        // The norm of finite gradients may overflow; then none of them is to blame.
+        // The norm may overflow although all gradients are finite. The report then names no tensor.
         if control.guard != 0u && (total.first_nonfinite != NONE || !is_finite(clock.grad_norm)) {
             skip = 1u;
             clock.nonfinite_partial = total.first_nonfinite;
@@ -360,7 +366,7 @@ fn decide(total: Partial) {
     clock.clip_coef = clip_coef;
     clock.last_skipped = skip;
     clock.skipped += skip;
-    // Both counts stop at the last u32.
+    // The count stops at the largest u32.
     clock.applied += select(0u, 1u, skip == 0u && clock.applied != 0xffffffffu);
     adapt_scale(skip != 0u);
 }
@@ -394,24 +400,25 @@ fn tick(@builtin(local_invocation_index) index: u32) {
     }
 }
 
-// What a workgroup of `norm` leaves for `tick`. `Partial` in cpu/norm.rs.
+// The result of one workgroup of `norm`, which `tick` reads. `Partial` in src/tick/partial.rs.
 //
-// Squares of f32 overflow above 2^64 and vanish below 2^-63, so there are three sums of squares (Blue 1978, "A Portable
-// Fortran Program to Find the Euclidean Norm of a Vector"): of the gradients as they are, which is nearly always all; of
-// small ones times 2^80; of big ones times 2^-80. An invocation's gradients all go into one of them, by the largest.
+// Squares of f32 overflow above 2^64 and vanish below 2^-63. So there are three sums of squares (Blue 1978, "A Portable
+// Fortran Program to Find the Euclidean Norm of a Vector"): one of unscaled gradients, which is nearly always the only
+// one; one of small gradients times 2^80; and one of big gradients times 2^-80. All gradients of an invocation go into
+// the same sum. The largest of them decides which.
 
 struct Partial {
     small: f32,
     middle: f32,
     big: f32,
-    first_nonfinite: u32,     // the region's first element that is not finite (or too large), or NONE
+    first_nonfinite: u32,     // the region's first element that counts as non-finite, or NONE
 }
 
 const NONE: u32 = 0xffffffffu;
 const UP: f32 = 1208925819614629174706176.0;        // 2^80
 const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
 
-// Partials packed in one vector each: one access instead of four.
+// Each partial is packed into one vector: one access instead of four.
 var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
 
 fn packed(x: Partial) -> vec4<u32> {
@@ -426,8 +433,9 @@ fn add(a: Partial, b: Partial) -> Partial {
     return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_nonfinite, b.first_nonfinite));
 }
 
-// A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
-// depends on nothing but the place of the terms. The result is for invocation 0.
+// Adds up the partials of all invocations in a tree of two levels of 16, since barriers cost more than additions. The
+// order of the additions, and so every bit of the result, depends only on the place of the terms. The result is for
+// invocation 0.
 fn reduce(index: u32, mine: Partial) -> Partial {
     tree[index] = packed(mine);
     workgroupBarrier();
@@ -447,10 +455,10 @@ fn reduce(index: u32, mine: Partial) -> Partial {
     return total;
 }
 
-// Numbers between 0 and 1 as 64-bit integers that count units of 2^-64, low quad first: the same on every driver.
-// Twin: src/fixed.rs.
+// Fixed-point numbers in [0, 1): 64-bit integers that count units of 2^-64, with the lower 32 bits first. Integer
+// arithmetic is the same on every driver. Twin: src/num/fixed.rs.
 
-// The 64 bits of a*b, low quad first.
+// The 64 bits of a*b, the lower 32 first.
 fn wide(a: u32, b: u32) -> vec2<u32> {
     let low = (a & 0xffffu) * (b & 0xffffu);
     let cross1 = (a >> 16u) * (b & 0xffffu);
@@ -460,7 +468,7 @@ fn wide(a: u32, b: u32) -> vec2<u32> {
     return vec2<u32>((middle << 16u) | (low & 0xffffu), high);
 }
 
-// The product of two numbers in [0, 1) that count units of 2^-64, truncated: the upper half of the 128 bits.
+// The product of two fixed-point numbers, truncated: the upper half of the 128 bits.
 fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let low = wide(a.x, b.x);
     let cross1 = wide(a.x, b.y);
@@ -482,7 +490,7 @@ fn times(a: vec2<u32>, k: u32) -> vec2<u32> {
     return vec2<u32>(low.x, low.y + a.y * k);
 }
 
-// a + b, without what does not fit.
+// a + b modulo 2^64.
 fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let low = a.x + b.x;
     return vec2<u32>(low, a.y + b.y + select(0u, 1u, low < a.x));
@@ -492,7 +500,7 @@ fn less(a: vec2<u32>, b: vec2<u32>) -> bool {
     return a.y < b.y || (a.y == b.y && a.x < b.x);
 }
 
-// Shifted by up to 63 bits.
+// Shifts left by at most 63 bits.
 fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
     if bits == 0u {
         return a;
@@ -508,14 +516,14 @@ fn leading_zeros(a: vec2<u32>) -> u32 {
     return select(countLeadingZeros(a.y), 32u + countLeadingZeros(a.x), a.y == 0u);
 }
 
-// Such a number as an f32, rounded to nearest even.
+// A fixed-point number as an f32, rounded to nearest even.
 fn fraction(units: vec2<u32>) -> f32 {
     if (units.x | units.y) == 0u {
         return 0.0;
     }
     let shift = leading_zeros(units);
     let bits = left(units, shift);
-    // The top 24 bits, the rest rounded; then an exact conversion and an exact power of two.
+    // The top 24 bits are rounded by the rest. The conversion and the product with a power of two are exact.
     var top = bits.y >> 8u;
     let rest = bits.y & 0xffu;
     if rest > 0x80u || (rest == 0x80u && (bits.x != 0u || (top & 1u) == 1u)) {

@@ -1,4 +1,4 @@
-// Measures what the step is about to do, between `tick` and `update`, with the same loads and the same rule. Each workgroup
+// Measures the coming step between `tick` and `update`, with the loads and the rule of `update`. Each workgroup
 // measures a part of one tensor. Twin: src/cpu/insight.rs.
 
 @group(0) @binding(records_binding) var<storage, read_write> records: array<Record>;
@@ -17,7 +17,7 @@ fn squares(x: Quad) -> Squares {
     if top == 0u || top == 255u {
         return Squares(0.0, top);
     }
-    // Scaled so that the largest is in 2..4.
+    // The largest element is scaled to 2..4.
     let y = select(Quad(0.0), x * bitcast<f32>((255u - top) << 23u), bits >= Bits(0x00800000u));
     var sum = y.x * y.x;
     sum += y.y * y.y;
@@ -26,7 +26,7 @@ fn squares(x: Quad) -> Squares {
     return Squares(sum, top);
 }
 
-// The elements of one quad that are in the tile.
+// Measures the elements of one quad that are in the tile.
 fn measure(s: Scalars, tile: Tile, quad: u32) -> Measured {
     let place = place_of(tile, quad, s.t);
     let grad = load_grad(quad);
@@ -41,7 +41,7 @@ fn measure(s: Scalars, tile: Tile, quad: u32) -> Measured {
         let step = select(Quad(0.0), rule(s, place, gradient(s, grad, param)), place.mask);
         measured.step = squares(step);
         measured.update = squares(select(Quad(0.0), s.decay * param + step, place.mask));
-        // All NaNs count as one and the same.
+        // All NaNs count as the same NaN.
         measured.largest_step = min(largest(magnitude(step)), 0x7fc00000u);
         measured.snr = measure_snr(s, kept, place.mask);
     }

@@ -1,20 +1,20 @@
-// Adds up what the workgroups of `insight` measured: one workgroup for each tensor of a region. Twin: src/cpu/insight.rs.
+// Adds up the records of `insight`: one workgroup for each segment. Twin: src/cpu/insight.rs.
 
-// The records of one tensor in one region. `RecordRange` in src/report/records.rs.
+// The records of one segment. `RecordRange` in src/report/records.rs.
 struct RecordRange {
     first: u32,
     end: u32,
     clock: u32,
 }
 
-// Its sum, which the host reads back. `Finding` in src/report/records.rs.
+// The sum of the records, which the host reads back. `Finding` in src/report/records.rs.
 struct Finding {
     measured: Measured,
     bins: array<u32, BINS>,
     did_step: u32,      // 0 if the step was skipped
     t: u32,             // steps applied
-    lr: f32,            // of the step
-    unscale: f32,       // takes the loss scale back from the gradients
+    lr: f32,            // the learning rate of the step
+    unscale: f32,       // 1 / loss scale
 }
 
 @group(0) @binding(ranges_binding) var<storage, read> ranges: array<RecordRange>;

@@ -1,29 +1,29 @@
-// What is measured of a tensor or of a part of one, and how two parts are added up. `Measured` and `Record` in measured.rs;
-// twin of the functions: src/cpu/measured.rs.
+// The measurements of a tensor or of a part of one, and how those of two parts are added up. The structs are also in
+// src/report/records.rs. Twin of the functions: src/cpu/records.rs.
 
-// A sum of squares with an exponent of its own, so that it neither overflows nor vanishes: sum * 2^(2*(exponent - 128)).
-// The exponent is the largest of the terms' as f32 has it: 0 where all are zero (a subnormal number counts as zero, as
-// some devices have none), 255 where one is not finite; then there is no sum.
+// A sum of squares with a separate exponent, so that it neither overflows nor vanishes: sum * 2^(2*(exponent - 128)).
+// The exponent is the largest biased f32 exponent of the terms. It is 0 if all terms are zero (a subnormal number
+// counts as zero, since some devices flush it), and 255 if a term is non-finite. Then there is no sum.
 struct Squares {
     sum: f32,
     exponent: u32,
 }
 
 struct Measured {
-    grad: Squares,      // of the finite gradients, as they lie in the buffer
+    grad: Squares,      // the finite gradients, as stored in the caller's buffer
     param: Squares,     // before the step
     step: Squares,      // without decoupled decay
-    update: Squares,    // with it: what is taken from param
-    snr: f32,           // the sum of those that are in the bins
-    largest_step: u32,  // the bits of its magnitude
-    zero: u32,          // gradients that are zero
-    nonfinite: u32,     // gradients that are not finite
+    update: Squares,    // with decoupled decay: this is subtracted from param
+    snr: f32,           // the sum of the ratios in the bins
+    largest_step: u32,  // the bits of the largest magnitude
+    zero: u32,          // the number of gradients that are zero
+    nonfinite: u32,     // the number of non-finite gradients
 }
 
-// Of |m_hat| / sqrt(v_hat): below 2^-12, in octaves up to 4, and above.
+// The bins of |m_hat| / sqrt(v_hat): below 2^-12, octaves up to 4, and above.
 const BINS: u32 = 16u;
 
-// What a workgroup owns, and what it found there.
+// The tile of a workgroup, and its measurements.
 struct Record {
     tile: Tile,
     measured: Measured,
@@ -34,11 +34,11 @@ const NO_SQUARES: Squares = Squares(0.0, 0u);
 const NOTHING: Measured = Measured(NO_SQUARES, NO_SQUARES, NO_SQUARES, NO_SQUARES, 0.0, 0u, 0u, 0u);
 
 var<workgroup> tree: array<Measured, WORKGROUP>;
-// Integers: the order in which they are counted does not matter.
+// These are integers, so the order of counting does not matter.
 var<workgroup> bins: array<atomic<u32>, BINS>;
 
-// What a sum of that exponent is times, where the largest is `top`: a power of two, so that the product is exact. At 2^-64
-// and below nothing would be left of it.
+// The factor of a sum with this exponent if the largest exponent is `top`. It is a power of two, so the product is
+// exact. A factor of 2^-64 or less counts as 0: the sum would vanish beside the other.
 fn weight(exponent: u32, top: u32) -> f32 {
     let below = top - exponent;
     return select(bitcast<f32>((127u - 2u * below) << 23u), 0.0, below >= 32u);
@@ -69,8 +69,8 @@ fn empty_bins(index: u32) {
     workgroupBarrier();
 }
 
-// A tree of two levels of 16: its order depends on nothing but the place of the terms. The result is in tree[0], for
-// invocation 0.
+// Adds up the measurements of all invocations in a tree of two levels of 16. The order depends only on the place of the
+// terms. The result is in tree[0], for invocation 0.
 fn reduce(index: u32, mine: Measured) {
     tree[index] = mine;
     workgroupBarrier();

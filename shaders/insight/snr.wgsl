@@ -4,8 +4,8 @@ fn bin(ratio: f32) -> u32 {
     return clamp(bitcast<u32>(ratio) >> 23u, 114u, 129u) - 114u;
 }
 
-// Counts the ratios of a quad into the bins, and returns their sum. An element that no gradient has reached yet (v is 0) is
-// left out, and so is a non-finite ratio.
+// Counts the ratios of a quad into the bins, and returns their sum. Elements that have had no gradient yet (v is 0) and
+// non-finite ratios are not counted.
 fn measure_snr(s: Scalars, state: Kept, mask: Mask) -> f32 {
     let v_bits = bitcast<Bits>(state.v);
     let ratio = (s.snr * abs(state.m)) / sqrt(state.v);

@@ -1,9 +1,9 @@
-// Sums of squares of the gradients and the first bad one, a partial a workgroup. Twin: src/cpu/norm.rs.
-// Finite is an integer test on the magnitude's bits: `x != x` is optimised away by some drivers.
+// Sums of squares of the gradients and the first non-finite one: one partial per workgroup. Twin: src/cpu/norm.rs.
+// Non-finite numbers are found by an integer test on the magnitude's bits, since some drivers optimise `x != x` away.
 
 @group(0) @binding(partials_binding) var<storage, read_write> partials: array<Partial>;
 
-// The gradients of one quad, zero where it has none.
+// The gradients of one quad. Elements outside the tile are zero.
 fn gradients(own: Tile, quad: u32) -> Quad {
     if quad * LANES >= own.end {
         return Quad(0.0);
@@ -15,7 +15,7 @@ fn gradients(own: Tile, quad: u32) -> Quad {
     return g;
 }
 
-// An invocation's sum of squares, and the largest magnitudes.
+// The sums of squares and the largest magnitudes of an invocation.
 struct Seen {
     squares: Quad,
     top: Bits,
@@ -25,8 +25,8 @@ fn take(seen: Seen, g: Quad) -> Seen {
     return Seen(seen.squares + g * g, max(seen.top, magnitude(g)));
 }
 
-// Largest magnitudes from here on are big, and below that small: bits of 2^46, so that 2^32 squares do not overflow, and of
-// 2^-40, beside whose square those that vanish count for nothing.
+// If the largest magnitude is at least 2^46, the gradients are big: below that, 2^32 squares do not overflow. If it is
+// below 2^-40, they are small: next to the square of 2^-40, squares that vanish do not matter.
 const BIG: u32 = 0x56800000u;
 const SMALL: u32 = 0x2b800000u;
 
@@ -35,8 +35,9 @@ fn nonfinite_element(quad: u32, g: Quad) -> u32 {
     return select(NONE, quad * LANES + lane, lane < LANES);
 }
 
-// The same gradients once more, where the largest is small or big: at a scale at which they can be squared, and for the first
-// bad one. Elsewhere there are no quads to look at: where a compiler runs both sides of an `if`, a loop still ends at once.
+// Sums the same gradients again if they are small or big, at a scale at which their squares neither overflow nor
+// vanish, and finds the first non-finite one. Otherwise `quads` is 0. This is a loop and not an `if`, because a
+// compiler may run both sides of an `if`, but a loop of no iterations ends immediately.
 fn rescaled_sum(own: Tile, quad: u32, top: u32, quads: u32) -> Partial {
     let big = top >= BIG;
     let scale = select(UP, DOWN, big);
@@ -59,10 +60,10 @@ fn norm(
 ) {
     let at = number(workgroup, workgroups);
     let own = tile(at, QUADS * WORKGROUP);
-    // As in tiles.wgsl: lines of 8 invocations, one behind the other.
+    // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
     let quad = own.quad + index / LINE * (LINE * QUADS) + index % LINE;
     var seen = Seen(Quad(0.0), Bits(0u));
-    // Not a loop: that is slower on some drivers.
+    // Not a loop: some drivers run one more slowly.
     seen = take(seen, gradients(own, quad));
     seen = take(seen, gradients(own, quad + 1u * LINE));
     seen = take(seen, gradients(own, quad + 2u * LINE));

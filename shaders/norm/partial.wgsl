@@ -1,21 +1,22 @@
-// What a workgroup of `norm` leaves for `tick`. `Partial` in cpu/norm.rs.
+// The result of one workgroup of `norm`, which `tick` reads. `Partial` in src/tick/partial.rs.
 //
-// Squares of f32 overflow above 2^64 and vanish below 2^-63, so there are three sums of squares (Blue 1978, "A Portable
-// Fortran Program to Find the Euclidean Norm of a Vector"): of the gradients as they are, which is nearly always all; of
-// small ones times 2^80; of big ones times 2^-80. An invocation's gradients all go into one of them, by the largest.
+// Squares of f32 overflow above 2^64 and vanish below 2^-63. So there are three sums of squares (Blue 1978, "A Portable
+// Fortran Program to Find the Euclidean Norm of a Vector"): one of unscaled gradients, which is nearly always the only
+// one; one of small gradients times 2^80; and one of big gradients times 2^-80. All gradients of an invocation go into
+// the same sum. The largest of them decides which.
 
 struct Partial {
     small: f32,
     middle: f32,
     big: f32,
-    first_nonfinite: u32,     // the region's first element that is not finite (or too large), or NONE
+    first_nonfinite: u32,     // the region's first element that counts as non-finite, or NONE
 }
 
 const NONE: u32 = 0xffffffffu;
 const UP: f32 = 1208925819614629174706176.0;        // 2^80
 const DOWN: f32 = 8.271806125530277e-25;            // 2^-80
 
-// Partials packed in one vector each: one access instead of four.
+// Each partial is packed into one vector: one access instead of four.
 var<workgroup> tree: array<vec4<u32>, WORKGROUP>;
 
 fn packed(x: Partial) -> vec4<u32> {
@@ -30,8 +31,9 @@ fn add(a: Partial, b: Partial) -> Partial {
     return Partial(a.small + b.small, a.middle + b.middle, a.big + b.big, min(a.first_nonfinite, b.first_nonfinite));
 }
 
-// A tree of two levels of 16, since barriers cost more than additions. The order of the additions, and so every bit,
-// depends on nothing but the place of the terms. The result is for invocation 0.
+// Adds up the partials of all invocations in a tree of two levels of 16, since barriers cost more than additions. The
+// order of the additions, and so every bit of the result, depends only on the place of the terms. The result is for
+// invocation 0.
 fn reduce(index: u32, mine: Partial) -> Partial {
     tree[index] = packed(mine);
     workgroupBarrier();

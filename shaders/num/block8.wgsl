@@ -1,16 +1,17 @@
-// 8-bit floats in blocks of 256 elements that share a scale, the largest magnitude in the block. Twin: src/num/block8.rs.
+// 8-bit floats in blocks of 256 elements. A block shares a scale, its largest magnitude. Twin: src/num/block8.rs.
 //
-// A level is a float of at most 1, in units of the scale: with 3 bits of mantissa down to 2^-FINE, below that with 2. Level 0
-// is 1, and each next one is smaller. A code above 0 is the number of levels less the level; 0 is exactly zero. All of that
-// is integer arithmetic on the bits of an f32: a level more is 2^20 less there, or below 2^-FINE 2^21.
+// A level is a float of at most 1, in units of the scale. It has 3 bits of mantissa down to 2^-fine, and 2 bits below
+// that. Level 0 is 1, and each further level is smaller. Code 0 is exactly zero; any other code is the number of levels
+// minus the level. All of this is integer arithmetic on the bits of an f32: from one level to the next the bits
+// decrease by 2^20, or by 2^21 below 2^-fine.
 
 const BLOCK_QUADS: u32 = 64u;
 
 struct Code {
     levels: u32,
-    fine: u32,      // octaves with 3 bits
+    fine: u32,      // octaves with 3 bits of mantissa
     signed: bool,   // the upper bit is the sign
-    nan: u32,       // the code that is left, for what is not finite
+    nan: u32,       // the code of non-finite numbers
 }
 
 const SIGNED: Code = Code(127u, 11u, true, 0x80u);
@@ -18,11 +19,12 @@ const UNSIGNED: Code = Code(254u, 24u, false, 0xffu);
 
 const ONE: u32 = 0x3f800000u;
 
-// The bits of 2^-FINE, and of the lowest level.
+// The bits of 2^-fine.
 fn edge(code: Code) -> u32 {
     return ONE - (code.fine << 23u);
 }
 
+// The bits of the lowest level.
 fn lowest(code: Code) -> u32 {
     return edge(code) - ((code.levels - 1u - 8u * code.fine) << 21u);
 }
@@ -51,23 +53,23 @@ fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
     return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
 }
 
-// Neither infinite or NaN, nor so small that some devices might take its level for zero: below 2^-125.
+// Whether a magnitude is finite and at least 2^-125. Some devices might flush the level of a smaller one to zero.
 fn is_held(magnitude: Bits) -> Mask {
     return (magnitude - Bits(0x01000000u)) < Bits(0x7e800000u);
 }
 
-// The bits of the largest magnitude among those.
+// The bits of the largest magnitude for which `is_held` is true.
 fn block_scale(x: Quad, mask: Mask) -> u32 {
     let size = magnitude(x);
     return largest(select(Bits(0u), size, mask & is_held(size)));
 }
 
-// To the nearest level, or by chance to the one below or above. Below the lowest level it is zero or that; but unsigned never
-// zero: of a second moment that would be a step without bound.
+// Rounds to the nearest level or, stochastically, to the level below or above. A number below the lowest level becomes
+// that level or zero. An unsigned one never becomes zero, since a zero second moment would make an unbounded step.
 fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
     let size = magnitude(x);
     let y = bitcast<Quad>(size) / bitcast<f32>(scale);
-    // On a device whose division is not exact the largest element is the scale all the same.
+    // The largest element gets level 0 even on a device whose division is not exact.
     let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), size == Bits(scale));
     var up_fine = Bits(0x80000u);
     var up_coarse = Bits(0x100000u);

@@ -1,7 +1,7 @@
-// Numbers between 0 and 1 as 64-bit integers that count units of 2^-64, low quad first: the same on every driver.
-// Twin: src/fixed.rs.
+// Fixed-point numbers in [0, 1): 64-bit integers that count units of 2^-64, with the lower 32 bits first. Integer
+// arithmetic is the same on every driver. Twin: src/num/fixed.rs.
 
-// The 64 bits of a*b, low quad first.
+// The 64 bits of a*b, the lower 32 first.
 fn wide(a: u32, b: u32) -> vec2<u32> {
     let low = (a & 0xffffu) * (b & 0xffffu);
     let cross1 = (a >> 16u) * (b & 0xffffu);
@@ -11,7 +11,7 @@ fn wide(a: u32, b: u32) -> vec2<u32> {
     return vec2<u32>((middle << 16u) | (low & 0xffffu), high);
 }
 
-// The product of two numbers in [0, 1) that count units of 2^-64, truncated: the upper half of the 128 bits.
+// The product of two fixed-point numbers, truncated: the upper half of the 128 bits.
 fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let low = wide(a.x, b.x);
     let cross1 = wide(a.x, b.y);
@@ -33,7 +33,7 @@ fn times(a: vec2<u32>, k: u32) -> vec2<u32> {
     return vec2<u32>(low.x, low.y + a.y * k);
 }
 
-// a + b, without what does not fit.
+// a + b modulo 2^64.
 fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let low = a.x + b.x;
     return vec2<u32>(low, a.y + b.y + select(0u, 1u, low < a.x));
@@ -43,7 +43,7 @@ fn less(a: vec2<u32>, b: vec2<u32>) -> bool {
     return a.y < b.y || (a.y == b.y && a.x < b.x);
 }
 
-// Shifted by up to 63 bits.
+// Shifts left by at most 63 bits.
 fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
     if bits == 0u {
         return a;
@@ -59,14 +59,14 @@ fn leading_zeros(a: vec2<u32>) -> u32 {
     return select(countLeadingZeros(a.y), 32u + countLeadingZeros(a.x), a.y == 0u);
 }
 
-// Such a number as an f32, rounded to nearest even.
+// A fixed-point number as an f32, rounded to nearest even.
 fn fraction(units: vec2<u32>) -> f32 {
     if (units.x | units.y) == 0u {
         return 0.0;
     }
     let shift = leading_zeros(units);
     let bits = left(units, shift);
-    // The top 24 bits, the rest rounded; then an exact conversion and an exact power of two.
+    // The top 24 bits are rounded by the rest. The conversion and the product with a power of two are exact.
     var top = bits.y >> 8u;
     let rest = bits.y & 0xffu;
     if rest > 0x80u || (rest == 0x80u && (bits.x != 0u || (top & 1u) == 1u)) {

@@ -1,4 +1,4 @@
-// Noise for stochastic rounding: a function of the seed, the step and the element, and of nothing else. Twin:
+// Noise for stochastic rounding. It depends on the seed, the step and the element, and on nothing else. Twin:
 // src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
@@ -8,7 +8,7 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// Each quantity that is rounded has a stream of its own. Elements are counted from the region's first.
+// Each quantity that is rounded has its own stream. Elements are counted from the region's first.
 fn noise(place: Place, stream: u32) -> Bits {
     return mixed((elements(place.state - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
 }

@@ -1,4 +1,4 @@
-// Quads: the four elements that one load moves. Twin: src/num/quad.rs.
+// Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 
 alias Quad = vec4<f32>;
 alias Bits = vec4<u32>;

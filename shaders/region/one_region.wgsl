@@ -2,7 +2,7 @@
 
 @group(0) @binding(region_binding) var<uniform> region: Region;
 
-// The workgroup's number in its region.
+// The number of the workgroup in its region.
 fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }

@@ -1,24 +1,24 @@
-// A region: the tensors that one dispatch, or a part of one, steps together; and what each workgroup owns of it. Twin:
-// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of the
-// bound window of params.
+// A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
+// the bound window of params.
 
 struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (to an element's, if unaligned), it gives the place in the window of grads
-    tiles: u32,         // the tiles of the region; the norm leaves a partial for each
+    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
-    nonfinite_bits: u32, // magnitudes from here on count as non-finite: all bits of an f32 but the sign
+    nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
     grad_scale: f32,    // the value of 1 in an integer gradient
-    stream_seed: u32,   // for the noise: made of the seed and the region's number
+    stream_seed: u32,   // the seed of the noise, made of the seed and the region's number
     first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
     state: u32,         // the first quad of its state
 }
 
-// What some invocations own: the elements of begin..end that are in their quads, the first of which is `quad`. `Tile` in
-// src/plan/region.rs.
+// The elements that some invocations own: those of begin..end that are in their quads, the first of which is `quad`.
+// `Tile` in src/plan/region.rs.
 struct Tile {
     quad: u32,
     begin: u32,
@@ -27,8 +27,8 @@ struct Tile {
     shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
 }
 
-// One quad of a tile: its number, its number in the state, and the elements that belong to the tile. A neighbour in the
-// same quad is never written: its own invocation does that.
+// One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
+// invocation never writes the other elements of the quad. They belong to another invocation.
 struct Place {
     quad: u32,
     state: u32,

@@ -1,6 +1,6 @@
-// Lion: the sign of one average makes the step, and another average is kept. Chen et al. 2023, Algorithm 2.
+// Lion: the step is the sign of one average, and the state is another average. Chen et al. 2023, Algorithm 2.
 
-// Returns 1 or -1, and zeros and NaNs as they are. WGSL's own `sign` may hide a NaN.
+// Returns 1 or -1. Zeros and NaNs are returned unchanged: the built-in `sign` may hide a NaN.
 fn sign_of(x: Quad) -> Quad {
     let bits = bitcast<Bits>(x);
     let ordinary = (bits & Bits(0x7fffffffu)) - Bits(1u) < Bits(0x7f800000u);

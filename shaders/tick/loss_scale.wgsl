@@ -1,21 +1,21 @@
-// The dynamic loss scale: it grows after a number of steps without a bad gradient and backs off after each with one. Twin:
-// src/cpu/loss_scale.rs. `no_loss_scale.wgsl` is for optimizers without.
+// The dynamic loss scale: it grows after a number of steps without a non-finite gradient, and backs off after each step
+// with one. Twin: src/cpu/loss_scale.rs.
 
-// The caller binds it too. `ScaleBytes` in loss_scale.rs.
+// The caller binds this buffer too. `ScaleBytes` in src/config/loss_scale.rs.
 struct LossScale {
     scale: f32,
-    growth_tracker: u32,    // steps applied since it has changed
+    growth_tracker: u32,    // steps applied since the last change
     pad: vec2<u32>,
 }
 
 @group(0) @binding(loss_scale_binding) var<storage, read_write> loss_scale: LossScale;
 
-// Between these neither a scale nor what takes it back is near 2^-126, below which some devices have zeros.
+// Between these bounds, neither a scale nor its inverse is near 2^-126, below which some devices flush to zero.
 const LEAST: f32 = 5.421010862427522e-20;       // 2^-64
 const MOST: f32 = 18446744073709551616.0;       // 2^64
 
-// What takes the scale back from the gradients. Of a power of two it is exact: a division may be off by 2.5 units in the last
-// place.
+// 1 / loss scale, which unscales the gradients. The inverse of a power of two is computed exactly, because a division
+// may be off by 2.5 units in the last place.
 fn inverse_scale() -> f32 {
     let bits = bitcast<u32>(loss_scale.scale);
     if (bits & 0x007fffffu) == 0u {
@@ -24,7 +24,7 @@ fn inverse_scale() -> f32 {
     return 1.0 / loss_scale.scale;
 }
 
-// For the next step.
+// Adapts the scale for the next step.
 fn adapt_scale(skipped: bool) {
     if skipped {
         loss_scale.scale = max(loss_scale.scale * control.backoff_factor, LEAST);

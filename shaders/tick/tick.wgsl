@@ -1,14 +1,15 @@
-// The clock: one workgroup that finishes the norm, decides on the step, and makes each group's scalars for it.
-// Twin: src/clock.rs and src/cpu/tick.rs. All that depends on time is made here; `update` knows no t.
+// The tick: one workgroup finishes the norm, decides on the step, advances the clocks, and makes the scalars of each
+// clock. Everything that depends on t is computed here. Twin: src/cpu/tick.rs, src/tick/powers.rs and
+// src/tick/scalars.rs.
 
-// What does not change from step to step. `Control` in control.rs.
+// The options, which do not change from step to step. `Control` in src/tick/control.rs.
 struct Control {
     clocks: u32,
     partials: u32,
-    guard: u32,         // 1 to skip a step with a bad gradient
+    guard: u32,         // 1 to skip a step with a non-finite gradient
     clip: u32,          // 1 to clip by global norm
     max_norm: f32,
-    limit: f32,         // clip by value
+    limit: f32,         // the limit of clipping by value; infinite without it
     nan: u32,           // the bits of a NaN, which WGSL has no way to write
     growth_factor: f32, // of the loss scale: see loss_scale.wgsl
     backoff_factor: f32,
@@ -16,7 +17,8 @@ struct Control {
     pad: vec2<u32>,
 }
 
-// A group's configuration. `Settings` in clock.rs. Powers and betas count units of 2^-64, low quad first.
+// The configuration of a clock's group. `Settings` in src/tick/settings.rs. Betas count units of 2^-64, with the lower
+// 32 bits first.
 struct Settings {
     beta1: vec2<u32>,
     beta2: vec2<u32>,
@@ -49,7 +51,7 @@ struct Settings {
     pad: u32,
 }
 
-// Which scalars are made. The numbers are those of clock.rs.
+// Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
 const AMSGRAD_OF_CORRECTED: u32 = 2u;
 const NADAM: u32 = 3u;
 const NADAM_PLAIN: u32 = 4u;
@@ -60,7 +62,7 @@ const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
 
-// What was multiplied up over t steps. `Powers` in clock.rs.
+// The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
     beta1_t: vec2<u32>,  // beta1^t
     beta2_t: vec2<u32>,  // beta2^t
@@ -68,23 +70,23 @@ struct Powers {
     product: vec2<u32>, // mu(1)*..*mu(t)
 }
 
-// A group's clock. `Clock` in src/tick/clock.rs.
+// A clock. `Clock` in src/tick/clock.rs.
 struct Clock {
     powers: Powers,
     t: u32,             // steps applied
-    lr: f32,            // of the last step
-    position: u32,      // steps of the group, which its schedule counts: t, but for tensors that came later
+    lr: f32,            // the learning rate of the last step
+    position: u32,      // steps of the group, which its schedule counts: t, except for tensors that were added later
     pad: u32,
 }
 
-// The head is `ClockHead` in src/tick/clock.rs.
+// All clocks. The head is `ClockHead` in src/tick/clock.rs.
 struct Clocks {
     applied: u32,
     skipped: u32,
-    last_skipped: u32,  // 1 where the last step was
-    nonfinite_partial: u32,   // of the last skipped step: the first partial with a bad element, or NONE
-    nonfinite_element: u32,   // and that element of its region
-    grad_norm: f32,     // of the last step, without the loss scale
+    last_skipped: u32,  // 1 if the last step was skipped
+    nonfinite_partial: u32,   // the first partial of the last skipped step with a non-finite element, or NONE
+    nonfinite_element: u32,   // that element of its region
+    grad_norm: f32,     // the norm of the last step's unscaled gradients
     clip_coef: f32,
     pad: u32,
     clocks: array<Clock>,
@@ -100,7 +102,7 @@ var<workgroup> skip: u32;
 var<workgroup> clip_coef: f32;
 var<workgroup> unscale: f32;
 
-// NAdam's beta1*(1 - gamma^t/2).
+// NAdam's momentum, beta1*(1 - gamma^t/2).
 fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
     let half = vec2<u32>((gamma_power.x >> 1u) | (gamma_power.y << 31u), gamma_power.y >> 1u);
     if (half.x | half.y) == 0u {
@@ -122,7 +124,8 @@ fn advance(now: Powers, s: Settings, t: u32) -> Powers {
     );
 }
 
-// RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t), and its series where that would cancel: see clock.rs.
+// RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t). Its series is used if that would cancel: see `rho` in
+// src/tick/scalars.rs.
 fn rho_series(x: f32, h: f32, y2: f32) -> f32 {
     return x * x * h * (1.0 / 6.0 - y2 * (1.0 / 360.0 - y2 * (1.0 / 15120.0 - y2 * (1.0 / 604800.0))));
 }
@@ -137,7 +140,7 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     return s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t);
 }
 
-// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+// Flushes numbers below 2^-126 to zero. Some drivers do so and others do not; here the result is the same on all.
 fn normal_or_zero(x: f32) -> f32 {
     return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
 }
@@ -163,7 +166,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.v_coef = 1.0 / sqrt(correction2);
     now.max_coef = 1.0;
     now.eps = s.eps;
-    // The root is of v, not of v_hat: eps_root must shrink as v does.
+    // The root is of v, not of v_hat, so eps_root must shrink as v does.
     now.eps_root = s.eps_root * correction2;
     now.adamax_beta2 = s.adamax_beta2;
     now.m_gain = s.m_gain;
@@ -202,7 +205,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
         case RADAM, RADAM_EPS_ON_RAW: {
             let rho = rho(s, powers, t);
             if rho > 5.0 {
-                // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                // All quotients are near 1, so that no rounding error is the same in every step. Such errors would add
+                // up.
                 let end = s.rho_inf;
                 var squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
                 if s.time_law == RADAM_EPS_ON_RAW {
@@ -249,7 +253,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     return now;
 }
 
-// The partials that one invocation finishes, in ascending order.
+// Adds up the partials: each invocation its own in ascending order, then the tree all of them.
 fn finish_partials(index: u32) -> Partial {
     var mine = Partial(0.0, 0.0, 0.0, NONE);
     for (var i = index; i < control.partials; i += WORKGROUP) {
@@ -264,7 +268,8 @@ fn finish_partials(index: u32) -> Partial {
     return reduce(index, mine);
 }
 
-// The norm of two parts together. (As a sum of squares the scales would have to be squared too, and 2^-160 is no f32.)
+// The norm of two parts, from the norm of each. A sum of squares would need the squares of the scales, and 2^-160 is
+// not an f32.
 fn together(a: f32, b: f32) -> f32 {
     let longer = max(a, b);
     if longer == 0.0 {
@@ -274,7 +279,8 @@ fn together(a: f32, b: f32) -> f32 {
     return longer * sqrt(1.0 + ratio * ratio);
 }
 
-// Of the gradients without their scale: it is taken back first, since with it the norm might overflow.
+// The norm of the unscaled gradients. The parts are unscaled first, since the norm of the scaled gradients might
+// overflow.
 fn global_norm(total: Partial, unscale: f32) -> f32 {
     let small = sqrt(total.small) * unscale * DOWN;
     let middle = sqrt(total.middle) * unscale;
@@ -286,24 +292,24 @@ fn is_finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// What holds for all groups: the norm, the clip coefficient, whether to skip.
+// Decides for all clocks: sets the norm and the clip coefficient, and whether to skip the step.
 fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
     unscale = inverse_scale();
     if control.partials > 0u {
-        // At the lowest scale no sum of finite gradients overflows.
+        // The sum of big gradients does not overflow if all gradients are finite.
         let finite = is_finite(total.big);
         clock.grad_norm = select(total.big, global_norm(total, unscale), finite);
         if control.clip != 0u {
-            // Without the guard a gradient that is not finite makes every parameter NaN: seen, not hidden.
+            // Without the guard, a non-finite gradient makes every parameter NaN, so that it is noticed.
             clip_coef = select(
                 bitcast<f32>(control.nan),
                 normal_or_zero(min(1.0, control.max_norm / (clock.grad_norm + 1e-6))),
                 finite,
             );
         }
-        // The norm of finite gradients may overflow; then none of them is to blame.
+        // The norm may overflow although all gradients are finite. The report then names no tensor.
         if control.guard != 0u && (total.first_nonfinite != NONE || !is_finite(clock.grad_norm)) {
             skip = 1u;
             clock.nonfinite_partial = total.first_nonfinite;
@@ -315,7 +321,7 @@ fn decide(total: Partial) {
     clock.clip_coef = clip_coef;
     clock.last_skipped = skip;
     clock.skipped += skip;
-    // Both counts stop at the last u32.
+    // The count stops at the largest u32.
     clock.applied += select(0u, 1u, skip == 0u && clock.applied != 0xffffffffu);
     adapt_scale(skip != 0u);
 }

@@ -1,4 +1,5 @@
-// The new scales of the blocks of a workgroup: one for each state tensor of a block, found by all who share the block.
+// The new scales of the blocks of a workgroup: one for each state tensor of a block. The invocations that share the
+// block find them together.
 
 const BLOCKS: u32 = TILES;
 

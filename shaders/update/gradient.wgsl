@@ -1,20 +1,20 @@
-// The parts that rules share: the gradient as a rule sees it, and averages. Twin: src/cpu/gradient.rs.
+// The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from `old`, or
-// -beta and counts from `x` (for beta below a half). Both are one rounding from exact; 1 - beta is not made of a rounded
-// beta. The choice is made at run time for another reason too: some compilers turn a plain `old + rate*(x - old)` into
-// `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
+// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
+// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
+// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
 
-// The built-in `max` leaves the result open if one argument is NaN. Here a NaN in `x` is ignored.
+// The result of the built-in `max` is undefined if one argument is NaN. Here a NaN in `x` is ignored.
 fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It counts as the largest number
-// whose square is finite. Infinities and NaNs pass, and are seen.
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by the
+// largest number whose square is finite. Infinities and NaNs pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
     let bits = bitcast<Bits>(g);
     let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
@@ -34,7 +34,7 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     return squarable(g + s.l2 * param);
 }
 
-// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
     return param - (s.decay * param + step);
 }

@@ -1,6 +1,6 @@
-// The step of each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
+// Steps each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
 //
-// The rule loads and stores its own state; the other loads and stores are in the files of access/ that fit the tensors.
+// The rule loads and stores its state. All loads and stores are in the files of access/ that fit the tensors.
 
 fn apply(s: Scalars, tile: Tile, quad: u32) {
     if quad * LANES >= tile.end {

@@ -1,7 +1,8 @@
-// The step of each element if the state is in 8-bit blocks. A tile is a block, and its new scale is known only when all its
-// elements are: so a first pass computes and keeps, and a second one stores. Twin: src/cpu/update.rs and src/cpu/storage.rs.
+// Steps each element if the state is in 8-bit blocks. A tile is a block. The new scale of a block is known only when
+// all of its elements are. So a first pass computes, and a second pass stores. Twin: src/cpu/update.rs and
+// src/cpu/storage.rs.
 
-// A quad that has been computed and is not yet stored.
+// The results for a quad that are not yet stored.
 struct Pending {
     param: Quad,
     state: Kept,

@@ -47,7 +47,7 @@ pub struct Adam {
     pub(crate) dtypes: Vec<(Dtype, Dtype)>,
     pub(crate) grad_scales: Vec<f32>,
     pub(crate) storages: Vec<Storage>,
-    pub(crate) spots: Vec<Vec<storage::Spot>>,
+    pub(crate) noise_origins: Vec<Vec<storage::NoiseOrigin>>,
     /// Of each clock.
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<Settings>,
@@ -144,7 +144,7 @@ impl Adam {
             grad_scales: tensors().map(|(_, t)| t.grad_scale).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
             moments: moments.collect(),
-            spots: storage::spots(regions, storages.len(), options.precision.seed),
+            noise_origins: storage::noise_origins(regions, storages.len(), options.precision.seed),
             storages,
             rules: Vec::new(),
             settings: Vec::new(),
@@ -197,11 +197,11 @@ impl Adam {
         let scalars = tick::tick(options, &partials, settings, curves, clocks, head, loss_scale);
         look(self, &scalars, &floats);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
-        let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.made()).collect();
+        let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.owned()).collect();
         for (i, (slot, param)) in slots.iter_mut().zip(params).enumerate() {
             let s = &scalars[self.of.of_tensor[i]];
             let zeroed = self.options.zero_grad;
-            storage::store(&self.storages[i], slot, param, zeroed, &mut self.moments[i], &self.spots[i], s);
+            storage::store(&self.storages[i], slot, param, zeroed, &mut self.moments[i], &self.noise_origins[i], s);
         }
         Ok(self.report())
     }
@@ -215,7 +215,7 @@ impl Adam {
         let report = self.step_and(tensors, |adam, scalars, slots| {
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, slots, &adam.moments);
         })?;
-        let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
+        let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::tensor_and_len);
         let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config.clone());
         let configs: Vec<Config> = configs.collect();
         Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))

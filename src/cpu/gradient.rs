@@ -1,4 +1,5 @@
-//! The parts that rules share: the gradient as a rule sees it, and averages. Twin of `gradient.wgsl`.
+//! The parts that rules share: the gradient that a rule gets, and averages. Twin of `gradient.wgsl`, which gives the
+//! reasons.
 
 use crate::tick::scalars::Scalars;
 
@@ -30,7 +31,7 @@ pub(crate) fn gradient(s: &Scalars, grad: f32, param: f32) -> f32 {
     squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param)
 }
 
-/// Decay and step are added before they touch the parameter, so that only one rounding is at the parameter's magnitude.
+/// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 #[inline(always)]
 pub(crate) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
     param - (s.decay * param + step)

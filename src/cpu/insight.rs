@@ -1,5 +1,4 @@
-//! What the step is about to do, measured between `tick` and `update`. Twin of `insight.wgsl`, `snr.wgsl` and
-//! `insight_finish.wgsl`.
+//! Measures the coming step between `tick` and `update`. Twin of `insight.wgsl`, `snr.wgsl` and `insight_finish.wgsl`.
 
 use rayon::prelude::*;
 
@@ -19,8 +18,8 @@ const WIDTH: usize = LANES as usize;
 
 type Quad = [f32; WIDTH];
 
-/// All that the kernel has at hand for one part of a tensor.
-struct Part<'a> {
+/// The inputs of the kernel for one segment.
+struct Inputs<'a> {
     region: &'a Region,
     segment: &'a Segment,
     s: &'a Scalars,
@@ -41,12 +40,13 @@ pub(crate) fn insight(
         .iter()
         .flat_map(|region| region.spans_of_segments().map(move |(segment, span)| (region, segment, span)));
     let findings = segments.map(|(region, segment, span)| {
-        let (s, clock) = (&scalars[segment.clock as usize], &clocks[segment.clock as usize]);
+        let s = &scalars[segment.clock as usize];
+        let clock = &clocks[segment.clock as usize];
         let slot = &slots[segment.tensor];
         let moments = &moments[segment.tensor];
-        let part = Part { region, segment, s, param: &slot.param, grad: &slot.grad, moments };
+        let inputs = Inputs { region, segment, s, param: &slot.param, grad: &slot.grad, moments };
         let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
-        let records: Vec<_> = tiles.par_iter().map(|tile| workgroup(&part, tile)).collect();
+        let records: Vec<_> = tiles.par_iter().map(|tile| workgroup(&inputs, tile)).collect();
         let (measured, bins) = finish(&records);
         Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr, unscale: s.unscale }
     });
@@ -87,36 +87,38 @@ fn measure_snr(s: &Scalars, state: &[State; WIDTH], mask: [bool; WIDTH], bins: &
     (ratios[0] + ratios[1]) + (ratios[2] + ratios[3])
 }
 
-/// The elements of one quad that are in the tile.
-fn measure(part: &Part, quad: usize, own: &Tile, bins: &mut [u32; BINS]) -> Measured {
-    let s = part.s;
+/// Measures the elements of one quad that are in the tile.
+fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) -> Measured {
+    let s = inputs.s;
     let element = |lane: usize| quad * WIDTH + lane;
     let mask: [bool; WIDTH] =
-        std::array::from_fn(|lane| (own.begin as usize..own.end as usize).contains(&element(lane)));
-    let of = |values: &[f32], lane: usize| {
-        let at = part.segment.first as usize + element(lane) - part.segment.begin as usize;
+        std::array::from_fn(|lane| (tile.begin as usize..tile.end as usize).contains(&element(lane)));
+    let value = |values: &[f32], lane: usize| {
+        let at = inputs.segment.first as usize + element(lane) - inputs.segment.begin as usize;
         values.get(at).copied().unwrap_or(0.0)
     };
-    // What is beside the tensor is not looked at here; there it is loaded and left out.
-    let load = |values: &[f32]| -> Quad { std::array::from_fn(|lane| if mask[lane] { of(values, lane) } else { 0.0 }) };
-    let (grad_now, param) = (load(part.grad), load(part.param));
-    let finite = grad_now.map(|grad| magnitude(grad) < 0x7f80_0000);
+    // The kernel loads the neighbours of the tensor and masks them. Here they are not loaded.
+    let load =
+        |values: &[f32]| -> Quad { std::array::from_fn(|lane| if mask[lane] { value(values, lane) } else { 0.0 }) };
+    let grad = load(inputs.grad);
+    let param = load(inputs.param);
+    let finite = grad.map(|grad| magnitude(grad) < 0x7f80_0000);
     let count = |which: &dyn Fn(usize) -> bool| (0..WIDTH).filter(|lane| mask[*lane] && which(*lane)).count() as u32;
     let mut measured = Measured {
-        grad: squares(std::array::from_fn(|lane| if finite[lane] { grad_now[lane] } else { 0.0 })),
+        grad: squares(std::array::from_fn(|lane| if finite[lane] { grad[lane] } else { 0.0 })),
         param: squares(param),
-        zero: count(&|lane| magnitude(grad_now[lane]) == 0),
+        zero: count(&|lane| magnitude(grad[lane]) == 0),
         nonfinite: count(&|lane| !finite[lane]),
         ..Measured::default()
     };
     if s.do_step != 0 {
-        let rule = rules::of(part.region.storage.rule);
-        let moments = part.moments;
-        let (m, v, v_max) = (load(&moments.m), load(&moments.v), load(&moments.v_max));
+        let rule = rules::of(inputs.region.storage.rule);
+        let m = load(&inputs.moments.m);
+        let v = load(&inputs.moments.v);
+        let v_max = load(&inputs.moments.v_max);
         let mut state: [State; WIDTH] =
             std::array::from_fn(|lane| State { m: m[lane], v: v[lane], v_max: v_max[lane] });
-        let steps: Quad =
-            std::array::from_fn(|lane| rule(s, &mut state[lane], gradient(s, grad_now[lane], param[lane])));
+        let steps: Quad = std::array::from_fn(|lane| rule(s, &mut state[lane], gradient(s, grad[lane], param[lane])));
         let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
             std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
         };
@@ -124,36 +126,36 @@ fn measure(part: &Part, quad: usize, own: &Tile, bins: &mut [u32; BINS]) -> Meas
         measured.step = squares(step);
         measured.update = squares(masked(&|lane| s.decay * param[lane] + steps[lane]));
         measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
-        if part.region.storage.rule.has_snr() {
+        if inputs.region.storage.rule.has_snr() {
             measured.snr = measure_snr(s, &state, mask, bins);
         }
     }
     measured
 }
 
-/// One workgroup's record.
-fn workgroup(part: &Part, own: &Tile) -> (Measured, [u32; BINS]) {
+/// The record of one workgroup.
+fn workgroup(inputs: &Inputs, tile: &Tile) -> (Measured, [u32; BINS]) {
     let mut bins = [0; BINS];
     let mut tree = [Measured::default(); INVOCATIONS];
     for k in 0..INSIGHT_QUADS as usize {
         for (index, mine) in tree.iter_mut().enumerate() {
-            let quad = own.quad as usize + index + k * INVOCATIONS;
-            if quad * WIDTH < own.end as usize {
-                *mine = add(*mine, measure(part, quad, own, &mut bins));
+            let quad = tile.quad as usize + index + k * INVOCATIONS;
+            if quad * WIDTH < tile.end as usize {
+                *mine = add(*mine, measure(inputs, quad, tile, &mut bins));
             }
         }
     }
     (reduce(&tree), bins)
 }
 
-/// The records that each invocation adds up, in ascending order; then the tree.
+/// Adds up the records: each invocation its own in ascending order, then the tree all of them.
 fn finish(records: &[(Measured, [u32; BINS])]) -> (Measured, [u32; BINS]) {
     let mut bins = [0; BINS];
     let mut tree = [Measured::default(); INVOCATIONS];
-    for (i, (measured, of_record)) in records.iter().enumerate() {
+    for (i, (measured, record_bins)) in records.iter().enumerate() {
         let mine = &mut tree[i % INVOCATIONS];
         *mine = add(*mine, *measured);
-        bins.iter_mut().zip(of_record).for_each(|(bin, count)| *bin += count);
+        bins.iter_mut().zip(record_bins).for_each(|(bin, count)| *bin += count);
     }
     (reduce(&tree), bins)
 }

@@ -1,13 +1,13 @@
-//! The dynamic loss scale: what takes it back, and how it moves. Twin of `loss_scale.wgsl`.
+//! The dynamic loss scale: its inverse, and how it adapts. Twin of `loss_scale.wgsl`.
 
 use crate::config::loss_scale::{LEAST, LossScale, LossScaleState, MOST};
 
-/// What takes the scale back from the gradients; of a power of two exactly.
+/// 1 over the scale, which unscales the gradients. Exact if the scale is a power of two.
 pub(crate) fn inverse_scale(state: Option<LossScaleState>) -> f32 {
     state.map_or(1.0, |state| 1.0 / state.scale)
 }
 
-/// For the next step.
+/// Adapts the scale for the next step.
 pub(crate) fn adapt_scale(options: &LossScale, state: &mut LossScaleState, skipped: bool) {
     if skipped {
         state.scale = (state.scale * options.backoff_factor as f32).max(LEAST);

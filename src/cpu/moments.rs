@@ -2,18 +2,18 @@
 
 use crate::config::rule::StateKind;
 
-/// What is remembered of one tensor. What its rule has not is empty.
+/// The state of one tensor as f32. State tensors that it does not have are empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Moments {
     pub m: Vec<f32>,
     pub v: Vec<f32>,
     pub v_max: Vec<f32>,
-    /// The f32 of which a 16-bit param is the rounding; of a remainder any number with these lower bits.
+    /// The f32 master of a 16-bit param. For a remainder, only the lower 16 bits matter.
     pub master: Vec<f32>,
 }
 
 impl Moments {
-    /// The numbers that are stored there, or of scales those that they scale.
+    /// The numbers of a state tensor. For scales, the numbers that they scale.
     pub fn of(&self, kind: StateKind) -> &Vec<f32> {
         match kind {
             StateKind::M | StateKind::MScale => &self.m,

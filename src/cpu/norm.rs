@@ -1,4 +1,5 @@
-//! Sums of squares of the gradients and the first bad one, a partial a block. Twin of `norm.wgsl` and `partial.wgsl`.
+//! Sums of squares of the gradients and the first non-finite one: one partial per workgroup. Twin of `norm.wgsl` and
+//! `partial.wgsl`.
 
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -8,12 +9,13 @@ use crate::num::quad::{LANES, LINE};
 use crate::plan::region::{NORM_QUADS, NORM_TILE, Region, Tile};
 use crate::tick::partial::{DOWN, INVOCATIONS, Partial, UP, reduce};
 
-/// What neighbouring invocations load at once. Each of them has so many lines, one behind the other.
+/// The gradients that neighbouring invocations load at once.
 type Line = [f32; (LINE * LANES) as usize];
 
+/// The consecutive lines of neighbouring invocations.
 const LINES: usize = NORM_QUADS as usize;
 
-/// All partials, region by region.
+/// Returns all partials, region by region.
 pub(crate) fn norm(regions: &[Region], slots: &[Floats], nonfinite_bits: u32) -> Vec<Partial> {
     let tiles = regions
         .iter()
@@ -22,26 +24,27 @@ pub(crate) fn norm(regions: &[Region], slots: &[Floats], nonfinite_bits: u32) ->
     tiles.into_par_iter().map(|(region, tile)| workgroup(region, &tile, slots, nonfinite_bits)).collect()
 }
 
-/// One workgroup's partial.
-fn workgroup(region: &Region, own: &Tile, slots: &[Floats], nonfinite_bits: u32) -> Partial {
-    let origin = (own.quad * LANES as u32) as usize;
+/// The partial of one workgroup.
+fn workgroup(region: &Region, tile: &Tile, slots: &[Floats], nonfinite_bits: u32) -> Partial {
+    let origin = (tile.quad * LANES as u32) as usize;
     let most = (NORM_TILE * LANES) as usize;
-    let (begin, end) = (origin.max(own.begin as usize), (origin + most).min(own.end as usize));
-    // Words behind the end are zeros and add nothing.
+    let begin = origin.max(tile.begin as usize);
+    let end = (origin + most).min(tile.end as usize);
+    // Elements after the end are zeros and add nothing.
     let elements = (end - origin).next_multiple_of(size_of::<Line>() / 4);
     let behind = region.segments.partition_point(|s| s.end as usize <= begin);
     let mut gathered = Vec::new();
     let mut grads: &[f32] = &[];
     for segment in region.segments[behind..].iter().take_while(|s| (s.begin as usize) < end) {
-        let (from, to) = (begin.max(segment.begin as usize), end.min(segment.end as usize));
+        let from = begin.max(segment.begin as usize);
+        let to = end.min(segment.end as usize);
         let first = segment.first as usize + from - segment.begin as usize;
-        let part = &slots[segment.tensor].grad[first..first + (to - from)];
-        if part.len() == elements {
-            grads = part;
+        let own_grads = &slots[segment.tensor].grad[first..first + (to - from)];
+        if own_grads.len() == elements {
+            grads = own_grads;
         } else {
-            // Zeros where the workgroup has no elements.
             gathered.resize(elements, 0.0);
-            gathered[from - origin..to - origin].copy_from_slice(part);
+            gathered[from - origin..to - origin].copy_from_slice(own_grads);
         }
     }
     if !gathered.is_empty() {
@@ -64,15 +67,15 @@ fn magnitude(g: f32) -> u32 {
     g.to_bits() & 0x7fff_ffff
 }
 
-/// Largest magnitudes from here on are big: bits of 2^46.
+/// If the largest magnitude is at least 2^46, the gradients are big.
 const BIG: u32 = (127 + 46) << 23;
 
-/// And below that small: of 2^-40.
+/// If the largest magnitude is below 2^-40, the gradients are small.
 const SMALL: u32 = (127 - 40) << 23;
 
 type Lanes<T> = [T; LANES as usize];
 
-/// The sums of squares and the largest magnitudes, lane by lane of each invocation.
+/// The sums of squares and the largest magnitudes in each lane of each invocation.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
 fn seen(lines: &[Line]) -> ([Lanes<f32>; INVOCATIONS], [Lanes<u32>; INVOCATIONS]) {
     let mut squares = [[0f32; LANES as usize]; INVOCATIONS];
@@ -95,20 +98,21 @@ fn sum([x, y, z, w]: Lanes<f32>) -> f32 {
     (x + y) + (z + w)
 }
 
-/// What one invocation has: nearly always the sum as it is.
+/// The partial of one invocation. Its sum nearly always needs no rescaling.
 fn invocation(lines: &[Line], index: usize, squares: Lanes<f32>, top: Lanes<u32>) -> Partial {
     let top = top.into_iter().fold(0, u32::max);
     let rare = (top != 0 && top < SMALL) || top >= BIG;
     if rare { rescaled_sum(lines, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
 }
 
-/// The same gradients once more, at a scale at which they can be squared.
+/// Sums the same gradients again, at a scale at which their squares neither overflow nor vanish.
 fn rescaled_sum(lines: &[Line], index: usize, top: u32) -> Partial {
     let scale = if top >= BIG { DOWN } else { UP };
     let mut squares = [0.0; LANES as usize];
-    let (group, within) = (index / LINE as usize, index % LINE as usize);
-    for line in lines.chunks(LINES).nth(group).unwrap_or_default() {
-        for (square, g) in squares.iter_mut().zip(&line[within * LANES as usize..]) {
+    let neighbours = index / LINE as usize;
+    let place = index % LINE as usize;
+    for line in lines.chunks(LINES).nth(neighbours).unwrap_or_default() {
+        for (square, g) in squares.iter_mut().zip(&line[place * LANES as usize..]) {
             *square += (scale * g) * (scale * g);
         }
     }

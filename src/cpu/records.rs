@@ -1,4 +1,4 @@
-//! How what is measured of two parts of a tensor is added up. Twin of `records.wgsl`.
+//! How the measurements of two parts of a tensor are added up. Twin of `records.wgsl`.
 
 use crate::num::quad::WORKGROUP;
 use crate::report::records::{Measured, Squares};
@@ -28,7 +28,7 @@ pub(crate) fn add(a: Measured, b: Measured) -> Measured {
     }
 }
 
-/// The tree of one workgroup: two levels of 16.
+/// Adds up the measurements of a workgroup's invocations in a tree of two levels of 16.
 pub(crate) fn reduce(tree: &[Measured; INVOCATIONS]) -> Measured {
     let level: [Measured; 16] = std::array::from_fn(|index| {
         let terms = (index..INVOCATIONS).step_by(16).map(|i| tree[i]);

@@ -1,5 +1,5 @@
-//! The rules. Twin of `shaders/rules/*.wgsl`: a function for each file, of the file's name. A rule has the new state written
-//! when it returns the step.
+//! The rules. Twin of `shaders/rules/*.wgsl`: each function has the name of a file there. A rule writes the new state
+//! and returns the step.
 
 use crate::config::rule::Rule;
 use crate::cpu::gradient::{average, larger};
@@ -13,7 +13,7 @@ pub(crate) struct State {
     pub v_max: f32,
 }
 
-/// The function of a rule.
+/// Returns the function of a rule.
 pub(crate) fn of(rule: Rule) -> fn(&Scalars, &mut State, f32) -> f32 {
     match rule {
         Rule::Adam => adam,

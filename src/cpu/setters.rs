@@ -14,7 +14,7 @@ impl Adam {
     /// Returns [`Error::NoSuchGroup`], and [`Error::Config`] if `lr` is negative or not finite. Nothing has changed
     /// then.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        self.change_group(group, |own| own.config.lr = lr)
+        self.change_group(group, |group| group.config.lr = lr)
     }
 
     /// Sets a group's configuration, from the next step on.
@@ -35,7 +35,7 @@ impl Adam {
     /// # Ok::<(), wgpu_adam::Error>(())
     /// ```
     pub fn set_config(&mut self, group: usize, config: Config) -> Result<(), Error> {
-        self.change_group(group, |own| own.config = config)
+        self.change_group(group, |group| group.config = config)
     }
 
     /// Sets a group's schedule, from the next step on. The new schedule counts the steps of the group from the first
@@ -45,7 +45,7 @@ impl Adam {
     /// Returns [`Error::NoSuchGroup`], and [`Error::Schedule`] or [`Error::Config`] for invalid values. Nothing has
     /// changed then.
     pub fn set_schedule(&mut self, group: usize, schedule: Schedule) -> Result<(), Error> {
-        self.change_group(group, |own| own.schedule = schedule)
+        self.change_group(group, |group| group.schedule = schedule)
     }
 
     fn change_group(&mut self, group: usize, change: impl FnOnce(&mut Group)) -> Result<(), Error> {

@@ -19,7 +19,7 @@ impl Adam {
                 let bytes = bytes(storage, kind, moments.of(kind));
                 StateTensor { kind, dtype: storage.dtype(kind), bytes }
             };
-            let state = storage.parts().map(kind).collect();
+            let state = storage.kinds_with_scales().map(kind).collect();
             TensorState { name: name.clone(), clock, len: len as u64, state }
         };
         State {
@@ -88,7 +88,7 @@ impl Adam {
                 let element = storage.dtype(kind);
                 (kind, element, element.bytes() * Storage::count(kind, len as u64))
             };
-            let state = storage.parts().map(kind).collect();
+            let state = storage.kinds_with_scales().map(kind).collect();
             Outline { name: name.clone(), clock, len: len as u64, state }
         };
         tensors.map(outline).collect()

@@ -1,4 +1,5 @@
-//! What is not f32, made f32 before a step and rounded again after it. Twin of the loads and stores in `access.rs`.
+//! Converts whole tensors to f32 before a step, and rounds them back after it. Twin of the loads and stores in
+//! `shaders/access/`.
 
 use rayon::prelude::*;
 
@@ -7,7 +8,7 @@ use crate::config::rule::StateKind;
 use crate::cpu::moments::Moments;
 use crate::cpu::tensor_mut::{TensorMut, Values};
 use crate::num::block8::{BLOCK, scales};
-use crate::num::half::{from_bf16, from_f16, from_i32, joined, parted, to_bf16, to_f16};
+use crate::num::half::{from_bf16, from_f16, from_i32, joined, split, to_bf16, to_f16};
 use crate::num::noise::noise;
 use crate::num::quad::LANES;
 use crate::plan::region::Region;
@@ -15,24 +16,26 @@ use crate::plan::storage::Storage;
 use crate::state::contents::{StateTensor, TensorState};
 use crate::tick::scalars::Scalars;
 
-/// A tensor's values as the step works on them.
+/// A tensor's values during a step.
 pub(crate) struct Floats<'a> {
     pub param: Work<'a>,
     pub grad: Work<'a>,
 }
 
-/// The caller's own where they are f32.
+/// Values in f32.
 pub(crate) enum Work<'a> {
-    Theirs(&'a mut [f32]),
-    Made(Vec<f32>),
+    /// The caller's values, which are f32.
+    Borrowed(&'a mut [f32]),
+    /// Values that were converted to f32.
+    Owned(Vec<f32>),
 }
 
 impl Work<'_> {
-    /// The numbers, where they are not the caller's own.
-    pub fn made(self) -> Option<Vec<f32>> {
+    /// The converted values, or `None` if they are the caller's.
+    pub fn owned(self) -> Option<Vec<f32>> {
         match self {
-            Self::Theirs(_) => None,
-            Self::Made(values) => Some(values),
+            Self::Borrowed(_) => None,
+            Self::Owned(values) => Some(values),
         }
     }
 }
@@ -42,8 +45,8 @@ impl std::ops::Deref for Work<'_> {
 
     fn deref(&self) -> &[f32] {
         match self {
-            Self::Theirs(values) => values,
-            Self::Made(values) => values,
+            Self::Borrowed(values) => values,
+            Self::Owned(values) => values,
         }
     }
 }
@@ -51,57 +54,60 @@ impl std::ops::Deref for Work<'_> {
 impl std::ops::DerefMut for Work<'_> {
     fn deref_mut(&mut self) -> &mut [f32] {
         match self {
-            Self::Theirs(values) => values,
-            Self::Made(values) => values,
+            Self::Borrowed(values) => values,
+            Self::Owned(values) => values,
         }
     }
 }
 
-/// Where a part of a tensor is in its region, for the noise: its first element, that of the region's state, and the stream_seed.
+/// Where the noise of a segment begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
+pub(crate) struct NoiseOrigin {
+    /// The number of the segment's first element in the tensor.
     first: usize,
+    /// The number of that element in the region's state.
     element: u32,
+    /// The region's.
     stream_seed: u32,
 }
 
-/// The spots of each tensor, in ascending order.
-pub(crate) fn spots(regions: &[Region], tensors: usize, seed: u32) -> Vec<Vec<Spot>> {
+/// The origins of each tensor's noise, in ascending order.
+pub(crate) fn noise_origins(regions: &[Region], tensors: usize, seed: u32) -> Vec<Vec<NoiseOrigin>> {
     let mut all = vec![Vec::new(); tensors];
     for (i, region) in regions.iter().enumerate() {
         for (segment, span) in region.spans_of_segments() {
             let element = span.of_state().start as u32 - LANES as u32 * region.state;
             let first = segment.first as usize;
-            all[segment.tensor].push(Spot { first, element, stream_seed: region.stream_seed(i, seed) });
+            all[segment.tensor].push(NoiseOrigin { first, element, stream_seed: region.stream_seed(i, seed) });
         }
     }
-    all.iter_mut().for_each(|spots| spots.sort_by_key(|spot| spot.first));
+    all.iter_mut().for_each(|origins| origins.sort_by_key(|origin| origin.first));
     all
 }
 
-/// The numbers in f32. With a master, the params are the master's.
+/// Converts a tensor's values to f32. With a master, the params are those of the master.
 pub(crate) fn load<'a>(storage: &Storage, slot: &'a mut TensorMut, master: &[f32], grad_scale: f32) -> Floats<'a> {
     let param = match &mut slot.param {
-        Values::F32(values) => Work::Theirs(values),
+        Values::F32(values) => Work::Borrowed(values),
         halves => {
             let plain = halves.to_f32(1.0);
-            Work::Made(match (storage.master, &*halves) {
+            Work::Owned(match (storage.master, &*halves) {
                 (Master::None, _) => plain,
                 (Master::F32, _) => {
-                    let known = |i: usize| halves.holds(i, master[i]);
-                    (0..plain.len()).map(|i| if known(i) { master[i] } else { plain[i] }).collect()
+                    let unchanged = |i: usize| halves.holds(i, master[i]);
+                    (0..plain.len()).map(|i| if unchanged(i) { master[i] } else { plain[i] }).collect()
                 }
                 (Master::Remainder, Values::Bf16(halves)) => {
-                    let whole = |(half, x): (&::half::bf16, &f32)| joined(half.to_bits(), parted(*x).1);
-                    halves.iter().zip(master).map(whole).collect()
+                    let exact = |(half, x): (&::half::bf16, &f32)| joined(half.to_bits(), split(*x).1);
+                    halves.iter().zip(master).map(exact).collect()
                 }
                 (Master::Remainder, _) => plain,
             })
         }
     };
     let grad = match &mut slot.grad {
-        Values::F32(values) => Work::Theirs(values),
-        other => Work::Made(other.to_f32(grad_scale)),
+        Values::F32(values) => Work::Borrowed(values),
+        other => Work::Owned(other.to_f32(grad_scale)),
     };
     Floats { param, grad }
 }
@@ -116,7 +122,7 @@ impl Values<'_> {
         }
     }
 
-    /// Whether the element is that number, rounded to nearest.
+    /// Whether element `i` is `x` rounded to nearest.
     fn holds(&self, i: usize, x: f32) -> bool {
         match self {
             Self::F16(values) => values[i].to_bits() == to_f16(x, None),
@@ -135,14 +141,14 @@ impl Values<'_> {
     }
 }
 
-/// After the step: the params back to their format, the state to numbers that theirs has.
+/// Stores the values after a step: rounds the params to their dtype, and the state to numbers that its dtype has.
 pub(crate) fn store(
     storage: &Storage,
     slot: &mut TensorMut,
     param: Option<Vec<f32>>,
     zeroed: bool,
     moments: &mut Moments,
-    spots: &[Spot],
+    origins: &[NoiseOrigin],
     s: &Scalars,
 ) {
     if zeroed && !matches!(slot.grad, Values::F32(_)) {
@@ -151,17 +157,17 @@ pub(crate) fn store(
     if s.do_step == 0 {
         return;
     }
-    let chance = |rounding, which: u32, i: usize| {
+    let noise_of = |rounding, stream: u32, i: usize| {
         (rounding == Rounding::Stochastic).then(|| {
-            let spot = spots[spots.partition_point(|spot| spot.first <= i) - 1];
-            noise(spot.element + (i - spot.first) as u32, which, spot.stream_seed, s.t)
+            let origin = origins[origins.partition_point(|origin| origin.first <= i) - 1];
+            noise(origin.element + (i - origin.first) as u32, stream, origin.stream_seed, s.t)
         })
     };
     if let Some(param) = param {
         let round = |x: f32, i: usize| match (storage.master, &slot.param) {
-            (Master::Remainder, _) => parted(x).0,
-            (_, Values::F16(_)) => to_f16(x, chance(storage.rounding, 0, i)),
-            _ => to_bf16(x, chance(storage.rounding, 0, i)),
+            (Master::Remainder, _) => split(x).0,
+            (_, Values::F16(_)) => to_f16(x, noise_of(storage.rounding, 0, i)),
+            _ => to_bf16(x, noise_of(storage.rounding, 0, i)),
         };
         let bits: Vec<u16> = param.par_iter().enumerate().map(|(i, x)| round(*x, i)).collect();
         match &mut slot.param {
@@ -175,25 +181,26 @@ pub(crate) fn store(
             moments.master = param;
         }
     }
-    for (which, kind) in (1..).zip(storage.rule.state_kinds()) {
-        let (values, chance) = (moments.of_mut(kind), |i| chance(storage.state_rounding, which, i));
+    for (stream, kind) in (1..).zip(storage.rule.state_kinds()) {
+        let values = moments.of_mut(kind);
+        let state_noise = |i| noise_of(storage.state_rounding, stream, i);
         match storage.state {
             StateDtype::F32 => {}
             StateDtype::Bf16 => {
-                values.par_iter_mut().enumerate().for_each(|(i, x)| *x = from_bf16(to_bf16(*x, chance(i))));
+                values.par_iter_mut().enumerate().for_each(|(i, x)| *x = from_bf16(to_bf16(*x, state_noise(i))));
             }
             StateDtype::Block8 => {
                 let blocks = values.par_chunks_mut(BLOCK as usize).enumerate();
-                blocks.for_each(|(i, block)| kind.code().round(block, |at| chance(i * BLOCK as usize + at)));
+                blocks.for_each(|(i, block)| kind.code().round(block, |at| state_noise(i * BLOCK as usize + at)));
             }
         }
     }
 }
 
-/// The bytes of a memory in its format.
+/// The bytes of a state tensor in its dtype.
 pub(crate) fn bytes(storage: &Storage, kind: StateKind, values: &[f32]) -> Vec<u8> {
     match (kind, storage.state) {
-        (StateKind::Remainder, _) => values.iter().flat_map(|x| parted(*x).1.to_le_bytes()).collect(),
+        (StateKind::Remainder, _) => values.iter().flat_map(|x| split(*x).1.to_le_bytes()).collect(),
         (StateKind::MScale | StateKind::VScale | StateKind::VMaxScale, _) => {
             scales(values).flat_map(f32::to_le_bytes).collect()
         }
@@ -203,11 +210,11 @@ pub(crate) fn bytes(storage: &Storage, kind: StateKind, values: &[f32]) -> Vec<u
     }
 }
 
-/// The numbers that make the bytes of one of the tensor's state.
-pub(crate) fn values(tensor: &TensorState, kind: &StateTensor) -> Vec<f32> {
-    match kind.kind {
-        // Any number with these lower bits.
-        StateKind::Remainder => kind.halves().map(|half| f32::from_bits(half.into())).collect(),
-        which => tensor.values(which),
+/// The numbers from which [`bytes`] gives the bytes of a state tensor.
+pub(crate) fn values(tensor: &TensorState, state_tensor: &StateTensor) -> Vec<f32> {
+    match state_tensor.kind {
+        // Only the lower 16 bits matter.
+        StateKind::Remainder => state_tensor.halves().map(|half| f32::from_bits(half.into())).collect(),
+        kind => tensor.values(kind),
     }
 }

@@ -1,5 +1,5 @@
-//! The clock: finish the norm, decide on the step, make each group's scalars. Twin of `tick.wgsl`; the arithmetic of
-//! powers and scalars is in `clock.rs`.
+//! The tick: finishes the norm, decides on the step, and makes the scalars of each clock. Twin of `tick.wgsl`. The
+//! arithmetic of powers and scalars is in `src/tick/powers.rs` and `src/tick/scalars.rs`.
 
 use crate::config::loss_scale::LossScaleState;
 use crate::config::options::{Clip, Options};
@@ -12,7 +12,7 @@ use crate::tick::partial::{DOWN, Partial, UP, reduce};
 use crate::tick::scalars::{Scalars, normal_or_zero};
 use crate::tick::settings::Settings;
 
-/// Advances the clocks, unless the step is skipped, and makes each group's scalars.
+/// Advances the clocks, unless the step is skipped, and makes the scalars of each clock.
 pub(crate) fn tick(
     options: &Options,
     partials: &[Partial],
@@ -28,20 +28,20 @@ pub(crate) fn tick(
         adapt_scale(options, state, skip);
     }
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
-    let groups = settings.iter().zip(clocks).map(|(settings, group)| {
+    let scalars = settings.iter().zip(clocks).map(|(settings, clock)| {
         if skip {
             return Scalars { unscale, ..Scalars::default() };
         }
-        group.powers.advance(settings, group.t);
-        group.t = group.t.saturating_add(1);
-        group.position = group.position.saturating_add(1);
-        group.lr = settings.lr * factor(curves, settings, group.position);
-        Scalars::new(settings, &group.powers, group.t, group.lr, head.clip_coef, unscale, limit)
+        clock.powers.advance(settings, clock.t);
+        clock.t = clock.t.saturating_add(1);
+        clock.position = clock.position.saturating_add(1);
+        clock.lr = settings.lr * factor(curves, settings, clock.position);
+        Scalars::new(settings, &clock.powers, clock.t, clock.lr, head.clip_coef, unscale, limit)
     });
-    groups.collect()
+    scalars.collect()
 }
 
-/// The partials that each invocation finishes, in ascending order; then the tree.
+/// Adds up the partials: each invocation its own in ascending order, then the tree all of them.
 fn finish_partials(partials: &[Partial]) -> Partial {
     let invocation = |index: usize| {
         let mut mine = Partial::ZERO;
@@ -58,7 +58,8 @@ fn finish_partials(partials: &[Partial]) -> Partial {
     reduce(&std::array::from_fn(invocation))
 }
 
-/// The norm of two parts together. (As a sum of squares the scales would have to be squared too, and 2^-160 is no f32.)
+/// The norm of two parts, from the norm of each. A sum of squares would need the squares of the scales, and 2^-160 is
+/// not an f32.
 fn together(a: f32, b: f32) -> f32 {
     let longer = a.max(b);
     if longer == 0.0 {
@@ -68,7 +69,8 @@ fn together(a: f32, b: f32) -> f32 {
     longer * (1.0 + ratio * ratio).sqrt()
 }
 
-/// Of the gradients without their scale: it is taken back first, since with it the norm might overflow.
+/// The norm of the unscaled gradients. The parts are unscaled first, since the norm of the scaled gradients might
+/// overflow.
 fn global_norm(total: &Partial, unscale: f32) -> f32 {
     let small = total.small.sqrt() * unscale * DOWN;
     let middle = total.middle.sqrt() * unscale;
@@ -76,7 +78,7 @@ fn global_norm(total: &Partial, unscale: f32) -> f32 {
     together(together(small, middle), big)
 }
 
-/// What holds for all groups: the norm, the clip coefficient, whether to skip.
+/// Decides for all clocks: sets the norm and the clip coefficient, and returns whether to skip the step.
 fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut ClockHead) -> bool {
     let mut skip = false;
     head.clip_coef = 1.0;
@@ -88,7 +90,7 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
             let coef = max_norm as f32 / (head.grad_norm + 1e-6);
             head.clip_coef = if finite { normal_or_zero(coef.min(1.0)) } else { f32::NAN };
         }
-        // The norm of finite gradients may overflow; then none of them is to blame.
+        // The norm may overflow although all gradients are finite. The report then names no tensor.
         if options.guards() && (total.first_nonfinite != NONE || !head.grad_norm.is_finite()) {
             skip = true;
             head.nonfinite_partial = total.first_nonfinite;

@@ -1,15 +1,15 @@
-//! What kernels bind, and under which number. This is the only place that names the numbers: a composed module has them as
-//! constants.
+//! The resources that kernels bind, and their binding numbers. The numbers are defined only here: a composed module
+//! gets them as constants.
 
 use crate::config::rule::StateKind;
 
-/// A resource of some kernel.
+/// A resource that a kernel binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
     Region,
-    /// The params of a region, by its number in the dispatch.
+    /// The params of a region. Regions are numbered within a dispatch.
     Param(u32),
-    /// Its gradients.
+    /// The gradients of a region.
     Grad(u32),
     State(StateKind),
     Scalars,
@@ -40,7 +40,7 @@ impl Binding {
             Self::Region => 0,
             Self::Param(region) => 20 + 2 * region,
             Self::Grad(region) => 21 + 2 * region,
-            // An 8-bit state tensor has its scales behind its codes.
+            // The scales of an 8-bit state tensor follow its codes in the same buffer.
             Self::State(StateKind::M | StateKind::MScale) => 1,
             Self::State(StateKind::V | StateKind::VScale) => 2,
             Self::State(StateKind::VMax | StateKind::VMaxScale) => 3,

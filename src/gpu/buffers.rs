@@ -1,14 +1,15 @@
-//! Buffers with contents, and bindings of parts of them.
+//! Buffers with contents, and bindings of ranges of buffers.
 
 use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
 
 use crate::error::Error;
 
-pub(crate) fn part(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
+/// A binding of a range of a buffer.
+pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
     BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
 }
 
-/// A buffer with those contents. wgpu's own `create_buffer_init` panics where there is no memory.
+/// Makes a buffer with these contents. wgpu's `create_buffer_init` panics if the device is out of memory.
 pub(crate) fn filled(device: &Device, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {
     let label = format!("wgpu-adam {label}");
     let size = contents.len() as u64;

@@ -1,4 +1,4 @@
-//! From a plan to dispatches: the small buffers, the moments, the bind groups.
+//! Turns a plan into dispatches: makes the small buffers, the state buffers and the bind groups.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, part};
+use crate::gpu::buffers::{filled, sub_binding};
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::pipelines::{Reusable, dispatch, shape, update_kernel};
@@ -32,10 +32,11 @@ use crate::tick::curves::Curve;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
-/// A region may bind one buffer twice, but not overlapping windows of it.
+/// Checks that a region does not bind overlapping windows of one buffer. It may bind one buffer twice.
 fn check_distance(region: &Region, names: &[String], limits: &Limits) -> Result<(), Error> {
     let ends = |window: &Window| (window.offset, window.offset + window.bytes);
-    let ((param_begin, param_end), (grad_begin, grad_end)) = (ends(&region.param), ends(&region.grad));
+    let (param_begin, param_end) = ends(&region.param);
+    let (grad_begin, grad_end) = ends(&region.grad);
     if region.param.buffer != region.grad.buffer || param_end <= grad_begin || grad_end <= param_begin {
         return Ok(());
     }
@@ -43,7 +44,7 @@ fn check_distance(region: &Region, names: &[String], limits: &Limits) -> Result<
     Err(Error::TooClose { tensor, align: limits.align, param_begin, param_end, grad_begin, grad_end })
 }
 
-/// Bytes of the small buffers.
+/// The sizes of the small buffers in bytes.
 struct Sizes {
     settings: u64,
     clock: u64,
@@ -52,7 +53,7 @@ struct Sizes {
     curves: u64,
 }
 
-/// What is needed while an `Adam` is made.
+/// Builds an `Adam`.
 pub(crate) struct Builder<'a> {
     device: &'a Device,
     queue: &'a Queue,
@@ -67,7 +68,7 @@ pub(crate) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Checks all that can be checked before anything is made, and plans.
+    /// Checks everything that can be checked before GPU objects are made, and plans.
     pub fn checked(device: &'a Device, queue: &'a Queue, registry: Registry, options: Options) -> Result<Self, Error> {
         for (i, group) in registry.groups.iter().enumerate() {
             group.validate(i)?;
@@ -91,8 +92,8 @@ impl<'a> Builder<'a> {
         let names: Vec<String> = tensors().map(|t| t.name.clone()).collect();
         for tensor_plan in tensor_plans {
             if let Some(need) = tensor_plan.block_too_large(&limits) {
-                let (tensor, given) = (names[tensor_plan.tensor].clone(), limits.binding);
-                return Err(Error::BlockTooLarge { tensor, given, need });
+                let tensor = names[tensor_plan.tensor].clone();
+                return Err(Error::BlockTooLarge { tensor, given: limits.binding, need });
             }
         }
         let Plan { regions, batches } = partition::plan(tensor_plans, options.zero_grad, &limits)?;
@@ -132,14 +133,14 @@ impl<'a> Builder<'a> {
         Kernel::Tick { scheduled: !self.curves.is_empty(), scaled: self.layout.options.loss_scale.is_some() }
     }
 
-    /// The limits that the plan does not already keep.
+    /// Checks the limits that the plan does not ensure.
     fn check(&self) -> Result<(), Error> {
-        let (limits, sizes) = (self.device.limits(), &self.sizes);
+        let limits = self.device.limits();
         let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
         let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options));
         let storage = updates.chain([self.tick_kernel()]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
-        let Sizes { settings, clock, slots, partials, curves } = *sizes;
+        let Sizes { settings, clock, slots, partials, curves } = self.sizes;
         let largest = settings.max(clock).max(slots).max(partials).max(curves);
         for (limit, given, need) in [
             ("max_compute_invocations_per_workgroup", invocations.into(), WORKGROUP),
@@ -157,9 +158,11 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Makes what the device must have, but for what there is already.
+    /// Makes the GPU objects, except for those in `reusable`.
     pub fn build(self, mut reusable: Reusable) -> Result<Adam, Error> {
-        let (layout, sizes, options) = (&self.layout, &self.sizes, &self.layout.options);
+        let layout = &self.layout;
+        let sizes = &self.sizes;
+        let options = &layout.options;
         let head = ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
         let settings =
             self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&self.settings))?;
@@ -188,20 +191,21 @@ impl<'a> Builder<'a> {
             let tiles = region.count_tiles(&region.update_spans(), UPDATE_TILE);
             (tiles, batch::update_workgroups(region))
         });
-        let of_regions = self.filled("regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
+        let regions = self.filled("regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
         let state = layout.batched().map(|batch| self.state_buffers(batch)).collect::<Result<Vec<BatchState>, _>>()?;
 
         let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
             dispatch(self.device, &self.limits, &mut reusable.pipelines, kernel, workgroups, bindings)
         };
-        let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
-        let whole = |window: &Window| part(&self.buffers[window.buffer], window.offset, window.bytes);
+        let mut dispatches = Vec::new();
+        let mut tables = Vec::new();
+        let bind = |window: &Window| sub_binding(&self.buffers[window.buffer], window.offset, window.bytes);
         for (i, (batch, workgroups)) in norms.iter().zip(norm_workgroups).enumerate() {
             let batch = &layout.regions[batch.clone()];
             let table = self.table("norm tiles", &batch[0], &batch[0].norm_spans(), NORM_TILE)?;
             let mut bindings =
-                vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, partials.as_entire_binding())];
-            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), whole(&region.grad))));
+                vec![(Binding::Region, uniforms.of(&regions, i)), (Binding::Partials, partials.as_entire_binding())];
+            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), bind(&region.grad))));
             bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
             let kernel = Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad };
             dispatches.push(dispatch(kernel, workgroups, &bindings));
@@ -211,10 +215,10 @@ impl<'a> Builder<'a> {
         for (i, ((batch, state), workgroups)) in layout.batched().zip(&state).zip(update_workgroups).enumerate() {
             let first = &batch[0];
             let table = self.table("update tiles", first, &first.update_spans(), UPDATE_TILE)?;
-            let mut bindings = vec![(Binding::Region, uniforms.of(&of_regions, norms.len() + i))];
+            let mut bindings = vec![(Binding::Region, uniforms.of(&regions, norms.len() + i))];
             for (i, region) in (0..).zip(batch) {
-                bindings.push((Binding::Param(i), whole(&region.param)));
-                bindings.push((Binding::Grad(i), whole(&region.grad)));
+                bindings.push((Binding::Param(i), bind(&region.param)));
+                bindings.push((Binding::Grad(i), bind(&region.grad)));
             }
             let state = first.storage.state_kinds().zip(state);
             bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
@@ -224,16 +228,20 @@ impl<'a> Builder<'a> {
                     bindings.push((Binding::Tiles, table.as_entire_binding()));
                 }
                 None => {
-                    let at = UNIFORM_STRIDE * u64::from(first.segments[0].clock);
-                    bindings.push((Binding::Scalars, part(&slots, at, size_of::<Scalars>() as u64)));
+                    let offset = UNIFORM_STRIDE * u64::from(first.segments[0].clock);
+                    bindings.push((Binding::Scalars, sub_binding(&slots, offset, size_of::<Scalars>() as u64)));
                 }
             }
             dispatches.push(dispatch(update_kernel(batch, options), workgroups, &bindings));
             tables.extend(table);
         }
-        let small = tables.iter().chain([&of_regions]).map(Buffer::size).sum();
-        let regions = layout.regions.len();
-        log::debug!("{} tensors in {regions} regions, {} dispatches a step", layout.names.len(), dispatches.len());
+        let small = tables.iter().chain([&regions]).map(Buffer::size).sum();
+        log::debug!(
+            "{} tensors in {} regions, {} dispatches a step",
+            layout.names.len(),
+            layout.regions.len(),
+            dispatches.len()
+        );
         Ok(Adam {
             device: self.device.clone(),
             queue: self.queue.clone(),
@@ -250,20 +258,20 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// The dispatch of `tick` with these buffers, and with the schedules in new ones.
+    /// The dispatch of `tick` with these buffers. The schedules get new buffers.
     pub fn tick(&self, buffers: [Buffer; 5], reusable: &mut Reusable) -> Result<(Tick, Dispatch), Error> {
         let tick = Tick { buffers, curves: Tick::curves(self.device, &self.curves)? };
         let dispatch = tick.dispatch(self.device, &self.limits, self.tick_kernel(), reusable);
         Ok((tick, dispatch))
     }
 
-    /// The tiles, where there are several spans.
+    /// The table of tiles, if the region has several spans.
     fn table(&self, label: &str, region: &Region, spans: &[Span], quads: u64) -> Result<Option<Buffer>, Error> {
         let filled = || self.filled(label, BufferUsages::STORAGE, cast_slice(&region.tiles(spans, quads)));
         (spans.len() > 1).then(filled).transpose()
     }
 
-    /// What is remembered of the batch's tensors. wgpu's buffers begin as zeros; some second moments begin with something else.
+    /// Makes the state buffers of a batch. A new wgpu buffer is zero. Some second moments begin with another value.
     fn state_buffers(&self, batch: &[Region]) -> Result<BatchState, Error> {
         let storage = batch[0].storage;
         let elements = LANES * batch.iter().map(|region| u64::from(region.state_quads())).sum::<u64>();

@@ -1,9 +1,10 @@
-//! The WGSL of a kernel: the files of `shaders/` that fit it, behind a head of constants and choices.
+//! Composes the WGSL of a kernel: a head of constants and flags, followed by the files of `shaders/` that the kernel
+//! needs.
 //!
-//! Some files are templates of one buffer. Their placeholders are `NAME`, the buffer's name; `ACCESS`, its access mode;
-//! `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and of state tensors `ORDINAL`, `STREAM` and `CODE`. What
-//! follows the line `// --- stores ---` is left out if the kernel does not write the buffer, or keeps what it would write.
-//! The composed modules in `shaders/composed/` show the result.
+//! Some files are templates for one buffer. Their placeholders are `NAME`, the buffer's name; `ACCESS`, its access
+//! mode; `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and for state tensors `ORDINAL`, `STREAM`
+//! and `CODE`. The part after the line `// --- stores ---` is omitted if the kernel does not write the buffer. The
+//! composed modules in `shaders/composed/` show the result.
 
 use std::fmt::Write;
 
@@ -25,7 +26,7 @@ macro_rules! shader {
 
 const STORES: &str = "// --- stores ---\n\n";
 
-/// A module as it grows.
+/// A module under construction.
 #[derive(Default)]
 struct Module {
     head: String,
@@ -51,7 +52,7 @@ impl Module {
         self.files += wgsl;
     }
 
-    /// A template without its stores, or with them.
+    /// Adds a template, with its stores or without them.
     fn template(&mut self, wgsl: &str, stores: bool, placeholders: &[(&str, &str)]) {
         let (loads, rest) = wgsl.split_once(STORES).unwrap_or((wgsl, ""));
         let mut wgsl = if stores { format!("{loads}{rest}") } else { loads.trim_end().to_owned() + "\n" };
@@ -63,7 +64,7 @@ impl Module {
 }
 
 impl Kernel {
-    /// The whole module.
+    /// Returns the source of the module.
     pub fn wgsl(self) -> String {
         let mut module = Module::default();
         module.constant("WORKGROUP", self.workgroup());
@@ -132,9 +133,9 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     let access = if grad == Grad::Read { Access::Read } else { Access::Write };
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access });
     let zero = if storage.grad.is_half() { "Bits(0u)" } else { "Quad(0.0)" };
-    let zero =
+    let body =
         if grad == Grad::Zero { format!(" store_grad(place.quad, {zero}, place.mask); ") } else { String::new() };
-    module.file(&format!("fn zero_grad(place: Place) {{{zero}}}\n"));
+    module.file(&format!("fn zero_grad(place: Place) {{{body}}}\n"));
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Write });
     state(module, storage, Access::Write);
     clocks(module, shape.table);
@@ -204,7 +205,7 @@ fn one_region(module: &mut Module) {
     module.file(shader!("num/quad"));
 }
 
-/// The region or regions of a dispatch, and their tiles.
+/// Adds the regions of a dispatch, and their tiles.
 fn region(module: &mut Module, shape: Shape) {
     if shape.table {
         module.bind("tiles", Binding::Tiles);
@@ -230,7 +231,7 @@ struct View {
     access: Access,
 }
 
-/// The loads and stores of a view, for each region of the dispatch.
+/// Adds the loads and stores of a view, for each region of the dispatch.
 fn views(module: &mut Module, shape: Shape, view: &View) {
     let name = view.name;
     if shape.regions == 1 {
@@ -239,7 +240,7 @@ fn views(module: &mut Module, shape: Shape, view: &View) {
     for region in 0..shape.regions {
         one_view(module, shape, view, &format!("{name}{region}"), region);
     }
-    // Functions that choose among them.
+    // These functions choose the region of the workgroup.
     let mut choose = |function: &str, parameters: &str, arguments: &str, result: &str| {
         let (arrow, keyword) = if result.is_empty() { ("", "") } else { (" -> ", "return ") };
         let _ = writeln!(module.files, "\nfn {function}_{name}({parameters}){arrow}{result} {{\n    switch which {{");
@@ -286,7 +287,7 @@ fn half_name(dtype: Dtype) -> &'static str {
     if dtype == Dtype::F16 { "f16" } else { "bf16" }
 }
 
-/// The loads and stores of the parameter and of the state tensors.
+/// Adds the loads and stores of the parameter and of the state tensors.
 fn state(module: &mut Module, storage: &Storage, access: Access) {
     let writes = access == Access::Write;
     let param = match (storage.param.is_half(), storage.master) {
@@ -305,7 +306,8 @@ fn state(module: &mut Module, storage: &Storage, access: Access) {
             StateDtype::Block8 => shader!("access/state_block8"),
         };
         let code = if kind.code() == SIGNED { "SIGNED" } else { "UNSIGNED" };
-        let (ordinal, stream) = (format!("{i}u"), format!("{}u", i + 1));
+        let ordinal = format!("{i}u");
+        let stream = format!("{}u", i + 1);
         let placeholders = [
             ("NAME", kind.name()),
             ("ACCESS", access.mode()),
@@ -334,7 +336,7 @@ fn state(module: &mut Module, storage: &Storage, access: Access) {
     }
 }
 
-/// State in 8-bit blocks: the codes, and functions that call those of each state tensor.
+/// Adds the 8-bit codes, and functions that call the corresponding functions of each state tensor.
 fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool) {
     module.constant("STATE_TENSORS", kinds.len() as u64);
     module.file(shader!("num/block8"));

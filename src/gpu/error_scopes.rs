@@ -1,5 +1,5 @@
-//! The device's errors as ours: each use of it that could fail is under error scopes, so that none of them ends in the
-//! handler of uncaptured errors, which panics.
+//! Turns the device's errors into [`Error`]s. Each fallible use of the device is inside error scopes. Otherwise an
+//! error would reach the handler of uncaptured errors, which panics.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,9 +9,10 @@ use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
 
 use crate::error::Error;
 
-/// Error scopes of all kinds, open until they are closed. They nest, and are of the thread that opened them.
+/// Error scopes of all kinds. They nest, and belong to the thread that opened them.
 pub(crate) struct ErrorScopes {
-    // In the order in which they are closed, also where they are dropped: they are a stack.
+    // Scopes are a stack. Fields are dropped in this order, which is the reverse of the order in which scopes are
+    // opened.
     validation: ErrorScopeGuard,
     internal: ErrorScopeGuard,
     memory: ErrorScopeGuard,
@@ -27,7 +28,9 @@ impl ErrorScopes {
     /// What went wrong since they were opened, the worst first; `what` says what was being done. On native the future
     /// is ready at once.
     pub fn close(self, what: &'static str) -> impl Future<Output = Result<(), Error>> + use<> {
-        let (validation, internal, memory) = (self.validation.pop(), self.internal.pop(), self.memory.pop());
+        let validation = self.validation.pop();
+        let internal = self.internal.pop();
+        let memory = self.memory.pop();
         async move {
             for found in [memory.await, internal.await, validation.await] {
                 match found {
@@ -60,9 +63,9 @@ mod tests {
     use crate::error::Error;
     use crate::scene::{Gpu, Scene};
 
-    /// Where there is no memory for a write, it fails as it does here, where its buffer is gone.
+    /// A write to a destroyed buffer fails as a write without memory does.
     #[test]
-    fn what_is_written_is_under_error_scopes() {
+    fn writes_are_inside_error_scopes() {
         let gpu = Gpu::new();
         let mut adam = Scene::scattered(&[4], &[Config::default()], Options::default()).start(&gpu).adam;
         let before = gpu.state(&adam);

@@ -1,4 +1,4 @@
-//! Which kernels there are, what is compiled into each, and its pipeline.
+//! The kernels, what is compiled into each of them, and their pipelines.
 
 use wgpu::{
     BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType, ComputePipeline,
@@ -12,21 +12,21 @@ use crate::num::quad::WORKGROUP;
 use crate::plan::region::UPDATE_WORKGROUP;
 use crate::plan::storage::Storage;
 
-/// Bytes from one uniform to the next: what every WebGPU device allows as an offset.
+/// The bytes from one uniform to the next. Every WebGPU device allows multiples of this as offsets of a binding.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
 
 /// What an update does with the gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Grad {
-    /// It reads them.
+    /// Reads them.
     Read,
-    /// It reads them, and they share a buffer with the params, so that both are bound read-write.
+    /// Reads them. They share a buffer with the params, so both are bound read-write.
     Shared,
-    /// It reads them and sets them to zero.
+    /// Reads them and sets them to zero.
     Zero,
 }
 
-/// A kernel, and what is compiled into it.
+/// A kernel, with everything that is compiled into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
     Norm {
@@ -36,7 +36,7 @@ pub(crate) enum Kernel {
     Tick {
         /// Whether any group has a schedule.
         scheduled: bool,
-        /// Whether there is a loss scale.
+        /// Whether the optimizer has a loss scale.
         scaled: bool,
     },
     Update {
@@ -45,12 +45,13 @@ pub(crate) enum Kernel {
         grad: Grad,
         clip_value: bool,
     },
-    /// The measuring of an update.
+    /// Measures an update.
     Insight {
         storage: Storage,
         unaligned: bool,
         clip_value: bool,
     },
+    /// Adds up the measurements.
     InsightFinish,
 }
 
@@ -59,9 +60,9 @@ pub(crate) enum Kernel {
 pub(crate) struct Shape {
     /// Quads are loaded and stored element by element.
     pub unaligned: bool,
-    /// The region has several spans, and a table lists the tile of each workgroup.
+    /// The region has several spans, and a table lists their tiles.
     pub table: bool,
-    /// Some span begins or ends within a quad.
+    /// A span begins or ends within a quad.
     pub edges: bool,
     /// The gradients of a quad have another number in their window than the params. (Adding a zero would cost 5 % on a
     /// software adapter.)
@@ -86,7 +87,7 @@ impl Kernel {
         if let Kernel::Update { .. } = self { UPDATE_WORKGROUP } else { WORKGROUP }
     }
 
-    /// What it binds, and how.
+    /// The resources that it binds, and how it uses them.
     pub fn bindings(self) -> Vec<(Binding, Access)> {
         use Access::{Read, Uniform, Write};
         match self {
@@ -138,7 +139,7 @@ impl Kernel {
         }
     }
 
-    /// Storage buffers that it binds, against the device's limit.
+    /// The number of storage buffers that it binds, which the device limits.
     pub fn storage_buffers(self) -> u32 {
         self.bindings().iter().filter(|(_, access)| *access != Access::Uniform).count() as u32
     }

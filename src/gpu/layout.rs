@@ -1,4 +1,4 @@
-//! The parts of an optimizer that its builder makes: the layout and the dispatches.
+//! The layout and the dispatches, which the builder makes for an optimizer.
 
 use std::ops::Range;
 
@@ -13,14 +13,14 @@ use crate::plan::region::Region;
 use crate::state::contents::Outline;
 use crate::tick::clock::{Clock, ClockHead, NONE};
 
-/// What a report needs to speak of tensors by name, after the optimizer has moved on.
+/// Where the tensors lie in the optimizer's buffers. Reports keep it, since they may outlive a change of the tensors.
 pub(crate) struct Layout {
     pub names: Vec<String>,
     pub lens: Vec<u64>,
     pub regions: Vec<Region>,
-    /// Which regions are one dispatch of the update kernel, in ascending order.
+    /// The batches of the update kernel, in ascending order.
     pub batches: Vec<Range<usize>>,
-    /// For each region the number of its first partial.
+    /// The number of the first partial of each region.
     pub partials: Vec<u32>,
     pub clocks: ClockMap,
     pub options: Options,
@@ -42,11 +42,11 @@ impl Dispatch {
     }
 }
 
-/// What is remembered of one batch of regions, in the order of `Storage::state`. They are buffers of the batch's own, so
-/// that wgpu puts no barrier between two dispatches.
+/// The state buffers of one batch of regions, in the order of `Storage::state_kinds`. They are separately allocated for
+/// each batch, so that wgpu puts no barrier between two dispatches.
 pub(crate) type BatchState = Vec<Buffer>;
 
-/// The bytes of the clock's buffer.
+/// Reads the bytes of the clock's buffer.
 pub(crate) fn split_clock(bytes: &[u8]) -> (ClockHead, Vec<Clock>) {
     let (head, clocks) = bytes.split_at(size_of::<ClockHead>());
     (pod_read_unaligned(head), clocks.chunks_exact(size_of::<Clock>()).map(pod_read_unaligned).collect())
@@ -58,29 +58,31 @@ impl Layout {
         self.batches.iter().map(|batch| &self.regions[batch.clone()])
     }
 
-    /// Where the state are, in the order of the batches' buffers.
+    /// The layouts of the state buffers, in the order of the batches and their buffers.
     pub fn buffer_layouts(&self) -> Vec<BufferLayout> {
         self.batched().flat_map(buffer_layout::buffer_layouts).collect()
     }
 
-    /// What there is of each tensor.
+    /// The outline of each tensor's state.
     pub fn outlines(&self, buffer_layouts: &[BufferLayout]) -> Vec<Outline> {
         let tensors = self.names.iter().zip(&self.lens).zip(&self.clocks.of_tensor);
         let mut outlines: Vec<Outline> = tensors
             .map(|((name, &len), &clock)| Outline { name: name.clone(), clock, len, state: Vec::new() })
             .collect();
         for buffer_layout in buffer_layouts {
-            for part in &buffer_layout.parts {
-                let (end, state) = (part.first + part.bytes.end - part.bytes.start, &mut outlines[part.tensor].state);
-                match state.iter_mut().find(|known| known.0 == part.kind) {
+            for extent in &buffer_layout.extents {
+                let end = extent.end();
+                let state = &mut outlines[extent.tensor].state;
+                match state.iter_mut().find(|known| known.0 == extent.kind) {
                     Some(known) => known.2 = known.2.max(end),
-                    None => state.push((part.kind, part.dtype, end)),
+                    None => state.push((extent.kind, extent.dtype, end)),
                 }
             }
         }
         outlines
     }
 
+    /// The name of the tensor with this element, in the region that has this partial.
     pub(crate) fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
         if partial == NONE {
             return None;

@@ -1,4 +1,4 @@
-//! Pipelines in use, and dispatches of them.
+//! The pipelines of an optimizer, and its dispatches.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ use crate::gpu::layout::Dispatch;
 use crate::plan::limits::Limits;
 use crate::plan::region::{Region, Span};
 
-/// The pipelines in use.
+/// The pipelines of an optimizer.
 pub(crate) type Pipelines = HashMap<Kernel, (ComputePipeline, BindGroupLayout)>;
 
-/// What an optimizer keeps when it gets other buffers, since its tensors or groups have changed.
+/// What an optimizer keeps when its tensors or groups change and it gets new buffers.
 #[derive(Clone, Default)]
 pub(crate) struct Reusable {
     pub pipelines: Pipelines,
-    /// The caller's bind groups have it too.
+    /// The caller's bind groups may use this buffer too, so it must stay the same.
     pub loss_scale: Option<Buffer>,
 }
 
-/// How a batch's regions lie in its dispatch, which knows no better of several.
+/// The shape of a batch's dispatch. In a batch of several regions it holds for all of them.
 pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
     let first = &batch[0];
     Shape {
@@ -34,7 +34,7 @@ pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> S
     }
 }
 
-/// How a batch is updated.
+/// The kernel that updates a batch.
 pub(crate) fn update_kernel(batch: &[Region], options: &Options) -> Kernel {
     let first = &batch[0];
     let grad = match first.param.buffer == first.grad.buffer {
@@ -46,7 +46,7 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options) -> Kernel {
     Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad, clip_value }
 }
 
-/// A dispatch of that kernel with those bindings. A pipeline that there is already is used.
+/// Makes a dispatch of a kernel with these bindings. An existing pipeline is reused.
 pub(crate) fn dispatch(
     device: &Device,
     limits: &Limits,

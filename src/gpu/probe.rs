@@ -15,7 +15,7 @@ use crate::config::options::Clip;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, part};
+use crate::gpu::buffers::{filled, sub_binding};
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
@@ -160,7 +160,7 @@ impl Probe {
         let regions = layout.regions.iter().zip(states).zip(workgroups).enumerate();
         let mut dispatches: Vec<Dispatch> = Vec::new();
         for (i, ((region, state), workgroups)) in regions {
-            let window = |window: &Window| part(&buffers[window.buffer], window.offset, window.bytes);
+            let window = |window: &Window| sub_binding(&buffers[window.buffer], window.offset, window.bytes);
             let mut bindings = vec![
                 (Binding::Region, uniforms.of(&of_regions, i)),
                 (Binding::Scalars, adam.slots.as_entire_binding()),
@@ -234,7 +234,7 @@ impl Probe {
             }
             let bytes = bytes.await?;
             let findings = bytes.chunks_exact(size_of::<Finding>()).map(pod_read_unaligned);
-            let parts = layout.regions.iter().flat_map(|region| &region.segments).map(Segment::part);
+            let parts = layout.regions.iter().flat_map(|region| &region.segments).map(Segment::tensor_and_len);
             Ok(Insight::new(findings, parts, &layout.names, &configs))
         }
     }

@@ -1,4 +1,4 @@
-//! The one asynchronous readback: native and browser alike, and without blocking.
+//! The asynchronous readback. It works on native and in a browser, and does not block.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -16,14 +16,15 @@ use wgpu::{
 use crate::error::Error;
 use crate::gpu::error_scopes::ErrorScopes;
 
-/// A range of a buffer, in bytes: multiples of 4, and the buffer has usage `COPY_SRC`.
+/// A range of a buffer. Its offset and its size in bytes are multiples of 4, and the buffer has usage `COPY_SRC`.
 pub(crate) struct Source<'a> {
     pub buffer: &'a Buffer,
     pub offset: u64,
     pub bytes: u64,
 }
 
-/// Submits a copy of all sources now; the future resolves to their bytes, one after the other, when the device is there.
+/// Submits a copy of all sources now. The future resolves to their bytes, in order, when the device has finished the
+/// copy.
 pub(crate) fn read(
     device: &Device,
     queue: &Queue,
@@ -50,16 +51,16 @@ pub(crate) fn read(
     async move {
         submitted.await?;
         map(&device, &staging, MapMode::Read, ..).await.map_err(|reason| Error::Readback { what, reason })?;
-        let bytes = staging.slice(..bytes).get_mapped_range();
-        let bytes = bytes.map_err(|e| Error::Readback { what, reason: e.to_string() })?.to_vec();
+        let mapped = staging.slice(..bytes).get_mapped_range();
+        let contents = mapped.map_err(|e| Error::Readback { what, reason: e.to_string() })?.to_vec();
         staging.unmap();
-        Ok(bytes)
+        Ok(contents)
     }
 }
 
-/// Maps a buffer. On native somebody must poll the device for the callback to run, so each poll of this
-/// future does (it looks and does not wait) and asks to be polled again. In a browser the event loop runs the callback,
-/// and polling again at once would only keep it from that.
+/// Maps a buffer. On native the callback runs only when the device is polled. So each poll of this future polls the
+/// device, without waiting, and asks to be polled again. In a browser the event loop runs the callback, and polling
+/// again immediately would only delay it.
 pub(crate) async fn map(
     device: &Device,
     buffer: &Buffer,
@@ -69,7 +70,7 @@ pub(crate) async fn map(
     let (sender, receiver) = oneshot_channel();
     let scopes = ErrorScopes::open(device);
     buffer.map_async(mode, range, move |result| {
-        // The receiver is gone only where the future was dropped; then nobody wants to know.
+        // The receiver is gone only if the future was dropped. Then nobody needs the result.
         let _ = sender.send(result);
     });
     scopes.close("mapping").await.map_err(|e| e.to_string())?;
@@ -94,7 +95,8 @@ pub(crate) async fn map(
     .await
 }
 
-/// wgpu 30 panics in a poll where the driver says that the device is lost. With `panic = "abort"` there is no help.
+/// Polls the device and turns a panic into an error: wgpu 30 panics in a poll if the driver reports that the device is
+/// lost. With `panic = "abort"` this cannot be caught.
 fn polled(poll: impl FnOnce() -> Result<PollStatus, PollError>) -> Result<(), String> {
     match catch_unwind(AssertUnwindSafe(poll)) {
         Ok(Ok(_)) => Ok(()),
@@ -114,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    /// No software driver can be made to lose its device so.
+    /// No software driver can be made to lose its device in this way.
     #[test]
     fn a_panic_in_a_poll_is_an_error() {
         assert_eq!(polled(|| Ok(PollStatus::QueueEmpty)), Ok(()));

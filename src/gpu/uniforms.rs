@@ -1,11 +1,11 @@
-//! What each region is told, in the uniforms of a dispatch.
+//! The uniforms of a dispatch, which describe its regions.
 
 use std::ops::Range;
 
 use bytemuck::bytes_of;
 use wgpu::{BindingResource, Buffer};
 
-use crate::gpu::buffers::part;
+use crate::gpu::buffers::sub_binding;
 use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::gpu::layout::Layout;
 use crate::num::mirror::mirror;
@@ -31,48 +31,48 @@ mirror! {
     }
 }
 
-/// The uniforms of dispatches of several regions each.
+/// The uniforms of several dispatches, each of one or more regions.
 #[derive(Default)]
 pub(crate) struct Uniforms {
     pub bytes: Vec<u8>,
-    /// Of each dispatch.
-    places: Vec<Range<u64>>,
+    /// The bytes of each dispatch.
+    ranges: Vec<Range<u64>>,
 }
 
 impl Uniforms {
-    /// Adds those of one dispatch.
+    /// Adds the uniforms of one dispatch.
     pub fn push(&mut self, regions: impl IntoIterator<Item = RegionUniform>) {
         self.bytes.resize(self.bytes.len().next_multiple_of(UNIFORM_STRIDE as usize), 0);
         let begin = self.bytes.len() as u64;
         regions.into_iter().for_each(|region| self.bytes.extend(bytes_of(&region)));
-        self.places.push(begin..self.bytes.len() as u64);
+        self.ranges.push(begin..self.bytes.len() as u64);
     }
 
-    /// Adds those of batches, a dispatch each, and says how many workgroups each has. `count` says how many tiles a region
-    /// has, and how many workgroups.
+    /// Adds the uniforms of one dispatch for each batch, and returns the number of workgroups of each dispatch. `count`
+    /// returns the numbers of tiles and of workgroups of a region.
     pub fn add(
         &mut self,
         layout: &Layout,
         batches: &[Range<usize>],
         count: impl Fn(&Region) -> (u64, u64),
     ) -> Vec<u64> {
-        let each = |batch: &Range<usize>| {
-            let mut workgroup = 0;
+        let add_batch = |batch: &Range<usize>| {
+            let mut first_workgroup = 0;
             self.push(batch.clone().map(|i| {
-                let (tiles, own) = count(&layout.regions[i]);
-                let uniform = layout.uniform(i, tiles as u32, workgroup as u32);
-                workgroup += own;
+                let (tiles, workgroups) = count(&layout.regions[i]);
+                let uniform = layout.uniform(i, tiles as u32, first_workgroup as u32);
+                first_workgroup += workgroups;
                 uniform
             }));
-            workgroup
+            first_workgroup
         };
-        batches.iter().map(each).collect()
+        batches.iter().map(add_batch).collect()
     }
 
-    /// Those of a dispatch in the buffer that has the bytes.
+    /// The binding of a dispatch's uniforms, in the buffer that has the bytes.
     pub fn of<'a>(&self, buffer: &'a Buffer, dispatch: usize) -> BindingResource<'a> {
-        let Range { start, end } = self.places[dispatch];
-        part(buffer, start, end - start)
+        let Range { start, end } = self.ranges[dispatch];
+        sub_binding(buffer, start, end - start)
     }
 }
 

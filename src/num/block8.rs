@@ -9,21 +9,25 @@ pub const BLOCK: u64 = 256;
 /// sign, and the code that is left for what is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
+    /// The number of magnitudes above zero.
     levels: u32,
+    /// The number of octaves with 3 bits of mantissa. The octaves below have 2.
     fine: u32,
+    /// The upper bit is the sign.
     signed: bool,
+    /// The code of non-finite numbers.
     nan: u8,
 }
 
-/// Of a first moment.
+/// The format of first moments.
 pub(crate) const SIGNED: Code = Code { levels: 127, fine: 11, signed: true, nan: 0x80 };
 
-/// Of a second moment.
+/// The format of second moments.
 pub(crate) const UNSIGNED: Code = Code { levels: 254, fine: 24, signed: false, nan: 0xff };
 
 pub(crate) const ONE: u32 = 1f32.to_bits();
 
-/// Neither infinite or NaN, nor so small that some devices might take its level for zero: below 2^-125.
+/// Whether a magnitude is finite and at least 2^-125. Some devices might flush the level of a smaller one to zero.
 pub(crate) fn is_held(magnitude: u32) -> bool {
     magnitude.wrapping_sub(0x0100_0000) < 0x7e80_0000
 }
@@ -33,11 +37,12 @@ pub(crate) fn magnitude(x: f32) -> u32 {
 }
 
 impl Code {
-    /// The bits of the level at which 2 bits of mantissa begin.
+    /// The bits of the lowest level with 3 bits of mantissa, 2^-fine.
     fn edge(self) -> u32 {
         ONE - (self.fine << 23)
     }
 
+    /// The bits of the lowest level.
     fn lowest(self) -> u32 {
         self.edge() - ((self.levels - 1 - 8 * self.fine) << 21)
     }
@@ -62,7 +67,7 @@ impl Code {
         f32::from_bits((f32::from_bits(bits) * scale).to_bits() | sign)
     }
 
-    /// The nearest code, or, with noise, by chance the one below or above.
+    /// Returns the nearest code. With noise, returns the code below or above, by stochastic rounding.
     fn encoded(self, x: f32, scale: f32, noise: Option<u32>) -> u8 {
         let magnitude = magnitude(x);
         if magnitude >= 0x7f80_0000 {
@@ -90,7 +95,7 @@ impl Code {
         (code | sign) as u8
     }
 
-    /// What is left of a block's numbers in 8 bits each; `noise` is that of each element.
+    /// Rounds a block's numbers to numbers that codes represent. `noise` returns the noise of an element.
     pub fn round(self, block: &mut [f32], noise: impl Fn(usize) -> Option<u32>) {
         let scale = scale(block);
         for (i, x) in block.iter_mut().enumerate() {
@@ -98,26 +103,26 @@ impl Code {
         }
     }
 
-    /// The codes of numbers that are rounded already, block by block.
+    /// Returns the codes of numbers that are already rounded, block by block.
     pub fn codes(self, values: &[f32]) -> Vec<u8> {
         let blocks = values.chunks(BLOCK as usize).map(|block| (block, scale(block)));
         blocks.flat_map(|(block, scale)| block.iter().map(move |x| self.encoded(*x, scale, None))).collect()
     }
 
-    /// The numbers that codes and scales stand for.
+    /// Decodes codes with the scales of their blocks.
     pub fn values(self, codes: &[u8], scales: impl Iterator<Item = f32>) -> Vec<f32> {
         let blocks = codes.chunks(BLOCK as usize).zip(scales);
         blocks.flat_map(|(block, scale)| block.iter().map(move |code| self.decoded(*code, scale))).collect()
     }
 }
 
-/// The scale of a block: its largest magnitude, or 0.
+/// The scale of a block: its largest magnitude for which [`is_held`] is true, or 0.
 pub(crate) fn scale(block: &[f32]) -> f32 {
     let held = block.iter().map(|x| magnitude(*x)).filter(|magnitude| is_held(*magnitude));
     f32::from_bits(held.max().unwrap_or(0))
 }
 
-/// The scales of numbers that are rounded already.
+/// The scales of the blocks of numbers that are already rounded.
 pub(crate) fn scales(values: &[f32]) -> impl Iterator<Item = f32> {
     values.chunks(BLOCK as usize).map(scale)
 }
@@ -130,7 +135,7 @@ mod tests {
 
     const BOTH: [Code; 2] = [SIGNED, UNSIGNED];
 
-    /// All codes, by a route of its own: levels counted down in float64.
+    /// Derives all codes independently: counts the levels down in float64.
     #[test]
     fn each_of_the_256_codes_is_its_level() {
         for code in BOTH {
@@ -157,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_and_what_they_stand_for_are_one_to_one() {
+    fn codes_and_numbers_are_one_to_one() {
         for (code, scale) in BOTH.into_iter().flat_map(|code| [1.0, 3e-5, 1.234_567_9, 7e30].map(|scale| (code, scale)))
         {
             for bits in 0..=255 {
@@ -167,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Where there are levels, the nearest is off by at most a half of the spacing there.
+    /// Between two levels, the nearest is off by at most half of their distance.
     #[test]
     fn the_worst_error_is_6_percent_of_large_and_12_of_small_elements() {
         for code in BOTH {
@@ -190,9 +195,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn by_chance_it_is_right_on_average(x in 1e-8..1_f32, negative: bool) {
+        fn stochastic_rounding_is_unbiased(x in 1e-8..1_f32, negative: bool) {
             let x = if negative { -x } else { x };
-            // 13 bits of the noise are spread evenly: the uppermost that count there.
+            // The uppermost 13 bits of the noise that matter at this magnitude take every value once.
             let bits = x.abs().to_bits();
             let shift = if bits >= SIGNED.edge() { 7 } else if bits >= SIGNED.lowest() { 8 } else { 19 };
             let rounded = |i: u32| SIGNED.decoded(SIGNED.encoded(x, 1.0, Some(i << shift)), 1.0);
@@ -201,12 +206,13 @@ mod tests {
             prop_assert!((mean - f64::from(x)).abs() < spacing / 1000.0, "{} for {}", mean, x);
         }
 
-        /// Elements of any magnitude, the smallest ones beside the largest, and what is no number at all.
+        /// A block may mix elements of any magnitude, infinities and NaNs.
         #[test]
-        fn blocks_of_anything(block in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 1..300), seed: u32) {
+        fn blocks_of_any_bits(block in prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 1..300), seed: u32) {
             for code in BOTH {
                 for noise in [None, Some(seed)] {
-                    let (before, noise) = (block.clone(), |i| noise.map(|seed| crate::num::noise::mixed(seed ^ i as u32)));
+                    let before = block.clone();
+                    let noise = |i| noise.map(|seed| crate::num::noise::mixed(seed ^ i as u32));
                     let mut after = before.clone();
                     let before_blocks: Vec<&[f32]> = before.chunks(BLOCK as usize).collect();
                     for block in after.chunks_mut(BLOCK as usize) {

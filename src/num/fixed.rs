@@ -1,18 +1,19 @@
-//! Numbers between 0 and 1 as 64-bit integers that count units of 2^-64: the same on every driver. Twin: `fixed.wgsl`.
+//! Fixed-point numbers in `[0, 1)`: 64-bit integers that count units of 2^-64. Integer arithmetic is the same on every
+//! driver. Twin: `fixed.wgsl`.
 
-/// A number in `[0, 1)` as units of 2^-64.
+/// Converts a number in `[0, 1)` to units of 2^-64.
 pub(crate) fn fixed(beta: f64) -> u64 {
-    // Exact for beta >= 2^-11: an f64 has 53 bits.
+    // The conversion is exact for beta >= 2^-11, since an f64 has 53 bits.
     (beta * 18_446_744_073_709_551_616.0) as u64
 }
 
-/// The product of two such numbers, truncated.
+/// The product of two fixed-point numbers, truncated.
 pub(crate) fn product(a: u64, b: u64) -> u64 {
     ((u128::from(a) * u128::from(b)) >> 64) as u64
 }
 
-/// `beta^t` by squaring, for starting the clock at a later step. At `t` = 0 the power is 1, which is not representable and
-/// not used: the first tick sets it to beta.
+/// `beta^t` by squaring, to start a clock at a later step. At `t` = 0 the power would be 1, which is not representable.
+/// The result 0 is not used: the first tick sets the power to beta.
 pub(crate) fn power(beta: u64, mut t: u64) -> u64 {
     let (mut result, mut square) = (None, beta);
     while t > 0 {
@@ -25,7 +26,7 @@ pub(crate) fn power(beta: u64, mut t: u64) -> u64 {
     result.unwrap_or(0)
 }
 
-/// Such a number as an f32, rounded to nearest even.
+/// A fixed-point number as an f32, rounded to nearest even.
 pub(crate) fn fraction(units: u64) -> f32 {
     if units == 0 {
         return 0.0;
@@ -37,7 +38,8 @@ pub(crate) fn fraction(units: u64) -> f32 {
     if rest > 0x80_0000_0000 || (rest == 0x80_0000_0000 && top % 2 == 1) {
         top += 1;
     }
-    // `top` has at most 25 bits and the last is 0 then, so the conversion is exact; so is the power of two.
+    // If `top` has been rounded up to 25 bits, its last bit is 0. So the conversion is exact, and so is the product
+    // with a power of two.
     top as f32 * f32::from_bits((127 - 24 - shift) << 23)
 }
 

@@ -1,7 +1,7 @@
-//! Structs that a shader has too.
+//! Structs that the host shares with a shader.
 
-/// Defines a struct whose layout is that of the struct of the same name in a shader. A test compares the two field by field,
-/// by the list `FIELDS`.
+/// Defines a struct with the same layout as a struct in a shader. A test uses `FIELDS` to compare the two field by
+/// field.
 macro_rules! mirror {
     ($(#[$meta:meta])* $vis:vis struct $name:ident {
         $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)?

@@ -1,4 +1,4 @@
-//! Number formats and integer arithmetic, each file the twin of a shader of the same name.
+//! Number formats and integer arithmetic. Most files are the twin of the shader with the same name.
 
 pub(crate) mod block8;
 pub(crate) mod fixed;

@@ -1,8 +1,8 @@
-//! Quads: the four elements that one load moves, and how neighbouring invocations share them. Twin of `quad.wgsl`.
+//! Quads: a quad is the four elements that one load moves. Twin of `quad.wgsl`.
 
-/// Elements of a quad.
+/// Elements in a quad.
 pub(crate) const LANES: u64 = 4;
-/// Quads that neighbouring invocations load at once: a line of memory. The next line of these invocations follows it.
+/// Quads that neighbouring invocations load at once: a line of memory. Their next line follows it in memory.
 pub(crate) const LINE: u64 = 8;
-/// Invocations in a workgroup: 256 is what every WebGPU device allows.
+/// Invocations in a workgroup. Every WebGPU device allows 256.
 pub(crate) const WORKGROUP: u64 = 256;

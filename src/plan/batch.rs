@@ -1,6 +1,7 @@
-//! Small regions that go into one dispatch, since a dispatch costs more than they do: what tensors in buffers of their own
-//! mostly come to. Each has bindings of its own there, so the device's limit of storage buffers says how many fit: three, of
-//! Adam and the default limits. Pure: no GPU is needed to test it. Twin of `many_regions.wgsl`.
+//! Batches: small regions that share one dispatch, because a dispatch costs more than they do. Separately allocated
+//! tensors mostly become such regions. Each region has its own bindings, so the device's limit of storage buffers
+//! bounds the number of regions in a batch: three, for Adam and the default limits. Pure functions: no GPU is needed to
+//! test them. Twin of `many_regions.wgsl`.
 
 use std::ops::Range;
 
@@ -8,46 +9,47 @@ use crate::plan::limits::Limits;
 use crate::plan::region::{NORM_TILE, QUAD_BYTES, Region, TILES_A_WORKGROUP, UPDATE_TILE};
 use crate::plan::storage::Storage;
 
-/// Launches of at most so many elements are batched: measured, see `benches/NOTES.md`.
+/// Regions of at most this many elements are batched. Measured: see `benches/NOTES.md`.
 const SMALL: u32 = 16 * 1024;
-/// Launches in a batch at most. More gain little, and a kernel is compiled for each number in use.
+/// The most regions in a batch. More gain little, and a kernel is compiled for each number in use.
 const MOST: usize = 5;
 
-/// How many regions of a storage can be in one dispatch of the update kernel: each binds a param and a grad, and all of them
-/// the state_kinds.
+/// The most regions of a storage that fit in one dispatch of the update kernel. Each region binds a param and a grad;
+/// the batch binds each state tensor once.
 fn most_updates(storage: &Storage, limits: &Limits) -> usize {
     (limits.storage_buffers.saturating_sub(storage.state_kinds().count()) / 2).clamp(1, MOST)
 }
 
-/// The same of the norm kernel: each binds a grad, and all of them the partials.
+/// The most regions that fit in one dispatch of the norm kernel. Each region binds a grad; the batch binds the partials
+/// once.
 fn most_norms(limits: &Limits) -> usize {
     limits.storage_buffers.saturating_sub(1).clamp(1, MOST)
 }
 
-/// Cuts a list into stretches: one ends where the next region does not join it.
-fn stretches(regions: &[Region], joins: impl Fn(&[Region], &Region) -> bool) -> Vec<Range<usize>> {
-    let mut all: Vec<Range<usize>> = Vec::new();
+/// Cuts a list into runs. A run ends where `joins` refuses the next region.
+fn runs(regions: &[Region], joins: impl Fn(&[Region], &Region) -> bool) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
     for (i, region) in regions.iter().enumerate() {
-        match all.last_mut() {
+        match runs.last_mut() {
             Some(last) if joins(&regions[last.clone()], region) => last.end += 1,
-            _ => all.push(i..i + 1),
+            _ => runs.push(i..i + 1),
         }
     }
-    all
+    runs
 }
 
-/// Workgroups of the update kernel, each of several tiles.
+/// The workgroups of the update kernel that a region needs. A workgroup has several tiles.
 pub(crate) fn update_workgroups(region: &Region) -> u64 {
     region.count_tiles(&region.update_spans(), UPDATE_TILE).div_ceil(TILES_A_WORKGROUP)
 }
 
-/// Workgroups of the norm kernel, each of a tile.
+/// The workgroups of the norm kernel that a region needs. A workgroup has one tile.
 pub(crate) fn norm_workgroups(region: &Region) -> u64 {
     region.count_tiles(&region.norm_spans(), NORM_TILE)
 }
 
-/// Workgroups that fit in a dispatch.
-fn room(limits: &Limits) -> u64 {
+/// The most workgroups in a dispatch.
+fn most_workgroups(limits: &Limits) -> u64 {
     limits.workgroups * limits.workgroups
 }
 
@@ -55,33 +57,34 @@ fn elements(region: &Region) -> u32 {
     region.segments.iter().map(|segment| segment.end - segment.begin).sum()
 }
 
-/// Whether a batch of updates may have it. Where param and grad share a buffer, no other region can bind that.
+/// Whether a region may share a dispatch of the update kernel. If its param and grad share a buffer, no other region of
+/// the dispatch can bind that buffer.
 fn is_small(region: &Region) -> bool {
     region.update_spans().len() == 1 && elements(region) <= SMALL && region.param.buffer != region.grad.buffer
 }
 
-/// Whether one dispatch can have both: it binds nothing a second time that it writes.
+/// Whether two regions can share a dispatch, which must not bind a buffer twice if it writes to it.
 fn are_apart(a: &Region, b: &Region, zero_grad: bool) -> bool {
     let params = a.param.buffer != b.param.buffer;
     let grads = !zero_grad || a.grad.buffer != b.grad.buffer;
     params && grads && a.param.buffer != b.grad.buffer && b.param.buffer != a.grad.buffer
 }
 
-/// Sorts the regions so that each batch of the update kernel is a stretch of them, and says where in the batch's state
-/// each has its own.
+/// Sorts the regions so that each batch of the update kernel is a run of them, and sets where the state of each region
+/// begins in the state of its batch.
 pub(crate) fn batched(regions: Vec<Region>, zero_grad: bool, limits: &Limits) -> (Vec<Region>, Vec<Range<usize>>) {
     let (mut small, mut regions): (Vec<_>, Vec<_>) = regions.into_iter().partition(is_small);
     let key = |region: &Region| (region.storage, region.unaligned, region.segments[0].clock);
     small.sort_by_key(key);
     regions.append(&mut small);
-    let batches = stretches(&regions, |batch, region| {
+    let batches = runs(&regions, |batch, region| {
         let quads: u32 = batch.iter().map(Region::state_quads).sum();
         is_small(region)
             && is_small(&batch[0])
             && key(&batch[0]) == key(region)
             && batch.len() < most_updates(&region.storage, limits)
             && u64::from(quads + region.state_quads()) * QUAD_BYTES <= limits.binding
-            && batch.iter().map(update_workgroups).sum::<u64>() + update_workgroups(region) <= room(limits)
+            && batch.iter().map(update_workgroups).sum::<u64>() + update_workgroups(region) <= most_workgroups(limits)
             && batch.iter().all(|other| are_apart(other, region, zero_grad))
     });
     for batch in &batches {
@@ -95,16 +98,16 @@ pub(crate) fn batched(regions: Vec<Region>, zero_grad: bool, limits: &Limits) ->
     (regions, batches)
 }
 
-/// The batches of the norm kernel, which only reads what is the caller's.
+/// The batches of the norm kernel, which only reads the caller's buffers.
 pub(crate) fn norms(regions: &[Region], limits: &Limits) -> Vec<Range<usize>> {
     let key = |region: &Region| (region.storage.grad, region.unaligned);
     let is_small = |region: &Region| region.norm_spans().len() == 1 && elements(region) <= SMALL;
-    stretches(regions, |batch, region| {
+    runs(regions, |batch, region| {
         is_small(region)
             && is_small(&batch[0])
             && key(&batch[0]) == key(region)
             && batch.len() < most_norms(limits)
-            && batch.iter().map(norm_workgroups).sum::<u64>() + norm_workgroups(region) <= room(limits)
+            && batch.iter().map(norm_workgroups).sum::<u64>() + norm_workgroups(region) <= most_workgroups(limits)
     })
 }
 
@@ -121,20 +124,21 @@ mod tests {
     use crate::num::block8::BLOCK;
     use crate::plan::partition::{Location, Plan, TensorPlan, plan};
 
-    /// Each in its own part of some buffer: length, buffers, elements that the grads are shifted by, clock, and whether its
-    /// state is in blocks.
+    /// A tensor: its length, the buffers of its param and its grad, the shift of its grad in elements, its clock, and
+    /// whether its state is in blocks. No two tensors overlap.
     type Given = (u64, usize, usize, u64, u32, bool);
 
     fn tensor_plans(given: &[Given]) -> Vec<TensorPlan> {
-        let place = |(tensor, &(len, param, grad, shift, clock, in_blocks)): (usize, &Given)| {
+        let tensor_plan = |(tensor, &(len, param, grad, shift, clock, in_blocks)): (usize, &Given)| {
             let state = if in_blocks { StateDtype::Block8 } else { StateDtype::F32 };
             let precision = Precision { state, state_min_len: 0, ..Precision::default() };
             let storage = Storage::new("x", Rule::Adam, Dtype::F32, Dtype::F32, 1.0, len, &precision).unwrap();
             let at = |buffer, shift| Location { buffer, offset: ((tensor as u64) << 20) + 4 * shift, size: 1 << 30 };
-            let (param, grad) = (at(param, 0), at(grad, (1 << 16) + shift));
+            let param = at(param, 0);
+            let grad = at(grad, (1 << 16) + shift);
             TensorPlan { tensor, clock, storage, grad_scale: 1.0, param, grad, len }
         };
-        given.iter().enumerate().map(place).collect()
+        given.iter().enumerate().map(tensor_plan).collect()
     }
 
     fn given() -> impl Strategy<Value = Vec<Given>> {
@@ -145,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bundles_are_small_and_write_nothing_twice(
+        fn batches_are_small_and_write_nothing_twice(
             given in given(), zero_grad: bool, storage_buffers in 4..20_usize,
             binding in prop_oneof![Just(1 << 27), Just(8192_u64)], workgroups in prop_oneof![1..4_u64, Just(65_535)],
         ) {
@@ -155,9 +159,12 @@ mod tests {
             prop_assert_eq!(batches.iter().cloned().flatten().collect::<Vec<_>>(), (0..regions.len()).collect::<Vec<_>>());
             for batch in &batches {
                 let batch = &regions[batch.clone()];
-                let (first, several) = (&batch[0], batch.len() > 1);
+                let first = &batch[0];
+                let several = batch.len() > 1;
                 prop_assert!(!several || first.storage.state_kinds().count() + 2 * batch.len() <= storage_buffers);
-                let (mut written, mut read, mut quads) = (HashSet::new(), HashSet::new(), 0);
+                let mut written = HashSet::new();
+                let mut read = HashSet::new();
+                let mut quads = 0;
                 for region in batch {
                     prop_assert_eq!((region.storage, region.unaligned), (first.storage, first.unaligned));
                     prop_assert_eq!(region.segments[0].clock, first.segments[0].clock);
@@ -168,7 +175,7 @@ mod tests {
                     } else {
                         read.insert(region.grad.buffer);
                     }
-                    // One behind the other in the state.
+                    // The state of the regions has no gaps.
                     prop_assert_eq!(region.state, quads);
                     for (i, span) in region.update_spans().iter().enumerate() {
                         let begin = span.of_state().start as u32 / 4;
@@ -179,18 +186,18 @@ mod tests {
                 }
                 prop_assert!(!several || written.is_disjoint(&read));
                 prop_assert!(u64::from(quads) * QUAD_BYTES <= binding);
-                prop_assert!(batch.iter().map(update_workgroups).sum::<u64>() <= room(&limits));
+                prop_assert!(batch.iter().map(update_workgroups).sum::<u64>() <= most_workgroups(&limits));
                 prop_assert!(batch.iter().all(|region| region.first_scale == quads));
             }
             for norms in norms(&regions, &limits) {
                 prop_assert!(norms.len() < storage_buffers);
-                prop_assert!(regions[norms].iter().map(norm_workgroups).sum::<u64>() <= room(&limits));
+                prop_assert!(regions[norms].iter().map(norm_workgroups).sum::<u64>() <= most_workgroups(&limits));
             }
         }
     }
 
     #[test]
-    fn as_many_as_the_limit_allows() {
+    fn a_batch_has_as_many_regions_as_the_limit_allows() {
         let scattered: Vec<Given> = (0..1000).map(|i| (1000, 2 * i, 2 * i + 1, 0, 0, false)).collect();
         let count = |given: &[Given], storage_buffers| {
             let limits = Limits { storage_buffers, ..Limits::DEFAULT };
@@ -200,10 +207,10 @@ mod tests {
         assert_eq!(count(&scattered, 8), (334, 200));
         assert_eq!(count(&scattered, 5), (1000, 250));
         assert_eq!(count(&scattered, 32), (200, 200));
-        // Large ones stay alone.
+        // Large regions are not batched.
         let large: Vec<Given> = (0..10).map(|i| (20_000, 2 * i, 2 * i + 1, 0, 0, false)).collect();
         assert_eq!(count(&large, 8), (10, 10));
-        // Grads may have a buffer in common where they are only read, params not.
+        // Grads may share a buffer if they are only read. Params may not.
         let grads: Vec<Given> = (0..9).map(|i| (1000, 1 + i, 0, 0, 0, false)).collect();
         assert_eq!(count(&grads, 8).0, 3);
         assert_eq!(plan(&tensor_plans(&grads), true, &Limits::DEFAULT).unwrap().batches.len(), 9);

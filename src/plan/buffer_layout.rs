@@ -1,4 +1,4 @@
-//! Where the state of the tensors are in the optimizer's buffers. Pure: no GPU is needed to test it.
+//! Where the state of each tensor lies in the optimizer's buffers. Pure functions: no GPU is needed to test them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,82 +9,93 @@ use crate::num::block8::BLOCK;
 use crate::plan::region::{Region, Segment, Span};
 use crate::state::contents::TensorState;
 
-/// What one buffer holds of which tensors.
+/// The contents of one buffer.
 #[derive(Clone, Debug)]
 pub(crate) struct BufferLayout {
-    /// In ascending order. What is between them is of no tensor.
-    pub parts: Vec<Part>,
+    /// In ascending order. The bytes between two extents belong to no tensor.
+    pub extents: Vec<Extent>,
 }
 
-/// Bytes of a buffer that are of one tensor, and what they are of it.
+/// Bytes of a buffer that belong to one state tensor.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct Extent {
     pub tensor: usize,
     pub kind: StateKind,
     pub dtype: Dtype,
+    /// The bytes in the buffer.
     pub bytes: Range<u64>,
-    /// Which byte of the tensor's memory is the first of them.
+    /// The offset of the first of these bytes in the state tensor.
     pub first: u64,
 }
 
-/// The buffer_layouts in the buffers of a batch of regions, in the order of their rule's state.
+impl Extent {
+    /// The offset of the end of these bytes in the state tensor.
+    pub fn end(&self) -> u64 {
+        self.first + self.bytes.end - self.bytes.start
+    }
+}
+
+/// The layouts of the buffers of a batch of regions, in the order of their rule's state.
 pub(crate) fn buffer_layouts(batch: &[Region]) -> impl Iterator<Item = BufferLayout> {
     let storage = batch[0].storage;
     storage.state_kinds().map(move |kind| {
         let dtype = storage.dtype(kind);
-        let part = |(segment, span): (&Segment, Span)| {
+        let extent = |(segment, span): (&Segment, Span)| {
             let Range { start, end } = span.of_state();
             let bytes = start as u64 * dtype.bytes()..end as u64 * dtype.bytes();
-            Part { tensor: segment.tensor, kind, dtype, bytes, first: segment.first * dtype.bytes() }
+            Extent { tensor: segment.tensor, kind, dtype, bytes, first: segment.first * dtype.bytes() }
         };
-        let mut parts: Vec<Part> = batch.iter().flat_map(Region::spans_of_segments).map(part).collect();
+        let mut extents: Vec<Extent> = batch.iter().flat_map(Region::spans_of_segments).map(extent).collect();
         if let Some(kind) = kind.scale().filter(|_| storage.in_blocks()) {
-            let scales = parts.iter().map(|codes| scales_of(codes, kind, batch[0].first_scale));
-            parts.append(&mut scales.collect());
+            let scales = extents.iter().map(|codes| scales_of(codes, kind, batch[0].first_scale));
+            extents.append(&mut scales.collect());
         }
-        BufferLayout { parts }
+        BufferLayout { extents }
     })
 }
 
-/// Where the scales of those codes are: one for each block, behind all codes.
-fn scales_of(codes: &Part, kind: StateKind, first_scale: u32) -> Part {
+/// The extent of the scales of these codes: one scale for each block. All scales follow all codes.
+fn scales_of(codes: &Extent, kind: StateKind, first_scale: u32) -> Extent {
     let dtype = Dtype::F32;
     let scale = |block: u64| (u64::from(first_scale) + block) * dtype.bytes();
     let bytes = scale(codes.bytes.start / BLOCK)..scale(codes.bytes.end.div_ceil(BLOCK));
-    Part { tensor: codes.tensor, kind, dtype, bytes, first: codes.first / BLOCK * dtype.bytes() }
+    Extent { tensor: codes.tensor, kind, dtype, bytes, first: codes.first / BLOCK * dtype.bytes() }
 }
 
-/// Bytes to be copied from one of the buffers of before to one of those of now: which buffer, and where in it.
+/// A copy from an old buffer to a new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CopyOp {
+    /// The old buffer's number, and an offset in it.
     pub from: (usize, u64),
+    /// The new buffer's number, and an offset in it.
     pub to: (usize, u64),
     pub bytes: u64,
 }
 
-/// The copies that carry all state over to other buffer_layouts, where `before` says which tensor of before one is.
+/// The copies that move all state from the old buffers to the new ones. `before` returns the old number of a tensor.
 pub(crate) fn copies(
     old: &[BufferLayout],
     new: &[BufferLayout],
     before: impl Fn(usize) -> Option<usize>,
 ) -> Vec<CopyOp> {
-    let mut parts: HashMap<(usize, StateKind), Vec<(usize, &Part)>> = HashMap::new();
+    let mut old_extents: HashMap<(usize, StateKind), Vec<(usize, &Extent)>> = HashMap::new();
     for (buffer, buffer_layout) in old.iter().enumerate() {
-        for part in &buffer_layout.parts {
-            parts.entry((part.tensor, part.kind)).or_default().push((buffer, part));
+        for extent in &buffer_layout.extents {
+            old_extents.entry((extent.tensor, extent.kind)).or_default().push((buffer, extent));
         }
     }
     let mut copies = Vec::new();
     for (buffer, buffer_layout) in new.iter().enumerate() {
-        for part in &buffer_layout.parts {
-            let Some(tensor) = before(part.tensor) else { continue };
-            for (from, old) in parts.get(&(tensor, part.kind)).into_iter().flatten() {
-                let ends = |part: &Part| part.first + part.bytes.end - part.bytes.start;
-                let (begin, end) = (part.first.max(old.first), ends(part).min(ends(old)));
+        for extent in &buffer_layout.extents {
+            let Some(tensor) = before(extent.tensor) else { continue };
+            for (from, old) in old_extents.get(&(tensor, extent.kind)).into_iter().flatten() {
+                let begin = extent.first.max(old.first);
+                let end = extent.end().min(old.end());
                 if begin < end {
-                    let (source, target) = (old.bytes.start + begin - old.first, part.bytes.start + begin - part.first);
-                    // Copies are of whole quads of 4 bytes, of which a narrow tensor shares none. In both buffers it begins
-                    // at the same place in its quad, since that is the place of its param.
+                    let source = old.bytes.start + begin - old.first;
+                    let target = extent.bytes.start + begin - extent.first;
+                    // Copies move whole units of 4 bytes. No narrow tensor shares such a unit with another, and it
+                    // begins at the same place in a unit in both buffers, since its param determines that place.
                     let lead = source % 4;
                     let bytes = (lead + end - begin).next_multiple_of(4);
                     copies.push(CopyOp { from: (*from, source - lead), to: (buffer, target - lead), bytes });
@@ -96,34 +107,38 @@ pub(crate) fn copies(
 }
 
 impl BufferLayout {
-    /// The parts that reach into these bytes: where in the bytes and where in the tensor's memory.
-    fn overlaps(&self, bytes: Range<u64>) -> impl Iterator<Item = (&Part, Range<usize>, Range<usize>)> {
-        let behind = self.parts.partition_point(|part| part.bytes.end <= bytes.start);
-        let reaching = self.parts[behind..].iter().take_while(move |part| part.bytes.start < bytes.end);
-        reaching.map(move |part| {
-            let (begin, end) = (part.bytes.start.max(bytes.start), part.bytes.end.min(bytes.end));
+    /// The extents that overlap these bytes of the buffer, each with the overlap in `bytes` and the overlap in the
+    /// state tensor.
+    fn overlaps(&self, bytes: Range<u64>) -> impl Iterator<Item = (&Extent, Range<usize>, Range<usize>)> {
+        let behind = self.extents.partition_point(|extent| extent.bytes.end <= bytes.start);
+        let overlapping = self.extents[behind..].iter().take_while(move |extent| extent.bytes.start < bytes.end);
+        overlapping.map(move |extent| {
+            let begin = extent.bytes.start.max(bytes.start);
+            let end = extent.bytes.end.min(bytes.end);
             let here = (begin - bytes.start) as usize..(end - bytes.start) as usize;
-            let there = part.first + begin - part.bytes.start;
-            (part, here, there as usize..(there + end - begin) as usize)
+            let there = extent.first + begin - extent.bytes.start;
+            (extent, here, there as usize..(there + end - begin) as usize)
         })
     }
 
-    /// Hands bytes of the buffer, from that one on, to the tensors. These have room for them.
+    /// Copies bytes of the buffer, which begin at the offset `at`, to the tensors. The tensors already have the right
+    /// sizes.
     pub fn scatter(&self, at: u64, bytes: &[u8], tensors: &mut [TensorState]) {
-        for (part, here, there) in self.overlaps(at..at + bytes.len() as u64) {
-            for kind in tensors[part.tensor].state.iter_mut().filter(|m| m.kind == part.kind) {
-                kind.bytes[there.clone()].copy_from_slice(&bytes[here.clone()]);
+        for (extent, here, there) in self.overlaps(at..at + bytes.len() as u64) {
+            for state_tensor in tensors[extent.tensor].state.iter_mut().filter(|s| s.kind == extent.kind) {
+                state_tensor.bytes[there.clone()].copy_from_slice(&bytes[here.clone()]);
             }
         }
     }
 
-    /// Adds those bytes of the buffer to `to`: of the tensors, which are found in the state in that order, and zeros between.
+    /// Appends these bytes of the buffer to `to`, taken from the tensors, with zeros between them. `order` gives the
+    /// place of each tensor in `tensors`.
     pub fn gather(&self, bytes: Range<u64>, tensors: &[TensorState], order: &[usize], to: &mut Vec<u8>) {
         let base = to.len();
         to.resize(base + (bytes.end - bytes.start) as usize, 0);
-        for (part, here, there) in self.overlaps(bytes) {
-            for kind in tensors[order[part.tensor]].state.iter().filter(|m| m.kind == part.kind) {
-                to[base + here.start..base + here.end].copy_from_slice(&kind.bytes[there.clone()]);
+        for (extent, here, there) in self.overlaps(bytes) {
+            for state_tensor in tensors[order[extent.tensor]].state.iter().filter(|s| s.kind == extent.kind) {
+                to[base + here.start..base + here.end].copy_from_slice(&state_tensor.bytes[there.clone()]);
             }
         }
     }

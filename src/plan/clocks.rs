@@ -1,4 +1,4 @@
-//! The groups and their tensors as they are now, and which of the tensors share a clock.
+//! The groups and their tensors, and which tensors share a clock.
 
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
@@ -6,56 +6,58 @@ use crate::error::Error;
 use crate::tick::curves::{Curve, compile};
 use crate::tick::settings::Settings;
 
-/// What a change of the groups needs to know of a tensor: its group, and which tensor of before it is. A tensor that is new,
-/// or reset, is none.
+/// A tensor in a change of the groups: its group, and its number before the change. A tensor that is new or reset has
+/// no earlier number.
 pub(crate) type Member = (usize, Option<usize>);
 
-/// The clocks. Each counts the steps of tensors that began together: a group begins with one; tensors that are added to it
-/// or reset later have another, so that their bias corrections are those of their own steps.
+/// The clocks. A clock counts the steps of tensors that began together. A group begins with one clock. Tensors that are
+/// added to it or reset later get another, so that their bias corrections follow their own steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClockMap {
-    /// The group of each.
+    /// The group of each clock.
     pub groups: Vec<usize>,
-    /// That of each tensor, in the order of the groups and their tensors.
+    /// The clock of each tensor, in the order of the groups and their tensors.
     pub of_tensor: Vec<usize>,
 }
 
 impl ClockMap {
-    /// One a group, for groups of so many tensors.
-    pub fn new(tensors: impl Iterator<Item = usize>) -> Self {
-        let (mut groups, mut of_tensor) = (Vec::new(), Vec::new());
-        for (group, count) in tensors.enumerate() {
+    /// One clock for each group. `counts` gives the number of tensors of each group.
+    pub fn new(counts: impl Iterator<Item = usize>) -> Self {
+        let mut groups = Vec::new();
+        let mut of_tensor = Vec::new();
+        for (group, count) in counts.enumerate() {
             groups.push(group);
             of_tensor.extend(std::iter::repeat_n(group, count));
         }
         Self { groups, of_tensor }
     }
 
-    /// Any clock of a group, to which all of them agree about the schedule; none of a group that there is not.
+    /// Any clock of a group, or `None` if the group does not exist. All clocks of a group agree about the schedule.
     pub fn any(&self, group: usize) -> Option<usize> {
-        self.groups.iter().position(|of| *of == group)
+        self.groups.iter().position(|clock_group| *clock_group == group)
     }
 
-    /// The clocks after a change to those groups and tensors, and which clock of before each of them is. Tensors that are
-    /// new have a new one, and a clock without a tensor is dropped, unless it is the only one of its group.
+    /// The clocks after a change of the groups and tensors, and the number that each clock had before. The new tensors
+    /// of a group share a new clock. A clock without a tensor is dropped, unless it is the only one of its group.
     pub fn changed(&self, groups: usize, members: &[Member]) -> (Self, Vec<Option<usize>>) {
-        let (mut now, mut before) = (Self { groups: Vec::new(), of_tensor: vec![0; members.len()] }, Vec::new());
+        let mut now = Self { groups: Vec::new(), of_tensor: vec![0; members.len()] };
+        let mut before = Vec::new();
         for group in 0..groups {
-            let own = || members.iter().enumerate().filter(move |(_, member)| member.0 == group);
+            let group_members = || members.iter().enumerate().filter(move |(_, member)| member.0 == group);
             let mut kept: Vec<Option<usize>> =
-                own().filter_map(|(_, member)| member.1).map(|old| Some(self.of_tensor[old])).collect();
+                group_members().filter_map(|(_, member)| member.1).map(|old| Some(self.of_tensor[old])).collect();
             kept.sort_unstable();
             kept.dedup();
-            if own().any(|(_, member)| member.1.is_none()) {
+            if group_members().any(|(_, member)| member.1.is_none()) {
                 kept.push(None);
             }
             if kept.is_empty() {
-                // A group that has lost its tensors, or never had one.
+                // The group has lost its tensors, or never had any.
                 kept.push(self.any(group));
             }
-            for (tensor, member) in own() {
+            for (tensor, member) in group_members() {
                 let clock = member.1.map(|old| self.of_tensor[old]);
-                now.of_tensor[tensor] = before.len() + kept.iter().position(|of| *of == clock).unwrap_or(0);
+                now.of_tensor[tensor] = before.len() + kept.iter().position(|old| *old == clock).unwrap_or(0);
             }
             now.groups.extend(std::iter::repeat_n(group, kept.len()));
             before.extend(kept);
@@ -67,18 +69,18 @@ impl ClockMap {
 /// The groups, and the clocks of their tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
-    /// With the learning rates that were set last.
+    /// With the latest learning rates.
     pub groups: Vec<Group>,
     pub clocks: ClockMap,
 }
 
 impl Registry {
-    /// One clock a group.
+    /// One clock for each group.
     pub fn new(groups: &[Group]) -> Self {
         Self { groups: groups.to_vec(), clocks: ClockMap::new(groups.iter().map(|group| group.tensors.len())) }
     }
 
-    /// The configuration of a group, if there is such a group.
+    /// The configuration of a group, or an error if the group does not exist.
     pub fn config_of(&self, group: usize) -> Result<&Config, Error> {
         let groups = self.groups.len();
         self.groups.get(group).map(|group| &group.config).ok_or(Error::NoSuchGroup { group, groups })
@@ -105,15 +107,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tensors_that_begin_later_have_a_clock_of_their_own() {
+    fn tensors_that_begin_later_have_their_own_clock() {
         let begun = ClockMap::new([2, 1].into_iter());
         assert_eq!(begun, ClockMap { groups: vec![0, 1], of_tensor: vec![0, 0, 1] });
-        // One tensor more in group 0, and a new group of two.
+        // Group 0 gets another tensor, and there is a new group of two.
         let members = [(0, Some(0)), (0, Some(1)), (0, None), (1, Some(2)), (2, None), (2, None)];
         let (later, before) = begun.changed(3, &members);
         assert_eq!(later, ClockMap { groups: vec![0, 0, 1, 2], of_tensor: vec![0, 0, 1, 2, 3, 3] });
         assert_eq!(before, [Some(0), None, Some(1), None]);
-        // The first two tensors go, the third is reset: there is only one clock then, and it is new.
+        // The first two tensors are removed and the third is reset: group 0 then has only one clock, a new one.
         let members = [(0, None), (1, Some(3)), (2, Some(4)), (2, Some(5))];
         let (reset, before) = later.changed(3, &members);
         assert_eq!(reset, ClockMap { groups: vec![0, 1, 2], of_tensor: vec![0, 1, 2, 2] });

@@ -1,4 +1,4 @@
-//! How tensors become dispatches: pure functions that need no GPU.
+//! How tensors become dispatches. These are pure functions that need no GPU.
 
 pub(crate) mod batch;
 pub(crate) mod buffer_layout;

@@ -1,4 +1,5 @@
-//! How tensors become regions: merge neighbours, align, cut under the device's limits. Pure: no GPU is needed to test it.
+//! How tensors become regions: neighbours are merged, aligned, and cut to the device's limits. Pure functions: no GPU
+//! is needed to test them.
 
 use std::ops::Range;
 
@@ -10,33 +11,36 @@ use crate::plan::limits::Limits;
 use crate::plan::region::{BLOCK_QUADS, QUAD_BYTES, Region, Segment, UPDATE_QUADS, UPDATE_WORKGROUP, Window};
 use crate::plan::storage::Storage;
 
-/// A view whose last quad is not all inside its buffer is cut into whole quads and a tail, which is a region more;
-/// below this many elements it goes in one unaligned region instead.
+/// If the last quad of a region is not entirely inside its buffer, the region is cut into whole quads and a tail, which
+/// is an additional region. Below this many elements it becomes one unaligned region instead.
 const SINGLE_REGION: u64 = 16 * 1024;
 
-/// One tensor, by numbers alone.
+/// A tensor as the planner sees it: numbers instead of handles.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TensorPlan {
     pub tensor: usize,
     pub clock: u32,
     pub storage: Storage,
-    /// What an integer of the grad stands for.
+    /// The value of 1 in an integer gradient.
     pub grad_scale: f32,
     pub param: Location,
     pub grad: Location,
-    /// Elements.
+    /// The number of elements.
     pub len: u64,
 }
 
-/// Where a view begins: the number of its buffer, a byte offset, and the buffer's size in bytes.
+/// Where a view begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Location {
+    /// The number of the buffer.
     pub buffer: usize,
+    /// In bytes.
     pub offset: u64,
+    /// The size of the whole buffer in bytes.
     pub size: u64,
 }
 
-/// The regions, and which of them are one dispatch of the update kernel.
+/// The regions, and the batches of the update kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub regions: Vec<Region>,
@@ -44,11 +48,12 @@ pub(crate) struct Plan {
 }
 
 impl TensorPlan {
-    /// Which elements of their buffers its first ones are.
+    /// The number of the first element in the param buffer.
     fn start(&self) -> u64 {
         self.param.offset / self.storage.param.bytes()
     }
 
+    /// Added to an element's number in the param buffer, it gives the number in the grad buffer.
     fn shift(&self) -> i64 {
         (self.grad.offset / self.storage.grad.bytes()) as i64 - self.start() as i64
     }
@@ -57,39 +62,40 @@ impl TensorPlan {
         self.start() + self.len
     }
 
-    /// Words of the state for so many quads of the param: whole blocks, where it is in blocks.
+    /// The quads of the state that belong to this many quads of the param: whole blocks, if the state is in blocks.
     fn state_quads(&self, quads: u64) -> u64 {
         if self.storage.in_blocks() { quads.next_multiple_of(BLOCK_QUADS.into()) } else { quads }
     }
 
-    /// Where its state is in blocks and a binding has no room for one, wherever that begins: the bytes that it needs.
+    /// The size that a binding must have for one block at any offset, if the state is in blocks and the device's limit
+    /// is below that size.
     pub fn block_too_large(&self, limits: &Limits) -> Option<u64> {
         let bytes = self.storage.param.bytes().max(self.storage.grad.bytes());
         let need = (BLOCK * bytes + 2 * limits.align.max(16)).max(u64::from(BLOCK_QUADS) * QUAD_BYTES);
         (self.storage.in_blocks() && limits.binding < need).then_some(need)
     }
 
-    /// Where its last block begins that begins before that position, which is in it.
+    /// The first element of the last block that begins before `position`. Both are elements of the param buffer.
     fn block_before(&self, position: u64) -> u64 {
         position - 1 - (position - 1 - self.start()) % BLOCK
     }
 }
 
-/// Plans all regions. The tensors must not overlap, and no block be too large.
+/// Plans all regions. The tensors must not overlap, and no block may be too large.
 pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
-    // Two blocks: one that the views' offsets may waste, one to make progress in.
+    // Two units of alignment: the offset of a view may waste one, and the other leaves room for progress.
     if limits.binding < 2 * limits.align {
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
     let regions = merge(tensor_plans).into_iter().flat_map(|run| cut(&run, limits));
-    let regions = regions.flat_map(|region| part(region, zero_grad)).collect();
+    let regions = regions.flat_map(|region| split_shared_quads(region, zero_grad)).collect();
     let (regions, batches) = batch::batched(regions, zero_grad, limits);
     Ok(Plan { regions, batches })
 }
 
-/// What can be one region: the same storage, the same two buffers, the same distance between param and grad. Where a region has
-/// gaps, nothing is lost, since the state has none.
+/// Groups the tensors that can share a region: they have the same storage, the same two buffers and the same distance
+/// between param and grad. Gaps between them cost no memory, since the state has none.
 fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
     let key = |p: &TensorPlan| (p.storage, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
     let mut sorted = tensor_plans.to_vec();
@@ -97,7 +103,7 @@ fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
     let mut runs: Vec<Vec<TensorPlan>> = Vec::new();
     for tensor_plan in sorted {
         let joins = |last: &TensorPlan| {
-            // Where param and grad share a buffer, what lies between two params may be a grad.
+            // If param and grad share a buffer, a grad may lie between two params.
             let apart = tensor_plan.param.buffer == tensor_plan.grad.buffer && tensor_plan.start() != last.end();
             key(last) == key(&tensor_plan) && !apart
         };
@@ -109,33 +115,37 @@ fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
     runs
 }
 
-/// One of the two buffers of a run: how large its elements are, and how many of them lie in a block and in a binding.
+/// One of the two buffers of a run.
 struct Side {
     buffer: usize,
+    /// The bytes of an element.
     bytes: u64,
+    /// The alignment of a binding, in elements.
     align: u64,
+    /// The most elements in a binding.
     window: u64,
-    /// Elements up to the last that is in a whole quad.
+    /// The elements of the buffer up to the end of its last whole quad.
     whole: u64,
 }
 
 impl Side {
-    fn new(place: &Location, bytes: u64, limits: &Limits) -> Self {
+    fn new(location: &Location, bytes: u64, limits: &Limits) -> Self {
         let align = limits.align.max(16) / bytes;
         let window = limits.binding / bytes / align * align;
-        Self { buffer: place.buffer, bytes, align, window, whole: place.size / (LANES * bytes) * LANES }
+        Self { buffer: location.buffer, bytes, align, window, whole: location.size / (LANES * bytes) * LANES }
     }
 
-    /// The window for elements `first..last`, and which element it begins with.
+    /// The first element of the window that holds elements `first..last`, and the window.
     fn window(&self, first: u64, last: u64) -> (u64, Window) {
         let origin = first / self.align * self.align;
-        // A binding is a multiple of 4 bytes.
+        // The size of a binding is a multiple of 4 bytes.
         let bytes = ((last - origin) * self.bytes).next_multiple_of(4);
         (origin, Window { buffer: self.buffer, offset: origin * self.bytes, bytes })
     }
 }
 
-/// Cuts a run so that each part fits in the bindings and in one dispatch. Positions here are elements of the param buffer.
+/// Cuts a run into regions that fit in the bindings and in one dispatch. Positions here are elements of the param
+/// buffer.
 fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Vec::new() };
     let param = Side::new(&first.param, first.storage.param.bytes(), limits);
@@ -146,33 +156,35 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
     let state_quads = limits.binding / QUAD_BYTES;
     let state_quads =
         if first.storage.in_blocks() { state_quads - state_quads % u64::from(BLOCK_QUADS) } else { state_quads };
-    let block = param.align.min(grad.align);
-    // Each part of a tensor begins a tile: half of the workgroups for those, half for the quads.
+    let align = param.align.min(grad.align);
+    // Each segment may begin a tile that it does not fill. Half of the workgroups are for such tiles, half for others.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
     let dispatch = workgroups.saturating_mul(UPDATE_WORKGROUP * UPDATE_QUADS * LANES / 2);
 
     let mut regions = Vec::new();
-    let (mut begin, all) = (first.start(), last.end());
-    while begin < all {
+    let mut begin = first.start();
+    let run_end = last.end();
+    while begin < run_end {
         let by_param = begin / param.align * param.align + param.window;
         let by_grad = begin + (grad.window - shifted(begin) % grad.align);
         let by_state = (begin / LANES + state_quads) * LANES;
         let by_dispatch = (begin / param.align * param.align).saturating_add(dispatch);
         let behind = run.partition_point(|tensor_plan| tensor_plan.end() <= begin);
-        let by_tensors = run.get(behind + workgroups as usize).map_or(all, TensorPlan::start);
-        let mut end = all.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
-        if end < all {
-            // The next part begins on a block, and so on a quad. That is past `begin`, since a window holds two blocks.
+        let by_tensors = run.get(behind + workgroups as usize).map_or(run_end, TensorPlan::start);
+        let mut end = run_end.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
+        if end < run_end {
             end = if first.storage.in_blocks() {
-                // Or on a block of its tensor's, which are not parted.
-                let parted = run.iter().find(|tensor_plan| (tensor_plan.start()..tensor_plan.end()).contains(&end));
-                parted.map_or(end, |tensor_plan| end - (end - tensor_plan.start()) % BLOCK)
+                // The next region begins at a block of its tensor's state: blocks are not cut.
+                let cut = run.iter().find(|tensor_plan| (tensor_plan.start()..tensor_plan.end()).contains(&end));
+                cut.map_or(end, |tensor_plan| end - (end - tensor_plan.start()) % BLOCK)
             } else {
-                end / block * block
+                // The next region begins at a multiple of the alignment, and so at a quad. That is past `begin`, since
+                // a window holds two units of alignment.
+                end / align * align
             };
         }
         end = end.min(by_tensors);
-        // Of a quad that two spans share the state has two.
+        // A quad that two spans share has two quads of state.
         let mut quads = 0;
         for tensor_plan in run[behind..].iter().take_while(|tensor_plan| tensor_plan.start() < end) {
             quads += tensor_plan
@@ -182,7 +194,7 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
                 break;
             }
         }
-        // The last quad must be inside both buffers to be loaded whole.
+        // The last quad can be loaded whole only if it is inside both buffers.
         let whole = param.whole.min((grad.whole as i64 - shift).max(0) as u64);
         if aligned && end.next_multiple_of(LANES) <= whole {
             regions.push((begin, end, false));
@@ -199,21 +211,22 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
         begin = end;
     }
     let regions = regions.into_iter().map(|(begin, end, unaligned)| region(run, &param, &grad, begin..end, unaligned));
-    // A part may have come to lie in a gap altogether.
+    // A region that lies entirely in a gap has no segments.
     regions.filter(|region| !region.segments.is_empty()).collect()
 }
 
-/// The region for those elements of the param buffer.
+/// The region for these elements of the param buffer.
 fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, unaligned: bool) -> Region {
     let Range { start: begin, end } = elements;
-    // Whole quads, where they are loaded whole.
+    // An aligned region loads whole quads.
     let (first, last) = if unaligned { (begin, end) } else { (begin / LANES * LANES, end.next_multiple_of(LANES)) };
     let shifted = |position: u64| (position as i64 + run[0].shift()) as u64;
     let (origin, param) = param.window(first, last);
     let (grad_origin, grad) = grad.window(shifted(first), shifted(last));
     let grad_shift = run[0].shift() + origin as i64 - grad_origin as i64;
     let segments = run.iter().filter_map(|tensor_plan| {
-        let (from, to) = (tensor_plan.start().max(begin), tensor_plan.end().min(end));
+        let from = tensor_plan.start().max(begin);
+        let to = tensor_plan.end().min(end);
         (from < to).then(|| Segment {
             begin: (from - origin) as u32,
             end: (to - origin) as u32,
@@ -235,19 +248,22 @@ fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, u
     }
 }
 
-/// Two regions of one, where two spans share 32 bits of what is written: no two invocations of one dispatch may write them.
-fn part(region: Region, zero_grad: bool) -> Vec<Region> {
+/// Splits a region in two if two of its spans share 32 bits of a buffer that is written. Two invocations of one
+/// dispatch must not write the same 32 bits.
+fn split_shared_quads(region: Region, zero_grad: bool) -> Vec<Region> {
     if !(region.storage.param.is_half() || zero_grad && region.storage.grad.is_half()) {
         return vec![region];
     }
     let mut later: Vec<Range<u32>> = Vec::new();
-    let mut last = (0, false);
+    let mut last_end = 0;
+    let mut last_is_later = false;
     for span in region.update_spans() {
-        let shares = span.begin == last.0 && span.begin % 2 == 1 && !last.1;
+        let shares = span.begin == last_end && span.begin % 2 == 1 && !last_is_later;
         if shares {
             later.push(span.begin..span.end);
         }
-        last = (span.end, shares);
+        last_end = span.end;
+        last_is_later = shares;
     }
     if later.is_empty() {
         return vec![region];
@@ -272,9 +288,9 @@ mod tests {
         Storage::new("x", Rule::Adam, param, grad, 1.0, 1, &precision).unwrap()
     }
 
-    /// Tensors of these lengths, one behind the other with these gaps, in one buffer of params and one of grads.
+    /// Tensors of these lengths, gaps and clocks, one after the other in one buffer of params and one of grads.
     fn place(storage: Storage, tensors: &[(u64, u64, u32)], param: u64, grad: u64, slack: u64) -> Vec<TensorPlan> {
-        // Where the state is in blocks, each begins at a multiple of 4.
+        // If the state is in blocks, a tensor begins at a multiple of 4 elements.
         let align = if storage.in_blocks() { LANES } else { 1 };
         let (mut at, param) = (0, param.next_multiple_of(align));
         let mut tensor_plan = Vec::new();
@@ -321,7 +337,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_element_is_in_one_launch_and_all_limits_are_kept(
+        fn every_element_is_in_one_region_and_all_limits_are_kept(
             storage in storages(), tensors in tensors(), param in 0..130_u64, grad in 0..130_u64, slack in 0..9_u64,
             limits in limits(),
         ) {
@@ -360,7 +376,7 @@ mod tests {
                     for (i, element) in (segment.begin..segment.end).enumerate() {
                         let of_tensor = segment.first + i as u64;
                         seen[segment.tensor][of_tensor as usize] += 1;
-                        // Where the kernel finds it, in both buffers.
+                        // The kernel finds the element in both buffers.
                         let in_param = region.param.offset / of_param + u64::from(element);
                         prop_assert_eq!(in_param, tensor_plan.param.offset / of_param + of_tensor);
                         let element = u64::from(element);
@@ -376,8 +392,8 @@ mod tests {
             prop_assert!(seen.iter().flatten().all(|count| *count == 1));
             for region in regions.iter().filter(|region| region.storage.param.is_half()) {
                 for pair in region.update_spans().windows(2) {
-                    // A span of one tensor's neighbours is one workgroup's only where they are of one clock.
-                    let (last, first) = ((pair[0].end - 1) / 2, pair[1].begin / 2);
+                    let last = (pair[0].end - 1) / 2;
+                    let first = pair[1].begin / 2;
                     prop_assert!(last < first, "no 32 bits are of two spans");
                 }
             }
@@ -385,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_one_launch_and_strangers_are_not() {
+    fn neighbours_are_one_region_and_strangers_are_not() {
         let count = |tensor_plan: &[TensorPlan]| plan(tensor_plan, false, &Limits::DEFAULT).unwrap().regions.len();
         let thousand: Vec<_> = (0..1000).map(|i| (1000, 0, i % 2)).collect();
         assert_eq!(count(&place(plain(), &thousand, 0, 0, 0)), 1);
@@ -406,7 +422,7 @@ mod tests {
         let tensor_plan = place(plain(), &[(40 << 20, 0, 0)], 0, 0, 0);
         let regions = plan(&tensor_plan, false, &Limits::DEFAULT).unwrap().regions;
         assert_eq!(
-            regions.iter().map(|l| (l.unaligned, l.state_quads())).collect::<Vec<_>>(),
+            regions.iter().map(|region| (region.unaligned, region.state_quads())).collect::<Vec<_>>(),
             [(false, 8 << 20), (false, 2 << 20)]
         );
         assert_eq!(regions[1].segments[0].first, 32 << 20);

@@ -1,9 +1,9 @@
-//! A region: what one dispatch of the update kernel (and one of the norm kernel) does, or a part of it where several are
-//! batched, and who does what in it. Twin of `region.wgsl`.
+//! A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin of
+//! `region.wgsl`.
 //!
-//! It binds one window of a param buffer and one of a grad buffer, and counts **quads** of 4 elements from the param window's
-//! beginning. Where the grads are not aligned with the params, or the last quad is not all inside its buffer, the region is
-//! **unaligned**: its quads are loaded and stored element by element.
+//! A region binds one window of a param buffer and one window of a grad buffer. It counts **quads** of 4 elements from
+//! the beginning of the param window. If the grads are not aligned with the params, or the last quad is not entirely
+//! inside its buffer, the region is **unaligned**: its quads are loaded and stored element by element.
 
 use crate::config::precision::{Master, StateDtype};
 use crate::num::block8::BLOCK;
@@ -12,25 +12,26 @@ use crate::num::noise::mixed;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::storage::Storage;
 
-/// Of the update kernel: as fast as 256 where there is much to do, and a small tensor keeps few of them idle.
+/// Invocations in a workgroup of the update kernel. 64 are as fast as 256 on large tensors, and a small tensor leaves
+/// fewer of them idle. All of these sizes are measured: see `benches/NOTES.md`.
 pub(crate) const UPDATE_WORKGROUP: u64 = 64;
-/// Words that one invocation of the update kernel owns: measured, as all of these, see `benches/NOTES.md`.
+/// Quads per invocation of the update kernel.
 pub(crate) const UPDATE_QUADS: u64 = 4;
-/// Words of a tile of the update kernel: of 16 invocations.
+/// Quads in a tile of the update kernel, which 16 invocations share.
 pub(crate) const UPDATE_TILE: u64 = 64;
-/// Pieces that a workgroup of the update kernel owns.
+/// Tiles per workgroup of the update kernel.
 pub(crate) const TILES_A_WORKGROUP: u64 = UPDATE_WORKGROUP * UPDATE_QUADS / UPDATE_TILE;
-/// Words that one invocation of the norm kernel reads.
+/// Quads per invocation of the norm kernel.
 pub(crate) const NORM_QUADS: u64 = 16;
-/// Words of a tile of the norm kernel: of a workgroup.
+/// Quads in a tile of the norm kernel, which a workgroup shares.
 pub(crate) const NORM_TILE: u64 = WORKGROUP * NORM_QUADS;
-/// Bytes of a quad of the state, at most: of f32.
+/// The most bytes in a quad of a state tensor: those of f32.
 pub(crate) const QUAD_BYTES: u64 = 4 * LANES;
-/// Words of a block that has a scale of its own.
+/// Quads in an 8-bit block.
 pub(crate) const BLOCK_QUADS: u32 = (BLOCK / LANES) as u32;
 const _: () = assert!(BLOCK_QUADS as u64 == UPDATE_TILE, "a tile is a block: its scale is found by its sharers");
 
-/// Bytes of a buffer to bind.
+/// A range of a buffer to bind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     pub buffer: usize,
@@ -38,7 +39,7 @@ pub(crate) struct Window {
     pub bytes: u64,
 }
 
-/// A part of a region that belongs to one tensor.
+/// Neighbouring elements of a region that belong to one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// Elements `begin..end` of the region.
@@ -46,27 +47,27 @@ pub(crate) struct Segment {
     pub end: u32,
     pub clock: u32,
     pub tensor: usize,
-    /// Which element of the tensor is at `begin`.
+    /// The number of the tensor's element at `begin`.
     pub first: u64,
 }
 
-/// What one dispatch can do with two windows.
+/// Tensors that are stepped together through one pair of windows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Region {
     pub storage: Storage,
     pub grad_scale: f32,
     pub param: Window,
     pub grad: Window,
-    /// Words are loaded and stored element by element.
+    /// Quads are loaded and stored element by element.
     pub unaligned: bool,
-    /// What to add (modulo 2^32) to a quad of the param window to get that of the grad window; where the region is unaligned, to
-    /// an element.
+    /// Added (modulo 2^32) to the number of a quad in the param window, it gives the number in the grad window. If the
+    /// region is unaligned, it is added to the number of an element.
     pub grad_shift: u32,
-    /// In ascending order, at least one. Elements between them are not touched.
+    /// At least one, in ascending order. Elements between them are not touched.
     pub segments: Vec<Segment>,
     /// The first quad of its state in the batch's buffers.
     pub state: u32,
-    /// Where the state is in blocks: which 4 bytes of a memory's buffer are the first scale, behind all codes.
+    /// The place of the first scale in a buffer of 8-bit codes, in units of 32 bits. The scales follow all codes.
     pub first_scale: u32,
 }
 
@@ -76,13 +77,14 @@ pub(crate) struct Span {
     pub begin: u32,
     pub end: u32,
     pub clock: u32,
-    /// What to add (modulo 2^32) to a quad to get that of the state, which the spans have one behind the other.
+    /// Added (modulo 2^32) to the number of a quad, it gives the quad of the state, which has no gaps between the
+    /// spans.
     pub shift: u32,
 }
 
 mirror! {
-    /// What a workgroup owns, or a part of one: those elements of `begin..end` that are in its quads, of which `quad` is the
-    /// first. The layout is `Tile` in `region.wgsl`.
+    /// The elements that a workgroup, or a part of one, owns: those of `begin..end` that are in its quads, the first of
+    /// which is `quad`. `Tile` in `region.wgsl`.
     #[derive(Eq)]
     pub(crate) struct Tile {
         pub quad: u32,
@@ -94,7 +96,7 @@ mirror! {
 }
 
 impl Span {
-    /// Its elements in the state.
+    /// The span's elements in a state tensor of the batch.
     pub fn of_state(&self) -> std::ops::Range<usize> {
         let shift = self.shift.wrapping_mul(LANES as u32);
         self.begin.wrapping_add(shift) as usize..self.end.wrapping_add(shift) as usize
@@ -106,16 +108,17 @@ impl Segment {
         Span { begin: self.begin, end: self.end, clock: self.clock, shift: 0 }
     }
 
-    /// Its tensor, and how many elements of it are here.
-    pub fn part(&self) -> (usize, u64) {
+    /// The tensor, and the number of its elements in this segment.
+    pub fn tensor_and_len(&self) -> (usize, u64) {
         (self.tensor, (self.end - self.begin).into())
     }
 }
 
 impl Region {
-    /// The spans of the update kernel: neighbours of one clock are one.
+    /// The spans of the update kernel. Neighbours of one clock form one span.
     pub fn update_spans(&self) -> Vec<Span> {
-        // Where the state is narrow, no two tensors share its quads: they can then be copied by themselves.
+        // If the state is narrow, no two tensors share a quad of it, so that the state of each can be copied
+        // separately.
         let joins = self.storage.state == StateDtype::F32 && self.storage.master != Master::Remainder;
         let mut spans = self.spans(|a, b| joins && a.clock == b.clock);
         let mut state = self.state;
@@ -127,7 +130,8 @@ impl Region {
         spans
     }
 
-    /// Words of the state: those of the spans, each span's whole and its own, and of whole blocks where it is in blocks.
+    /// The number of quads of the state. Each span has whole quads, or whole blocks if the state is in blocks, and
+    /// shares none with another span.
     pub fn state_quads(&self) -> u32 {
         let end = |span: &Span| quads_of(span.begin, span.end).end.wrapping_add(span.shift);
         self.whole_blocks(self.update_spans().last().map_or(self.state, end)) - self.state
@@ -137,12 +141,12 @@ impl Region {
         if self.storage.in_blocks() { quads.next_multiple_of(BLOCK_QUADS) } else { quads }
     }
 
-    /// Scales of a memory.
+    /// The number of scales of a state tensor.
     pub fn scales(&self) -> u32 {
         if self.storage.in_blocks() { self.state_quads() / BLOCK_QUADS } else { 0 }
     }
 
-    /// The update's span of each segment.
+    /// The segments, each with the part of its span of the update kernel that it covers.
     pub fn spans_of_segments(&self) -> impl Iterator<Item = (&Segment, Span)> {
         let spans = self.update_spans();
         self.segments.iter().map(move |segment| {
@@ -151,7 +155,7 @@ impl Region {
         })
     }
 
-    /// The spans of the norm kernel: neighbours are one, whatever the clock.
+    /// The spans of the norm kernel. Neighbours form one span, whatever their clock.
     pub fn norm_spans(&self) -> Vec<Span> {
         self.spans(|_, _| true)
     }
@@ -167,7 +171,7 @@ impl Region {
         spans
     }
 
-    /// Each span cut into tiles of so many quads.
+    /// Cuts each span into tiles of `quads` quads.
     pub fn tiles(&self, spans: &[Span], quads: u64) -> Vec<Tile> {
         let tiles = spans.iter().flat_map(|span| {
             let Span { begin, end, clock, shift } = *span;
@@ -177,12 +181,12 @@ impl Region {
         tiles.collect()
     }
 
-    /// What its noise begins with.
+    /// The seed of the region's noise. `number` is the number of the region.
     pub fn stream_seed(&self, number: usize, seed: u32) -> u32 {
         mixed(seed ^ mixed(number as u32))
     }
 
-    /// How many that are.
+    /// The number of tiles that [`tiles`](Self::tiles) returns.
     pub fn count_tiles(&self, spans: &[Span], quads: u64) -> u64 {
         spans.iter().map(|span| (quads_of(span.begin, span.end).len() as u64).div_ceil(quads)).sum()
     }
@@ -193,7 +197,7 @@ impl Region {
     }
 }
 
-/// The quads of which some element is in `begin..end`.
+/// The quads with an element in `begin..end`.
 fn quads_of(begin: u32, end: u32) -> std::ops::Range<u32> {
     begin / LANES as u32..end.div_ceil(LANES as u32)
 }

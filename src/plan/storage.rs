@@ -1,4 +1,4 @@
-//! What one kernel can do with a tensor: the rule, and how all is stored.
+//! The storage of a tensor: its rule and all of its dtypes.
 
 use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Precision, Rounding, StateDtype};
@@ -6,7 +6,7 @@ use crate::config::rule::{Rule, StateKind};
 use crate::error::Error;
 use crate::num::block8::BLOCK;
 
-/// What one kernel can do: the rule, and how all is stored.
+/// The rule and all dtypes of a tensor: what a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Storage {
     pub rule: Rule,
@@ -14,17 +14,17 @@ pub(crate) struct Storage {
     pub grad: Dtype,
     pub state: StateDtype,
     pub master: Master,
-    /// Of the param, where it has 16 bits and no master.
+    /// How the param is rounded if it has 16 bits and no master.
     pub rounding: Rounding,
-    /// Of the state, where it is not f32.
+    /// How the state is rounded if it is not f32.
     pub state_rounding: Rounding,
 }
 
 impl Storage {
-    /// How a tensor of so many elements is stored, if that can be.
+    /// The storage of a tensor of `len` elements.
     ///
     /// # Errors
-    /// [`Error::Storage`], with the tensor's name.
+    /// [`Error::Storage`], with the tensor's name, if a tensor cannot be stored in this way.
     pub fn new(
         tensor: &str,
         rule: Rule,
@@ -57,23 +57,23 @@ impl Storage {
         Ok(Self { rule, param, grad, state, master, rounding, state_rounding })
     }
 
-    /// What is remembered: what the rule does, and what a param of 16 bits may have beside it.
+    /// The state tensors: those of the rule, and the master or remainder of a 16-bit param.
     pub fn state_kinds(&self) -> impl Iterator<Item = StateKind> + use<> {
-        let beside = match self.master {
+        let master = match self.master {
             Master::None => None,
             Master::F32 => Some(StateKind::Master),
             Master::Remainder => Some(StateKind::Remainder),
         };
-        self.rule.state_kinds().chain(beside)
+        self.rule.state_kinds().chain(master)
     }
 
-    /// That with the scales of its blocks, each behind its codes.
-    pub fn parts(&self) -> impl Iterator<Item = StateKind> + use<> {
+    /// The state tensors. In 8-bit blocks, the scales of each follow it.
+    pub fn kinds_with_scales(&self) -> impl Iterator<Item = StateKind> + use<> {
         let in_blocks = self.in_blocks();
         self.state_kinds().flat_map(move |kind| [Some(kind), kind.scale().filter(|_| in_blocks)]).flatten()
     }
 
-    /// How that is stored.
+    /// The dtype of a state tensor.
     pub fn dtype(&self, kind: StateKind) -> Dtype {
         match (kind, self.state) {
             (StateKind::Remainder, _) => Dtype::I16,
@@ -84,17 +84,17 @@ impl Storage {
         }
     }
 
-    /// How many of these a tensor of that length has.
+    /// The number of elements of a state tensor, for a tensor of `len` elements.
     pub fn count(kind: StateKind, len: u64) -> u64 {
         if kind.is_scale() { len.div_ceil(BLOCK) } else { len }
     }
 
-    /// The same without stochastic rounding: what matters to a kernel that stores nothing.
+    /// The same storage without stochastic rounding. Rounding does not matter to a kernel that stores nothing.
     pub fn to_nearest(self) -> Self {
         Self { rounding: Rounding::Nearest, state_rounding: Rounding::Nearest, ..self }
     }
 
-    /// Whether the state is in blocks with scales of their own.
+    /// Whether the state is in 8-bit blocks.
     pub fn in_blocks(&self) -> bool {
         self.state == StateDtype::Block8
     }
@@ -107,7 +107,7 @@ impl Storage {
 
 #[cfg(test)]
 impl Storage {
-    /// All that can be: 160 for each rule that remembers something.
+    /// All valid storages: 160 for each rule with state.
     pub fn all() -> impl Iterator<Item = Self> {
         let params = [Dtype::F32, Dtype::F16, Dtype::Bf16];
         let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];

@@ -1,4 +1,4 @@
-//! What the user hands over: views of their own buffers, and tensors; and the checks that these can be used.
+//! The checks of the caller's views and tensors.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,8 @@ use crate::plan::clocks::Registry;
 use crate::plan::partition::{Location, TensorPlan};
 use crate::plan::storage::Storage;
 
-/// Checks all views of all groups and says where they are, each buffer by its place in the returned list.
+/// Checks all views of all groups, and returns a plan for each tensor. A buffer's number is its place in the returned
+/// list.
 #[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
 pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<TensorPlan>, Vec<Buffer>), Error> {
     let groups = &registry.groups;
@@ -58,7 +59,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
     Ok((tensor_plans, buffers))
 }
 
-/// How a tensor is stored, if that can be.
+/// The storage of a tensor, or an error if it cannot be stored in this way.
 fn storage(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Storage, Error> {
     let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype, tensor.param.len);
     let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, &options.precision)?;
@@ -88,8 +89,8 @@ fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Erro
     }
     let end = view.len.saturating_mul(element).saturating_add(view.offset);
     if end > view.buffer.size() {
-        let (offset, size) = (view.offset, view.buffer.size());
-        return Err(Error::OutOfBounds { tensor: named(), view: which, offset, end, size });
+        let size = view.buffer.size();
+        return Err(Error::OutOfBounds { tensor: named(), view: which, offset: view.offset, end, size });
     }
     let given = view.buffer.usage();
     let missing = BufferUsages::STORAGE - given;
@@ -99,8 +100,7 @@ fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Erro
     Ok(())
 }
 
-/// No two views, of whatever tensors, may share a byte: two invocations would write it, or one would read what
-/// another writes.
+/// Checks that no two views share a byte. Two invocations would write it, or one would read what another writes.
 fn check_overlap(groups: &[Group], tensor_plans: &[TensorPlan]) -> Result<(), Error> {
     let names: Vec<&str> = groups.iter().flat_map(|g| &g.tensors).map(|t| t.name.as_str()).collect();
     let mut views: Vec<_> = tensor_plans
@@ -111,7 +111,9 @@ fn check_overlap(groups: &[Group], tensor_plans: &[TensorPlan]) -> Result<(), Er
                 (p.grad, p.len * p.storage.grad.bytes(), p.tensor, "grad"),
             ]
         })
-        .map(|(place, bytes, tensor, which)| (place.buffer, place.offset, place.offset + bytes, tensor, which))
+        .map(|(location, bytes, tensor, which)| {
+            (location.buffer, location.offset, location.offset + bytes, tensor, which)
+        })
         .collect();
     views.sort_unstable();
     for pair in views.windows(2) {

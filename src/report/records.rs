@@ -1,18 +1,19 @@
-//! What is measured of a tensor or of a part of one, as the device has it: the structs of `records.wgsl` and
-//! `insight_finish.wgsl`. The functions of those files are in `cpu/measured.rs` and `cpu/insight.rs`.
+//! The measurements of a tensor or of a part of one, as the device has them: the structs of `records.wgsl` and
+//! `insight_finish.wgsl`. The twins of the functions in those files are in `src/cpu/records.rs` and
+//! `src/cpu/insight.rs`.
 
 use crate::num::mirror::mirror;
 use crate::plan::region::Tile;
 
 /// Bins of the signal-to-noise ratio.
 pub(crate) const BINS: usize = 16;
-/// Words that one invocation measures.
+/// Quads per invocation of `insight`.
 pub(crate) const INSIGHT_QUADS: u64 = 8;
-/// The exponent of a sum with a term that is not finite.
+/// The exponent of a sum with a non-finite term.
 pub(crate) const NOT_FINITE: u32 = 255;
 
 mirror! {
-    /// A sum of squares with an exponent of its own: `sum * 2^(2*(exponent - 128))`, and no sum where the exponent is
+    /// A sum of squares with a separate exponent: `sum * 2^(2*(exponent - 128))`. There is no sum if the exponent is
     /// [`NOT_FINITE`].
     pub(crate) struct Squares {
         pub sum: f32,
@@ -22,26 +23,27 @@ mirror! {
 
 mirror! {
     pub(crate) struct Measured {
-        /// Of the finite gradients, as they lie in the buffer.
+        /// The finite gradients, as stored in the caller's buffer.
         pub grad: Squares,
-        /// Before the step.
+        /// The parameters before the step.
         pub param: Squares,
-        /// Without decoupled decay.
+        /// The step without decoupled decay.
         pub step: Squares,
-        /// With it.
+        /// The step with decoupled decay.
         pub update: Squares,
-        /// The sum of the ratios in the bins.
+        /// The sum of the signal-to-noise ratios in the bins.
         pub snr: f32,
-        /// The bits of its magnitude.
+        /// The bits of the largest magnitude of a step.
         pub largest_step: u32,
-        /// Gradients that are zero, and that are not finite.
+        /// The number of gradients that are zero.
         pub zero: u32,
+        /// The number of non-finite gradients.
         pub nonfinite: u32,
     }
 }
 
 mirror! {
-    /// What a workgroup owns, and what it found there.
+    /// The tile of a workgroup, and its measurements.
     pub(crate) struct Record {
         pub tile: Tile,
         pub measured: Measured,
@@ -50,7 +52,7 @@ mirror! {
 }
 
 mirror! {
-    /// The records of one part of a tensor.
+    /// The records of one segment.
     pub(crate) struct RecordRange {
         pub first: u32,
         pub end: u32,
@@ -59,23 +61,23 @@ mirror! {
 }
 
 mirror! {
-    /// What is read back of one part of a tensor.
+    /// The measurements of one segment, which the host reads back.
     pub(crate) struct Finding {
         pub measured: Measured,
         pub bins: [u32; BINS],
-        /// 0 where the step was skipped.
+        /// 0 if the step was skipped.
         pub did_step: u32,
         /// Steps applied.
         pub t: u32,
-        /// Of the step, if it was not skipped.
+        /// The learning rate of the step, if it was not skipped.
         pub lr: f32,
-        /// What takes the loss scale back from the gradients.
+        /// 1 over the loss scale.
         pub unscale: f32,
     }
 }
 
 impl Squares {
-    /// As one number, which f64 can hold; NaN where a term was not finite.
+    /// The sum as an f64, which has the range for it. NaN if a term was non-finite.
     pub fn value(self) -> f64 {
         if self.exponent == NOT_FINITE {
             return f64::NAN;

@@ -22,7 +22,7 @@ impl State {
         let partial = partial(path);
         let result = write(&partial, &bytes).and_then(|()| fs::rename(&partial, path)).and_then(|()| sync_folder(path));
         result.map_err(|e| {
-            // Best effort: what went wrong is in the error already.
+            // Best effort: the error already says what went wrong.
             let _ = fs::remove_file(&partial);
             file_error(path, "writing", &e)
         })
@@ -50,7 +50,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the rename last: it is a change of the folder. Elsewhere than on Unix a folder cannot be opened to be synced.
+/// Makes the rename durable, since it is a change of the folder. Only on Unix can a folder be opened to be synced.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());

@@ -1,13 +1,14 @@
-//! A state as a file: safetensors with PyTorch's names, and what has no place in a tensor as JSON in the metadata.
+//! The file format of a state: a safetensors file with PyTorch's names. The metadata has the rest of the state as JSON.
 //!
 //! ```text
-//! metadata   "format": "wgpu-adam", "version": "1", "state": JSON (see `Head`), "crc32": of all the rest, see `checksum`
-//! tensors    "<tensor>.step": i64, no dimension, and for what the variant remembers, one dimension, of
+//! metadata   "format": "wgpu-adam", "version": "1", "state": JSON (see `Head`), "crc32": of the rest (see `checksum`)
+//! tensors    "<tensor>.step": i64, no dimension
+//!            the state tensors "<tensor>.<name>", one dimension:
 //!            m      "exp_avg", or "momentum_buffer" for RMSProp and SGD
 //!            v      "exp_avg_sq", "exp_inf" for AdaMax, "square_avg" for RMSProp, "sum" for AdaGrad
 //!            v_max  "max_exp_avg_sq"
-//!            where they are in blocks of 8 bits "<name>_scale" too, a scale a block; see `block8.wgsl` for the codes
-//!            and beside params of 16 bits "master" or "remainder"
+//!            for moments in 8-bit blocks also "<name>_scale", one scale per block; see `block8.wgsl` for the codes
+//!            for 16-bit params "master" or "remainder"
 //! ```
 
 use std::borrow::Cow;
@@ -30,7 +31,7 @@ const FORMAT: &str = "wgpu-adam";
 /// may be left out is no reason.
 const VERSION: u32 = 1;
 
-/// What is in the metadata as JSON: a [`State`] without its tensors' values.
+/// The JSON in the metadata: a [`State`] without the values of its tensors.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -56,7 +57,7 @@ struct GroupHead {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScaleHead {
-    /// As f64, which JSON gives back exactly.
+    /// An f64, which survives JSON exactly.
     scale: f64,
     growth_tracker: u32,
 }
@@ -72,10 +73,10 @@ impl GroupHead {
 struct ClockHead {
     group: usize,
     t: u32,
-    /// By default `t`.
+    /// The default is `t`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     position: Option<u32>,
-    /// As f64, which JSON gives back exactly.
+    /// An f64, which survives JSON exactly.
     lr: f64,
     /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are
     /// made from `t`.
@@ -91,17 +92,17 @@ struct TensorHead {
     len: u64,
 }
 
-/// A state tensor's name in the file: PyTorch's, where PyTorch has it.
+/// The name of a state tensor in the file: PyTorch's name, if it has one.
 fn key(kind: StateKind, rule: Rule) -> String {
     if kind.is_scale() {
         let codes = rule.state().iter().find(|(codes, _)| codes.scale() == Some(kind));
         return codes.map_or(kind.name().to_owned(), |(_, name)| format!("{name}_scale"));
     }
-    let named = rule.state().iter().find(|(own, _)| *own == kind);
+    let named = rule.state().iter().find(|(state_kind, _)| *state_kind == kind);
     named.map_or(kind.name(), |(_, name)| name).to_owned()
 }
 
-/// The formats that a memory may have, as safetensors calls them.
+/// The dtypes that a state tensor may have, with their counterparts in safetensors.
 const DTYPES: [(Dtype, FileDtype); 4] = [
     (Dtype::F32, FileDtype::F32),
     (Dtype::Bf16, FileDtype::BF16),
@@ -134,7 +135,7 @@ impl View for &Entry<'_> {
     }
 }
 
-/// CRC-32 of the JSON and then, in the order of the names, of each tensor a line `name dtype shape` and its bytes.
+/// The CRC-32 of the JSON, followed for each tensor (in the order of names) by a line `name dtype shape` and its bytes.
 fn checksum<'a>(json: &str, entries: impl Iterator<Item = (&'a str, FileDtype, &'a [usize], &'a [u8])>) -> String {
     let mut entries: Vec<_> = entries.collect();
     entries.sort_unstable_by_key(|entry| entry.0);
@@ -147,7 +148,7 @@ fn checksum<'a>(json: &str, entries: impl Iterator<Item = (&'a str, FileDtype, &
     format!("{:08x}", crc.finalize())
 }
 
-fn bad(reason: impl Into<String>) -> Error {
+fn invalid(reason: impl Into<String>) -> Error {
     Error::InvalidState { reason: reason.into() }
 }
 
@@ -159,18 +160,18 @@ impl State {
     /// that [`from_bytes`](Self::from_bytes) would refuse.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.validate()?;
-        let json = serde_json::to_string(&self.head()).map_err(|e| bad(e.to_string()))?;
+        let json = serde_json::to_string(&self.head()).map_err(|e| invalid(e.to_string()))?;
         let mut entries = Vec::new();
         for tensor in &self.tensors {
             let name = &tensor.name;
             let (Some(rule), Some(clock)) = (self.rule(tensor.clock), self.clocks.get(tensor.clock)) else {
-                return Err(bad(format!("tensor `{name}` refers to a clock that does not exist")));
+                return Err(invalid(format!("tensor `{name}` refers to a clock that does not exist")));
             };
             let step = Cow::Owned(i64::from(clock.t).to_le_bytes().to_vec());
             entries.push((format!("{name}.step"), Entry { dtype: FileDtype::I64, shape: Vec::new(), data: step }));
             for StateTensor { kind, dtype, bytes } in &tensor.state {
                 let Some((_, file_dtype)) = DTYPES.iter().find(|(known, _)| known == dtype) else {
-                    return Err(bad(format!(
+                    return Err(invalid(format!(
                         "tensor `{name}`: {} is {dtype:?}, which a state file cannot hold",
                         kind.name()
                     )));
@@ -185,7 +186,7 @@ impl State {
             [("format", FORMAT.to_owned()), ("version", VERSION.to_string()), ("state", json), ("crc32", crc)];
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         safetensors::serialize(entries.iter().map(|(name, entry)| (name, entry)), Some(metadata))
-            .map_err(|e| bad(e.to_string()))
+            .map_err(|e| invalid(e.to_string()))
     }
 
     /// Deserializes a state from the contents of a file.
@@ -195,30 +196,30 @@ impl State {
     /// version of this crate wrote them, and [`Error::Config`], [`Error::UnusedField`] or [`Error::Schedule`] for an
     /// invalid configuration or schedule.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(format!("not a safetensors file: {e}")))?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| invalid(format!("not a safetensors file: {e}")))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| invalid(e.to_string()))?;
         let field = |key: &str| {
             let value = header.metadata().as_ref().and_then(|metadata| metadata.get(key));
-            value.map(String::as_str).ok_or_else(|| bad(format!("the metadata has no `{key}`")))
+            value.map(String::as_str).ok_or_else(|| invalid(format!("the metadata has no `{key}`")))
         };
         let format = field("format")?;
         if format != FORMAT {
-            return Err(bad(format!("the format is `{format}`, but must be `{FORMAT}`")));
+            return Err(invalid(format!("the format is `{format}`, but must be `{FORMAT}`")));
         }
         let version = field("version")?;
         match version.parse::<u32>() {
             Ok(VERSION) => {}
             Ok(given) if given > VERSION => return Err(Error::StateVersion { given, need: VERSION }),
-            _ => return Err(bad(format!("the version is `{version}`, but must be at most {VERSION}"))),
+            _ => return Err(invalid(format!("the version is `{version}`, but must be at most {VERSION}"))),
         }
         let json = field("state")?;
         let views = file.iter().collect::<Vec<_>>();
         let crc = checksum(json, views.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data())));
         let need = field("crc32")?;
         if crc != need {
-            return Err(bad(format!("the checksum is {crc}, but must be {need}: the file is damaged")));
+            return Err(invalid(format!("the checksum is {crc}, but must be {need}: the file is damaged")));
         }
-        let head: Head = serde_json::from_str(json).map_err(|e| bad(format!("`state` in the metadata: {e}")))?;
+        let head: Head = serde_json::from_str(json).map_err(|e| invalid(format!("`state` in the metadata: {e}")))?;
         let mut views: HashMap<&str, _> = views.into_iter().collect();
         let mut state = head.state()?;
         let clocks = state.clocks.len();
@@ -226,29 +227,32 @@ impl State {
             let group =
                 state.clocks.get(tensor.clock).and_then(|clock| Some((clock.t, state.groups.get(clock.group)?)));
             let Some((t, group)) = group else {
-                return Err(bad(format!(
+                return Err(invalid(format!(
                     "tensor `{}` refers to clock {}, but there are {clocks} clocks",
                     tensor.name, tensor.clock
                 )));
             };
             let step = format!("{}.step", tensor.name);
             let Some(view) = views.remove(step.as_str()) else {
-                return Err(bad(format!("there is no entry `{step}`")));
+                return Err(invalid(format!("there is no entry `{step}`")));
             };
             if view.dtype() != FileDtype::I64 || !view.shape().is_empty() || view.data() != i64::from(t).to_le_bytes() {
-                return Err(bad(format!("`{step}` must be the i64 {t}, the step count of its clock")));
+                return Err(invalid(format!("`{step}` must be the i64 {t}, the step count of its clock")));
             }
             for kind in StateKind::ALL {
                 let name = format!("{}.{}", tensor.name, key(kind, group.config.variant.rule()));
                 let Some(view) = views.remove(name.as_str()) else { continue };
                 let Some((dtype, _)) = DTYPES.iter().find(|(_, dtype)| *dtype == view.dtype()) else {
-                    return Err(bad(format!("`{name}` has dtype {:?}, which no state tensor can have", view.dtype())));
+                    return Err(invalid(format!(
+                        "`{name}` has dtype {:?}, which no state tensor can have",
+                        view.dtype()
+                    )));
                 };
                 tensor.state.push(StateTensor { kind, dtype: *dtype, bytes: view.data().to_vec() });
             }
         }
         if let Some(stranger) = views.keys().min() {
-            return Err(bad(format!("unexpected entry `{stranger}`: no tensor of this state owns it")));
+            return Err(invalid(format!("unexpected entry `{stranger}`: no tensor of this state owns it")));
         }
         state.validate()?;
         Ok(state)
@@ -284,7 +288,10 @@ impl Head {
         let (mut clocks, groups) = (Vec::new(), self.groups.len());
         for (i, clock) in self.clocks.into_iter().enumerate() {
             let Some(group) = self.groups.get(clock.group) else {
-                return Err(bad(format!("clock {i} refers to group {}, but there are {groups} groups", clock.group)));
+                return Err(invalid(format!(
+                    "clock {i} refers to group {}, but there are {groups} groups",
+                    clock.group
+                )));
             };
             group.config.validate(clock.group)?;
             let mut state = match clock.powers {
@@ -292,8 +299,9 @@ impl Head {
                     let mut powers = [0; 4];
                     for (power, digits) in powers.iter_mut().zip(&hexadecimal) {
                         let number = u64::from_str_radix(digits, 16);
-                        *power = number
-                            .map_err(|_| bad(format!("clock {i}: `{digits}` is not a 64-bit number in hexadecimal")))?;
+                        *power = number.map_err(|_| {
+                            invalid(format!("clock {i}: `{digits}` is not a 64-bit number in hexadecimal"))
+                        })?;
                     }
                     ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, powers }
                 }

@@ -1,11 +1,11 @@
-//! The clock's layout in memory.
+//! The layout of the clock's buffer.
 
 use crate::num::mirror::mirror;
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
 
 mirror! {
-    /// The first part of `Clock` in `tick.wgsl`; a `Clock` for each group follows.
+    /// The head of `Clocks` in `tick.wgsl`. A [`Clock`] for each clock follows it.
     pub(crate) struct ClockHead {
         pub applied: u32,
         pub skipped: u32,
@@ -24,18 +24,18 @@ mirror! {
         pub powers: Powers,
         pub t: u32,
         pub lr: f32,
-        /// Steps of the group, which its schedule counts: `t`, but for tensors that came later.
+        /// Steps of the group, which its schedule counts. This is `t`, except for tensors that were added later.
         pub position: u32,
         pub pad: u32,
     }
 }
 
 impl Clock {
-    /// After `t` steps that were not made here.
+    /// The clock after `t` steps, without running them.
     pub fn at(t: u32, settings: &Settings) -> Self {
         Self { powers: Powers::at(t, settings), t, position: t, ..Self::default() }
     }
 }
 
-/// Where no element is bad.
+/// Stands for no element or no partial.
 pub(crate) const NONE: u32 = u32::MAX;

@@ -1,4 +1,4 @@
-//! What holds for all groups and steps, as the device has it.
+//! The options of all groups and steps, as the device has them.
 
 use crate::config::options::{Clip, Options};
 use crate::num::mirror::mirror;
@@ -21,7 +21,7 @@ mirror! {
 }
 
 impl Control {
-    /// For so many clocks, and so many partials of the norm.
+    /// `clocks` and `partials` are the numbers of clocks and of partials of the norm.
     pub fn new(options: &Options, clocks: usize, partials: u64) -> Self {
         let mut control = Self {
             clocks: clocks as u32,

@@ -1,4 +1,4 @@
-//! The scalars of a step: what a configuration becomes at step t.
+//! From a configuration to the scalars of step t: settings, clocks and schedules.
 
 pub(crate) mod clock;
 pub(crate) mod control;

@@ -1,18 +1,18 @@
-//! What a workgroup of the norm leaves for `tick`. Twin of `norm/partial.wgsl`.
+//! The result of one workgroup of `norm`, which `tick` reads. Twin of `norm/partial.wgsl`.
 
 use crate::config::options::{Clip, Options};
 use crate::num::mirror::mirror;
 use crate::num::quad::WORKGROUP;
 use crate::tick::clock::NONE;
 
-/// The magnitudes' bits from which on a gradient is not finite.
+/// Magnitudes from this bit pattern on are non-finite.
 pub(crate) const NOT_FINITE: u32 = 0x7f80_0000;
 
-/// And from which on its square is not: 2^64.
+/// Magnitudes from this bit pattern on, 2^64, have a non-finite square.
 pub(crate) const NOT_SQUARABLE: u32 = 0x5f80_0000;
 
-/// From where on a gradient is bad: where it is clipped, or its scale taken back, before it is squared, only if it is not
-/// finite.
+/// Magnitudes from this bit pattern on count as non-finite. If the gradient is clipped or unscaled before it is
+/// squared, its square may be finite all the same, so only a gradient that is itself non-finite counts.
 pub(crate) fn nonfinite_bits(options: &Options) -> u32 {
     match options.clip {
         Clip::None if options.loss_scale.is_none() => NOT_SQUARABLE,
@@ -21,8 +21,7 @@ pub(crate) fn nonfinite_bits(options: &Options) -> u32 {
 }
 
 mirror! {
-    /// What a workgroup leaves for `tick`: three sums of squares, of which each gradient is in one, and the
-    /// first bad element of the region.
+    /// Three sums of squares, and the first non-finite element of the region. Each gradient is in one of the sums.
     pub(crate) struct Partial {
         pub small: f32,
         pub middle: f32,
@@ -31,14 +30,15 @@ mirror! {
     }
 }
 
-/// 2^80 and 2^-80.
+/// 2^80.
 pub(crate) const UP: f32 = f32::from_bits((127 + 80) << 23);
 
+/// 2^-80.
 pub(crate) const DOWN: f32 = f32::from_bits((127 - 80) << 23);
 
 pub(crate) const INVOCATIONS: usize = WORKGROUP as usize;
 
-/// The tree of one workgroup: two levels of 16.
+/// Adds up the partials of a workgroup's invocations in a tree of two levels of 16.
 pub(crate) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
     let level: [Partial; 16] = std::array::from_fn(|index| {
         let terms = (index..INVOCATIONS).step_by(16).map(|i| tree[i]);

@@ -1,23 +1,25 @@
 //! Exact powers of beta. Twin of `tick.wgsl`.
 //!
-//! `beta^t` is kept as a 64-bit integer that counts units of 2^-64. Integer arithmetic is the same on every driver, and
-//! `1 - beta^t` is a negation, so the bias corrections lose nothing to cancellation: in f32, `1 - beta2^t` is wrong by
-//! 2e-5 in the first steps. Each multiplication truncates by at most 2^-64, so after a billion steps `beta^t` is off by
-//! less than 1e-10, long after it has left `1 - beta^t` = 1.
+//! `beta^t` is a 64-bit integer that counts units of 2^-64. Integer arithmetic is the same on every driver. The bias
+//! correction `1 - beta^t` is a negation, so it loses nothing to cancellation: in f32, `1 - beta2^t` is wrong by 2e-5
+//! in the first steps. Each multiplication truncates by at most 2^-64, so after a billion steps `beta^t` is off by less
+//! than 1e-10. By then, `1 - beta^t` has long been 1.
 
 use crate::num::fixed::{power, product};
 use crate::num::mirror::mirror;
 use crate::tick::settings::Settings;
 
 mirror! {
-    /// A group's clock: steps applied, and what was multiplied up over them. The layout is `Clock` in `tick.wgsl`.
+    /// The powers of a clock after t steps. `Powers` in `tick.wgsl`.
     #[derive(Eq)]
     pub(crate) struct Powers {
-        /// beta1^t and beta2^t.
+        /// beta1^t.
         pub beta1_t: u64,
+        /// beta2^t.
         pub beta2_t: u64,
-        /// gamma^t, and the product of mu(1) to mu(t): of NAdam in PyTorch's form.
+        /// gamma^t, for NAdam in PyTorch's form.
         pub gamma_t: u64,
+        /// mu(1)*..*mu(t), for NAdam in PyTorch's form.
         pub product: u64,
     }
 }
@@ -29,11 +31,11 @@ pub(crate) fn momentum(beta1: u64, gamma_power: u64) -> u64 {
 }
 
 impl Powers {
-    /// After `t` steps.
+    /// The powers after `t` steps.
     pub fn at(t: u32, settings: &Settings) -> Self {
         let power = |beta| power(beta, u64::from(t));
         let mut powers = Self { beta1_t: power(settings.beta1), beta2_t: power(settings.beta2), ..Self::default() };
-        // The product has no short cut, but it soon comes to nothing, as beta1^t does.
+        // The product has no closed form, but like beta1^t it soon becomes zero.
         let mut early = Self::default();
         for step in 0..t {
             early.advance(settings, step);
@@ -46,7 +48,7 @@ impl Powers {
         powers
     }
 
-    /// One step more than `t`.
+    /// Advances the powers from step `t` to step `t + 1`.
     pub fn advance(&mut self, settings: &Settings, t: u32) {
         let first = t == 0;
         self.beta1_t = if first { settings.beta1 } else { product(self.beta1_t, settings.beta1) };

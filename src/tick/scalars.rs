@@ -1,4 +1,4 @@
-//! The scalars of a step: what a configuration becomes at step t. Twin of `tick.wgsl`.
+//! The scalars of a step, made from the settings and t. Twin of `tick.wgsl`.
 
 use crate::num::fixed::{complement, fraction, product};
 use crate::num::mirror::mirror;
@@ -6,47 +6,48 @@ use crate::tick::powers::{Powers, momentum};
 use crate::tick::settings::{Settings, time_law};
 
 mirror! {
-    /// What the update needs for one step of one group. The layout is `Scalars` in `scalars.wgsl`.
+    /// What the update needs for one step of one clock. `Scalars` in `scalars.wgsl`.
     pub(crate) struct Scalars {
         /// 1 to apply the step, 0 to skip it.
         pub do_step: u32,
-        /// Times the gradient: the sign, the clip coefficient, and [`unscale`](Self::unscale).
+        /// Multiplies the gradient: the sign, the clip coefficient and [`unscale`](Self::unscale).
         pub grad_mul: f32,
         pub l2: f32,
         pub m_rate: f32,
         pub v_rate: f32,
         pub m_from_target: u32,
         pub v_from_target: u32,
-        /// Times `m` (or the gradient, where there is no `m`): for Adam the learning rate over `1 - beta1^t`.
+        /// Multiplies `m`, or the gradient if the rule has no `m`: for Adam the learning rate over `1 - beta1^t`.
         pub m_coef: f32,
-        /// Times the gradient, beside `m`.
+        /// Multiplies the gradient, which is added to `m`.
         pub g_coef: f32,
-        /// Times the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
+        /// Multiplies the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
         pub v_coef: f32,
-        /// Times `v`, for the maximum of AMSGrad.
+        /// Multiplies `v` for the maximum of AMSGrad.
         pub max_coef: f32,
         pub eps: f32,
         pub eps_root: f32,
         pub adamax_beta2: f32,
         pub m_gain: f32,
-        /// Times `param`: the learning rate times the decoupled decay.
+        /// Multiplies `param`: the learning rate times the decoupled decay.
         pub decay: f32,
-        /// Clip by value.
+        /// The limit of clipping by value; infinite without it.
         pub limit: f32,
-        /// Steps applied, with this one, and its learning rate.
+        /// Steps applied, including this one.
         pub t: u32,
+        /// The learning rate of this step.
         pub lr: f32,
-        /// Times `|m| / sqrt(v)`, for the signal-to-noise ratio: the bias corrections of both.
+        /// Multiplies `|m| / sqrt(v)` for the signal-to-noise ratio: the bias corrections of both.
         pub snr: f32,
-        /// Takes the loss scale back from the gradient: 1 over it.
+        /// 1 over the loss scale.
         pub unscale: f32,
     }
 }
 
-/// Words of 32 bits that a slot of scalars has behind them: a slot is as long as a uniform's offset must be.
+/// The padding of a slot of scalars in units of 32 bits. The size of a slot is a valid offset of a uniform binding.
 pub(crate) const SCALAR_PADDING: usize = (256 - size_of::<Scalars>()) / 4;
 
-/// Below 2^-126 some drivers have zeros and others do not: here it is zero on all.
+/// Flushes numbers below 2^-126 to zero. Some drivers do so and others do not; here the result is the same on all.
 pub(crate) fn normal_or_zero(x: f32) -> f32 {
     if x.is_subnormal() { 0.0 } else { x }
 }
@@ -70,7 +71,7 @@ impl Scalars {
             v_coef: 1.0 / correction2.sqrt(),
             max_coef: 1.0,
             eps: s.eps,
-            // The root is of v: what is added to v_hat must be made as much smaller as v is.
+            // The root is of v, not of v_hat, so `eps_root` must shrink as v does.
             eps_root: s.eps_root * correction2,
             adamax_beta2: s.adamax_beta2,
             m_gain: s.m_gain,
@@ -103,7 +104,8 @@ impl Scalars {
             time_law::RADAM | time_law::RADAM_EPS_ON_RAW => {
                 let rho = rho(s, powers, t);
                 if rho > 5.0 {
-                    // Quotients near 1, so that no rounding is the same in each step: that would add up.
+                    // All quotients are near 1, so that no rounding error is the same in every step. Such errors would
+                    // add up.
                     let end = s.rho_inf;
                     let mut squared = (rho - 4.0) / (end - 4.0) * ((rho - 2.0) / (end - 2.0)) * (end / rho);
                     if s.time_law == time_law::RADAM_EPS_ON_RAW {
@@ -148,9 +150,9 @@ impl Scalars {
     }
 }
 
-/// RAdam's `rho_inf - 2*t*beta2^t/(1 - beta2^t)`. That difference cancels while y = t*h is small, with h = -ln(beta2); there
-/// its series in h is used instead, from y/(e^y - 1) = 1 - y/2 + y^2/12 - y^4/720 + y^6/30240 - y^8/1209600 (Bernoulli's
-/// numbers) and the same for t = 1.
+/// RAdam's `rho_inf - 2*t*beta2^t/(1 - beta2^t)`. This difference cancels while y = t*h is small, with h = -ln(beta2).
+/// For small y its series in h is used instead. The series follows from y/(e^y - 1) = 1 - y/2 + y^2/12 - y^4/720 +
+/// y^6/30240 - y^8/1209600 (Bernoulli's numbers) and the same for t = 1.
 pub(crate) fn rho(s: &Settings, powers: &Powers, t: u32) -> f32 {
     let (t, h) = (t as f32, s.rho_h);
     let y = t * h;
@@ -168,7 +170,7 @@ mod tests {
     use super::*;
     use crate::config::hyperparameters::Config;
 
-    /// `1 - beta^t` in f64, by a route that does not cancel.
+    /// `1 - beta^t` in f64, without cancellation.
     fn correction(beta: f64, t: u64) -> f64 {
         -(t as f64 * beta.ln()).exp_m1()
     }
@@ -178,13 +180,16 @@ mod tests {
         for beta in [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999] {
             let settings = Settings::new(&Config { beta1: beta, beta2: beta, ..Config::default() });
             let check = |clock: &Powers, t: u64| {
-                let (want, got) = (correction(beta, t), f64::from(complement(clock.beta2_t)));
+                let want = correction(beta, t);
+                let got = f64::from(complement(clock.beta2_t));
                 assert!(((got - want) / want).abs() < 1e-7, "beta {beta}, t {t}: {got} for {want}");
-                let (want, got) = (
-                    1.0 / want.sqrt(),
-                    f64::from(Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 1.0, 0.0).v_coef),
+                let want_coef = 1.0 / want.sqrt();
+                let scalars = Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 1.0, 0.0);
+                let got_coef = f64::from(scalars.v_coef);
+                assert!(
+                    ((got_coef - want_coef) / want_coef).abs() < 2e-7,
+                    "beta {beta}, t {t}: {got_coef} for {want_coef}"
                 );
-                assert!(((got - want) / want).abs() < 2e-7, "beta {beta}, t {t}: {got} for {want}");
             };
             let mut clock = Powers::default();
             for t in 1..=20_000 {

@@ -1,18 +1,18 @@
-//! A configuration as the device has it: the values that do not depend on time.
+//! A configuration as the device has it: the values that do not depend on t.
 
 use crate::config::hyperparameters::{Config, Decay};
 use crate::config::variant::Variant;
 use crate::num::fixed::fixed;
 use crate::num::mirror::mirror;
 
-/// The smallest `eps` that is used, 2^-63 / sqrt(1 - beta2). A gradient below it has a square whose part in `v`,
-/// `(1 - beta2)*g*g`, is below 2^-126, and such numbers many devices take for zero; with a smaller `eps` such a gradient
-/// would make a step without bound. Above it, adding it changes nothing.
+/// The smallest `eps` that is used, 2^-63 / sqrt(1 - beta2). A gradient below it adds less than 2^-126 to `v`, since
+/// that is `(1 - beta2)*g*g`, and many devices flush such numbers to zero. With a smaller `eps`, such a gradient would
+/// make an unbounded step. For a gradient well above it, adding it changes nothing.
 pub(crate) fn min_eps(beta2: f64) -> f32 {
     (2f64.powi(-63) / (1.0 - beta2).sqrt()) as f32
 }
 
-/// What becomes of a configuration over time: which scalars are made. The numbers are those of `tick.wgsl`.
+/// Time laws: how the scalars depend on t. The numbers are the same in `tick.wgsl`.
 pub(crate) mod time_law {
     pub const ADAM: u32 = 0;
     pub const AMSGRAD: u32 = 1;
@@ -28,12 +28,12 @@ pub(crate) mod time_law {
 }
 
 mirror! {
-    /// A configuration as the GPU has it: what does not depend on time. The layout is `Settings` in `tick.wgsl`.
+    /// A configuration as the device has it. `Settings` in `tick.wgsl`.
     pub(crate) struct Settings {
-        /// Units of 2^-64; in memory the low word is first, as in WGSL.
+        /// Betas count units of 2^-64. In memory, the lower 32 bits come first, as in WGSL.
         pub beta1: u64,
         pub beta2: u64,
-        /// 0.96^momentum_decay, of NAdam.
+        /// 0.96^momentum_decay, for NAdam.
         pub gamma: u64,
         pub lr: f32,
         pub eps: f32,
@@ -42,7 +42,7 @@ mirror! {
         pub weight_decay: f32,
         /// -1 to maximize, else 1.
         pub sign: f32,
-        /// How a moment moves towards its target: see [`rate`].
+        /// How a moment moves towards its target: see [`averaging_rate`].
         pub m_rate: f32,
         pub v_rate: f32,
         pub m_from_target: u32,
@@ -50,22 +50,24 @@ mirror! {
         pub time_law: u32,
         /// 1 for bias correction.
         pub corrected: u32,
-        /// AdaMax's beta2.
+        /// beta2, for AdaMax.
         pub adamax_beta2: f32,
         pub momentum: f32,
-        /// Where `m` is a sum, momentum*m + x, it is kept as an average of x/(1 - momentum), for the reasons of [`rate`]: that
-        /// factor, with 1 - dampening in it; and without, for the first step.
+        /// SGD and RMSProp sum: m = momentum*m + x. Here `m` is instead an average of `m_gain * x`, for the precision
+        /// that [`averaging_rate`] explains. The gain is (1 - dampening) / (1 - momentum).
         pub m_gain: f32,
+        /// The gain of the first step, which is not dampened: 1 / (1 - momentum).
         pub m_gain_first: f32,
         /// 1 for Nesterov's momentum.
         pub nesterov: u32,
-        /// 1 where `eps_root` is added to v itself: AdaBelief.
+        /// 1 if `eps_root` is added to `v` itself, as in AdaBelief.
         pub eps_in_v: u32,
-        /// 1 where the learning rate is in `m`.
+        /// 1 if the learning rate is in `m`.
         pub lr_in_momentum: u32,
         pub lr_decay: f32,
-        /// Of RAdam: h = -ln(beta2), and rho_inf.
+        /// h = -ln(beta2), for RAdam.
         pub rho_h: f32,
+        /// For RAdam.
         pub rho_inf: f32,
         // The schedule's fields are last: a change of the configuration leaves them alone.
         /// The schedule's first curve, how many it has (0 for a constant rate), and the unit of its factors.
@@ -89,8 +91,8 @@ impl Settings {
             Decay::L2(weight_decay) => (weight_decay, 0.0),
             Decay::Decoupled(weight_decay) => (0.0, weight_decay),
         };
-        let (m_rate, m_from_target) = rate(config.beta1);
-        let (v_rate, v_from_target) = rate(config.beta2);
+        let (m_rate, m_from_target) = averaging_rate(config.beta1);
+        let (v_rate, v_from_target) = averaging_rate(config.beta2);
         let mut settings = Self {
             beta1: fixed(config.beta1),
             beta2: fixed(config.beta2),
@@ -122,7 +124,7 @@ impl Settings {
                 time_law::ADAM
             }
             Variant::NAdam { momentum_decay: Some(decay) } => {
-                // Without decay gamma is 1, which is not representable, and 1 - 2^-64 as good.
+                // Without decay, gamma is 1, which is not representable. 1 - 2^-64 serves as well.
                 settings.gamma = fixed(0.96f64.powf(decay));
                 time_law::NADAM
             }
@@ -134,7 +136,7 @@ impl Settings {
             }
             Variant::Lion => time_law::CONSTANT,
             Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
-                (settings.m_rate, settings.m_from_target) = rate(momentum);
+                (settings.m_rate, settings.m_from_target) = averaging_rate(momentum);
                 settings.m_gain = (1.0 / (1.0 - momentum)) as f32;
                 settings.nesterov = (nesterov && momentum != 0.0).into();
                 settings.lr_in_momentum = (lr_in_momentum && momentum != 0.0).into();
@@ -146,8 +148,7 @@ impl Settings {
                 time_law::ADAGRAD
             }
             Variant::Sgd { momentum, dampening, nesterov } => {
-                // In the first step m is g, without dampening.
-                (settings.m_rate, settings.m_from_target) = rate(momentum);
+                (settings.m_rate, settings.m_from_target) = averaging_rate(momentum);
                 settings.m_gain = ((1.0 - dampening) / (1.0 - momentum)) as f32;
                 settings.m_gain_first = (1.0 / (1.0 - momentum)) as f32;
                 settings.nesterov = (nesterov && momentum != 0.0).into();
@@ -159,10 +160,12 @@ impl Settings {
     }
 }
 
-/// An exponential average with that beta, as `base + rate*(x - average)`: from the average by `1 - beta`, or, where beta
-/// is below a half, from the target by `-beta`. So beta = 0 gives the target exactly, and for a beta near 1 it is
-/// `1 - beta` that is rounded and not beta, whose rounding error is 1 / (1 - beta) times as large beside it.
-pub(crate) fn rate(beta: f64) -> (f32, u32) {
+/// The rate of an exponential average, and 1 if it counts from the target `x` or 0 if it counts from the average. The
+/// average becomes `base + rate*(x - average)`. The base is the average and the rate is `1 - beta`. If beta is below a
+/// half, the base is the target and the rate is `-beta`. So beta = 0 gives the target exactly. For a beta near 1,
+/// `1 - beta` is rounded and not beta: relative to `1 - beta`, a rounding error of beta is `1 / (1 - beta)` times as
+/// large.
+fn averaging_rate(beta: f64) -> (f32, u32) {
     if beta < 0.5 { (-beta as f32, 1) } else { ((1.0 - beta) as f32, 0) }
 }
 

@@ -1,4 +1,4 @@
-//! The scalars of every variant by their equations in float64, and how close the twin's and the device's come.
+//! Compares the scalars of the twin and of the device with float64, for every variant.
 
 use wgpu::BufferUsages;
 
@@ -15,7 +15,7 @@ use crate::tick::powers::Powers;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
-/// By the names of [`Scalars`].
+/// The expected values of the fields of [`Scalars`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Want {
     m_coef: f64,
@@ -28,12 +28,12 @@ struct Want {
     decay: f64,
 }
 
-/// `1 - beta^t`, by a route that does not cancel.
+/// `1 - beta^t`, without cancellation.
 fn correction(beta: f64, t: f64) -> f64 {
     -(t * beta.ln()).exp_m1()
 }
 
-/// PyTorch's NAdam: `mu(t)`, and `1 - mu(1)*..*mu(t)`.
+/// `mu(t)` and `1 - mu(1)*..*mu(t)` of PyTorch's NAdam.
 fn nadam(beta1: f64, momentum_decay: f64, t: u32) -> (f64, f64) {
     let mu = |t: u32| beta1 * (1.0 - 0.5 * 0.96f64.powf(f64::from(t) * momentum_decay));
     let mut product = 1.0;
@@ -46,7 +46,7 @@ fn nadam(beta1: f64, momentum_decay: f64, t: u32) -> (f64, f64) {
     (mu(t), 1.0 - product)
 }
 
-/// RAdam's rho above 5: by what its step is rectified.
+/// The rectification of RAdam's step, or `None` if rho is not above 5.
 fn rectification(beta2: f64, t: f64) -> Option<f64> {
     let rho_inf = 2.0 / (1.0 - beta2) - 1.0;
     let rho = rho_inf - 2.0 * t * (t * beta2.ln()).exp() / correction(beta2, t);
@@ -58,7 +58,8 @@ fn want(config: &Config, t: u32) -> Want {
     let Config { lr, beta1, beta2, eps, eps_root, .. } = *config;
     let steps = f64::from(t);
     let corrected = |x: f64| if config.bias_correction { x } else { 1.0 };
-    let (c1, c2) = (corrected(correction(beta1, steps)), corrected(correction(beta2, steps)));
+    let c1 = corrected(correction(beta1, steps));
+    let c2 = corrected(correction(beta2, steps));
     let decay = if let Decay::Decoupled(weight_decay) = config.decay { lr * weight_decay } else { 0.0 };
     let adam = Want {
         m_coef: lr / c1,
@@ -75,8 +76,10 @@ fn want(config: &Config, t: u32) -> Want {
         Variant::AmsGrad { of_corrected: true } => Want { max_coef: 1.0 / c2, v_coef: 1.0, eps_root, ..adam },
         Variant::AdaBelief => Want { eps_root, ..adam },
         Variant::NAdam { momentum_decay: Some(momentum_decay) } => {
-            let ((mu, now), (mu_next, next)) = (nadam(beta1, momentum_decay, t), nadam(beta1, momentum_decay, t + 1));
-            let (m_coef, g_coef) = (lr * mu_next / corrected(next), lr * (1.0 - mu) / corrected(now));
+            let (mu, now) = nadam(beta1, momentum_decay, t);
+            let (mu_next, next) = nadam(beta1, momentum_decay, t + 1);
+            let m_coef = lr * mu_next / corrected(next);
+            let g_coef = lr * (1.0 - mu) / corrected(now);
             Want { m_coef, g_coef, ..adam }
         }
         Variant::NAdam { momentum_decay: None } => {
@@ -92,7 +95,7 @@ fn want(config: &Config, t: u32) -> Want {
         },
         Variant::Lion => Want { m_coef: lr, ..adam },
         Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
-            // m is kept as an average: 1/(1 - momentum) times as much goes into it.
+            // m is an average instead of a sum, so 1/(1 - momentum) times as much goes into it.
             let (inside, outside) = if lr_in_momentum && momentum != 0.0 { (lr, 1.0) } else { (1.0, lr) };
             let (m_coef, g_coef) = if nesterov { (outside * momentum, lr) } else { (outside, 0.0) };
             Want { m_coef, g_coef, m_gain: inside / (1.0 - momentum), ..adam }
@@ -106,7 +109,7 @@ fn want(config: &Config, t: u32) -> Want {
     }
 }
 
-/// One of each convention; those that depend on betas with several.
+/// One configuration of each convention, with several betas if it depends on them.
 fn configs() -> Vec<Config> {
     let rmsprop = |momentum, nesterov, lr_in_momentum| Config {
         variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 },
@@ -154,7 +157,7 @@ fn configs() -> Vec<Config> {
     of_betas.chain(others).flat_map(|config| [config.clone(), Config { bias_correction: false, ..config }]).collect()
 }
 
-/// The largest relative error. A few roundings of 2^-24 are allowed, and `more`.
+/// Returns the largest relative error. A few roundings of 2^-24 are allowed, and `more`.
 fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
     let allowed = more + if let Variant::RAdam { .. } = config.variant { 4e-7 } else { 2.1e-7 };
     let want = want(config, t);
@@ -170,7 +173,7 @@ fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
     ];
     let mut worst: f64 = 0.0;
     for (name, got, want) in pairs {
-        // A smaller eps is not used: see `min_eps` in clock.rs.
+        // A smaller eps is not used: see `min_eps` in src/tick/settings.rs.
         let least = 2f64.powi(-63) / (1.0 - config.beta2).sqrt();
         let want = if name == "eps" { want.max(least) } else { want };
         let error = if want == 0.0 { f64::from(got).abs() } else { (f64::from(got) / want - 1.0).abs() };
@@ -187,7 +190,8 @@ fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
     for config in configs() {
         let settings = Settings::new(&config);
         let scalars = |powers: &Powers, t| Scalars::new(&settings, powers, t, settings.lr, 1.0, 1.0, 0.0);
-        let (mut worst, mut powers): (f64, _) = (0.0, Powers::default());
+        let mut worst: f64 = 0.0;
+        let mut powers = Powers::default();
         for t in 1..=20_000 {
             powers.advance(&settings, t - 1);
             worst = worst.max(check(&config, t, &scalars(&powers, t), 0.0));
@@ -200,18 +204,18 @@ fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
     }
 }
 
-/// The scalars after each of so many ticks from `t` on. Nothing but the clock is run.
-fn ticks(gpu: &Gpu, adam: &Adam, ticks: u64) -> Vec<Vec<Scalars>> {
+/// The scalars after each of `count` ticks. Only `tick` is run.
+fn ticks(gpu: &Gpu, adam: &Adam, count: u64) -> Vec<Vec<Scalars>> {
     let size = adam.slots.size();
     let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-    let descriptor = wgpu::BufferDescriptor { label: None, size: size * ticks, usage, mapped_at_creation: false };
+    let descriptor = wgpu::BufferDescriptor { label: None, size: size * count, usage, mapped_at_creation: false };
     let all = gpu.device.create_buffer(&descriptor);
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    for t in 0..ticks {
+    for t in 0..count {
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let clock = &adam.dispatches[0];
-        pass.set_pipeline(&clock.pipeline);
-        pass.set_bind_group(0, &clock.bind_group, &[]);
+        let tick = &adam.dispatches[0];
+        pass.set_pipeline(&tick.pipeline);
+        pass.set_bind_group(0, &tick.bind_group, &[]);
         pass.dispatch_workgroups(1, 1, 1);
         drop(pass);
         encoder.copy_buffer_to_buffer(&adam.slots, 0, &all, t * size, size);
@@ -232,7 +236,7 @@ fn the_scalars_on_the_device_are_within_4e_7_of_float64() {
         Group::new(config.clone(), vec![Tensor::f32(format!("{i}"), &param, &grad)])
     });
     let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), Options::default()).unwrap();
-    // Elsewhere than on a CPU adapter two divisions may add 2.5 ulp each and two roots 4.5.
+    // On a GPU, two divisions may add 2.5 ulp each and two roots 4.5 ulp each.
     let more = if gpu.software { 0.0 } else { 14.0 * 2f64.powi(-23) };
     let mut worst: f64 = 0.0;
     let near = (0..20_000).step_by(500).map(|start| (start, 500));

@@ -1,4 +1,4 @@
-//! Every module that can be composed is valid, and its layouts and constants are those of the host.
+//! Checks that all composed modules are valid, and that their layouts and constants agree with the host.
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
@@ -35,7 +35,7 @@ impl Shape {
 }
 
 impl Kernel {
-    /// Every combination that can be built, but for the number of regions in a dispatch, which is one or three here.
+    /// All kernels that can be built, with one or three regions in a dispatch.
     fn all() -> impl Iterator<Item = Kernel> {
         let ticks = [(false, false), (false, true), (true, false), (true, true)];
         let ticks = ticks.map(|(scheduled, scaled)| Kernel::Tick { scheduled, scaled });
@@ -44,7 +44,7 @@ impl Kernel {
         ticks.into_iter().chain([Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
     }
 
-    /// Those that update or measure tensors of a storage.
+    /// The kernels that update or measure tensors of a storage.
     fn of(storage: Storage) -> impl Iterator<Item = Kernel> {
         let updates = Shape::all().flat_map(move |shape| {
             [Grad::Read, Grad::Shared, Grad::Zero].into_iter().flat_map(move |grad| {
@@ -62,7 +62,7 @@ fn parsed(kernel: Kernel) -> Module {
     naga::front::wgsl::parse_str(&kernel.wgsl()).unwrap_or_else(|e| panic!("{kernel:?}: {e}"))
 }
 
-/// No capability: what every WebGPU device must have.
+/// Validates a kernel without any capability, as on the least capable WebGPU device.
 fn validate(kernel: Kernel) {
     let module = parsed(kernel);
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
@@ -71,7 +71,7 @@ fn validate(kernel: Kernel) {
     assert_eq!(entry.map(|e| e.workgroup_size[0]), Some(kernel.workgroup() as u32), "{kernel:?}");
 }
 
-/// Of the storages that are not all f32, each with one of the kernels in turn.
+/// Validates a sample: each storage that is not all f32 gets only every 29th of its kernels.
 #[test]
 fn kernels_are_valid_without_any_feature() {
     let plain = |kernel: &Kernel| match kernel {
@@ -97,7 +97,7 @@ fn every_kernel_is_valid_without_any_feature() {
 fn eight_storage_buffers_are_enough() {
     let plain = |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } if storage.master != crate::precision::Master::None);
     let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
-    // Of several regions there are as many as there is room for.
+    // A batch has as many regions as the limit allows.
     let alone = |kernel: &Kernel| match kernel {
         Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } => shape.regions == 1,
         _ => true,
@@ -108,7 +108,7 @@ fn eight_storage_buffers_are_enough() {
     assert_eq!(most, Some(7), "one is left for Metal, but with masters and probes");
 }
 
-/// Name and offset of each member of a WGSL struct, and the size that Rust must give it.
+/// The name and offset of each member of a WGSL struct, and the size that the Rust struct must have.
 fn layout(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
     let mut types = module.types.iter().filter(|(_, t)| t.name.as_deref() == Some(name));
     let Some((_, ty)) = types.next() else { panic!("no struct {name}") };
@@ -128,7 +128,7 @@ fn same_layout(kernel: Kernel, name: &str, fields: &[(&str, &str, usize)], size:
         fields.map(|(name, offset)| ((*name).to_owned(), *offset)).collect()
     };
     if name == "Clocks" {
-        // The array of clocks follows what the host calls the head.
+        // The array of clocks follows the head.
         let (last, head) = members.split_last().unwrap();
         assert_eq!((named(head), *last), (named(fields), ("clocks", size)));
         return;
@@ -178,8 +178,8 @@ fn structs_are_laid_out_as_in_wgsl() {
     }
 }
 
-/// The kernels in `shaders/composed/`: of AdamW, one tensor and one group, everything at its default, unless the name says
-/// otherwise.
+/// The kernels in `shaders/composed/`: AdamW with one tensor and one group, and every option at its default unless the
+/// name says otherwise.
 fn snapshots() -> Vec<(&'static str, Kernel)> {
     let plain = Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1 };
     let update = |dtype, state, shape| {
@@ -200,12 +200,12 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
 }
 
 #[test]
-fn the_composed_modules_are_those_that_are_checked_in() {
+fn the_composed_modules_are_checked_in() {
     let rewrite = std::env::var_os("REWRITE_COMPOSED").is_some();
     for (name, kernel) in snapshots() {
         let path = format!("{}/shaders/composed/{name}.wgsl", env!("CARGO_MANIFEST_DIR"));
         let wgsl = format!(
-            "// What the host composes of the files of shaders/, to be read. Rewritten by\n\
+            "// A module as the host composes it from the files of shaders/, for reading. Rewritten by\n\
              // `REWRITE_COMPOSED=1 cargo test --lib composed`.\n\n{}",
             kernel.wgsl()
         );
