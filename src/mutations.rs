@@ -113,7 +113,7 @@ const MUTATIONS: &[Mutation] = &[
     ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)"),
     ("bitcast<f32>(control.nan)", "1.0"),
     ("total.first_nonfinite != NONE", "total.first_nonfinite == NONE"),
-    ("clock.skipped += skip", "clock.skipped = skip"),
+    ("clock.skipped += select", "clock.skipped = skip"),
     ("clock.nonfinite_element = partials[total.first_nonfinite].first_nonfinite", "clock.nonfinite_element = 0u"),
     ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP"),
     // loss_scale.wgsl

@@ -320,8 +320,8 @@ fn decide(total: Partial) {
     }
     clock.clip_coef = clip_coef;
     clock.last_skipped = skip;
-    clock.skipped += skip;
-    // The count stops at the largest u32.
+    // Both counts stop at the largest u32.
+    clock.skipped += select(0u, skip, clock.skipped != 0xffffffffu);
     clock.applied += select(0u, 1u, skip == 0u && clock.applied != 0xffffffffu);
     adapt_scale(skip != 0u);
 }

@@ -1,8 +1,4 @@
-//! The family: each rule with its conventions, and where frameworks disagree.
-//!
-//! To add one: its line in [`Variant`] here with its code in `Settings::new`; what depends on time in `Scalars::new` of
-//! `clock.rs` and in `tick_clock` of `tick.wgsl`; its rule in `shaders/rules/` and, by the same name, in
-//! `cpu/rules.rs`.
+//! The family: each variant with its conventions, and where frameworks disagree. CONTRIBUTING.md shows how to add one.
 
 use serde::{Deserialize, Serialize};
 

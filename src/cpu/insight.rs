@@ -8,7 +8,7 @@ use crate::cpu::records::{INVOCATIONS, add, reduce};
 use crate::cpu::rules;
 use crate::cpu::rules::State;
 use crate::cpu::storage::Floats;
-use crate::num::quad::{LANES, WORKGROUP};
+use crate::num::quad::{LANES, WORKGROUP, magnitude};
 use crate::plan::region::{Region, Segment, Tile};
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Squares};
 use crate::tick::clock::Clock;
@@ -51,10 +51,6 @@ pub(crate) fn insight(
         Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr, unscale: s.unscale }
     });
     findings.collect()
-}
-
-fn magnitude(x: f32) -> u32 {
-    x.to_bits() & 0x7fff_ffff
 }
 
 fn squares(x: Quad) -> Squares {

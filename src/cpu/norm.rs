@@ -5,7 +5,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::cpu::storage::Floats;
-use crate::num::quad::{LANES, LINE};
+use crate::num::quad::{LANES, LINE, magnitude};
 use crate::plan::region::{NORM_QUADS, NORM_TILE, Region, Tile};
 use crate::tick::partial::{DOWN, INVOCATIONS, Partial, UP, reduce};
 
@@ -60,11 +60,6 @@ fn workgroup(region: &Region, tile: &Tile, slots: &[Floats], nonfinite_bits: u32
         partial.first_nonfinite = (origin + at) as u32;
     }
     partial
-}
-
-#[inline(always)]
-fn magnitude(g: f32) -> u32 {
-    g.to_bits() & 0x7fff_ffff
 }
 
 /// If the largest magnitude is at least 2^46, the gradients are big.

@@ -9,7 +9,7 @@ use crate::num::quad::WORKGROUP;
 use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::curves::Curve;
 use crate::tick::partial::{DOWN, Partial, UP, reduce};
-use crate::tick::scalars::{Scalars, normal_or_zero};
+use crate::tick::scalars::{Decision, Scalars, normal_or_zero};
 use crate::tick::settings::Settings;
 
 /// Advances the clocks, unless the step is skipped, and makes the scalars of each clock.
@@ -28,6 +28,7 @@ pub(crate) fn tick(
         adapt_scale(options, state, skip);
     }
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
+    let decision = Decision { clip_coef: head.clip_coef, unscale, limit };
     let scalars = settings.iter().zip(clocks).map(|(settings, clock)| {
         if skip {
             return Scalars { unscale, ..Scalars::default() };
@@ -36,7 +37,7 @@ pub(crate) fn tick(
         clock.t = clock.t.saturating_add(1);
         clock.position = clock.position.saturating_add(1);
         clock.lr = settings.lr * factor(curves, settings, clock.position);
-        Scalars::new(settings, &clock.powers, clock.t, clock.lr, head.clip_coef, unscale, limit)
+        Scalars::new(settings, &clock.powers, clock.t, clock.lr, &decision)
     });
     scalars.collect()
 }
@@ -100,7 +101,7 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
         }
     }
     head.last_skipped = skip.into();
-    head.skipped += u32::from(skip);
+    head.skipped = head.skipped.saturating_add(skip.into());
     head.applied += u32::from(!skip && head.applied != u32::MAX);
     skip
 }

@@ -1,6 +1,8 @@
 //! 8-bit floats in blocks that share a scale. Twin of `block8.wgsl`, element by element; what is kept of them here are
 //! the numbers that they stand for, from which codes and scales are made again without loss.
 
+use crate::num::quad::magnitude;
+
 /// The number of elements that share a scale in a state of
 /// [`StateDtype::Block8`](crate::precision::StateDtype::Block8). Blocks are counted from the first element of a tensor.
 pub const BLOCK: u64 = 256;
@@ -30,10 +32,6 @@ pub(crate) const ONE: u32 = 1f32.to_bits();
 /// Whether a magnitude is finite and at least 2^-125. Some devices might flush the level of a smaller one to zero.
 pub(crate) fn is_held(magnitude: u32) -> bool {
     magnitude.wrapping_sub(0x0100_0000) < 0x7e80_0000
-}
-
-pub(crate) fn magnitude(x: f32) -> u32 {
-    x.to_bits() & 0x7fff_ffff
 }
 
 impl Code {

@@ -6,3 +6,9 @@ pub(crate) const LANES: u64 = 4;
 pub(crate) const LINE: u64 = 8;
 /// Invocations in a workgroup. Every WebGPU device allows 256.
 pub(crate) const WORKGROUP: u64 = 256;
+
+/// The bits of |x|.
+#[inline(always)]
+pub(crate) fn magnitude(x: f32) -> u32 {
+    x.to_bits() & 0x7fff_ffff
+}

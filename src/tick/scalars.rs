@@ -52,9 +52,27 @@ pub(crate) fn normal_or_zero(x: f32) -> f32 {
     if x.is_subnormal() { 0.0 } else { x }
 }
 
+/// The values of a step that are the same for all clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decision {
+    /// The coefficient of clipping by global norm.
+    pub clip_coef: f32,
+    /// 1 / loss scale.
+    pub unscale: f32,
+    /// The limit of clipping by value. Infinite without.
+    pub limit: f32,
+}
+
+impl Decision {
+    /// Without clipping and loss scale.
+    #[cfg(test)]
+    pub const PLAIN: Self = Self { clip_coef: 1.0, unscale: 1.0, limit: f32::INFINITY };
+}
+
 impl Scalars {
     /// The scalars of step `t`, to which `powers` have just advanced.
-    pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, clip_coef: f32, unscale: f32, limit: f32) -> Self {
+    pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, decision: &Decision) -> Self {
+        let Decision { clip_coef, unscale, limit } = *decision;
         let corrected = s.corrected != 0;
         let correction1 = if corrected { complement(powers.beta1_t) } else { 1.0 };
         let correction2 = if corrected { complement(powers.beta2_t) } else { 1.0 };
@@ -184,7 +202,7 @@ mod tests {
                 let got = f64::from(complement(clock.beta2_t));
                 assert!(((got - want) / want).abs() < 1e-7, "beta {beta}, t {t}: {got} for {want}");
                 let want_coef = 1.0 / want.sqrt();
-                let scalars = Scalars::new(&settings, clock, t as u32, 1e-3, 1.0, 1.0, 0.0);
+                let scalars = Scalars::new(&settings, clock, t as u32, 1e-3, &Decision::PLAIN);
                 let got_coef = f64::from(scalars.v_coef);
                 assert!(
                     ((got_coef - want_coef) / want_coef).abs() < 2e-7,

@@ -12,7 +12,7 @@ use crate::gpu::adam::Adam;
 use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::scene::Gpu;
 use crate::tick::powers::Powers;
-use crate::tick::scalars::Scalars;
+use crate::tick::scalars::{Decision, Scalars};
 use crate::tick::settings::Settings;
 
 /// The expected values of the fields of [`Scalars`].
@@ -189,7 +189,7 @@ const FAR: [u32; 5] = [1_000_000, (1 << 24) + 1, 30_000_001, 1_000_000_000, 4_00
 fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
     for config in configs() {
         let settings = Settings::new(&config);
-        let scalars = |powers: &Powers, t| Scalars::new(&settings, powers, t, settings.lr, 1.0, 1.0, 0.0);
+        let scalars = |powers: &Powers, t| Scalars::new(&settings, powers, t, settings.lr, &Decision::PLAIN);
         let mut worst: f64 = 0.0;
         let mut powers = Powers::default();
         for t in 1..=20_000 {
