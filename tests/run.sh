@@ -1,10 +1,38 @@
 #!/usr/bin/env bash
-# The one test command. Installs a software Vulkan driver where there is no adapter, and requires an adapter.
+# The one test command. Without an argument it is what CI runs. `quick` is for the loop of changing one file: no examples, no
+# mutations, and of each grid of cases a small part. `full` is everything: whole grids, and the tests that are otherwise ignored.
+# `SAMPLE` and `PROPTEST_CASES` (tests/it/sampling.rs) may be given by the caller.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/environment.sh
 
-step() { printf '\n== %s\n' "$*"; }
+stage=${1:-default}
+case $stage in
+quick) sample=16 cases=4 ;;
+default) sample=2 cases= ;;
+full) sample=1 cases=600 ;;
+*) echo "usage: tests/run.sh [quick | full]" >&2 && exit 2 ;;
+esac
+export SAMPLE=${SAMPLE:-$sample}
+[ -z "${PROPTEST_CASES:-$cases}" ] || export PROPTEST_CASES=${PROPTEST_CASES:-$cases}
+
+# Prints how long the step before took, and begins one.
+step() {
+    [ -z "${name:-}" ] || printf '== %s: %s s\n' "$name" $((SECONDS - begun))
+    name=$* begun=$SECONDS
+    printf '\n== %s\n' "$name"
+}
+
+if [ "$stage" = quick ]; then
+    step "format"
+    cargo fmt --check
+    step "clippy"
+    cargo clippy --locked --lib -- -D warnings
+    step "tests"
+    cargo test --locked --lib --test it
+    step "done"
+    exit
+fi
 
 step "an adapter"
 # The example `compare` chooses an adapter as the tests do. Its exit code is 3 if it finds none.
@@ -32,3 +60,13 @@ cargo run --quiet --locked --example train -- --epochs 2 --no-plot
 
 step "tests"
 cargo test --locked
+
+if [ "$stage" = full ]; then
+    step "100,000 damaged files"
+    PROPTEST_CASES=100000 cargo test --locked --test it files::a_damaged_file_is_an_error
+    step "every kernel"
+    cargo test --locked --release --lib every_kernel -- --ignored
+    step "a million steps"
+    cargo test --locked --release --test it soak:: -- --ignored --nocapture
+fi
+step "done"

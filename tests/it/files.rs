@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::child;
+use crate::sampling::proptest_cases;
 use half::bf16;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -204,7 +205,7 @@ impl Damage {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: proptest_cases(2_000), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// It gives an error, or, where nothing that counts was hit (a space of the header, say), the very state that was saved.
     #[test]

@@ -1,6 +1,7 @@
 //! Every format of params, gradients and moments on GPU and twin side by side: on a CPU adapter equal to the last bit after
 //! 100 steps, at lengths that begin and end anywhere.
 
+use crate::sampling::{grid, sample};
 use crate::scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Scene, normal};
@@ -41,7 +42,7 @@ fn check(gpu: &Gpu, scene: &Scene, steps: usize) -> Report {
 #[test]
 fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
     let gpu = Gpu::new();
-    for (formats, precision) in all() {
+    for (formats, precision) in sample(all()) {
         let options = Options { precision: precision.clone(), ..Options::default() };
         let lens = [1, 2, 3, 5, 255, 257, 1000, 4097];
         check(&gpu, &Scene::arena(&lens, align(&precision), &[adamw()], options).with_dtypes(formats, (0, 0)), 100);
@@ -52,27 +53,24 @@ fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
 fn tensors_that_share_words_and_groups_that_alternate() {
     let gpu = Gpu::new();
     let other = Config { lr: 3e-3, maximize: true, ..Config::default() };
-    for (i, (formats, precision)) in all().enumerate() {
-        for (skip, zero_grad) in
-            [((0, 0), true), ((3, 0), false), ((1, 2), false), ((5, 1), true)].into_iter().skip(i % 2).step_by(2)
-        {
-            let options = Options {
-                clip: Clip::GlobalNorm(1.0),
-                skip_nonfinite: true,
-                zero_grad,
-                precision: precision.clone(),
-                ..Options::default()
-            };
-            let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
-            // As far from each other as before.
-            let begin = usize::next_multiple_of(skip.0, align(&precision));
-            let skip = (begin, skip.1 + begin - skip.0);
-            check(
-                &gpu,
-                &Scene::arena(&lens, align(&precision), &[adamw(), other.clone()], options).with_dtypes(formats, skip),
-                8,
-            );
-        }
+    // Two of four for each way of storing.
+    let skips = [[((0, 0), true), ((1, 2), false)], [((3, 0), false), ((5, 1), true)]];
+    let cases = all().enumerate().flat_map(|(i, stored)| skips[i % 2].map(|skip| (i, stored.clone(), skip)));
+    for (i, (formats, precision), (skip, zero_grad)) in sample(cases) {
+        let options = Options {
+            clip: Clip::GlobalNorm(1.0),
+            skip_nonfinite: true,
+            zero_grad,
+            precision: precision.clone(),
+            ..Options::default()
+        };
+        let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
+        // As far from each other as before.
+        let begin = usize::next_multiple_of(skip.0, align(&precision));
+        let skip = (begin, skip.1 + begin - skip.0);
+        let scene =
+            Scene::arena(&lens, align(&precision), &[adamw(), other.clone()], options).with_dtypes(formats, skip);
+        check(&gpu, &scene, 8);
     }
 }
 
@@ -82,7 +80,7 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
     let gpus = [Gpu::new(), Gpu::with_storage_buffers(14)];
     // Each format of gradients in turn.
     let stored = stored().enumerate().map(|(i, (param, precision))| (i, (param, GRADS[i % 4]), precision));
-    for (i, formats, precision) in stored {
+    for (i, formats, precision) in sample(stored) {
         let (gpu, zero_grad) = (&gpus[i / 2 % 2], i % 2 == 0);
         let options = Options {
             clip: Clip::GlobalNorm(1.0),
@@ -117,13 +115,10 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
 #[test]
 fn every_rule_with_narrow_moments() {
     let gpu = Gpu::new();
-    for state in [STATES[2], STATES[4]] {
+    for (state, config) in grid([STATES[2], STATES[4]], variants()) {
         let options = Options { precision: precision(state, BESIDE[3]), ..Options::default() };
-        for config in variants() {
-            let scene =
-                Scene::arena(&[5, 300], 4, &[config], options.clone()).with_dtypes((Dtype::Bf16, Dtype::Bf16), (4, 2));
-            check(&gpu, &scene, 30);
-        }
+        let scene = Scene::arena(&[5, 300], 4, &[config], options).with_dtypes((Dtype::Bf16, Dtype::Bf16), (4, 2));
+        check(&gpu, &scene, 30);
     }
 }
 
@@ -132,7 +127,7 @@ fn every_rule_with_narrow_moments() {
 fn a_loss_scale_with_gradients_of_every_format() {
     let gpu = Gpu::new();
     // Each format of each with some of the others.
-    for (i, (formats, precision)) in all().enumerate().step_by(7) {
+    for (i, (formats, precision)) in sample(all().enumerate().step_by(7)) {
         let loss_scale = LossScale { initial: 512.0, growth_interval: 3, ..LossScale::default() };
         let clip = [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(0.5)][i % 3];
         let options =
@@ -239,7 +234,7 @@ fn what_is_remembered_is_carried_over_exactly_in_every_format() {
     let gpu = Gpu::new();
     let values: Vec<f32> = (0..1200).map(|i| normal(1, 0, i)).collect();
     let chance = |p: &Precision| [p.state_rounding, p.param_rounding].contains(&Rounding::Stochastic);
-    for (format, precision) in stored().filter(|(_, precision)| !chance(precision)) {
+    for (format, precision) in sample(stored().filter(|(_, precision)| !chance(precision))) {
         let options = Options { precision: Precision { state_min_len: 4, ..precision }, ..Options::default() };
         let end = |changed: bool| {
             let [param, grad] = [0; 2].map(|_| buffer(&gpu, &Numbers::new(format, 1.0, &values)));

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use crate::sampling::proptest_cases;
 use crate::scene::precisions::{BESIDE, GRADS, PARAMS, STATES, align, goes_with, precision};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Scene, Spot};
@@ -141,7 +142,7 @@ fn scene() -> impl Strategy<Value = Scene> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(60, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: proptest_cases(60), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn gpu_and_twin_agree(

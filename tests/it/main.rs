@@ -18,6 +18,7 @@ mod members;
 mod memory;
 mod parity;
 mod pytorch;
+mod sampling;
 mod scene;
 mod schedules;
 mod setters;

@@ -2,6 +2,7 @@
 
 use std::slice::from_ref;
 
+use crate::sampling::grid;
 use crate::scene::{Gpu, Scene, Spot, assert_same, normal};
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, Options, Tensor, View};
 
@@ -63,23 +64,19 @@ fn a_large_tensor_whose_last_word_is_cut_off_is_two_launches() {
 #[test]
 fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
     let gpu = Gpu::new();
-    for options in all_options() {
-        for (len, param, grad) in [
-            (1, (3, 0), (3, 0)),
-            (10, (1, 5), (5, 1)),
-            (1000, (2, 7), (66, 0)),
-            (1001, (64, 3), (0, 3)),
-            (1001, (63, 64), (127, 0)),
-            // Not aligned with each other: words of one element.
-            (1000, (1, 1), (2, 2)),
-            (20_000, (0, 0), (3, 1)),
-        ] {
-            check(
-                &gpu,
-                &Scene::offset(len, param, grad, configs()[1].clone(), options.clone()),
-                if options.skip_nonfinite { 3 } else { 2 },
-            );
-        }
+    let places = [
+        (1, (3, 0), (3, 0)),
+        (10, (1, 5), (5, 1)),
+        (1000, (2, 7), (66, 0)),
+        (1001, (64, 3), (0, 3)),
+        (1001, (63, 64), (127, 0)),
+        // Not aligned with each other: words of one element.
+        (1000, (1, 1), (2, 2)),
+        (20_000, (0, 0), (3, 1)),
+    ];
+    for (options, (len, param, grad)) in grid(all_options(), places) {
+        let scene = Scene::offset(len, param, grad, configs()[1].clone(), options.clone());
+        check(&gpu, &scene, if options.skip_nonfinite { 3 } else { 2 });
     }
 }
 
@@ -87,7 +84,7 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
 fn every_configuration() {
     let gpu = Gpu::new();
     let base = Config { lr: 0.01, ..Config::default() };
-    for config in [
+    let configs = [
         Config { decay: Decay::L2(0.1), ..base },
         Config { decay: Decay::Decoupled(0.5), ..base },
         Config { maximize: true, decay: Decay::L2(0.1), ..base },
@@ -100,12 +97,11 @@ fn every_configuration() {
         Config { eps: 0.0, ..base },
         Config { eps: 1.0, ..base },
         Config { lr: 0.0, ..base },
-    ] {
-        for options in all_options() {
-            let mut run = Scene::scattered(&[1000], from_ref(&config), options).start(&gpu);
-            run.steps(&gpu, 100);
-            run.assert_same(&gpu);
-        }
+    ];
+    for (config, options) in grid(configs, all_options()) {
+        let mut run = Scene::scattered(&[1000], from_ref(&config), options).start(&gpu);
+        run.steps(&gpu, 100);
+        run.assert_same(&gpu);
     }
 }
 
