@@ -22,8 +22,6 @@ pub struct Options {
     /// A step is skipped if any gradient is NaN or infinite or overflows when squared, or if the norm of all gradients
     /// overflows. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it
     /// and names the tensor.
-    // State files of earlier versions call it `guard`.
-    #[serde(alias = "guard")]
     pub skip_nonfinite: bool,
     /// Sets the gradients to zero after they are read, in the same pass over memory. Default: false.
     ///
