@@ -48,19 +48,6 @@ pub mod state;
 
 mod tick;
 
-#[cfg(test)]
-extern crate self as wgpu_adam;
-#[cfg(test)]
-mod mutations;
-#[cfg(test)]
-mod mutations_of_formats;
-#[cfg(test)]
-mod mutations_of_insight;
-#[cfg(test)]
-#[allow(dead_code, unused_imports, reason = "the integration tests use more of it")]
-#[path = "../tests/it/scene/mod.rs"]
-mod scene;
-
 pub use config::dtype::Dtype;
 pub use config::group::Group;
 pub use config::hyperparameters::{Config, Decay};

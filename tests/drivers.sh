@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests on each driver that is available on a Debian machine without a GPU: Mesa's lavapipe and SwiftShader
 # (Vulkan), and wgpu's GL backend on Mesa's llvmpipe. Arguments are passed to `cargo test`, for example
-# `tests/drivers.sh --test it parity::`. It prints one line per driver at the end. The library of SwiftShader is taken
-# from Debian's package chromium-common; nothing else of that package is used.
+# `tests/drivers.sh --test it parity::`; without any, the mutation tests run too. It prints one line per driver at the
+# end. The library of SwiftShader is taken from Debian's package chromium-common; nothing else of that package is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tests/environment.sh
@@ -29,6 +29,7 @@ on() {
     printf '\n== %s\n' "$name"
     local code=0
     env "$@" cargo test --locked --no-fail-fast "${arguments[@]}" 2>&1 | tee "$log" || code=$?
+    [ ${#arguments[@]} -gt 0 ] || env "$@" tests/mutations/run.sh 2>&1 | tee -a "$log" || code=$?
     local passed not
     passed=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
     not=$(awk '/^test result:/ { n += $6 } END { print n + 0 }' "$log")

@@ -23,9 +23,11 @@ step() {
     printf '\n== %s\n' "$name"
 }
 
+step "format"
+cargo fmt --check
+rustfmt --check --edition 2024 tests/mutations/mutations.rs tests/mutations/mutate.rs
+
 if [ "$stage" = quick ]; then
-    step "format"
-    cargo fmt --check
     step "clippy"
     cargo clippy --locked --lib -- -D warnings
     step "tests"
@@ -44,9 +46,6 @@ if ! adapter; then
     adapter || { echo "no adapter was found, even with Mesa's software driver" >&2; exit 1; }
 fi
 
-step "format"
-cargo fmt --check
-
 step "clippy"
 cargo clippy --locked --all-targets -- -D warnings
 
@@ -60,6 +59,9 @@ cargo run --quiet --locked --example train -- --epochs 2 --no-plot
 
 step "tests"
 cargo test --locked
+
+step "mutations"
+tests/mutations/run.sh
 
 if [ "$stage" = full ]; then
     step "100,000 damaged files"

@@ -55,28 +55,3 @@ pub(crate) fn now_or_none<T>(future: impl Future<Output = T>) -> Option<T> {
         Poll::Pending => None,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::config::hyperparameters::Config;
-    use crate::config::options::Options;
-    use crate::error::Error;
-    use crate::scene::{Gpu, Scene};
-
-    /// A write to a destroyed buffer fails as a write without memory does.
-    #[test]
-    fn writes_are_inside_error_scopes() {
-        let gpu = Gpu::new();
-        let mut adam = Scene::scattered(&[4], &[Config::default()], Options::default()).start(&gpu).adam;
-        let before = gpu.state(&adam);
-        adam.settings.destroy();
-        let error = adam.set_lr(0, 0.5).unwrap_err();
-        assert!(matches!(error, Error::Device { what: "setting the learning rate", .. }), "{error}");
-        assert_eq!(gpu.state(&adam), before);
-        adam.clock.destroy();
-        let error = adam.set_t(5).unwrap_err();
-        assert!(matches!(error, Error::Device { what: "setting t", .. }), "{error}");
-        let error = pollster::block_on(adam.read_report()).unwrap_err();
-        assert!(matches!(error, Error::Device { what: "reading back", .. }), "{error}");
-    }
-}

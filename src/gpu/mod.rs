@@ -14,6 +14,8 @@ pub(crate) mod probe;
 pub(crate) mod readback;
 pub(crate) mod setters;
 pub(crate) mod state_io;
+#[cfg(test)]
+mod tests;
 #[cfg(not(target_arch = "wasm32"))]
 mod threads;
 pub(crate) mod tick;

@@ -10,4 +10,4 @@ pub(crate) mod scalars;
 pub(crate) mod settings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

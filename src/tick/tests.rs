@@ -1,16 +1,8 @@
-//! Compares the scalars of the twin and of the device with float64, for every variant.
+//! Compares the scalars of the twin with float64, for every variant. `src/gpu/tests.rs` compares those of the device.
 
-use wgpu::BufferUsages;
-
-use crate::config::group::Group;
 use crate::config::hyperparameters::{Config, Decay};
-use crate::config::options::Options;
 use crate::config::preset::{optax, pytorch};
-use crate::config::tensor::Tensor;
 use crate::config::variant::Variant;
-use crate::gpu::adam::Adam;
-use crate::gpu::kernel::UNIFORM_STRIDE;
-use crate::scene::Gpu;
 use crate::tick::powers::Powers;
 use crate::tick::scalars::{Decision, Scalars};
 use crate::tick::settings::Settings;
@@ -110,7 +102,7 @@ fn want(config: &Config, t: u32) -> Want {
 }
 
 /// One configuration of each convention, with several betas if it depends on them.
-fn configs() -> Vec<Config> {
+pub fn configs() -> Vec<Config> {
     let rmsprop = |momentum, nesterov, lr_in_momentum| Config {
         variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 },
         ..pytorch::rmsprop()
@@ -161,7 +153,7 @@ fn configs() -> Vec<Config> {
 }
 
 /// Returns the largest relative error. A few roundings of 2^-24 are allowed, and `more`.
-fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
+pub fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
     let allowed = more + if let Variant::RAdam { .. } = config.variant { 4e-7 } else { 2.1e-7 };
     let want = want(config, t);
     let pairs = [
@@ -186,7 +178,7 @@ fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
     worst
 }
 
-const FAR: [u32; 5] = [1_000_000, (1 << 24) + 1, 30_000_001, 1_000_000_000, 4_000_000_000];
+pub const FAR: [u32; 5] = [1_000_000, (1 << 24) + 1, 30_000_001, 1_000_000_000, 4_000_000_000];
 
 #[test]
 fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
@@ -205,53 +197,4 @@ fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
         let Config { variant, beta1, beta2, bias_correction, .. } = config;
         println!("{worst:.2e}  {variant:?}, betas {beta1} {beta2}, corrected: {bias_correction}");
     }
-}
-
-/// The scalars after each of `count` ticks. Only `tick` is run.
-fn ticks(gpu: &Gpu, adam: &Adam, count: u64) -> Vec<Vec<Scalars>> {
-    let size = adam.slots.size();
-    let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-    let descriptor = wgpu::BufferDescriptor { label: None, size: size * count, usage, mapped_at_creation: false };
-    let all = gpu.device.create_buffer(&descriptor);
-    let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    for t in 0..count {
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        let tick = &adam.dispatches[0];
-        pass.set_pipeline(&tick.pipeline);
-        pass.set_bind_group(0, &tick.bind_group, &[]);
-        pass.dispatch_workgroups(1, 1, 1);
-        drop(pass);
-        encoder.copy_buffer_to_buffer(&adam.slots, 0, &all, t * size, size);
-    }
-    gpu.queue.submit([encoder.finish()]);
-    let words = gpu.read(&all);
-    let bytes: &[u8] = bytemuck::cast_slice(&words);
-    let slot = |slot: &[u8]| bytemuck::pod_read_unaligned(&slot[..size_of::<Scalars>()]);
-    bytes.chunks(size as usize).map(|slots| slots.chunks(UNIFORM_STRIDE as usize).map(slot).collect()).collect()
-}
-
-#[test]
-fn the_scalars_on_the_device_are_within_4e_7_of_float64() {
-    let gpu = Gpu::new();
-    let configs = configs();
-    let groups = configs.iter().enumerate().map(|(i, config)| {
-        let (param, grad) = (gpu.buffer(&[1.0]), gpu.buffer(&[1.0]));
-        Group::new(config.clone(), vec![Tensor::f32(format!("{i}"), &param, &grad)])
-    });
-    let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), Options::default()).unwrap();
-    // On a GPU, two divisions may add 2.5 ulp each and two roots 4.5 ulp each.
-    let more = if gpu.software { 0.0 } else { 14.0 * 2f64.powi(-23) };
-    let mut worst: f64 = 0.0;
-    let near = (0..20_000).step_by(500).map(|start| (start, 500));
-    for (start, count) in near.chain(FAR.map(|t| (t - 2, 3))) {
-        if start == 0 || start >= 20_000 {
-            adam.set_t(start).unwrap();
-        }
-        for (i, scalars) in ticks(&gpu, &adam, count).iter().enumerate() {
-            for (config, scalars) in configs.iter().zip(scalars) {
-                worst = worst.max(check(config, start + i as u32 + 1, scalars, more));
-            }
-        }
-    }
-    println!("worst: {worst:.2e}");
 }

@@ -179,7 +179,7 @@ fn every_run_resumes_in_another_process() {
     let path = |i: usize, file: &str| folder.join(format!("{i}.{file}"));
     let mut ends: Vec<(State, Vec<u8>)> = Vec::new();
     for (i, scene) in cases().iter().enumerate() {
-        let mut run = started(&gpu, &scene, 6);
+        let mut run = started(&gpu, scene, 6);
         std::fs::write(path(i, "params"), params(&run)).unwrap();
         gpu.state(&run.adam).save(path(i, "state")).unwrap();
         more(&mut run);

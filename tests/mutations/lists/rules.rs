@@ -1,0 +1,18 @@
+//! Adam's rule.
+
+use crate::Shader;
+
+pub const SHADERS: &[Shader] = &[Shader {
+    file: "shaders/rules/adam.wgsl",
+    mutations: &[
+        ("average(load_m(place), g, s.m_rate", "average(load_m(place), g, s.v_rate", "arena"),
+        ("average(load_v(place), g * g, s.v_rate", "average(load_v(place), g * g, s.m_rate", "arena"),
+        ("average(load_v(place), g * g,", "average(load_v(place), g,", "arena"),
+        ("(s.m_coef * m)", "(s.m_coef * g)", "arena"),
+        ("(sqrt(v + s.eps_root)", "((v + s.eps_root)", "arena"),
+        ("s.eps_root) * s.v_coef", "s.eps_root)", "arena"),
+        ("s.v_coef + s.eps)", "s.v_coef - s.eps)", "arena"),
+        ("s.v_coef + s.eps)", "s.v_coef)", "arena"),
+        ("store_m(place, m)", "store_m(place, g)", "arena"),
+    ],
+}];

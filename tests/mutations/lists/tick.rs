@@ -1,0 +1,88 @@
+//! The clock, the scalars, the loss scale, the schedules.
+
+use crate::Shader;
+
+pub const SHADERS: &[Shader] = &[
+    Shader {
+        file: "shaders/tick/loss_scale.wgsl",
+        mutations: &[
+            ("0x7f000000u - bits", "0x7f800000u - bits", "least loss scale"),
+            ("(bits & 0x007fffffu) == 0u", "(bits & 0x003fffffu) == 0u", "loss scale"),
+            ("return 1.0 / loss_scale.scale", "return loss_scale.scale", "loss scale"),
+            ("* control.backoff_factor, LEAST)", "* control.growth_factor, LEAST)", "loss scale"),
+            ("control.backoff_factor, LEAST)", "control.backoff_factor, 0.0)", "least loss scale"),
+            ("LEAST);\n        loss_scale.growth_tracker = 0u;", "LEAST);", "loss scale"),
+            ("loss_scale.growth_tracker += 1u", "loss_scale.growth_tracker += 2u", "loss scale"),
+            ("growth_tracker >= control", "growth_tracker > control", "loss scale"),
+            ("* control.growth_factor", "* control.backoff_factor", "loss scale"),
+            ("grown <= MOST", "grown < MOST", "largest loss scale"),
+            ("grown, grown <= MOST", "grown, true", "largest loss scale"),
+            ("MOST);\n        loss_scale.growth_tracker = 0u;", "MOST);", "loss scale"),
+        ],
+    },
+    Shader {
+        file: "shaders/tick/schedule.wgsl",
+        mutations: &[
+            ("s.first_curve;", "0u;", "schedules"),
+            ("end - at > 1u", "end - at > 2u", "schedules"),
+            ("curves[middle].first <= n", "curves[middle].first < n", "schedules"),
+            ("select(plus(a, negated(b)), plus(b, negated(a)), rises)", "plus(b, negated(a))", "schedules"),
+            ("select(negated(gone), gone, rises)", "gone", "schedules"),
+            ("if curve.period != 0u", "if curve.period == 7u", "schedules"),
+            ("curve.first - curve.period +", "curve.first +", "schedules"),
+            ("% curve.period", "% (curve.period + 1u)", "schedules"),
+            ("(n - curve.first) / curve.every", "(n - curve.first)", "schedules"),
+            ("(n - curve.first) / curve.every", "n / curve.every", "schedules"),
+            ("between(curve.start, curve.middle, x)", "curve.start", "schedules"),
+            ("between(curve.middle, curve.end, x)", "curve.end", "schedules"),
+            (
+                "between(curve.middle, curve.end, x), x)",
+                "between(curve.middle, curve.end, x), curve.step)",
+                "schedules",
+            ),
+            ("t - 1u));", "t));", "schedules"),
+            ("s.schedule_unit * fraction", "fraction", "schedules"),
+            ("if s.curves == 0u", "if s.curves == 7u", "schedules"),
+        ],
+    },
+    Shader {
+        file: "shaders/tick/tick.wgsl",
+        mutations: &[
+            ("unscale * DOWN", "unscale * UP", "tiny gradients"),
+            ("unscale * UP", "unscale", "huge gradients"),
+            ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)", "arena"),
+            ("1.0 / sqrt(correction2)", "1.0 / correction2", "arena"),
+            ("lr * s.weight_decay", "s.weight_decay", "arena"),
+            ("return Powers(s.beta1, s.beta2,", "return Powers(s.beta2, s.beta2,", "arena"),
+            ("product(now.product, momentum(s.beta1, gamma_t))", "product(now.product, gamma_t)", "arena"),
+            ("s.sign * clip_coef", "clip_coef", "arena"),
+            ("* clip_coef * unscale", "* clip_coef", "loss scale"),
+            ("total.small) * unscale * DOWN", "total.small) * DOWN", "least loss scale"),
+            ("total.middle) * unscale", "total.middle)", "loss scale"),
+            ("total.big) * unscale * UP", "total.big) * UP", "largest loss scale"),
+            ("|| !is_finite(clock.grad_norm)", "", "norm that overflows"),
+            ("min(1.0, control.max_norm", "max(1.0, control.max_norm", "arena"),
+            ("(clock.grad_norm + 1e-6)", "(clock.grad_norm + 1e-3)", "arena"),
+            ("bitcast<f32>(control.nan)", "1.0", "unguarded NaN"),
+            ("total.first_nonfinite != NONE", "total.first_nonfinite == NONE", "arena"),
+            ("clock.skipped += select", "clock.skipped = select", "arena"),
+            (
+                "clock.nonfinite_element = partials[total.first_nonfinite].first_nonfinite",
+                "clock.nonfinite_element = 0u",
+                "arena",
+            ),
+            ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP", "two buffers"),
+            ("adapt_scale(skip != 0u)", "adapt_scale(false)", "loss scale"),
+            ("lr = s.lr * factor(s, position)", "lr = s.lr", "schedules"),
+            ("sqrt(correction2) / correction1", "sqrt(correction1) / correction1", "measured, guarded"),
+            ("slots[i].scalars.t = clock.clocks[i].t", "slots[i].scalars.t = 0u", "measured, guarded"),
+            ("scalar_slots[i].scalars.unscale = unscale;", "", "measured, guarded"),
+        ],
+    },
+];
+
+/// They change nothing on a device that takes numbers below 2^-126 for zero by itself.
+pub const DENORMALS: &[Shader] = &[Shader {
+    file: "shaders/tick/tick.wgsl",
+    mutations: &[("x, (bitcast<u32>(x) & 0x7f800000u) != 0u", "x, true", "clipped by a factor below 2^-126")],
+}];

@@ -1,0 +1,36 @@
+//! What is common to all updates.
+
+use crate::Shader;
+
+pub const SHADERS: &[Shader] = &[
+    Shader {
+        file: "shaders/update/gradient.wgsl",
+        mutations: &[
+            ("+ rate * (x - old)", "- rate * (x - old)", "arena"),
+            ("select(old, x, from_target != 0u)", "select(old, x, from_target == 0u)", "arena"),
+            ("(s.decay * param + step)", "(s.decay * param - step)", "arena"),
+            ("(s.decay * param + step)", "(s.decay + step)", "arena"),
+            ("s.grad_mul * grad", "grad", "arena"),
+            ("s.l2 * param)", "s.l2)", "clipped by value"),
+            ("abs(g) > Quad(limit)", "abs(g) < Quad(limit)", "clipped by value"),
+            ("select(Quad(limit), Quad(-limit)", "select(Quad(-limit), Quad(limit)", "clipped by value"),
+            ("Bits(0x5f7fffffu)", "Bits(0x5f000000u)", "squares that overflow"),
+            ("Bits(0x5f800000u)", "Bits(0x5f900000u)", "squares that overflow"),
+        ],
+    },
+    Shader {
+        file: "shaders/update/update.wgsl",
+        mutations: &[
+            ("if s.do_step != 0u", "if s.do_step == 7u || true", "arena"),
+            ("quad + 2u * LINE", "quad + LINE", "arena"),
+        ],
+    },
+    Shader {
+        file: "shaders/update/update_blocks.wgsl",
+        mutations: &[
+            ("let block = index / SHARERS", "let block = 0u", "blocks, remainder"),
+            ("quad + 2u * LINE, block, third)", "quad + 2u * LINE, block, second)", "blocks, remainder"),
+            ("atomicStore(&scales[index], 0u)", "atomicStore(&scales[index], 0x3f800000u)", "blocks, remainder"),
+        ],
+    },
+];

@@ -1,0 +1,19 @@
+//! The scenes by name. Each says what differs between GPU and twin, if anything does.
+
+use crate::scene::Gpu;
+
+mod dtypes;
+mod measured;
+mod schedules;
+mod steps;
+
+pub type Difference = fn(&Gpu) -> Option<String>;
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = (&'static str, Difference)> {
+    [steps::SCENES, dtypes::SCENES, schedules::SCENES, measured::SCENES].into_iter().flatten().copied()
+}
+
+pub fn find(name: &str) -> Difference {
+    all().find(|scene| scene.0 == name).unwrap_or_else(|| panic!("there is no scene {name}")).1
+}

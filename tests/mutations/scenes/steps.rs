@@ -1,0 +1,105 @@
+//! Steps of Adam in f32 over layouts and options, with gradients of all magnitudes and some that are not finite.
+
+use wgpu_adam::{Clip, Config, Decay, LossScale, Options};
+
+use super::Difference;
+use crate::scene::{Gpu, Scene, Spot, normal};
+
+pub const SCENES: &[(&str, Difference)] = &[
+    ("arena", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw(), other()], all()), 1.0)),
+    ("tiny gradients", |gpu| steps(gpu, Scene::arena(&[12, 1004, 8], 4, &[adamw(), other()], all()), 1e-30)),
+    ("two buffers", |gpu| steps(gpu, two_buffers(), 1.0)),
+    ("unaligned", |gpu| steps(gpu, Scene::offset(1002, (3, 2), (6, 0), adamw(), all()), 1.0)),
+    ("huge gradients", |gpu| steps(gpu, Scene::scattered(&[4096], &[other()], all()), 1e30)),
+    // Three in one dispatch, of which one has several workgroups.
+    ("several in a dispatch", |gpu| steps(gpu, Scene::scattered(&[64, 4096, 1000], &[adamw()], all()), 1.0)),
+    ("clipped by a factor below 2^-126", |gpu| steps(gpu, Scene::scattered(&[8], &[other()], all()), 1e36)),
+    ("clipped by value", |gpu| steps(gpu, Scene::scattered(&[4096], &[l2()], by_value()), 1.0)),
+    ("squares that overflow", |gpu| {
+        steps(gpu, Scene::scattered(&[8], &[l2()], Options { clip: Clip::None, ..by_value() }), 1e25)
+    }),
+    ("loss scale", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7], 4, &[adamw(), other()], scaled(10, 3)), 1.0)),
+    ("least loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(-64, 100)), 1e-5)),
+    ("largest loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(63, 2)), 1e10)),
+    // It overflows when the scale is taken back.
+    ("norm that overflows", |gpu| steps(gpu, Scene::scattered(&[40], &[adamw()], scaled(-20, 3)), 1e38)),
+    ("unguarded NaN", unguarded_nan),
+];
+
+fn adamw() -> Config {
+    Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() }
+}
+
+fn other() -> Config {
+    Config { lr: 0.02, maximize: true, eps: 1e-3, ..Config::default() }
+}
+
+fn l2() -> Config {
+    Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() }
+}
+
+fn all() -> Options {
+    Options { clip: Clip::GlobalNorm(0.01), skip_nonfinite: true, zero_grad: true, ..Options::default() }
+}
+
+fn by_value() -> Options {
+    Options { clip: Clip::Value(0.5), ..Options::default() }
+}
+
+fn scaled(exponent: i32, growth_interval: u32) -> Options {
+    let loss_scale = LossScale { initial: 1.5 * 2f64.powi(exponent), growth_interval, ..LossScale::default() };
+    Options { skip_nonfinite: false, loss_scale: Some(loss_scale), ..all() }
+}
+
+fn power_of_two(exponent: i32, growth_interval: u32) -> Options {
+    let loss_scale = LossScale { initial: 2f64.powi(exponent), growth_interval, ..LossScale::default() };
+    Options { clip: Clip::None, loss_scale: Some(loss_scale), ..all() }
+}
+
+fn two_buffers() -> Scene {
+    Scene {
+        params: vec![30_000, 100],
+        grads: vec![30_000, 100],
+        // From quad 2 on, 14 workgroups of the update kernel to the last quad.
+        spots: vec![Spot::f32(0, (0, 0), 9, 73, 28_671), Spot::f32(0, (1, 1), 4, 0, 50)],
+        configs: vec![adamw()],
+        options: all(),
+    }
+}
+
+/// Twelve steps on both sides, with gradients at that scale.
+fn steps(gpu: &Gpu, scene: Scene, scale: f32) -> Option<String> {
+    let mut run = scene.start(gpu);
+    for t in 0..12 {
+        run.fresh_grads();
+        run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
+        if (scene.options.skip_nonfinite || scene.options.loss_scale.is_some()) && t % 5 == 4 {
+            // Near the end; and where a tensor begins within a quad.
+            let bad = if t < 5 { run.grads[0].len() - 2 } else { 5 };
+            run.grads[0][bad] = f32::NAN;
+        } else if scale == 1e25 {
+            run.grads[0][3] = 1.9e19;
+        }
+        if t == 0 {
+            // A leading coincidence of zeros would hide a lane.
+            run.grads.iter_mut().flatten().enumerate().for_each(|(i, g)| *g = scale * normal(7, 0, i as u64));
+        }
+        run.upload_grads(gpu);
+        gpu.step(&run.adam);
+        run.twin_step();
+    }
+    run.difference(gpu).or_else(|| {
+        let (got, want) = (gpu.state(&run.adam).clocks, run.twin.state().clocks);
+        (got != want).then(|| format!("clocks: {got:?} for {want:?}"))
+    })
+}
+
+/// Where the step is not skipped but clipped, a gradient that is not finite is to be seen everywhere.
+fn unguarded_nan(gpu: &Gpu) -> Option<String> {
+    let mut run = Scene::scattered(&[8], &[adamw()], Options { skip_nonfinite: false, ..all() }).start(gpu);
+    run.grads[0][3] = f32::INFINITY;
+    run.upload_grads(gpu);
+    gpu.step(&run.adam);
+    let values = gpu.read(&run.param_buffers[0]);
+    (!values.iter().all(|p| p.is_nan())).then(|| "a parameter is not NaN".to_owned())
+}
