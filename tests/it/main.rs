@@ -10,6 +10,7 @@ mod files;
 mod formats;
 mod golden;
 mod guard;
+mod house;
 mod insight;
 mod layouts;
 mod limits;
