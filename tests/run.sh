@@ -52,6 +52,17 @@ cargo clippy --locked --all-targets -- -D warnings
 step "docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
+step "package"
+# What is published: the library, small. `full` also builds it from the package.
+verify=--no-verify
+[ "$stage" != full ] || verify=
+cargo package --locked --offline --allow-dirty --quiet $verify
+package=$(ls -t "${CARGO_TARGET_DIR:-target}"/package/*.crate | head -n 1)
+known='^[^/]*/(src/.*|shaders/.*|README\.md|CHANGELOG\.md|LICENSE-[A-Z]*|Cargo\.(toml|lock|toml\.orig)|\.cargo_vcs_info\.json)$'
+if tar --list --file "$package" | grep -vE "$known"; then echo "the package has other files" >&2; exit 1; fi
+size=$(stat -c %s "$package")
+[ "$size" -lt 500000 ] || { echo "the package has $size bytes" >&2; exit 1; }
+
 step "examples"
 cargo run --quiet --locked --example headless
 cargo run --quiet --locked --example compare
