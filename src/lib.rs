@@ -1,7 +1,7 @@
 //! Adam and its family as WGSL compute shaders that update your own `wgpu` buffers in place.
 //!
-//! You keep the device, the parameters and the gradients, and record one call into your encoder. The GPU counts the steps,
-//! corrects the bias, clips, and skips a step with a NaN, so the host never waits.
+//! You keep the device, the parameters and the gradients, and record one call into your encoder. The GPU counts the steps
+//! and corrects the bias; if asked, it clips and skips non-finite gradients. The host never waits.
 //!
 //! ```no_run
 //! use wgpu_adam::{Adam, Config, Group, Options, Tensor};
@@ -29,7 +29,7 @@
 //! | add or remove tensors in mid-run | [`Adam::add`], [`Adam::remove`], [`Adam::reset`] |
 //! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |
 //!
-//! Every fallible call returns an [`Error`] that names the tensor, what was given and what was needed. The library neither
+//! An [`Error`] names the tensor or the field, what was given and what was needed. The library neither
 //! panics nor prints. It logs through `log`.
 //!
 //! The README has performance tips, the memory of each format, and the policy for versions of wgpu.

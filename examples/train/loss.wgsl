@@ -1,5 +1,5 @@
 // Softmax cross-entropy, one invocation per row. It writes the loss of the row to `stats`, and whether the largest
-// output is that of the label. The gradient replaces the outputs in `z`:  dz = (softmax(z) - onehot(label)) / rows.
+// output belongs to the label. The gradient replaces the outputs in `z`:  dz = (softmax(z) - onehot(label)) / rows.
 
 struct Batch {
     first: u32,

@@ -14,7 +14,10 @@ const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 43u;
 const region_binding: u32 = 0u;
 
-// Adam: Kingma & Ba 2015, Algorithm 1, lines 8 to 12. RAdam differs only in its scalars.
+// --- rules/adam.wgsl ---
+
+// Adam: Kingma & Ba 2015, Algorithm 1. The learning rate and the bias corrections are in m_coef and v_coef. RAdam differs
+// only in its scalars.
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
@@ -23,6 +26,8 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     store_v(place, v);
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
+
+// --- update/update.wgsl ---
 
 // Steps each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
 //
@@ -50,19 +55,21 @@ fn update(
     let tile = own_tile(workgroup, workgroups, index);
     let s = scalars(tile.clock);
     let quad = own_quad(tile, index);
-    // Not a loop: some drivers run one more slowly.
+    // Unrolled by hand: a loop is slower on some drivers.
     apply(s, tile, quad);
     apply(s, tile, quad + LINE);
     apply(s, tile, quad + 2u * LINE);
     apply(s, tile, quad + 3u * LINE);
 }
 
+// --- update/gradient.wgsl ---
+
 // The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
-// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
-// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
-// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`, to beta*old + (1 - beta)*x, as base + rate*(x - old). The base is `old`
+// and the rate is 1 - beta; for a beta below a half, the base is `x` and the rate is -beta. Both rates are rounded only once:
+// 1 - beta is not computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain
+// `old + rate*(x - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
@@ -98,6 +105,8 @@ fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
     return param - (s.decay * param + step);
 }
 
+// --- access/aligned_half.wgsl ---
+
 // grad as 16-bit floats, loaded and stored four at a time.
 
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec2<u32>>;
@@ -111,6 +120,8 @@ fn load_grad(quad: u32) -> Quad {
 }
 
 fn zero_grad(place: Place) {}
+
+// --- access/aligned_half.wgsl ---
 
 // param as 16-bit floats, loaded and stored four at a time.
 
@@ -135,6 +146,8 @@ fn store_param(quad: u32, x: Bits, mask: Mask) {
     param[at] = pair;
 }
 
+// --- access/param_half.wgsl ---
+
 // The parameter is a 16-bit float: it is rounded when it is written.
 
 fn read_param(place: Place) -> Quad {
@@ -144,6 +157,8 @@ fn read_param(place: Place) -> Quad {
 fn write_param(place: Place, x: Quad) {
     store_param(place.quad, to_bf16(x, param_noise(place), PARAM_STOCHASTIC), place.mask);
 }
+
+// --- access/state_bf16.wgsl ---
 
 // The state tensor m as bf16.
 
@@ -157,6 +172,8 @@ fn store_m(place: Place, x: Quad) {
     m[place.state] = pair_of(to_bf16(x, state_noise(place, 1u), STATE_STOCHASTIC));
 }
 
+// --- access/state_bf16.wgsl ---
+
 // The state tensor v as bf16.
 
 @group(0) @binding(v_binding) var<storage, read_write> v: array<vec2<u32>>;
@@ -168,6 +185,8 @@ fn load_v(place: Place) -> Quad {
 fn store_v(place: Place, x: Quad) {
     v[place.state] = pair_of(to_bf16(x, state_noise(place, 2u), STATE_STOCHASTIC));
 }
+
+// --- num/half.wgsl ---
 
 // Conversions between f32 and 16-bit floats, remainders and 32-bit integers, in integer arithmetic: no device feature
 // is needed, and every driver gives the same bits. Twin: src/num/half.rs.
@@ -255,6 +274,8 @@ fn from_i32(x: vec4<i32>) -> Quad {
     return (upper + lower) * region.grad_scale;
 }
 
+// --- num/noise.wgsl ---
+
 // Noise for stochastic rounding. It depends on the seed, the step and the element, and on nothing else. Twin:
 // src/num/noise.rs.
 
@@ -283,6 +304,8 @@ fn state_noise(place: Place, stream: u32) -> Bits {
     }
     return Bits(0u);
 }
+
+// --- tick/scalars.wgsl ---
 
 // The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
@@ -318,6 +341,8 @@ struct ScalarSlot {
     pad: array<u32, SCALAR_PADDING>,
 }
 
+// --- region/one_clock.wgsl ---
+
 // The scalars if the region has one clock. `many_clocks.wgsl` is for several.
 
 @group(0) @binding(scalars_binding) var<uniform> scalar_slot: Scalars;
@@ -325,6 +350,8 @@ struct ScalarSlot {
 fn scalars(clock: u32) -> Scalars {
     return scalar_slot;
 }
+
+// --- region/tiles.wgsl ---
 
 // How a workgroup of the update kernel shares its tiles: 16 invocations own a tile of 64 quads, 4 each. 8 neighbours load one
 // line at a time, and their next lines follow it.
@@ -344,11 +371,15 @@ fn own_quad(tile: Tile, index: u32) -> u32 {
     return tile.quad + sharer / LINE * (LINE * OWN_QUADS) + sharer % LINE;
 }
 
+// --- region/one_span.wgsl ---
+
 // A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
 
 fn tile(number: u32, quads: u32) -> Tile {
     return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
 }
+
+// --- region/one_region.wgsl ---
 
 // The region if a dispatch has only one. `many_regions.wgsl` is for several.
 
@@ -359,6 +390,8 @@ fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
+// --- region/region.wgsl ---
+
 // A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
 // src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
 // the bound window of params.
@@ -367,7 +400,7 @@ struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    grad_shift: u32,    // from a quad's number (an element's, if unaligned) to its number in the window of grads
     tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
@@ -405,6 +438,8 @@ fn inside(quad: u32, begin: u32, end: u32) -> Mask {
 fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
+
+// --- num/quad.wgsl ---
 
 // Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 

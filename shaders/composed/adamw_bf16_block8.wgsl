@@ -15,7 +15,10 @@ const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 43u;
 const region_binding: u32 = 0u;
 
-// Adam: Kingma & Ba 2015, Algorithm 1, lines 8 to 12. RAdam differs only in its scalars.
+// --- rules/adam.wgsl ---
+
+// Adam: Kingma & Ba 2015, Algorithm 1. The learning rate and the bias corrections are in m_coef and v_coef. RAdam differs
+// only in its scalars.
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
@@ -24,6 +27,8 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     store_v(place, v);
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
+
+// --- update/update_blocks.wgsl ---
 
 // Steps each element if the state is in 8-bit blocks. A tile is a block. The new scale of a block is known only when
 // all of its elements are. So a first pass computes, and a second pass stores. Twin: src/cpu/update.rs and
@@ -89,12 +94,14 @@ fn update(
     store(s, tile, quad + 3u * LINE, block, fourth);
 }
 
+// --- update/gradient.wgsl ---
+
 // The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
-// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
-// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
-// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`, to beta*old + (1 - beta)*x, as base + rate*(x - old). The base is `old`
+// and the rate is 1 - beta; for a beta below a half, the base is `x` and the rate is -beta. Both rates are rounded only once:
+// 1 - beta is not computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain
+// `old + rate*(x - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
@@ -130,6 +137,8 @@ fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
     return param - (s.decay * param + step);
 }
 
+// --- access/aligned_half.wgsl ---
+
 // grad as 16-bit floats, loaded and stored four at a time.
 
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec2<u32>>;
@@ -143,6 +152,8 @@ fn load_grad(quad: u32) -> Quad {
 }
 
 fn zero_grad(place: Place) {}
+
+// --- access/aligned_half.wgsl ---
 
 // param as 16-bit floats, loaded and stored four at a time.
 
@@ -167,6 +178,8 @@ fn store_param(quad: u32, x: Bits, mask: Mask) {
     param[at] = pair;
 }
 
+// --- access/param_half.wgsl ---
+
 // The parameter is a 16-bit float: it is rounded when it is written.
 
 fn read_param(place: Place) -> Quad {
@@ -176,6 +189,8 @@ fn read_param(place: Place) -> Quad {
 fn write_param(place: Place, x: Quad) {
     store_param(place.quad, to_bf16(x, param_noise(place), PARAM_STOCHASTIC), place.mask);
 }
+
+// --- access/state_block8.wgsl ---
 
 // The state tensor m as 8-bit codes. The scales of its blocks follow the codes in the same buffer. The codes of a
 // quad share 32 bits.
@@ -200,6 +215,8 @@ fn encode_m(place: Place, block: u32, x: Quad) {
     }
 }
 
+// --- access/state_block8.wgsl ---
+
 // The state tensor v as 8-bit codes. The scales of its blocks follow the codes in the same buffer. The codes of a
 // quad share 32 bits.
 
@@ -223,6 +240,8 @@ fn encode_v(place: Place, block: u32, x: Quad) {
     }
 }
 
+// --- access/kept.wgsl ---
+
 // Stores that keep the new state in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does
 // not write state.
 
@@ -245,6 +264,8 @@ fn store_v(place: Place, x: Quad) {
 fn store_v_max(place: Place, x: Quad) {
     kept.v_max = x;
 }
+
+// --- num/half.wgsl ---
 
 // Conversions between f32 and 16-bit floats, remainders and 32-bit integers, in integer arithmetic: no device feature
 // is needed, and every driver gives the same bits. Twin: src/num/half.rs.
@@ -331,6 +352,8 @@ fn from_i32(x: vec4<i32>) -> Quad {
     let lower = Quad(bitcast<Bits>(x) & Bits(0xffffu));
     return (upper + lower) * region.grad_scale;
 }
+
+// --- num/block8.wgsl ---
 
 // 8-bit floats in blocks of 256 elements. A block shares a scale, its largest magnitude. Twin: src/num/block8.rs.
 //
@@ -427,6 +450,8 @@ fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bi
     return codes;
 }
 
+// --- update/block_scales.wgsl ---
+
 // The new scales of the blocks of a workgroup: one for each state tensor of a block. The invocations that share the
 // block find them together.
 
@@ -443,6 +468,8 @@ fn encode_state(place: Place, block: u32, state: Kept) {
     encode_m(place, block, state.m);
     encode_v(place, block, state.v);
 }
+
+// --- num/noise.wgsl ---
 
 // Noise for stochastic rounding. It depends on the seed, the step and the element, and on nothing else. Twin:
 // src/num/noise.rs.
@@ -472,6 +499,8 @@ fn state_noise(place: Place, stream: u32) -> Bits {
     }
     return Bits(0u);
 }
+
+// --- tick/scalars.wgsl ---
 
 // The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
@@ -507,6 +536,8 @@ struct ScalarSlot {
     pad: array<u32, SCALAR_PADDING>,
 }
 
+// --- region/one_clock.wgsl ---
+
 // The scalars if the region has one clock. `many_clocks.wgsl` is for several.
 
 @group(0) @binding(scalars_binding) var<uniform> scalar_slot: Scalars;
@@ -514,6 +545,8 @@ struct ScalarSlot {
 fn scalars(clock: u32) -> Scalars {
     return scalar_slot;
 }
+
+// --- region/tiles.wgsl ---
 
 // How a workgroup of the update kernel shares its tiles: 16 invocations own a tile of 64 quads, 4 each. 8 neighbours load one
 // line at a time, and their next lines follow it.
@@ -533,11 +566,15 @@ fn own_quad(tile: Tile, index: u32) -> u32 {
     return tile.quad + sharer / LINE * (LINE * OWN_QUADS) + sharer % LINE;
 }
 
+// --- region/one_span.wgsl ---
+
 // A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
 
 fn tile(number: u32, quads: u32) -> Tile {
     return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
 }
+
+// --- region/one_region.wgsl ---
 
 // The region if a dispatch has only one. `many_regions.wgsl` is for several.
 
@@ -548,6 +585,8 @@ fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
+// --- region/region.wgsl ---
+
 // A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
 // src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
 // the bound window of params.
@@ -556,7 +595,7 @@ struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    grad_shift: u32,    // from a quad's number (an element's, if unaligned) to its number in the window of grads
     tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
@@ -594,6 +633,8 @@ fn inside(quad: u32, begin: u32, end: u32) -> Mask {
 fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
+
+// --- num/quad.wgsl ---
 
 // Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 

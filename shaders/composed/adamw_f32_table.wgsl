@@ -13,7 +13,10 @@ const SCALAR_PADDING: u32 = 43u;
 const tiles_binding: u32 = 6u;
 const region_binding: u32 = 0u;
 
-// Adam: Kingma & Ba 2015, Algorithm 1, lines 8 to 12. RAdam differs only in its scalars.
+// --- rules/adam.wgsl ---
+
+// Adam: Kingma & Ba 2015, Algorithm 1. The learning rate and the bias corrections are in m_coef and v_coef. RAdam differs
+// only in its scalars.
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
@@ -22,6 +25,8 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     store_v(place, v);
     return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
 }
+
+// --- update/update.wgsl ---
 
 // Steps each element, with the scalars of `tick`. Twin: src/cpu/update.rs.
 //
@@ -49,19 +54,21 @@ fn update(
     let tile = own_tile(workgroup, workgroups, index);
     let s = scalars(tile.clock);
     let quad = own_quad(tile, index);
-    // Not a loop: some drivers run one more slowly.
+    // Unrolled by hand: a loop is slower on some drivers.
     apply(s, tile, quad);
     apply(s, tile, quad + LINE);
     apply(s, tile, quad + 2u * LINE);
     apply(s, tile, quad + 3u * LINE);
 }
 
+// --- update/gradient.wgsl ---
+
 // The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
-// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
-// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
-// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`, to beta*old + (1 - beta)*x, as base + rate*(x - old). The base is `old`
+// and the rate is 1 - beta; for a beta below a half, the base is `x` and the rate is -beta. Both rates are rounded only once:
+// 1 - beta is not computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain
+// `old + rate*(x - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }
@@ -97,6 +104,8 @@ fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
     return param - (s.decay * param + step);
 }
 
+// --- access/aligned_f32.wgsl ---
+
 // grad as f32, loaded and stored four at a time.
 
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
@@ -106,6 +115,8 @@ fn load_grad(quad: u32) -> Quad {
 }
 
 fn zero_grad(place: Place) {}
+
+// --- access/aligned_f32.wgsl ---
 
 // param as f32, loaded and stored four at a time.
 
@@ -127,6 +138,8 @@ fn store_param(quad: u32, x: Quad, mask: Mask) {
     param[at] = x;
 }
 
+// --- access/param_f32.wgsl ---
+
 // The parameter is f32.
 
 fn read_param(place: Place) -> Quad {
@@ -136,6 +149,8 @@ fn read_param(place: Place) -> Quad {
 fn write_param(place: Place, x: Quad) {
     store_param(place.quad, x, place.mask);
 }
+
+// --- access/state_f32.wgsl ---
 
 // The state tensor m as f32.
 
@@ -149,6 +164,8 @@ fn store_m(place: Place, x: Quad) {
     m[place.state] = x;
 }
 
+// --- access/state_f32.wgsl ---
+
 // The state tensor v as f32.
 
 @group(0) @binding(v_binding) var<storage, read_write> v: array<vec4<f32>>;
@@ -160,6 +177,8 @@ fn load_v(place: Place) -> Quad {
 fn store_v(place: Place, x: Quad) {
     v[place.state] = x;
 }
+
+// --- tick/scalars.wgsl ---
 
 // The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
@@ -194,6 +213,8 @@ struct ScalarSlot {
     scalars: Scalars,
     pad: array<u32, SCALAR_PADDING>,
 }
+
+// --- region/many_clocks.wgsl ---
 
 // The scalars if the region has several spans, each with its own clock. `one_clock.wgsl` is for a single span.
 //
@@ -237,6 +258,8 @@ fn scalars(clock: u32) -> Scalars {
     return s;
 }
 
+// --- region/tiles.wgsl ---
+
 // How a workgroup of the update kernel shares its tiles: 16 invocations own a tile of 64 quads, 4 each. 8 neighbours load one
 // line at a time, and their next lines follow it.
 
@@ -255,6 +278,8 @@ fn own_quad(tile: Tile, index: u32) -> u32 {
     return tile.quad + sharer / LINE * (LINE * OWN_QUADS) + sharer % LINE;
 }
 
+// --- region/many_spans.wgsl ---
+
 // A workgroup's tile if the region has several spans: the host lists the tiles. `one_span.wgsl` is for one span.
 
 @group(0) @binding(tiles_binding) var<storage, read> tiles: array<Tile>;
@@ -267,6 +292,8 @@ fn tile(number: u32, quads: u32) -> Tile {
     return tiles[number];
 }
 
+// --- region/one_region.wgsl ---
+
 // The region if a dispatch has only one. `many_regions.wgsl` is for several.
 
 @group(0) @binding(region_binding) var<uniform> region: Region;
@@ -276,6 +303,8 @@ fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
+// --- region/region.wgsl ---
+
 // A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
 // src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
 // the bound window of params.
@@ -284,7 +313,7 @@ struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    grad_shift: u32,    // from a quad's number (an element's, if unaligned) to its number in the window of grads
     tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
@@ -322,6 +351,8 @@ fn inside(quad: u32, begin: u32, end: u32) -> Mask {
 fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
+
+// --- num/quad.wgsl ---
 
 // Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 

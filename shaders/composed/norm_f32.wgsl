@@ -8,6 +8,8 @@ const partials_binding: u32 = 7u;
 const grad_binding: u32 = 21u;
 const region_binding: u32 = 0u;
 
+// --- norm/norm.wgsl ---
+
 // Sums of squares of the gradients and the first non-finite one: one partial per workgroup. Twin: src/cpu/norm.rs.
 // Non-finite numbers are found by an integer test on the magnitude's bits, since some drivers optimise `x != x` away.
 
@@ -73,7 +75,7 @@ fn norm(
     // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
     let quad = own.quad + index / LINE * (LINE * QUADS) + index % LINE;
     var seen = Seen(Quad(0.0), Bits(0u));
-    // Not a loop: some drivers run one more slowly.
+    // Unrolled by hand: a loop is slower on some drivers.
     seen = take(seen, gradients(own, quad));
     seen = take(seen, gradients(own, quad + 1u * LINE));
     seen = take(seen, gradients(own, quad + 2u * LINE));
@@ -99,6 +101,8 @@ fn norm(
         partials[region.partial + at] = total;
     }
 }
+
+// --- norm/partial.wgsl ---
 
 // The result of one workgroup of `norm`, which `tick` reads. `Partial` in src/tick/partial.rs.
 //
@@ -155,6 +159,8 @@ fn reduce(index: u32, mine: Partial) -> Partial {
     return total;
 }
 
+// --- access/aligned_f32.wgsl ---
+
 // grad as f32, loaded and stored four at a time.
 
 @group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
@@ -163,11 +169,15 @@ fn load_grad(quad: u32) -> Quad {
     return grad[quad];
 }
 
+// --- region/one_span.wgsl ---
+
 // A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
 
 fn tile(number: u32, quads: u32) -> Tile {
     return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
 }
+
+// --- region/one_region.wgsl ---
 
 // The region if a dispatch has only one. `many_regions.wgsl` is for several.
 
@@ -178,6 +188,8 @@ fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
     return workgroup.y * workgroups.x + workgroup.x;
 }
 
+// --- region/region.wgsl ---
+
 // A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
 // src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
 // the bound window of params.
@@ -186,7 +198,7 @@ struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    grad_shift: u32,    // from a quad's number (an element's, if unaligned) to its number in the window of grads
     tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial
@@ -224,6 +236,8 @@ fn inside(quad: u32, begin: u32, end: u32) -> Mask {
 fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
     return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
 }
+
+// --- num/quad.wgsl ---
 
 // Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
 

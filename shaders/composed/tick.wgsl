@@ -9,6 +9,8 @@ const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 43u;
 
+// --- tick/scalars.wgsl ---
+
 // The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
 // src/tick/scalars.rs.
 
@@ -42,6 +44,8 @@ struct ScalarSlot {
     scalars: Scalars,
     pad: array<u32, SCALAR_PADDING>,
 }
+
+// --- tick/tick.wgsl ---
 
 // The tick: one workgroup finishes the norm, decides on the step, advances the clocks, and makes the scalars of each
 // clock. Everything that depends on t is computed here. Twin: src/cpu/tick.rs, src/tick/powers.rs and
@@ -400,6 +404,8 @@ fn tick(@builtin(local_invocation_index) index: u32) {
     }
 }
 
+// --- norm/partial.wgsl ---
+
 // The result of one workgroup of `norm`, which `tick` reads. `Partial` in src/tick/partial.rs.
 //
 // Squares of f32 overflow above 2^64 and vanish below 2^-63. So there are three sums of squares (Blue 1978, "A Portable
@@ -454,6 +460,8 @@ fn reduce(index: u32, mine: Partial) -> Partial {
     }
     return total;
 }
+
+// --- num/fixed.wgsl ---
 
 // Fixed-point numbers in [0, 1): 64-bit integers that count units of 2^-64, with the lower 32 bits first. Integer
 // arithmetic is the same on every driver. Twin: src/num/fixed.rs.

@@ -63,7 +63,7 @@ fn norm(
     // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
     let quad = own.quad + index / LINE * (LINE * QUADS) + index % LINE;
     var seen = Seen(Quad(0.0), Bits(0u));
-    // Not a loop: some drivers run one more slowly.
+    // Unrolled by hand: a loop is slower on some drivers.
     seen = take(seen, gradients(own, quad));
     seen = take(seen, gradients(own, quad + 1u * LINE));
     seen = take(seen, gradients(own, quad + 2u * LINE));

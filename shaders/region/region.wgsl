@@ -6,7 +6,7 @@ struct Region {
     quad: u32,          // the first quad, if all elements are in one span
     begin: u32,         // the span: elements begin..end
     end: u32,
-    grad_shift: u32,    // added to a quad's number (unaligned: an element's), gives the place in the window of grads
+    grad_shift: u32,    // from a quad's number (an element's, if unaligned) to its number in the window of grads
     tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
     workgroup: u32,     // its first workgroup, if the dispatch has several regions
     partial: u32,       // its first partial

@@ -1,4 +1,5 @@
-// Adam: Kingma & Ba 2015, Algorithm 1, lines 8 to 12. RAdam differs only in its scalars.
+// Adam: Kingma & Ba 2015, Algorithm 1. The learning rate and the bias corrections are in m_coef and v_coef. RAdam differs
+// only in its scalars.
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);

@@ -1,9 +1,9 @@
 // The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
 
-// Moves an exponential average one step towards `x`: beta*old + (1 - beta)*x. The rate is 1 - beta and counts from
-// `old`, or, for beta below a half, it is -beta and counts from `x`. Both rates are rounded only once: 1 - beta is not
-// computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain `old + rate*(x
-// - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
+// Moves an exponential average one step towards `x`, to beta*old + (1 - beta)*x, as base + rate*(x - old). The base is `old`
+// and the rate is 1 - beta; for a beta below a half, the base is `x` and the rate is -beta. Both rates are rounded only once:
+// 1 - beta is not computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain
+// `old + rate*(x - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
 fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
     return select(old, x, from_target != 0u) + rate * (x - old);
 }

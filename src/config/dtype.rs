@@ -9,7 +9,7 @@ pub enum Dtype {
     /// 32-bit IEEE floats.
     #[default]
     F32,
-    /// 16-bit IEEE floats ("half"). Two elements share a 32-bit word, the first in its lower half.
+    /// 16-bit IEEE floats ("half"). Two elements share 32 bits, the first in the lower half.
     F16,
     /// bfloat16: the upper 16 bits of an f32. Packed like [`F16`](Self::F16).
     Bf16,

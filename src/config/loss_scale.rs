@@ -76,7 +76,7 @@ pub struct LossScaleState {
     pub growth_tracker: u32,
 }
 
-/// Between these neither a scale nor what takes it back is near 2^-126, below which some devices have zeros.
+/// Within these bounds neither the scale nor its inverse is near 2^-126, below which some devices flush to zero.
 pub(crate) const LEAST: f32 = f32::from_bits((127 - 64) << 23);
 
 pub(crate) const MOST: f32 = f32::from_bits((127 + 64) << 23);
@@ -98,19 +98,19 @@ impl LossScale {
         Ok(())
     }
 
-    /// Where it begins.
+    /// The initial state.
     pub(crate) fn begin(&self) -> LossScaleState {
         LossScaleState { scale: self.initial as f32, growth_tracker: 0 }
     }
 }
 
-/// Whether a loss scale may have that value.
+/// Whether a loss scale may have this value.
 pub(crate) fn is_scale(scale: f32) -> bool {
     (LEAST..=MOST).contains(&scale)
 }
 
 mirror! {
-    /// `LossScale` in `loss_scale.wgsl`.
+    /// [`LossScaleState`] as the device has it: the struct `LossScale` in `loss_scale.wgsl`.
     pub(crate) struct ScaleBytes {
         pub scale: f32,
         pub growth_tracker: u32,

@@ -19,7 +19,7 @@ macro_rules! rules {
             /// Its function in WGSL.
             pub fn wgsl(self) -> &'static str {
                 match self {
-                    $(Self::$rule => include_str!(concat!("../../shaders/rules/", $file, ".wgsl"))),*
+                    $(Self::$rule => concat!("// --- rules/", $file, ".wgsl ---\n\n", include_str!(concat!("../../shaders/rules/", $file, ".wgsl")))),*
                 }
             }
 

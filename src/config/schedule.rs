@@ -241,7 +241,7 @@ impl Schedule {
         }
     }
 
-    /// No factor is above it.
+    /// An upper bound of all factors.
     pub(crate) fn peak(&self) -> f64 {
         match self {
             Self::Constant(factor) => *factor,

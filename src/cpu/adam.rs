@@ -1,4 +1,4 @@
-//! `Adam` on slices.
+//! The optimizer on slices.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -56,7 +56,7 @@ pub struct Adam {
     pub(crate) head: ClockHead,
     pub(crate) loss_scale: Option<LossScaleState>,
     pub(crate) options: Options,
-    /// In which order the norm is summed.
+    /// Set the order in which the norm is summed.
     pub(crate) regions: Vec<Region>,
 }
 
@@ -160,7 +160,7 @@ impl Adam {
         adam
     }
 
-    /// Makes of the configurations what the clocks need.
+    /// Derives settings, curves and rules from the groups' configurations.
     pub(crate) fn settle(&mut self) {
         let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
         (self.settings, self.curves) = compile(groups, &self.of.groups);
@@ -177,16 +177,16 @@ impl Adam {
         self.step_and(tensors, |_, _, _| {})
     }
 
-    /// One step, with a look at what it is about to do.
+    /// Makes a step, and calls `look` between `tick` and `update`.
     pub(crate) fn step_and(
         &mut self,
-        slots: &mut [TensorMut],
+        tensors: &mut [TensorMut],
         look: impl FnOnce(&Self, &[Scalars], &[Floats]),
     ) -> Result<Report, Error> {
-        self.check(slots)?;
-        let loaded = slots.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
+        self.check(tensors)?;
+        let loaded = tensors.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
         let mut floats: Vec<Floats> = loaded
-            .map(|(((slot, storage), moments), scale)| storage::load(storage, slot, &moments.master, *scale))
+            .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
             .collect();
         let partials = if self.options.reads_norm() {
             norm::norm(&self.regions, &floats, nonfinite_bits(&self.options))
@@ -198,10 +198,10 @@ impl Adam {
         look(self, &scalars, &floats);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.owned()).collect();
-        for (i, (slot, param)) in slots.iter_mut().zip(params).enumerate() {
+        for (i, (tensor, param)) in tensors.iter_mut().zip(params).enumerate() {
             let s = &scalars[self.of.of_tensor[i]];
             let zeroed = self.options.zero_grad;
-            storage::store(&self.storages[i], slot, param, zeroed, &mut self.moments[i], &self.noise_origins[i], s);
+            storage::store(&self.storages[i], tensor, param, zeroed, &mut self.moments[i], &self.noise_origins[i], s);
         }
         Ok(self.report())
     }
@@ -212,8 +212,8 @@ impl Adam {
     /// As for [`step`](Self::step).
     pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
-        let report = self.step_and(tensors, |adam, scalars, slots| {
-            findings = insight::insight(&adam.regions, scalars, &adam.clocks, slots, &adam.moments);
+        let report = self.step_and(tensors, |adam, scalars, tensors| {
+            findings = insight::insight(&adam.regions, scalars, &adam.clocks, tensors, &adam.moments);
         })?;
         let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::tensor_and_len);
         let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config.clone());
@@ -221,19 +221,20 @@ impl Adam {
         Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))
     }
 
-    pub(crate) fn check(&self, slots: &[TensorMut]) -> Result<(), Error> {
-        if slots.len() != self.names.len() {
-            return Err(Error::TensorCount { given: slots.len(), need: self.names.len() });
+    pub(crate) fn check(&self, tensors: &[TensorMut]) -> Result<(), Error> {
+        if tensors.len() != self.names.len() {
+            return Err(Error::TensorCount { given: tensors.len(), need: self.names.len() });
         }
-        for (((slot, name), &need), dtypes) in slots.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes) {
-            for (view, given, need) in [("param", slot.param.dtype(), dtypes.0), ("grad", slot.grad.dtype(), dtypes.1)]
+        for (((tensor, name), &need), dtypes) in tensors.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes) {
+            for (view, given, need) in
+                [("param", tensor.param.dtype(), dtypes.0), ("grad", tensor.grad.dtype(), dtypes.1)]
             {
                 if given != need {
                     let (tensor, given, need) = (name.clone(), format!("{given:?}"), format!("{need:?}"));
                     return Err(Error::TensorDtype { tensor, view, given, need });
                 }
             }
-            for (view, given) in [("param", slot.param.len()), ("grad", slot.grad.len())] {
+            for (view, given) in [("param", tensor.param.len()), ("grad", tensor.grad.len())] {
                 if given != need {
                     return Err(Error::TensorLength { tensor: name.clone(), view, given, need });
                 }

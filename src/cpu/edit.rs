@@ -100,7 +100,7 @@ impl Adam {
                 clock.position = self.clocks[other].position;
             }
         }
-        // What is said of the bad element is in terms of regions that are no more.
+        // The recorded non-finite element refers to the old regions.
         let ClockHead { nonfinite_partial, nonfinite_element, .. } = next.head;
         next.head = ClockHead { nonfinite_partial, nonfinite_element, ..self.head };
         next.loss_scale = self.loss_scale;

@@ -33,7 +33,7 @@ pub(crate) fn insight(
     regions: &[Region],
     scalars: &[Scalars],
     clocks: &[Clock],
-    slots: &[Floats],
+    tensors: &[Floats],
     moments: &[Moments],
 ) -> Vec<Finding> {
     let segments = regions
@@ -42,9 +42,9 @@ pub(crate) fn insight(
     let findings = segments.map(|(region, segment, span)| {
         let s = &scalars[segment.clock as usize];
         let clock = &clocks[segment.clock as usize];
-        let slot = &slots[segment.tensor];
+        let tensor = &tensors[segment.tensor];
         let moments = &moments[segment.tensor];
-        let inputs = Inputs { region, segment, s, param: &slot.param, grad: &slot.grad, moments };
+        let inputs = Inputs { region, segment, s, param: &tensor.param, grad: &tensor.grad, moments };
         let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
         let records: Vec<_> = tiles.par_iter().map(|tile| workgroup(&inputs, tile)).collect();
         let (measured, bins) = finish(&records);

@@ -86,8 +86,8 @@ pub(crate) fn noise_origins(regions: &[Region], tensors: usize, seed: u32) -> Ve
 }
 
 /// Converts a tensor's values to f32. With a master, the params are those of the master.
-pub(crate) fn load<'a>(storage: &Storage, slot: &'a mut TensorMut, master: &[f32], grad_scale: f32) -> Floats<'a> {
-    let param = match &mut slot.param {
+pub(crate) fn load<'a>(storage: &Storage, tensor: &'a mut TensorMut, master: &[f32], grad_scale: f32) -> Floats<'a> {
+    let param = match &mut tensor.param {
         Values::F32(values) => Work::Borrowed(values),
         halves => {
             let plain = halves.to_f32(1.0);
@@ -105,7 +105,7 @@ pub(crate) fn load<'a>(storage: &Storage, slot: &'a mut TensorMut, master: &[f32
             })
         }
     };
-    let grad = match &mut slot.grad {
+    let grad = match &mut tensor.grad {
         Values::F32(values) => Work::Borrowed(values),
         other => Work::Owned(other.to_f32(grad_scale)),
     };
@@ -144,15 +144,15 @@ impl Values<'_> {
 /// Stores the values after a step: rounds the params to their dtype, and the state to numbers that its dtype has.
 pub(crate) fn store(
     storage: &Storage,
-    slot: &mut TensorMut,
+    tensor: &mut TensorMut,
     param: Option<Vec<f32>>,
     zeroed: bool,
     moments: &mut Moments,
     origins: &[NoiseOrigin],
     s: &Scalars,
 ) {
-    if zeroed && !matches!(slot.grad, Values::F32(_)) {
-        slot.grad.zero();
+    if zeroed && !matches!(tensor.grad, Values::F32(_)) {
+        tensor.grad.zero();
     }
     if s.do_step == 0 {
         return;
@@ -164,13 +164,13 @@ pub(crate) fn store(
         })
     };
     if let Some(param) = param {
-        let round = |x: f32, i: usize| match (storage.master, &slot.param) {
+        let round = |x: f32, i: usize| match (storage.master, &tensor.param) {
             (Master::Remainder, _) => split(x).0,
             (_, Values::F16(_)) => to_f16(x, noise_of(storage.rounding, 0, i)),
             _ => to_bf16(x, noise_of(storage.rounding, 0, i)),
         };
         let bits: Vec<u16> = param.par_iter().enumerate().map(|(i, x)| round(*x, i)).collect();
-        match &mut slot.param {
+        match &mut tensor.param {
             Values::F16(values) => values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::f16::from_bits(bits)),
             Values::Bf16(values) => {
                 values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::bf16::from_bits(bits))

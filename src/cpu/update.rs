@@ -13,7 +13,7 @@ use crate::cpu::storage::Floats;
 use crate::tick::scalars::Scalars;
 
 /// The elements of one task. Each thread gets several tasks, so that a thread that finishes early can take over
-/// another's. A task has whole pages of memory, and so whole blocks. The bounds are measured: see `benches/NOTES.md`.
+/// another's. A task has whole pages of memory, and so whole chunks. The bounds are measured: see `benches/NOTES.md`.
 fn elements_a_task(elements: usize) -> usize {
     (elements / (4 * rayon::current_num_threads())).next_multiple_of(1024).clamp(32 * 1024, 256 * 1024)
 }
@@ -30,15 +30,15 @@ struct Task<'a> {
 
 /// Elements that are computed together. They fill four registers per moment, so that divisions overlap with other work
 /// and loads come in long runs. See `benches/NOTES.md`.
-type Block<const N: usize> = [f32; N];
+type Chunk<const N: usize> = [f32; N];
 
-/// Steps one block in place.
+/// Steps one chunk in place.
 #[inline(always)]
-fn block<const N: usize>(
+fn chunk<const N: usize>(
     s: &Scalars,
     rule: impl Fn(&Scalars, &mut State, f32) -> f32,
-    grad: &Block<N>,
-    [param, m, v, v_max]: [&mut Block<N>; 4],
+    grad: &Chunk<N>,
+    [param, m, v, v_max]: [&mut Chunk<N>; 4],
 ) {
     let mut after = [[0.0; N]; 4];
     for i in 0..N {
@@ -50,25 +50,25 @@ fn block<const N: usize>(
     [*param, *m, *v, *v_max] = after;
 }
 
-/// The blocks of a moment and the elements left after them. If the rule does not have this moment, one spare block.
+/// The chunks of a moment and the elements left after them. If the rule does not have this moment, one spare chunk.
 #[inline(always)]
-fn blocks<'a: 'b, 'b, const N: usize>(
+fn chunks<'a: 'b, 'b, const N: usize>(
     moment: &'a mut [f32],
-    spare: &'b mut [Block<N>; 1],
-) -> (&'b mut [Block<N>], &'a mut [f32]) {
+    spare: &'b mut [Chunk<N>; 1],
+) -> (&'b mut [Chunk<N>], &'a mut [f32]) {
     if moment.is_empty() { (spare, &mut []) } else { moment.as_chunks_mut() }
 }
 
-/// Block `i`. A single spare block stands for all blocks.
+/// Chunk `i`. A single spare chunk stands for all chunks.
 #[inline(always)]
-fn at<const N: usize>(blocks: &mut [Block<N>], i: usize) -> &mut Block<N> {
-    let last = blocks.len() - 1;
-    &mut blocks[i.min(last)]
+fn at<const N: usize>(chunks: &mut [Chunk<N>], i: usize) -> &mut Chunk<N> {
+    let last = chunks.len() - 1;
+    &mut chunks[i.min(last)]
 }
 
-/// Steps all whole blocks. Returns the elements left after them.
+/// Steps all whole chunks. Returns the elements left after them.
 #[inline(always)]
-fn whole_blocks<'a, const N: usize>(
+fn whole_chunks<'a, const N: usize>(
     s: &Scalars,
     rule: impl Fn(&Scalars, &mut State, f32) -> f32 + Copy,
     grad: &'a [f32],
@@ -78,26 +78,26 @@ fn whole_blocks<'a, const N: usize>(
     let [no_m, no_v, no_v_max] = &mut spare;
     let (grads, grad_end) = grad.as_chunks();
     let (params, param_end) = param.as_chunks_mut();
-    let (m, m_end) = blocks(m, no_m);
-    let (v, v_end) = blocks(v, no_v);
-    let (v_max, v_max_end) = blocks(v_max, no_v_max);
+    let (m, m_end) = chunks(m, no_m);
+    let (v, v_end) = chunks(v, no_v);
+    let (v_max, v_max_end) = chunks(v_max, no_v_max);
     for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
-        block::<N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
+        chunk::<N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
     }
     (grad_end, [param_end, m_end, v_end, v_max_end])
 }
 
-/// Steps a task in blocks of `N`, the rest in blocks of 8, and the last few elements one by one.
+/// Steps a task in chunks of `N`, the rest in chunks of 8, and the last few elements one by one.
 #[inline(always)]
 fn apply<const N: usize>(s: &Scalars, task: &mut Task, rule: impl Fn(&Scalars, &mut State, f32) -> f32 + Copy) {
-    let (grad, state) = whole_blocks::<N>(s, rule, task.grad, [task.param, task.m, task.v, task.v_max]);
-    let (grad, state) = whole_blocks::<8>(s, rule, grad, state);
-    whole_blocks::<1>(s, rule, grad, state);
+    let (grad, state) = whole_chunks::<N>(s, rule, task.grad, [task.param, task.m, task.v, task.v_max]);
+    let (grad, state) = whole_chunks::<8>(s, rule, grad, state);
+    whole_chunks::<1>(s, rule, grad, state);
 }
 
-/// Steps a task in blocks of `N`. Each rule has its own loop.
+/// Steps a task in chunks of `N`. Each rule has its own loop.
 #[inline(always)]
-fn apply_rule_in_blocks<const N: usize>(rule: Rule, s: &Scalars, task: &mut Task) {
+fn apply_rule_in_chunks<const N: usize>(rule: Rule, s: &Scalars, task: &mut Task) {
     match rule {
         Rule::Adam => apply::<N>(s, task, rules::adam),
         Rule::AmsGrad => apply::<N>(s, task, rules::amsgrad),
@@ -118,9 +118,9 @@ fn apply_rule_in_blocks<const N: usize>(rule: Rule, s: &Scalars, task: &mut Task
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon",))]
 fn apply_rule(rule: Rule, s: &Scalars, task: &mut Task) {
     match_target! {
-        "x86_64+avx512f" => apply_rule_in_blocks::<64>(rule, s, task),
-        "x86_64+avx2" => apply_rule_in_blocks::<32>(rule, s, task),
-        _ => apply_rule_in_blocks::<16>(rule, s, task),
+        "x86_64+avx512f" => apply_rule_in_chunks::<64>(rule, s, task),
+        "x86_64+avx2" => apply_rule_in_chunks::<32>(rule, s, task),
+        _ => apply_rule_in_chunks::<16>(rule, s, task),
     }
 }
 
@@ -131,16 +131,16 @@ pub(crate) fn update(
     clocks: &[usize],
     rules: &[Rule],
     scalars: &[Scalars],
-    slots: &mut [Floats],
+    tensors: &mut [Floats],
     moments: &mut [Moments],
 ) {
-    let elements = elements_a_task(slots.iter().map(|slot| slot.param.len()).sum());
+    let elements = elements_a_task(tensors.iter().map(|tensor| tensor.param.len()).sum());
     let mut tasks = Vec::new();
-    for ((slot, moments), &clock) in slots.iter_mut().zip(moments).zip(clocks) {
+    for ((tensor, moments), &clock) in tensors.iter_mut().zip(moments).zip(clocks) {
         let mut m = moments.m.chunks_mut(elements);
         let mut v = moments.v.chunks_mut(elements);
         let mut v_max = moments.v_max.chunks_mut(elements);
-        for (param, grad) in slot.param.chunks_mut(elements).zip(slot.grad.chunks_mut(elements)) {
+        for (param, grad) in tensor.param.chunks_mut(elements).zip(tensor.grad.chunks_mut(elements)) {
             let [m, v, v_max] = [&mut m, &mut v, &mut v_max].map(|moment| moment.next().unwrap_or_default());
             tasks.push(Task { clock, param, grad, m, v, v_max });
         }
@@ -164,7 +164,7 @@ mod tests {
         (first..first + len).map(|i| (i * 977 % 1021) as f32 - 400.0).collect()
     }
 
-    /// Param, m, v and v_max after one step in blocks of `N`. The rule has the first `count` moments.
+    /// Param, m, v and v_max after one step in chunks of `N`. The rule has the first `count` moments.
     fn stepped<const N: usize>(rule: Rule, count: usize, len: usize) -> [Vec<f32>; 4] {
         let mut grad = numbers(0, len);
         let [mut param, mut m, mut v, mut v_max] =
@@ -182,7 +182,7 @@ mod tests {
             ..Scalars::default()
         };
         let mut task = Task { clock: 0, param: &mut param, grad: &mut grad, m: &mut m, v: &mut v, v_max: &mut v_max };
-        apply_rule_in_blocks::<N>(rule, &scalars, &mut task);
+        apply_rule_in_chunks::<N>(rule, &scalars, &mut task);
         [param, m, v, v_max]
     }
 

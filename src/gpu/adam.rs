@@ -29,7 +29,7 @@ use crate::report::step::Report;
 /// Parameters and gradients stay in the caller's buffers. The optimizer keeps handles of the device and the queue that
 /// it was made with.
 ///
-/// [`step`](Self::step) records two or three compute dispatches and nothing else. The device counts the steps,
+/// [`step`](Self::step) records only compute dispatches: two or three if all tensors form one region. The device counts the steps,
 /// evaluates schedules, clips and skips, so the host never waits. Only the methods named `read_*` read something back.
 ///
 /// Errors of the device, such as out of memory, are returned as [`Error`] and do not reach the device's handler of
@@ -61,15 +61,15 @@ pub struct Adam {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
     pub(crate) dispatches: Vec<Dispatch>,
-    /// Of each batch of regions.
+    /// The state buffers of each batch.
     pub(crate) state: Vec<BatchState>,
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
-    pub(crate) slots: Buffer,
+    pub(crate) scalar_slots: Buffer,
     pub(crate) tick: Tick,
     /// Bytes of the small buffers that are bound elsewhere: the regions' uniforms and the tiles.
     pub(crate) small: u64,
-    /// As they are now: for changes of them.
+    /// The current groups and clocks. Edits start from them.
     pub(crate) registry: Registry,
     pub(crate) reusable: Reusable,
     pub(crate) layout: Arc<Layout>,

@@ -48,7 +48,7 @@ fn check_distance(region: &Region, names: &[String], limits: &Limits) -> Result<
 struct Sizes {
     settings: u64,
     clock: u64,
-    slots: u64,
+    scalar_slots: u64,
     partials: u64,
     curves: u64,
 }
@@ -120,7 +120,7 @@ impl<'a> Builder<'a> {
         let sizes = Sizes {
             settings: size_of::<Settings>() as u64 * count,
             clock: size_of::<ClockHead>() as u64 + size_of::<Clock>() as u64 * count,
-            slots: UNIFORM_STRIDE * count,
+            scalar_slots: UNIFORM_STRIDE * count,
             partials: 16 * partials.max(1),
             curves: size_of_val(curves.as_slice()) as u64,
         };
@@ -140,8 +140,8 @@ impl<'a> Builder<'a> {
         let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options));
         let storage = updates.chain([self.tick_kernel()]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
-        let Sizes { settings, clock, slots, partials, curves } = self.sizes;
-        let largest = settings.max(clock).max(slots).max(partials).max(curves);
+        let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
+        let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves);
         for (limit, given, need) in [
             ("max_compute_invocations_per_workgroup", invocations.into(), WORKGROUP),
             (
@@ -170,8 +170,11 @@ impl<'a> Builder<'a> {
         clock.resize(sizes.clock as usize, 0);
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
         let clock = self.filled("clock", usage, &clock)?;
-        let slots =
-            self.empty("slots", BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC, sizes.slots);
+        let scalar_slots = self.empty(
+            "scalar slots",
+            BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC,
+            sizes.scalar_slots,
+        );
         let partials = self.empty("partials", BufferUsages::STORAGE, sizes.partials);
         let control = Control::new(options, layout.clocks.groups.len(), self.partials);
         let control = self.filled("control", BufferUsages::UNIFORM, bytes_of(&control))?;
@@ -180,7 +183,7 @@ impl<'a> Builder<'a> {
             reusable.loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }
         let (tick, tick_dispatch) =
-            self.tick([&control, &settings, &partials, &clock, &slots].map(Buffer::clone), &mut reusable)?;
+            self.tick([&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone), &mut reusable)?;
         let norms = if options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() };
         let mut uniforms = Uniforms::default();
         let norm_workgroups = uniforms.add(layout, &norms, |region| {
@@ -224,12 +227,12 @@ impl<'a> Builder<'a> {
             bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
             match &table {
                 Some(table) => {
-                    bindings.push((Binding::Scalars, slots.as_entire_binding()));
+                    bindings.push((Binding::Scalars, scalar_slots.as_entire_binding()));
                     bindings.push((Binding::Tiles, table.as_entire_binding()));
                 }
                 None => {
                     let offset = UNIFORM_STRIDE * u64::from(first.segments[0].clock);
-                    bindings.push((Binding::Scalars, sub_binding(&slots, offset, size_of::<Scalars>() as u64)));
+                    bindings.push((Binding::Scalars, sub_binding(&scalar_slots, offset, size_of::<Scalars>() as u64)));
                 }
             }
             dispatches.push(dispatch(update_kernel(batch, options), workgroups, &bindings));
@@ -249,7 +252,7 @@ impl<'a> Builder<'a> {
             state,
             settings,
             clock,
-            slots,
+            scalar_slots,
             tick,
             small,
             registry: self.registry,

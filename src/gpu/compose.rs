@@ -20,7 +20,7 @@ use crate::tick::scalars::{SCALAR_PADDING, Scalars};
 
 macro_rules! shader {
     ($path:literal) => {
-        include_str!(concat!("../../shaders/", $path, ".wgsl"))
+        concat!("// --- ", $path, ".wgsl ---\n\n", include_str!(concat!("../../shaders/", $path, ".wgsl")))
     };
 }
 

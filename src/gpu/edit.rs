@@ -129,7 +129,7 @@ impl Adam {
         let mut copy_clock = |from: u64, to: u64, bytes: u64| {
             encoder.copy_buffer_to_buffer(&self.clock, from, &next.clock, to, bytes);
         };
-        // What is said of the bad element is in terms of regions that are no more.
+        // The recorded non-finite element refers to the old regions.
         for Range { start, end } in
             [0..offset_of!(ClockHead, nonfinite_partial), offset_of!(ClockHead, grad_norm)..offset_of!(ClockHead, pad)]
         {

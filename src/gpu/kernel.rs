@@ -64,10 +64,10 @@ pub(crate) struct Shape {
     pub table: bool,
     /// A span begins or ends within a quad.
     pub edges: bool,
-    /// The gradients of a quad have another number in their window than the params. (Adding a zero would cost 5 % on a
-    /// software adapter.)
+    /// A quad has another number in the window of grads than in the window of params. (Adding a zero instead costs 5 %
+    /// on a software adapter.)
     pub shifted: bool,
-    /// Only regions without a table share a dispatch.
+    /// The number of regions. Above 1 only without a table.
     pub regions: u32,
 }
 

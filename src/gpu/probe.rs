@@ -163,7 +163,7 @@ impl Probe {
             let window = |window: &Window| sub_binding(&buffers[window.buffer], window.offset, window.bytes);
             let mut bindings = vec![
                 (Binding::Region, uniforms.of(&of_regions, i)),
-                (Binding::Scalars, adam.slots.as_entire_binding()),
+                (Binding::Scalars, adam.scalar_slots.as_entire_binding()),
                 (Binding::Records, records.as_entire_binding()),
                 (Binding::Param(0), window(&region.param)),
                 (Binding::Grad(0), window(&region.grad)),
@@ -176,7 +176,7 @@ impl Probe {
             (Binding::Ranges, &runs),
             (Binding::Records, &records),
             (Binding::Findings, &findings),
-            (Binding::Scalars, &adam.slots),
+            (Binding::Scalars, &adam.scalar_slots),
         ];
         let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
         dispatches.push(dispatch(Kernel::InsightFinish, count, &bindings));

@@ -49,7 +49,7 @@ impl Gpu {
 
 /// The scalars after each of `count` ticks. Only `tick` is run.
 fn ticks(gpu: &Gpu, adam: &Adam, count: u64) -> Vec<Vec<Scalars>> {
-    let size = adam.slots.size();
+    let size = adam.scalar_slots.size();
     let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
     let descriptor = BufferDescriptor { label: None, size: size * count, usage, mapped_at_creation: false };
     let all = gpu.device.create_buffer(&descriptor);
@@ -61,12 +61,12 @@ fn ticks(gpu: &Gpu, adam: &Adam, count: u64) -> Vec<Vec<Scalars>> {
         pass.set_bind_group(0, &tick.bind_group, &[]);
         pass.dispatch_workgroups(1, 1, 1);
         drop(pass);
-        encoder.copy_buffer_to_buffer(&adam.slots, 0, &all, t * size, size);
+        encoder.copy_buffer_to_buffer(&adam.scalar_slots, 0, &all, t * size, size);
     }
     gpu.queue.submit([encoder.finish()]);
     let slot = |slot: &[u8]| bytemuck::pod_read_unaligned(&slot[..size_of::<Scalars>()]);
-    let slots = |slots: &[u8]| slots.chunks(UNIFORM_STRIDE as usize).map(slot).collect();
-    gpu.bytes(&all).chunks(size as usize).map(slots).collect()
+    let scalar_slots = |scalar_slots: &[u8]| scalar_slots.chunks(UNIFORM_STRIDE as usize).map(slot).collect();
+    gpu.bytes(&all).chunks(size as usize).map(scalar_slots).collect()
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! 8-bit floats in blocks that share a scale. Twin of `block8.wgsl`, element by element; what is kept of them here are
-//! the numbers that they stand for, from which codes and scales are made again without loss.
+//! 8-bit floats in blocks that share a scale. Twin of `block8.wgsl`, element by element. The CPU stores the decoded
+//! values, from which codes and scales follow without loss.
 
 use crate::num::quad::magnitude;
 
@@ -8,7 +8,7 @@ use crate::num::quad::magnitude;
 pub const BLOCK: u64 = 256;
 
 /// What a code stands for: the number of levels, the octaves with 3 bits of mantissa, whether the upper bit is the
-/// sign, and the code that is left for what is not finite.
+/// sign, and the code of NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
     /// The number of magnitudes above zero.

@@ -12,7 +12,7 @@ use crate::plan::region::{BLOCK_QUADS, QUAD_BYTES, Region, Segment, UPDATE_QUADS
 use crate::plan::storage::Storage;
 
 /// If the last quad of a region is not entirely inside its buffer, the region is cut into whole quads and a tail, which
-/// is an additional region. Below this many elements it becomes one unaligned region instead.
+/// is an additional region. Smaller regions are not cut: they become one unaligned region.
 const SINGLE_REGION: u64 = 16 * 1024;
 
 /// A tensor as the planner sees it: numbers instead of handles.
@@ -83,7 +83,7 @@ impl TensorPlan {
 
 /// Plans all regions. The tensors must not overlap, and no block may be too large.
 pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
-    // Two units of alignment: the offset of a view may waste one, and the other leaves room for progress.
+    // Two units of alignment: the offset of a view may waste one, and with the other each region still advances.
     if limits.binding < 2 * limits.align {
         let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });

@@ -154,7 +154,7 @@ impl TensorState {
         self.state.iter().find(|m| m.kind == kind)
     }
 
-    /// The numbers that a memory stands for.
+    /// The decoded values of a state tensor.
     pub(crate) fn values(&self, kind: StateKind) -> Vec<f32> {
         match (self.find(kind), kind.scale().and_then(|scale| self.find(scale))) {
             (Some(codes), Some(scales)) if codes.dtype == Dtype::U8 => {
@@ -190,7 +190,7 @@ pub(crate) struct Outline {
     pub name: String,
     pub clock: usize,
     pub len: u64,
-    /// What is remembered of it, in which format and in how many bytes.
+    /// Its state tensors, each with dtype and size in bytes.
     pub state: Vec<(StateKind, Dtype, u64)>,
 }
 
