@@ -93,14 +93,14 @@ impl Adam {
         }
     }
 
-    /// The tensors, group by group, each with its number.
+    /// Returns the tensors of each group with their numbers.
     fn members(&self) -> Vec<Vec<(Tensor, Option<usize>)>> {
         let mut numbers = 0..;
         let of_group = |group: &Group| group.tensors.iter().cloned().zip(numbers.by_ref().map(Some)).collect();
         self.registry.groups.iter().map(of_group).collect()
     }
 
-    /// Makes an optimizer of these groups with these tensors, each with its number of before, and copies what stays.
+    /// Makes an optimizer with these groups and tensors, and copies the state of the tensors that have an old number.
     fn change(&mut self, mut groups: Vec<Group>, lists: Vec<Vec<(Tensor, Option<usize>)>>) -> Result<(), Error> {
         let mut members: Vec<Member> = Vec::new();
         for (number, (group, list)) in groups.iter_mut().zip(lists).enumerate() {
@@ -117,7 +117,7 @@ impl Adam {
         Ok(())
     }
 
-    /// Submits the copies of what stays.
+    /// Submits the copies of state that stays.
     fn carry(&self, next: &Self, members: &[Member], clocks: &[Option<usize>]) {
         let mut encoder =
             self.device.create_command_encoder(&CommandEncoderDescriptor { label: Some("wgpu-adam change") });

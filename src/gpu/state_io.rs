@@ -13,7 +13,7 @@ use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::split_clock;
 use crate::gpu::transfer;
-use crate::gpu::transfer::Stretch;
+use crate::gpu::transfer::Chunk;
 use crate::plan::clocks::ClockMap;
 use crate::state::contents::{ClockState, GroupState, Outline, State, TensorState};
 use crate::state::transfer::Transfer;
@@ -55,11 +55,11 @@ impl Adam {
             let mut tensors: Vec<TensorState> =
                 layout.outlines(&buffer_layouts).into_iter().map(Outline::zeros).collect();
             let (mut began, mut ended, mut scale) = (Vec::new(), Vec::new(), Vec::new());
-            let take = |stretch: &Stretch, bytes: &[u8]| match stretch.buffer {
+            let take = |chunk: &Chunk, bytes: &[u8]| match chunk.buffer {
                 0 => began.extend_from_slice(bytes),
                 at if at == last => ended.extend_from_slice(bytes),
                 at if at < small => scale.extend_from_slice(bytes),
-                at => buffer_layouts[at - small].scatter(stretch.bytes.start, bytes, &mut tensors),
+                at => buffer_layouts[at - small].scatter(chunk.bytes.start, bytes, &mut tensors),
             };
             reading.finish(take).await?;
             let ((head, clocks), (ended, _)) = (split_clock(&began), split_clock(&ended));
@@ -122,8 +122,7 @@ impl Adam {
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
         };
         if registry.clocks != self.registry.clocks || rescheduled {
-            // Other tensors share a clock, so there are other regions, or the schedules need other buffers: they are apart
-            // from those of now until all has gone well.
+            // The regions or the schedules differ, so new buffers are needed. The old ones stay until everything is loaded.
             let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
             let scopes = ErrorScopes::open(&self.device);
             let made = builder.build(self.reusable.clone());
@@ -138,7 +137,7 @@ impl Adam {
         Ok(())
     }
 
-    /// Writes a state that fits into the buffers.
+    /// Writes a state to the buffers. The state must fit.
     async fn fill(
         &self,
         state: &State,
@@ -152,13 +151,13 @@ impl Adam {
         let scale = scale.map(ScaleBytes::from);
         let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale_buffer()).collect();
         let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();
-        let give = |stretch: &Stretch, to: &mut Vec<u8>| {
-            let part = |bytes: &[u8]| bytes[stretch.bytes.start as usize..stretch.bytes.end as usize].to_vec();
-            match stretch.buffer {
+        let give = |chunk: &Chunk, to: &mut Vec<u8>| {
+            let part = |bytes: &[u8]| bytes[chunk.bytes.start as usize..chunk.bytes.end as usize].to_vec();
+            match chunk.buffer {
                 0 => to.extend(part(&clock)),
                 1 => to.extend(part(settings)),
                 at if at < small.len() => to.extend(part(scale.as_ref().map_or(&[], bytes_of))),
-                at => buffer_layouts[at - small.len()].gather(stretch.bytes.clone(), &state.tensors, order, to),
+                at => buffer_layouts[at - small.len()].gather(chunk.bytes.clone(), &state.tensors, order, to),
             }
         };
         transfer::write(&self.device, &self.queue, buffers, transfer, give).await

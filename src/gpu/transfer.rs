@@ -1,4 +1,4 @@
-//! A state's way between buffers and the host: in pieces, through one staging buffer of bounded size, without blocking.
+//! The transfer of a state between buffers and the host: in pieces, through one staging buffer, without blocking.
 
 use std::ops::Range;
 
@@ -9,22 +9,22 @@ use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::readback::map;
 use crate::state::transfer::{Progress, Transfer};
 
-/// Bytes of one of several buffers: multiples of 4.
+/// A range of bytes of one of the buffers. Its ends are multiples of 4.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct Chunk {
     pub buffer: usize,
     pub bytes: Range<u64>,
 }
 
-/// Buffers of these sizes, one after the other, cut into pieces of at most so many bytes.
-fn pieces(sizes: &[u64], staging: u64) -> Vec<Vec<Stretch>> {
+/// Cuts buffers of these sizes, one after the other, into pieces of at most `staging` bytes.
+fn pieces(sizes: &[u64], staging: u64) -> Vec<Vec<Chunk>> {
     let mut pieces = Vec::new();
     let (mut piece, mut room) = (Vec::new(), staging);
     for (buffer, &size) in sizes.iter().enumerate() {
         let mut begin = 0;
         while begin < size {
             let end = size.min(begin + room);
-            piece.push(Stretch { buffer, bytes: begin..end });
+            piece.push(Chunk { buffer, bytes: begin..end });
             (room, begin) = (room - (end - begin), end);
             if room == 0 {
                 pieces.push(std::mem::take(&mut piece));
@@ -38,12 +38,12 @@ fn pieces(sizes: &[u64], staging: u64) -> Vec<Vec<Stretch>> {
     pieces
 }
 
-/// A state on its way: the buffers, in which order, and the staging buffer.
-pub(crate) struct Way {
+/// A transfer in progress.
+pub(crate) struct Stages {
     device: Device,
     queue: Queue,
     buffers: Vec<Buffer>,
-    pieces: std::vec::IntoIter<Vec<Stretch>>,
+    pieces: std::vec::IntoIter<Vec<Chunk>>,
     staging: Buffer,
     progress: Progress,
     done: u64,
@@ -54,7 +54,7 @@ const READING: &str = "reading the state";
 
 const LOADING: &str = "loading the state";
 
-impl Way {
+impl Stages {
     fn new(
         device: &Device,
         queue: &Queue,
@@ -75,11 +75,11 @@ impl Way {
     }
 
     /// Submits the copy of the next piece between its buffers and the staging buffer.
-    fn submit(&self, piece: &[Stretch], into_staging: bool) {
+    fn submit(&self, piece: &[Chunk], into_staging: bool) {
         let descriptor = CommandEncoderDescriptor { label: Some("wgpu-adam state") };
         let mut encoder = self.device.create_command_encoder(&descriptor);
         let mut at = 0;
-        for Stretch { buffer, bytes } in piece {
+        for Chunk { buffer, bytes } in piece {
             let (buffer, size) = (&self.buffers[*buffer], bytes.end - bytes.start);
             if into_staging {
                 encoder.copy_buffer_to_buffer(buffer, bytes.start, &self.staging, at, size);
@@ -91,23 +91,23 @@ impl Way {
         self.queue.submit([encoder.finish()]);
     }
 
-    fn advance(&mut self, piece: &[Stretch]) {
+    fn advance(&mut self, piece: &[Chunk]) {
         self.done += length(piece);
         (self.progress)(self.done, self.total);
     }
 }
 
-fn length(piece: &[Stretch]) -> u64 {
-    piece.iter().map(|stretch| stretch.bytes.end - stretch.bytes.start).sum()
+fn length(piece: &[Chunk]) -> u64 {
+    piece.iter().map(|chunk| chunk.bytes.end - chunk.bytes.start).sum()
 }
 
-/// Buffers that are being read.
+/// A transfer from the device to the host.
 pub(crate) struct Reading {
-    way: Way,
-    first: Option<Vec<Stretch>>,
+    stages: Stages,
+    first: Option<Vec<Chunk>>,
 }
 
-/// Begins to read the buffers: the copy of the first piece is submitted now.
+/// Begins to read the buffers, and submits the copy of the first piece.
 pub(crate) fn read(
     device: &Device,
     queue: &Queue,
@@ -116,34 +116,34 @@ pub(crate) fn read(
 ) -> (Reading, impl Future<Output = Result<(), Error>> + use<>) {
     let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
-    let mut way = Way::new(device, queue, buffers, transfer, usage, false);
-    let first = way.pieces.next();
-    way.submit(first.as_deref().unwrap_or(&[]), true);
-    (Reading { way, first }, scopes.close(READING))
+    let mut stages = Stages::new(device, queue, buffers, transfer, usage, false);
+    let first = stages.pieces.next();
+    stages.submit(first.as_deref().unwrap_or(&[]), true);
+    (Reading { stages, first }, scopes.close(READING))
 }
 
 impl Reading {
-    /// Reads them piece by piece and hands each stretch to `take`.
-    pub async fn finish(mut self, mut take: impl FnMut(&Stretch, &[u8])) -> Result<(), Error> {
-        let way = &mut self.way;
+    /// Reads the buffers piece by piece, and passes each chunk to `take`.
+    pub async fn finish(mut self, mut take: impl FnMut(&Chunk, &[u8])) -> Result<(), Error> {
+        let stages = &mut self.stages;
         let failed = |reason| Error::Readback { what: "the state", reason };
         let mut next = self.first;
         while let Some(piece) = next {
-            map(&way.device, &way.staging, MapMode::Read, ..length(&piece)).await.map_err(failed)?;
-            let bytes = way.staging.slice(..length(&piece)).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+            map(&stages.device, &stages.staging, MapMode::Read, ..length(&piece)).await.map_err(failed)?;
+            let bytes = stages.staging.slice(..length(&piece)).get_mapped_range().map_err(|e| failed(e.to_string()))?;
             let mut rest = &bytes[..];
-            for stretch in &piece {
-                let (own, others) = rest.split_at((stretch.bytes.end - stretch.bytes.start) as usize);
-                take(stretch, own);
+            for chunk in &piece {
+                let (own, others) = rest.split_at((chunk.bytes.end - chunk.bytes.start) as usize);
+                take(chunk, own);
                 rest = others;
             }
             drop(bytes);
-            way.staging.unmap();
-            way.advance(&piece);
-            next = way.pieces.next();
+            stages.staging.unmap();
+            stages.advance(&piece);
+            next = stages.pieces.next();
             if let Some(piece) = &next {
-                let scopes = ErrorScopes::open(&way.device);
-                way.submit(piece, true);
+                let scopes = ErrorScopes::open(&stages.device);
+                stages.submit(piece, true);
                 scopes.close(READING).await?;
             }
         }
@@ -151,38 +151,38 @@ impl Reading {
     }
 }
 
-/// Writes the buffers piece by piece with what `give` fills in for each stretch. Where the staging buffer cannot be had,
-/// nothing is written; the first piece is submitted as soon as that is known.
+/// Writes the buffers piece by piece. `give` provides the bytes of each chunk. If the staging buffer cannot be allocated,
+/// nothing is written.
 pub(crate) async fn write(
     device: &Device,
     queue: &Queue,
     buffers: Vec<Buffer>,
     transfer: Transfer,
-    mut give: impl FnMut(&Stretch, &mut Vec<u8>),
+    mut give: impl FnMut(&Chunk, &mut Vec<u8>),
 ) -> Result<(), Error> {
     let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_SRC | BufferUsages::MAP_WRITE;
-    let mut way = Way::new(device, queue, buffers, transfer, usage, true);
+    let mut stages = Stages::new(device, queue, buffers, transfer, usage, true);
     scopes.close(LOADING).await?;
     let failed = |reason| Error::Device { what: LOADING, reason };
     let mut filled = Vec::new();
-    while let Some(piece) = way.pieces.next() {
-        if way.done > 0 {
-            map(&way.device, &way.staging, MapMode::Write, ..).await.map_err(failed)?;
+    while let Some(piece) = stages.pieces.next() {
+        if stages.done > 0 {
+            map(&stages.device, &stages.staging, MapMode::Write, ..).await.map_err(failed)?;
         }
         filled.clear();
-        for stretch in &piece {
-            give(stretch, &mut filled);
+        for chunk in &piece {
+            give(chunk, &mut filled);
         }
         let range = ..filled.len() as u64;
-        let mut bytes = way.staging.slice(range).get_mapped_range_mut().map_err(|e| failed(e.to_string()))?;
+        let mut bytes = stages.staging.slice(range).get_mapped_range_mut().map_err(|e| failed(e.to_string()))?;
         bytes.copy_from_slice(&filled);
         drop(bytes);
-        way.staging.unmap();
-        let scopes = ErrorScopes::open(&way.device);
-        way.submit(&piece, false);
+        stages.staging.unmap();
+        let scopes = ErrorScopes::open(&stages.device);
+        stages.submit(&piece, false);
         scopes.close(LOADING).await?;
-        way.advance(&piece);
+        stages.advance(&piece);
     }
     Ok(())
 }
@@ -195,23 +195,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_bounded_and_each_byte_is_in_one(sizes in prop::collection::vec(0..200_u64, 0..9), staging in 1..100_u64) {
+        fn pieces_are_bounded_and_each_byte_is_in_one(
+            sizes in prop::collection::vec(0..200_u64, 0..9), staging in 1..100_u64,
+        ) {
             let pieces = pieces(&sizes, staging);
             let (mut buffer, mut at) = (0, 0);
             for (i, piece) in pieces.iter().enumerate() {
                 prop_assert!(length(piece) <= staging);
                 prop_assert!(i + 1 == pieces.len() || length(piece) == staging, "only the last is smaller");
-                for stretch in piece {
-                    while stretch.buffer > buffer {
+                for chunk in piece {
+                    while chunk.buffer > buffer {
                         prop_assert_eq!(at, sizes[buffer]);
                         (buffer, at) = (buffer + 1, 0);
                     }
-                    prop_assert_eq!((stretch.buffer, stretch.bytes.start), (buffer, at));
-                    prop_assert!(stretch.bytes.end > at);
-                    at = stretch.bytes.end;
+                    prop_assert_eq!((chunk.buffer, chunk.bytes.start), (buffer, at));
+                    prop_assert!(chunk.bytes.end > at);
+                    at = chunk.bytes.end;
                 }
             }
-            prop_assert!(sizes.get(buffer).is_none_or(|size| *size == at) && sizes.iter().skip(buffer + 1).all(|size| *size == 0));
+            prop_assert!(sizes.get(buffer).is_none_or(|size| *size == at));
+            prop_assert!(sizes.iter().skip(buffer + 1).all(|size| *size == 0));
         }
     }
 }
