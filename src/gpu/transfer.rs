@@ -39,7 +39,7 @@ fn pieces(sizes: &[u64], staging: u64) -> Vec<Vec<Chunk>> {
 }
 
 /// A transfer in progress.
-pub(crate) struct Stages {
+pub(crate) struct InFlight {
     device: Device,
     queue: Queue,
     buffers: Vec<Buffer>,
@@ -54,7 +54,7 @@ const READING: &str = "reading the state";
 
 const LOADING: &str = "loading the state";
 
-impl Stages {
+impl InFlight {
     fn new(
         device: &Device,
         queue: &Queue,
@@ -103,7 +103,7 @@ fn length(piece: &[Chunk]) -> u64 {
 
 /// A transfer from the device to the host.
 pub(crate) struct Reading {
-    stages: Stages,
+    in_flight: InFlight,
     first: Option<Vec<Chunk>>,
 }
 
@@ -116,21 +116,22 @@ pub(crate) fn read(
 ) -> (Reading, impl Future<Output = Result<(), Error>> + use<>) {
     let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
-    let mut stages = Stages::new(device, queue, buffers, transfer, usage, false);
-    let first = stages.pieces.next();
-    stages.submit(first.as_deref().unwrap_or(&[]), true);
-    (Reading { stages, first }, scopes.close(READING))
+    let mut in_flight = InFlight::new(device, queue, buffers, transfer, usage, false);
+    let first = in_flight.pieces.next();
+    in_flight.submit(first.as_deref().unwrap_or(&[]), true);
+    (Reading { in_flight, first }, scopes.close(READING))
 }
 
 impl Reading {
     /// Reads the buffers piece by piece, and passes each chunk to `take`.
     pub async fn finish(mut self, mut take: impl FnMut(&Chunk, &[u8])) -> Result<(), Error> {
-        let stages = &mut self.stages;
+        let in_flight = &mut self.in_flight;
         let failed = |reason| Error::Readback { what: "the state", reason };
         let mut next = self.first;
         while let Some(piece) = next {
-            map(&stages.device, &stages.staging, MapMode::Read, ..length(&piece)).await.map_err(failed)?;
-            let bytes = stages.staging.slice(..length(&piece)).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+            map(&in_flight.device, &in_flight.staging, MapMode::Read, ..length(&piece)).await.map_err(failed)?;
+            let bytes =
+                in_flight.staging.slice(..length(&piece)).get_mapped_range().map_err(|e| failed(e.to_string()))?;
             let mut rest = &bytes[..];
             for chunk in &piece {
                 let (own, others) = rest.split_at((chunk.bytes.end - chunk.bytes.start) as usize);
@@ -138,12 +139,12 @@ impl Reading {
                 rest = others;
             }
             drop(bytes);
-            stages.staging.unmap();
-            stages.advance(&piece);
-            next = stages.pieces.next();
+            in_flight.staging.unmap();
+            in_flight.advance(&piece);
+            next = in_flight.pieces.next();
             if let Some(piece) = &next {
-                let scopes = ErrorScopes::open(&stages.device);
-                stages.submit(piece, true);
+                let scopes = ErrorScopes::open(&in_flight.device);
+                in_flight.submit(piece, true);
                 scopes.close(READING).await?;
             }
         }
@@ -162,27 +163,27 @@ pub(crate) async fn write(
 ) -> Result<(), Error> {
     let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_SRC | BufferUsages::MAP_WRITE;
-    let mut stages = Stages::new(device, queue, buffers, transfer, usage, true);
+    let mut in_flight = InFlight::new(device, queue, buffers, transfer, usage, true);
     scopes.close(LOADING).await?;
     let failed = |reason| Error::Device { what: LOADING, reason };
     let mut filled = Vec::new();
-    while let Some(piece) = stages.pieces.next() {
-        if stages.done > 0 {
-            map(&stages.device, &stages.staging, MapMode::Write, ..).await.map_err(failed)?;
+    while let Some(piece) = in_flight.pieces.next() {
+        if in_flight.done > 0 {
+            map(&in_flight.device, &in_flight.staging, MapMode::Write, ..).await.map_err(failed)?;
         }
         filled.clear();
         for chunk in &piece {
             give(chunk, &mut filled);
         }
         let range = ..filled.len() as u64;
-        let mut bytes = stages.staging.slice(range).get_mapped_range_mut().map_err(|e| failed(e.to_string()))?;
+        let mut bytes = in_flight.staging.slice(range).get_mapped_range_mut().map_err(|e| failed(e.to_string()))?;
         bytes.copy_from_slice(&filled);
         drop(bytes);
-        stages.staging.unmap();
-        let scopes = ErrorScopes::open(&stages.device);
-        stages.submit(&piece, false);
+        in_flight.staging.unmap();
+        let scopes = ErrorScopes::open(&in_flight.device);
+        in_flight.submit(&piece, false);
         scopes.close(LOADING).await?;
-        stages.advance(&piece);
+        in_flight.advance(&piece);
     }
     Ok(())
 }
