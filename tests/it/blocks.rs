@@ -57,7 +57,7 @@ fn a_zero_gradient_with_a_zero_state_never_moves_a_weight() {
 /// Elements of one block whose gradients differ by 10^6. Adam is invariant to their scale, and so must it be here: a second
 /// moment that came to zero beside larger ones would make a step without bound.
 #[test]
-fn elements_of_one_block_may_differ_by_a_million() {
+fn elements_of_one_block_may_differ_by_a_factor_of_a_million() {
     let gpu = Gpu::new();
     let scale = |i: usize| 10f32.powf(-6.0 * (i % 256) as f32 / 255.0);
     let config = Config { lr: 1e-3, ..preset::pytorch::adam() };
@@ -100,7 +100,7 @@ fn elements_of_one_block_may_differ_by_a_million() {
 
 /// What is not finite stays with its element, and what is huge is no harm to it.
 #[test]
-fn what_is_no_number_and_what_is_huge() {
+fn non_finite_gradients_stay_in_their_element_and_huge_ones_do_no_harm() {
     let gpu = Gpu::new();
     for rounding in ROUNDINGS {
         let grad = |t: u32, i: usize| match (t, i) {
@@ -124,7 +124,7 @@ fn what_is_no_number_and_what_is_huge() {
 /// Tensors whose lengths are odd, of which one is cut by the device's limits; saved, loaded by the twin and by others,
 /// changed.
 #[test]
-fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
+fn saved_and_carried_over_states_continue_exactly() {
     let limits = Limits { max_storage_buffer_binding_size: 4096, ..Limits::default() };
     for gpu in [Gpu::new(), Gpu::with(limits)] {
         let lens = [3, 257, 1, 3000, 70];
@@ -186,7 +186,7 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
 }
 
 #[test]
-fn an_accumulator_that_does_not_begin_at_zero() {
+fn an_accumulator_may_start_above_zero() {
     let gpu = Gpu::new();
     let config = Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.1 }, ..Config::default() };
     let mut run = Scene::scattered(&[700], &[config], blocks(Rounding::Stochastic)).start(&gpu);
@@ -198,7 +198,7 @@ fn an_accumulator_that_does_not_begin_at_zero() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_the_reason() {
+fn unaligned_views_and_small_bindings_are_rejected() {
     let gpu = Gpu::new();
     let buffers = [0, 1].map(|_| gpu.buffer(&[0.0; 600]));
     let make = |gpu: &Gpu, first| {

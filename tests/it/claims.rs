@@ -113,7 +113,7 @@ const ROUNDING: f64 = 1e-4;
 /// `m_hat^2` is at most the average of g^2 by the weights of m_hat (Jensen), and those lie on later, smaller g than
 /// the weights of v_hat. Where |g| is constant and the sign is too, the step is alpha, not less.
 #[test]
-fn a_step_is_at_most_alpha_where_gradients_do_not_grow() {
+fn a_step_is_at_most_alpha_if_gradients_do_not_grow() {
     for (beta1, beta2) in BETAS {
         both(bare(beta1, beta2), &[0.0; 256], |side, name| {
             for t in 0..200 {
@@ -132,7 +132,7 @@ fn a_step_is_at_most_alpha_where_gradients_do_not_grow() {
 
 /// The paper's first case; with 1 - beta1 = sqrt(1 - beta2) it is alpha, and with beta1 = beta2 less.
 #[test]
-fn a_lone_gradient_after_silence_reaches_the_papers_bound() {
+fn a_single_gradient_after_zeros_reaches_the_papers_bound() {
     for (beta1, beta2) in BETAS {
         let want = (1.0 - beta1) / (1.0 - beta2).sqrt();
         both(bare(beta1, beta2), &[0.0; 64], |side, name| {
@@ -172,7 +172,7 @@ fn sparse_gradients_stay_within_the_papers_bound() {
 /// For growing gradients the paper's bound is not one: the steps reach 7.27 alpha (not 3.16) at the default betas and
 /// 2.35 alpha (not 1) at 0.9, 0.99, and never more. It is one where beta1 = 0 or beta1 = beta2: there the two are equal.
 #[test]
-fn growing_gradients_exceed_the_papers_bound_and_reach_the_true_one() {
+fn growing_gradients_exceed_the_papers_bound_and_reach_the_true_bound() {
     for (beta1, beta2, number) in [(0.9, 0.999, 7.27), (0.9, 0.99, 2.345), (0.9, 0.9, 1.0), (0.0, 0.9, 3.162)] {
         let bound = true_bound(beta1, beta2);
         assert!((bound - number).abs() < 5e-3, "{bound}");
@@ -208,7 +208,7 @@ fn trajectory(side: &mut Side, scale: f32) -> Vec<f32> {
 }
 
 #[test]
-fn a_gradients_scale_leaves_the_trajectory_unchanged() {
+fn scaling_the_gradients_leaves_the_trajectory_unchanged() {
     let start: Vec<f32> = (0..256).map(|i| normal(1, 0, i)).collect();
     let config = Config { lr: 0.05, eps: 0.0, ..Config::default() };
     let mut whole = Vec::new();
@@ -243,7 +243,7 @@ fn ulps(got: f64, want: f64) -> f64 {
 /// min(t, h) roundings (and it stands still h/2 ulp short of its target), each up to an ulp of the larger g:
 /// measured over 1000 steps, 5 ulp at beta 0.9 and 22 at 0.999.
 #[test]
-fn of_a_constant_gradient_the_corrected_moments_are_the_gradient_and_its_square() {
+fn corrected_moments_of_a_constant_gradient_are_the_gradient_and_its_square() {
     let values = std::array::from_fn::<f32, 64, _>(|i| 1e-3 * 1.3f32.powi(i as i32));
     for (beta1, beta2) in [(0.9, 0.999), (0.9, 0.99), (0.5, 0.9)] {
         both(bare(beta1, beta2), &[0.0; 64], |side, name| {
@@ -287,7 +287,7 @@ fn without_bias_correction_the_first_steps_are_wrong_by_the_derived_factor() {
 /// With beta1 = 0 a step is g / sqrt(v_hat), which shows the v_hat that the rule used. Without correction the mean is
 /// E[v] = E[g^2] (1 - beta2^t) (section 3).
 #[test]
-fn of_a_stationary_random_gradient_v_hat_has_the_mean_of_the_square() {
+fn v_hat_of_a_stationary_random_gradient_has_the_mean_of_its_square() {
     const N: usize = 1 << 16;
     for bias_correction in [true, false] {
         both(Config { bias_correction, ..bare(0.0, 0.999) }, &vec![0.0; N], |side, name| {
@@ -339,7 +339,7 @@ fn regression(rows: &[([f64; 65], usize)], w: &[f64]) -> (f64, Vec<f64>) {
 }
 
 /// The least loss, by Nesterov's method for strongly convex functions in float64.
-fn least_loss(rows: &[([f64; 65], usize)]) -> f64 {
+fn minimum_loss(rows: &[([f64; 65], usize)]) -> f64 {
     // The curvature of cross-entropy is at most half the largest mean square of x.
     let smooth =
         L2 + 0.5 * rows.iter().map(|(x, _)| x.iter().map(|x| x * x).sum::<f64>()).sum::<f64>() / rows.len() as f64;
@@ -358,9 +358,9 @@ fn least_loss(rows: &[([f64; 65], usize)]) -> f64 {
 }
 
 #[test]
-fn logistic_regression_on_the_digits_reaches_the_least_loss() {
+fn logistic_regression_on_the_digits_reaches_the_minimum_loss() {
     let rows = digits();
-    let want = least_loss(&rows);
+    let want = minimum_loss(&rows);
     let loss = |w: &[f32]| regression(&rows, &w.iter().map(|w| f64::from(*w)).collect::<Vec<_>>());
     both(Config { lr: 0.02, ..Config::default() }, &[0.0; 650], |side, name| {
         for _ in 0..400 {
@@ -375,7 +375,7 @@ fn logistic_regression_on_the_digits_reaches_the_least_loss() {
 
 /// f_t(x) = sum |x - z_t| with random z_t: the best fixed point in hindsight is each coordinate's median.
 #[test]
-fn average_regret_falls_at_least_like_one_over_the_root_of_t() {
+fn average_regret_falls_at_least_as_fast_as_one_over_root_t() {
     const D: usize = 32;
     let z = |t: u32| std::array::from_fn::<f32, D, _>(|i| 0.3 + normal(5, i as u64, t.into()));
     both(bare(0.9, 0.999), &[0.0; D], |side, name| {
@@ -422,14 +422,14 @@ fn counterexample(variant: Variant, bias_correction: bool, mut claim: impl FnMut
 // The last steps are 0.5/sqrt(3000) = 0.01 each, and not much more than one of them away from the end of the interval.
 
 #[test]
-fn adam_goes_to_the_worst_point_of_the_counterexample() {
+fn adam_converges_to_the_worst_point_of_the_counterexample() {
     for corrected in [true, false] {
         counterexample(Variant::Adam, corrected, |x, name| assert!(x > 0.95, "{name}: {x}"));
     }
 }
 
 #[test]
-fn amsgrad_goes_to_the_best_point_of_the_counterexample() {
+fn amsgrad_converges_to_the_best_point_of_the_counterexample() {
     for corrected in [true, false] {
         let variant = Variant::AmsGrad { of_corrected: false };
         counterexample(variant, corrected, |x, name| assert!(x < -0.95, "{name}: {x}"));

@@ -15,7 +15,7 @@ fn group(config: Config, tensors: Vec<Tensor>) -> Vec<Group> {
 }
 
 #[test]
-fn configurations() {
+fn invalid_configurations_are_named() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0; 8]), gpu.buffer(&[0.0; 8]));
     let good = Config::default();
@@ -126,7 +126,7 @@ fn every_preset_is_accepted() {
 }
 
 #[test]
-fn views() {
+fn invalid_views_are_named() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0; 100]), gpu.buffer(&[0.0; 100]));
     let size = 400;
@@ -217,7 +217,7 @@ fn views() {
 }
 
 #[test]
-fn slots_of_the_twin() {
+fn invalid_slots_of_the_twin_are_named() {
     let tensors = vec![cpu::Tensor::new("a", 2), cpu::Tensor::new("b", 3)];
     let mut adam = cpu::Adam::new(&[cpu::Group::new(Config::default(), tensors)], Options::default()).unwrap();
     let (mut a, mut b) = ([1.0f32; 2], [1.0f32; 3]);

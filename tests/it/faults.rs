@@ -77,7 +77,7 @@ fn buffers_of_another_device_are_refused() {
 
 /// The step is recorded, and the caller's submission is what fails; nothing has happened, and without that tensor it goes on.
 #[test]
-fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
+fn a_buffer_destroyed_before_the_step_leaves_the_state_intact() {
     let gpu = Gpu::new();
     for destroyed in 0..4 {
         let options = Options { skip_nonfinite: true, ..Options::default() };
@@ -103,7 +103,7 @@ fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
 /// memory, is bounded.
 #[test]
 #[cfg(target_os = "linux")]
-fn no_memory_is_an_error_and_nothing_is_lost() {
+fn out_of_memory_is_an_error_and_loses_nothing() {
     const CHILD: &str = "WGPU_ADAM_TEST_MEMORY";
     let gpu = Gpu::new();
     if !gpu.software || gpu.backend == wgpu::Backend::Gl {
@@ -113,7 +113,7 @@ fn no_memory_is_an_error_and_nothing_is_lost() {
         return;
     }
     if std::env::var(CHILD).is_err() {
-        let child = child::test(no_memory_is_an_error_and_nothing_is_lost).env(CHILD, "1").output().unwrap();
+        let child = child::test(out_of_memory_is_an_error_and_loses_nothing).env(CHILD, "1").output().unwrap();
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
         return;
     }

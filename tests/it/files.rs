@@ -59,7 +59,7 @@ fn narrow(steps: usize, state: StateDtype, master: Master) -> cpu::Adam {
 }
 
 #[test]
-fn a_file_gives_back_what_went_into_it() {
+fn a_state_survives_a_round_trip_through_a_file() {
     for steps in [0, 1, 100] {
         let state = state(steps);
         assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
@@ -85,7 +85,7 @@ fn a_file_gives_back_what_went_into_it() {
 
 /// Any configuration comes back to the last bit, and with it what the device makes of it.
 #[test]
-fn numbers_of_a_configuration_come_back_exactly() {
+fn the_numbers_of_a_configuration_survive_exactly() {
     let mut state = state(1);
     for i in 0..20_000_u64 {
         let uniform = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1_u64 << 53) as f64;
@@ -106,7 +106,7 @@ fn numbers_of_a_configuration_come_back_exactly() {
 }
 
 #[test]
-fn a_file_is_safetensors_with_the_names_of_pytorch() {
+fn a_file_is_safetensors_with_pytorchs_names() {
     let adam = state(3);
     let bytes = adam.to_bytes().unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -258,7 +258,7 @@ fn rewritten_without(bytes: &[u8], change: impl Fn(&mut serde_json::Value), vers
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_said() {
+fn errors_say_what_is_wrong_in_a_file() {
     let read = |change: Change| State::from_bytes(&rewritten(change, "1"));
     assert_eq!(read(&|_| {}).unwrap(), GOOD.0);
     let later = State::from_bytes(&rewritten(|_| {}, "2")).unwrap_err();
@@ -311,7 +311,7 @@ fn what_is_wrong_in_a_file_is_said() {
 }
 
 #[test]
-fn a_file_that_lacks_something_is_no_state_or_does_not_fit() {
+fn a_file_that_lacks_a_tensor_is_rejected() {
     let adams = [plain(0), narrow(0, StateDtype::Block8, Master::Remainder)];
     for ((good, bytes), mut adam) in [&*GOOD, &*NARROW].into_iter().zip(adams) {
         adam.load_state(good).unwrap();
@@ -345,7 +345,7 @@ impl safetensors::View for Empty {
 }
 
 #[test]
-fn what_the_disk_refuses_is_an_error_and_leaves_nothing() {
+fn a_failed_save_is_an_error_and_leaves_no_file() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("taken.partial/full")).unwrap();
@@ -368,7 +368,7 @@ fn what_the_disk_refuses_is_an_error_and_leaves_nothing() {
 
 /// In the other process this test is what is killed: it saves two states in turn, again and again.
 #[test]
-fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
+fn a_process_killed_while_saving_leaves_the_old_or_the_new_file() {
     const PATH: &str = "WGPU_ADAM_TEST_SAVE";
     // Large enough that a kill hits the writing now and then.
     let large = |value: u8| {
@@ -388,7 +388,7 @@ fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
     let path = folder.join("state");
     let (mut seen, mut partial) = ([0, 0], 0);
     for kill in 0..100_u64 {
-        let mut child = child::test(a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one)
+        let mut child = child::test(a_process_killed_while_saving_leaves_the_old_or_the_new_file)
             .env(PATH, &path)
             .stdout(Stdio::null())
             .spawn()

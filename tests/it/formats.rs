@@ -40,7 +40,7 @@ fn check(gpu: &Gpu, scene: &Scene, steps: usize) -> Report {
 }
 
 #[test]
-fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
+fn every_combination_of_dtypes_agrees_with_the_twin_at_every_length() {
     let gpu = Gpu::new();
     for (formats, precision) in sample(all()) {
         let options = Options { precision: precision.clone(), ..Options::default() };
@@ -50,7 +50,7 @@ fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
 }
 
 #[test]
-fn tensors_that_share_words_and_groups_that_alternate() {
+fn tensors_may_share_quads_and_groups_may_alternate() {
     let gpu = Gpu::new();
     let other = Config { lr: 3e-3, maximize: true, ..Config::default() };
     // Two of four for each way of storing.
@@ -76,7 +76,7 @@ fn tensors_that_share_words_and_groups_that_alternate() {
 
 /// By themselves and in every format, with as many storage buffers as WebGPU promises and with more.
 #[test]
-fn tensors_in_buffers_of_their_own_share_dispatches() {
+fn separately_allocated_tensors_share_dispatches() {
     let gpus = [Gpu::new(), Gpu::with_storage_buffers(14)];
     // Each format of gradients in turn.
     let stored = stored().enumerate().map(|(i, (param, precision))| (i, (param, GRADS[i % 4]), precision));
@@ -113,7 +113,7 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
 }
 
 #[test]
-fn every_rule_with_narrow_moments() {
+fn every_rule_agrees_with_narrow_moments() {
     let gpu = Gpu::new();
     for (state, config) in grid([STATES[2], STATES[4]], variants()) {
         let options = Options { precision: precision(state, BESIDE[3]), ..Options::default() };
@@ -124,7 +124,7 @@ fn every_rule_with_narrow_moments() {
 
 /// It grows until something overflows in f16, and backs off; in the others there is room.
 #[test]
-fn a_loss_scale_with_gradients_of_every_format() {
+fn a_loss_scale_works_with_gradients_of_every_dtype() {
     let gpu = Gpu::new();
     // Each format of each with some of the others.
     for (i, (formats, precision)) in sample(all().enumerate().step_by(7)) {
@@ -140,7 +140,7 @@ fn a_loss_scale_with_gradients_of_every_format() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_the_reason() {
+fn unsupported_combinations_are_rejected_with_the_reason() {
     let gpu = Gpu::new();
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 16]));
     let refused_tensor = |tensor: Tensor, options: Options| {
@@ -187,7 +187,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
 
 /// What a parameter of 16 bits needs to learn at a small rate: plain rounding loses each step.
 #[test]
-fn plain_bf16_stands_still_where_the_others_move() {
+fn plain_bf16_stalls_where_the_alternatives_move() {
     let gpu = Gpu::new();
     let run = |precision: Precision| {
         let mut values = [bf16::ONE; 4096];
@@ -230,7 +230,7 @@ fn a_master_follows_a_param_that_the_caller_writes() {
 /// What is kept of a tensor of an odd length where others come and go before it. (With rounding by chance it is not the same:
 /// that depends on an element's place.)
 #[test]
-fn what_is_remembered_is_carried_over_exactly_in_every_format() {
+fn state_is_carried_over_exactly_in_every_dtype() {
     let gpu = Gpu::new();
     let values: Vec<f32> = (0..1200).map(|i| normal(1, 0, i)).collect();
     let chance = |p: &Precision| [p.state_rounding, p.param_rounding].contains(&Rounding::Stochastic);

@@ -26,7 +26,7 @@ fn step(run: &mut Run, gpu: &Gpu) -> Report {
 }
 
 #[test]
-fn a_bad_gradient_skips_the_whole_step_and_is_named() {
+fn a_non_finite_or_overflowing_gradient_skips_the_step_and_is_named() {
     let gpu = Gpu::new();
     let nan_payload = f32::from_bits(0xffc1_2345);
     let signalling = f32::from_bits(0x7f80_0001);
@@ -58,7 +58,7 @@ fn a_bad_gradient_skips_the_whole_step_and_is_named() {
 }
 
 #[test]
-fn of_several_bad_tensors_the_first_is_named() {
+fn the_first_of_several_non_finite_tensors_is_named() {
     let gpu = Gpu::new();
     for align in [1, 64] {
         let configs = [Config::default(), Config::default()];
@@ -77,7 +77,7 @@ fn of_several_bad_tensors_the_first_is_named() {
 }
 
 #[test]
-fn what_lies_between_the_tensors_is_not_looked_at() {
+fn gaps_between_tensors_are_ignored() {
     let gpu = Gpu::new();
     let clip = Clip::GlobalNorm(1.0);
     let mut run = Scene::arena(&[10, 100, 3], 64, &[Config::default()], Options { clip, ..guarded() }).start(&gpu);
@@ -126,7 +126,7 @@ fn a_norm_that_overflows_skips_the_step() {
 
 /// Some drivers have no numbers below 2^-126: what would be one is zero on all.
 #[test]
-fn a_coefficient_below_the_normal_numbers_is_zero_on_every_driver() {
+fn a_denormal_clip_coefficient_is_zero_on_every_driver() {
     let gpu = Gpu::new();
     for (gradient, zero) in [(8e37_f32, false), (9e37, true), (f32::MAX, true)] {
         let mut run = scene(Options { clip: Clip::GlobalNorm(1.0), ..guarded() }).start(&gpu);
@@ -141,7 +141,7 @@ fn a_coefficient_below_the_normal_numbers_is_zero_on_every_driver() {
 
 /// On both sides of where gradients begin to count as small, and as big: neither side may be lost.
 #[test]
-fn the_norm_counts_gradients_of_all_magnitudes_together() {
+fn the_norm_includes_gradients_of_all_magnitudes() {
     let gpu = Gpu::new();
     let options = Options { clip: Clip::GlobalNorm(1.0), ..guarded() };
     for scales in [[8e-13_f32, 1e-12, 9e-13], [6e13, 8e13, 7e13], [1e-20, 1.0, 1e-25], [1e-3, 2e10, 3e16]] {
@@ -177,7 +177,7 @@ fn a_huge_gradient_does_not_freeze_a_weight() {
 }
 
 #[test]
-fn without_the_guard_a_nan_is_seen() {
+fn without_the_guard_a_nan_reaches_the_params() {
     let gpu = Gpu::new();
     for clip in [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(1.0)] {
         let mut run = scene(Options { clip, ..Options::default() }).start(&gpu);
@@ -196,7 +196,7 @@ fn without_the_guard_a_nan_is_seen() {
 
 /// What the maximum of a number and a NaN is WGSL leaves open, and drivers differ: the number, here and on the twin.
 #[test]
-fn without_the_guard_a_maximum_passes_over_a_nan_on_every_driver() {
+fn without_the_guard_a_maximum_ignores_a_nan_on_every_driver() {
     let gpu = Gpu::new();
     for config in [preset::pytorch::amsgrad(), preset::optax::amsgrad(), preset::pytorch::adamax()] {
         for first in [1.0, f32::INFINITY] {
@@ -214,7 +214,7 @@ fn without_the_guard_a_maximum_passes_over_a_nan_on_every_driver() {
 
 /// v of a tiny gradient underflows to zero; the step must stay within the bound all the same.
 #[test]
-fn tiny_gradients_and_a_tiny_eps_make_no_runaway() {
+fn tiny_gradients_with_a_tiny_eps_make_bounded_steps() {
     let gpu = Gpu::new();
     for eps in [0.0, 1e-15, 1e-30] {
         let configs = [Config { lr: 1.0, eps, ..Config::default() }];

@@ -65,7 +65,7 @@ fn graph(sources: &Sources) -> (Graph, Vec<String>) {
 }
 
 /// Imports against the order of the folders.
-fn against_the_order(graph: &Graph) -> Vec<String> {
+fn out_of_order(graph: &Graph) -> Vec<String> {
     let place = |file: &str| {
         let folder = file.split_once('/').map(|(folder, _)| folder);
         folder.map(|folder| ORDER.iter().position(|name| *name == folder))
@@ -123,14 +123,14 @@ fn chain<'a>(graph: &'a Graph, file: &'a str, known: &mut BTreeMap<&'a str, Vec<
 
 fn wrong(sources: &Sources) -> Vec<String> {
     let (graph, mut wrong) = graph(sources);
-    wrong.extend(against_the_order(&graph));
+    wrong.extend(out_of_order(&graph));
     let cycles = cycles(&graph);
     wrong.extend(cycles.iter().filter(|cycle| **cycle != PAIR).map(|cycle| format!("a cycle: {}", cycle.join(", "))));
     wrong
 }
 
 #[test]
-fn imports_are_in_order() {
+fn imports_follow_the_order() {
     let mut sources = Sources::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut sources);
     assert!(sources.len() > 50 && sources.contains_key(PAIR[0]), "{:?}", sources.keys());
@@ -152,7 +152,7 @@ fn house(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn an_orderly_house_is_let_pass() {
+fn an_orderly_house_passes() {
     let files = [
         ("lib.rs", "mod error; pub mod num; pub use num::a::A;"),
         ("error.rs", "pub enum Error {}"),
@@ -166,7 +166,7 @@ fn an_orderly_house_is_let_pass() {
 }
 
 #[test]
-fn disorder_is_refused() {
+fn disorder_is_rejected() {
     let cycle =
         [("num/a.rs", "use crate::num::b::B;"), ("num/b.rs", "use super::c::C;"), ("num/c.rs", "use super::a::A;")];
     assert_eq!(house(&cycle), ["a cycle: num/a.rs, num/b.rs, num/c.rs"]);

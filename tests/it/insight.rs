@@ -69,7 +69,7 @@ fn numbers(insight: &Insight) -> Vec<f64> {
 }
 
 #[test]
-fn gpu_and_twin_measure_the_same_over_layouts() {
+fn gpu_and_twin_measure_every_layout_alike() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 3e-3, decay: Decay::Decoupled(0.1), ..Config::default() }];
     for options in all_options() {
@@ -85,7 +85,7 @@ fn gpu_and_twin_measure_the_same_over_layouts() {
 }
 
 #[test]
-fn gpu_and_twin_measure_the_same_of_each_variant() {
+fn gpu_and_twin_measure_every_variant_alike() {
     let gpu = Gpu::new();
     for config in sample(variants()) {
         // Those of both moments.
@@ -108,7 +108,7 @@ fn gpu_and_twin_measure_the_same_of_each_variant() {
 }
 
 #[test]
-fn tensors_that_are_cut_are_measured_whole() {
+fn split_tensors_are_measured_as_a_whole() {
     let limits = Limits {
         max_storage_buffer_binding_size: 16 << 10,
         max_compute_workgroups_per_dimension: 4,
@@ -164,7 +164,7 @@ fn close(got: f64, want: f64, what: &str) {
 }
 
 #[test]
-fn the_numbers_are_those_of_float64() {
+fn measures_agree_with_float64() {
     let gpu = Gpu::new();
     let configs = [
         Config { lr: 0.01, eps: 1e-6, decay: Decay::Decoupled(0.1), ..Config::default() },
@@ -236,7 +236,7 @@ fn compare(measures: &Measures, want: &Want, param: &[f64], grad: &[f64]) {
 }
 
 #[test]
-fn each_ratio_is_in_the_bin_that_the_edges_say() {
+fn each_ratio_is_in_the_bin_between_its_edges() {
     assert_eq!((Snr::EDGES[0], Snr::EDGES[12], Snr::EDGES[14]), (1.0 / 4096.0, 1.0, 4.0));
     let gpu = Gpu::new();
     // Without momentum, v moves by half: the ratio is g / sqrt(v / 2 + g^2 / 2), from a v of 1 that 64 steps of 1 left.
@@ -259,7 +259,7 @@ fn each_ratio_is_in_the_bin_that_the_edges_say() {
 }
 
 #[test]
-fn a_skipped_step_is_measured_as_one() {
+fn a_skipped_step_is_measured_as_skipped() {
     let gpu = Gpu::new();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.9e19] {
         let options = Options { skip_nonfinite: true, ..Options::default() };
@@ -289,7 +289,7 @@ fn a_skipped_step_is_measured_as_one() {
 }
 
 #[test]
-fn without_the_guard_what_is_not_finite_is_seen() {
+fn without_the_guard_non_finite_gradients_show_in_the_measures() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 5000], &[Config::default()], Options::default()).start(&gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -350,7 +350,7 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
 }
 
 #[test]
-fn tensors_without_gradients_have_no_ratio_and_lr_0_no_step() {
+fn zero_gradients_have_no_ratio_and_lr_0_has_no_step() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 0.0, ..Config::default() }];
     let mut run = Scene::scattered(&[100, 100, 100], &configs, Options::default()).start(&gpu);
@@ -375,7 +375,7 @@ fn tensors_without_gradients_have_no_ratio_and_lr_0_no_step() {
 
 /// What the moments of a rule are at their worst: nine orders of magnitude of noise, then silence, then growth.
 #[test]
-fn no_step_is_above_its_bound() {
+fn no_step_exceeds_its_bound() {
     let gpu = Gpu::new();
     let adam = |beta1, beta2| Config { beta1, beta2, eps: 0.0, ..Config::default() };
     let rmsprop = |momentum| Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0 };
@@ -422,7 +422,7 @@ fn no_step_is_above_its_bound() {
 }
 
 #[test]
-fn which_rules_have_a_bound() {
+fn some_rules_have_no_bound() {
     let config = |variant, beta1, beta2| Config { variant, beta1, beta2, ..Config::default() };
     assert_eq!(config(Variant::Adam, 0.9, 0.81).step_bound(), None, "none where beta1^2 is not below beta2");
     assert_eq!(config(Variant::AdaMax, 0.9, 0.9).step_bound(), None);
@@ -447,7 +447,7 @@ fn a_probe_belongs_to_one_optimizer() {
 }
 
 #[test]
-fn a_tensor_that_begins_anew_is_measured_by_its_own_clock() {
+fn a_reset_tensor_is_measured_by_its_own_clock() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[300, 1001, 40], &[Config::default()], Options::default()).start(&gpu);
     let old = Probe::new(&run.adam).unwrap();
@@ -487,7 +487,7 @@ fn limits_that_are_too_small_are_named() {
 }
 
 #[test]
-fn an_insight_asked_for_early_is_of_its_own_step() {
+fn an_insight_requested_early_describes_its_own_step() {
     let gpu = Gpu::new();
     let run = Scene::scattered(&[100], &[Config::default()], Options::default()).start(&gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -508,7 +508,7 @@ fn an_insight_asked_for_early_is_of_its_own_step() {
 }
 
 #[test]
-fn one_workgroup_more_than_a_run_has_in_one_round() {
+fn a_tensor_may_have_more_workgroups_than_the_finish_has_invocations() {
     // 256 workgroups are 2,097,152 elements, so that some invocations of the finish add two of them.
     let gpu = Gpu::new();
     let spot = |param, len| Spot::f32(0, (0, 0), param, param, len);

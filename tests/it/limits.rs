@@ -24,7 +24,7 @@ fn options() -> [Options; 2] {
 }
 
 #[test]
-fn a_tensor_above_the_binding_limit_is_cut() {
+fn a_tensor_above_the_binding_limit_is_split() {
     let gpu = small();
     for options in options() {
         for (len, param, grad) in [
@@ -47,7 +47,7 @@ fn a_tensor_above_the_binding_limit_is_cut() {
 }
 
 #[test]
-fn an_arena_above_the_limits_is_cut() {
+fn an_arena_above_the_limits_is_split() {
     let gpu = small();
     let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
     for options in options() {
@@ -62,7 +62,7 @@ fn an_arena_above_the_limits_is_cut() {
 }
 
 #[test]
-fn tensors_and_arenas_of_other_formats_are_cut() {
+fn tensors_and_arenas_of_other_dtypes_are_split() {
     let gpu = small();
     let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
     for (i, (param, precision)) in sample(stored().enumerate()) {
@@ -83,7 +83,7 @@ fn tensors_and_arenas_of_other_formats_are_cut() {
 
 /// More workgroups than fit in one dimension, on default limits but for the number of workgroups.
 #[test]
-fn a_dispatch_has_rows_where_one_is_not_enough() {
+fn a_dispatch_has_several_rows_if_one_is_not_enough() {
     let limits = Limits { max_compute_workgroups_per_dimension: 5, ..Limits::default() };
     let gpu = Gpu::with(limits);
     for options in options() {
@@ -98,7 +98,7 @@ fn a_dispatch_has_rows_where_one_is_not_enough() {
 
 /// Views above 128 MiB need large buffers; this is the one test that has some. 33,554,433 elements are cut in two.
 #[test]
-fn more_elements_than_a_binding_holds() {
+fn a_tensor_may_have_more_elements_than_a_binding_holds() {
     let gpu = Gpu::new();
     let (len, shift) = (33_554_433_u64, 1_u64);
     let limit = gpu.device.limits().max_storage_buffer_binding_size;

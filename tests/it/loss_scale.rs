@@ -57,13 +57,13 @@ fn scale_grads(run: &mut Run, scale: f32) {
 }
 
 #[test]
-fn the_defaults_are_pytorchs() {
+fn the_defaults_match_pytorch() {
     let LossScale { initial, growth_factor, backoff_factor, growth_interval } = LossScale::default();
     assert_eq!((initial, growth_factor, backoff_factor, growth_interval), (65_536.0, 2.0, 0.5, 2000));
 }
 
 #[test]
-fn the_scale_moves_as_pytorchs() {
+fn the_scale_moves_like_pytorchs() {
     let gpu = Gpu::new();
     let two = |k| 2f64.powi(k);
     for (initial, growth_factor, backoff_factor, growth_interval, every) in [
@@ -108,7 +108,7 @@ fn the_scale_moves_as_pytorchs() {
 
 /// Scales that are no powers of two, infinities by chance, clipping, several groups, zeroing.
 #[test]
-fn gpu_and_twin_are_equal() {
+fn gpu_and_twin_agree_under_a_loss_scale() {
     let gpu = Gpu::new();
     let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() };
     for (i, clip) in [Clip::None, Clip::GlobalNorm(0.5), Clip::Value(0.25)].into_iter().enumerate() {
@@ -135,7 +135,7 @@ fn gpu_and_twin_are_equal() {
 
 /// Taking back a power of two changes no bit: parameters, moments and the norm are those of gradients that never had a scale.
 #[test]
-fn a_power_of_two_leaves_no_trace() {
+fn a_power_of_two_changes_no_bit() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() }];
     for clip in [Clip::None, Clip::GlobalNorm(0.01), Clip::Value(0.01)] {
@@ -168,7 +168,7 @@ fn a_power_of_two_leaves_no_trace() {
 
 /// Gradients that only their scale makes large: their norm, and their squares, are those without it.
 #[test]
-fn what_only_the_scale_makes_large_is_not_too_large() {
+fn gradients_made_large_by_the_scale_are_accepted() {
     let gpu = Gpu::new();
     // (Clipped to 1 they would be scaled by less than 2^-126, which is zero.)
     for (exponent, clip) in [(60, Clip::None), (60, Clip::GlobalNorm(1e3)), (40, Clip::Value(1.0))] {
@@ -200,7 +200,7 @@ fn what_only_the_scale_makes_large_is_not_too_large() {
 
 /// And those that are too large only without it: the scale is below 1.
 #[test]
-fn a_norm_that_overflows_skips_the_step() {
+fn a_norm_that_overflows_without_the_scale_skips_the_step() {
     let gpu = Gpu::new();
     for clip in [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(1.0)] {
         let loss_scale = LossScale { initial: 2f64.powi(-20), ..LossScale::default() };
@@ -220,7 +220,7 @@ fn a_norm_that_overflows_skips_the_step() {
 }
 
 #[test]
-fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
+fn a_run_resumes_exactly_within_a_growth_interval() {
     let gpu = Gpu::new();
     let scene = Scene::scattered(&[100, 7], &[Config::default()], scaled(restless()));
     let (mut whole, mut first) = (scene.start(&gpu), scene.start(&gpu));
@@ -262,7 +262,7 @@ fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
 
 /// A state file of before, or of an optimizer without a scale; and the other way round.
 #[test]
-fn a_state_without_a_scale_begins_it_anew() {
+fn a_state_without_a_scale_restarts_the_scale() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100], &[Config::default()], scaled(restless())).start(&gpu);
     let mut plain = Scene::scattered(&[100], &[Config::default()], Options::default()).start(&gpu);
@@ -291,7 +291,7 @@ fn a_state_without_a_scale_begins_it_anew() {
 }
 
 #[test]
-fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
+fn changing_the_tensors_keeps_the_scale_and_its_buffer() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 8], &[Config::default()], scaled(restless())).start(&gpu);
     for _ in 0..4 {
@@ -332,7 +332,7 @@ fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
 }
 
 #[test]
-fn a_probe_measures_the_gradients_without_their_scale() {
+fn a_probe_measures_unscaled_gradients() {
     let gpu = Gpu::new();
     let scene = |options| Scene::scattered(&[3000, 40], &[Config::default()], options).start(&gpu);
     let mut plain = scene(Options { skip_nonfinite: true, ..Options::default() });
@@ -357,7 +357,7 @@ fn a_probe_measures_the_gradients_without_their_scale() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_options_are_named() {
     let gpu = Gpu::new();
     let good = LossScale::default();
     let [nan, infinite] = [f64::NAN, f64::INFINITY];
@@ -436,7 +436,7 @@ fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu
 }
 
 #[test]
-fn gradients_that_vanish_in_f16_train_with_a_scale() {
+fn gradients_that_vanish_in_f16_train_with_a_loss_scale() {
     let gpu = Gpu::new();
     let (far, report) = trained(&gpu, None, 400);
     assert_eq!((far, report.t, report.loss_scale), (2.0, 400, None), "2e-9 is zero in f16: it stands still");

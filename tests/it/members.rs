@@ -143,7 +143,7 @@ fn gpus() -> [Gpu; 2] {
 }
 
 #[test]
-fn each_tensor_goes_as_it_would_alone() {
+fn each_tensor_moves_as_it_would_alone() {
     let options = Options::default();
     for gpu in gpus() {
         let mut world = World::new(gpu, &configs(), options.clone(), vec![vec![0, 3], vec![2], vec![5]]);
@@ -181,7 +181,7 @@ fn each_tensor_goes_as_it_would_alone() {
 
 /// Whatever is done in whatever order.
 #[test]
-fn a_hundred_changes_at_random() {
+fn a_hundred_random_changes_keep_all_sides_equal() {
     let options = Options { zero_grad: true, ..Options::default() };
     let config = configs()[0].clone();
     for (gpu, seed) in gpus().into_iter().zip(0..) {
@@ -205,7 +205,7 @@ fn a_hundred_changes_at_random() {
 
 /// The learning rate of a group is that of all its tensors, whenever they came.
 #[test]
-fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
+fn a_changed_learning_rate_applies_to_tensors_added_later() {
     let options = Options::default();
     let mut world = World::new(Gpu::new(), &configs(), options.clone(), vec![vec![0], vec![2], vec![5]]);
     world.step();
@@ -230,7 +230,7 @@ fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
 
 /// With clipping and skip_nonfinite: the norm is over what there is now, and a skip counts for all.
 #[test]
-fn clipping_is_over_the_tensors_of_the_moment() {
+fn clipping_covers_the_current_tensors() {
     let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
     for gpu in gpus() {
         let mut world = World::new(gpu, &configs(), options.clone(), vec![vec![0, 1], vec![2], vec![5]]);
@@ -285,7 +285,7 @@ fn clipping_is_over_the_tensors_of_the_moment() {
 /// A schedule counts the steps of the group, for tensors that come later too; bias corrections count their own. All of it
 /// goes with a state.
 #[test]
-fn a_schedule_is_where_the_group_is() {
+fn a_schedule_follows_the_steps_of_its_group() {
     let gpu = Gpu::new();
     let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 30 }.with_warm_up(10);
     let config = Config { lr: 0.5, ..Config::default() };
@@ -338,7 +338,7 @@ fn a_schedule_is_where_the_group_is() {
 
 /// The clocks go with a state: an optimizer that was made with all tensors at once takes them over.
 #[test]
-fn a_state_carries_the_clocks_of_tensors_that_came_later() {
+fn a_state_contains_the_clocks_of_tensors_added_later() {
     let options = Options::default();
     let mut world = World::new(Gpu::new(), &configs(), options.clone(), vec![vec![0], vec![2], vec![5]]);
     (0..7).for_each(|_| world.step());
@@ -368,7 +368,7 @@ fn a_state_carries_the_clocks_of_tensors_that_came_later() {
 }
 
 #[test]
-fn what_cannot_be_changed_is_named_and_changes_nothing() {
+fn invalid_changes_are_named_and_change_nothing() {
     let mut world = World::new(Gpu::new(), &configs(), Options::default(), vec![vec![0], vec![2], vec![5]]);
     world.step();
     let before = world.gpu.state(&world.adam);

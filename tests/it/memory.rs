@@ -17,7 +17,7 @@ fn adam(gpu: &Gpu, config: Config, formats: (Dtype, Dtype), precision: Precision
 }
 
 #[test]
-fn each_kind_has_its_bytes() {
+fn each_kind_of_buffer_has_the_expected_size() {
     let gpu = Gpu::new();
     let len = LEN as u64;
     let f32s = (Dtype::F32, Dtype::F32);
@@ -62,7 +62,7 @@ fn allocated(gpu: &Gpu) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn it_is_what_wgpu_has_allocated() {
+fn memory_use_is_what_wgpu_has_allocated() {
     let gpu = Gpu::new();
     let Some(before) = allocated(&gpu) else {
         assert!(!matches!(gpu.backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12), "these say what they allocate");
@@ -104,7 +104,7 @@ fn check(gpu: &Gpu, adam: &Adam) {
 
 /// Each line of the README's table.
 #[test]
-fn the_readme_tells_the_truth() {
+fn the_table_in_the_readme_is_correct() {
     let gpu = Gpu::new();
     let table = include_str!("../../README.md").lines().skip_while(|line| !line.starts_with("| params, gradients |"));
     let lines: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();

@@ -29,7 +29,7 @@ fn check(gpu: &Gpu, scene: &Scene, dispatches: usize) {
 }
 
 #[test]
-fn scattered_tensors_of_all_lengths() {
+fn separately_allocated_tensors_of_all_lengths_agree() {
     let gpu = Gpu::new();
     for options in all_options() {
         // One of whole words; and four of one group and three of the other whose last word is cut off, three to a dispatch,
@@ -40,7 +40,7 @@ fn scattered_tensors_of_all_lengths() {
 }
 
 #[test]
-fn a_flat_arena_is_one_launch_even_where_groups_alternate() {
+fn a_flat_arena_is_one_dispatch_even_if_groups_alternate() {
     let gpu = Gpu::new();
     for options in all_options() {
         for configs in [&configs()[..1], &configs()[..]] {
@@ -55,7 +55,7 @@ fn a_flat_arena_is_one_launch_even_where_groups_alternate() {
 }
 
 #[test]
-fn a_large_tensor_whose_last_word_is_cut_off_is_two_launches() {
+fn a_large_tensor_with_a_partial_last_quad_is_two_dispatches() {
     let gpu = Gpu::new();
     check(&gpu, &Scene::scattered(&[40_001], &configs()[..1], Options::default()), 3);
     check(&gpu, &Scene::scattered(&[40_000], &configs()[..1], Options::default()), 2);
@@ -81,7 +81,7 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
 }
 
 #[test]
-fn every_configuration() {
+fn every_configuration_agrees() {
     let gpu = Gpu::new();
     let base = Config { lr: 0.01, ..Config::default() };
     let configs = [
@@ -106,7 +106,7 @@ fn every_configuration() {
 }
 
 #[test]
-fn tensors_in_any_order_and_in_several_buffers() {
+fn tensors_may_be_in_any_order_and_in_several_buffers() {
     let gpu = Gpu::new();
     let spot = Spot::f32;
     let scene = Scene {
@@ -128,7 +128,7 @@ fn tensors_in_any_order_and_in_several_buffers() {
 }
 
 #[test]
-fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
+fn a_thousand_steps_in_one_submission_equal_a_thousand_submissions() {
     let gpu = Gpu::new();
     let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: false, ..Options::default() };
     let scene = Scene::scattered(&[1000, 10], &configs(), options);
@@ -155,7 +155,7 @@ fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
 }
 
 #[test]
-fn a_new_learning_rate_holds_from_the_next_submission_on() {
+fn a_new_learning_rate_applies_from_the_next_submission() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 100], &configs(), Options::default()).start(&gpu);
     run.steps(&gpu, 10);
@@ -173,7 +173,7 @@ fn a_new_learning_rate_holds_from_the_next_submission_on() {
 }
 
 #[test]
-fn the_clock_can_be_started_later() {
+fn the_clock_can_start_later() {
     let gpu = Gpu::new();
     for t in [1, 999, 1_000_000, 1_000_000_000, u32::MAX - 2] {
         let mut run = Scene::scattered(&[100], &configs()[1..], Options::default()).start(&gpu);
@@ -187,7 +187,7 @@ fn the_clock_can_be_started_later() {
 }
 
 #[test]
-fn groups_that_differ_only_in_weight_decay_stay_apart() {
+fn two_groups_may_differ_only_in_weight_decay() {
     let gpu = Gpu::new();
     let decays = [Decay::Decoupled(0.0), Decay::Decoupled(0.5)];
     let configs = decays.map(|decay| Config { lr: 0.1, decay, ..Config::default() });
@@ -233,7 +233,7 @@ fn param_and_grad_may_share_a_buffer() {
 
 /// However many storage buffers the device has, and where chance rounds too.
 #[test]
-fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
+fn a_standalone_twin_matches_separately_allocated_tensors() {
     use wgpu_adam::precision::StateDtype;
     use wgpu_adam::{Precision, cpu};
     let by_chance = Precision { state: StateDtype::Bf16, state_min_len: 0, ..Precision::default() };

@@ -18,7 +18,7 @@ const LEN: usize = 512;
 const SHARE: f64 = 1.02;
 /// Whose miss is above that share on the way to here, on GPU and twin alike. A few dozen large elements make nearly all of
 /// SGD's miss, and how large that is is chance: with 40 other seeds ours is no larger in 30 of them, in the median 0.947 times
-/// PyTorch's, from 0.745 to 1.184. See `chance_decides_on_the_miss_of_sgd`.
+/// PyTorch's, from 0.745 to 1.184. See `the_miss_of_sgd_varies_with_the_seed`.
 const SGD_TO_HERE: f64 = 1.06;
 
 fn cases() -> Vec<(&'static str, Config)> {
@@ -118,7 +118,7 @@ fn narrowed(values: &[f64]) -> Vec<f32> {
 }
 
 #[test]
-fn a_run_goes_on_where_the_other_left_it() {
+fn a_run_continues_after_a_move_from_or_to_pytorch() {
     let gpu = Gpu::new();
     let end = ends(folder("ends.safetensors".into()));
     for (case, config) in cases() {
@@ -155,10 +155,10 @@ fn a_run_goes_on_where_the_other_left_it() {
 }
 
 /// `generate.py --seeds 40 FOLDER` makes the numbers, and
-/// `PYTORCH_SEEDS=FOLDER cargo test --test it pytorch::chance -- --ignored --nocapture` compares.
+/// `PYTORCH_SEEDS=FOLDER cargo test --test it pytorch::the_miss -- --ignored --nocapture` compares.
 #[test]
 #[ignore = "reads numbers that are made on demand: see above"]
-fn chance_decides_on_the_miss_of_sgd() {
+fn the_miss_of_sgd_varies_with_the_seed() {
     let folder = PathBuf::from(std::env::var("PYTORCH_SEEDS").expect("PYTORCH_SEEDS: the folder of generate.py"));
     let (_, config) = cases().into_iter().find(|(case, _)| *case == "sgd").unwrap();
     let mut ratios = Vec::new();

@@ -199,7 +199,7 @@ fn the_gpu_and_the_twin_have_the_same_rates() {
 }
 
 #[test]
-fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
+fn a_thousand_steps_in_one_submission_equal_a_thousand_submissions() {
     let gpu = Gpu::new();
     let (together, apart) =
         (Pair::new(&gpu, schedules(), Options::default()), Pair::new(&gpu, schedules(), Options::default()));
@@ -231,7 +231,7 @@ fn a_skipped_step_does_not_advance_the_schedule() {
 
 /// Two groups with schedules of their own, and a new base rate in mid-run: the parameters follow.
 #[test]
-fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
+fn each_group_has_its_own_schedule_and_set_lr_sets_its_base_rate() {
     let gpu = Gpu::new();
     let schedules = vec![Schedule::Step { rate: 0.5, every: 10 }, Schedule::WarmUp { steps: 20 }, Schedule::default()];
     let mut pair = Pair::new(&gpu, schedules, Options::default());
@@ -258,7 +258,7 @@ fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
 
 /// A run of all schedules that is saved in mid-run and loaded by an optimizer made without any, on the GPU and the twin.
 #[test]
-fn a_state_has_the_schedules() {
+fn a_state_contains_the_schedules() {
     let gpu = Gpu::new();
     let all = schedules();
     let mut run = Pair::new(&gpu, all.clone(), Options::default());
@@ -296,7 +296,7 @@ fn a_state_has_the_schedules() {
 }
 
 #[test]
-fn bad_values_are_named() {
+fn invalid_values_are_named() {
     use Schedule::*;
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0]), gpu.buffer(&[0.0]));

@@ -86,7 +86,7 @@ fn resumed(gpu: &Gpu, run: &Run) -> Run {
 }
 
 #[test]
-fn a_configuration_of_each_variant_is_changed_in_mid_run() {
+fn the_configuration_of_each_variant_can_change_in_mid_run() {
     let gpu = Gpu::new();
     for config in variants() {
         let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
@@ -111,7 +111,7 @@ fn a_configuration_of_each_variant_is_changed_in_mid_run() {
 }
 
 #[test]
-fn a_step_takes_the_configuration_of_the_moment_of_its_submission() {
+fn a_step_uses_the_configuration_at_its_submission() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 9], &[pytorch::adamw()], Options::default()).start(&gpu);
     submit(&gpu, &mut run, 2);
@@ -134,7 +134,7 @@ fn a_step_takes_the_configuration_of_the_moment_of_its_submission() {
 
 /// The correction is by the product of the betas that there were, so that it is exact for moments that have seen several.
 #[test]
-fn the_bias_correction_is_exact_after_betas_have_changed() {
+fn bias_correction_is_exact_after_the_betas_change() {
     let config = Config { lr: 1.0, eps: 0.0, ..Config::default() };
     let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("w", 1)]);
     let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
@@ -153,7 +153,7 @@ fn the_bias_correction_is_exact_after_betas_have_changed() {
 }
 
 #[test]
-fn a_schedule_is_changed_in_mid_run() {
+fn a_schedule_can_change_in_mid_run() {
     let gpu = Gpu::new();
     let table =
         Schedule::Table { values: (0..50).map(|i| 1.0 / f64::from(i + 1)).collect(), every: 2, interpolate: true };
@@ -188,7 +188,7 @@ fn a_schedule_is_changed_in_mid_run() {
 }
 
 #[test]
-fn a_probe_and_later_members_go_on_with_what_was_set() {
+fn a_probe_and_reset_tensors_use_the_new_settings() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 7], &[Config::default()], Options::default()).start(&gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -210,7 +210,7 @@ fn a_probe_and_later_members_go_on_with_what_was_set() {
 }
 
 #[test]
-fn what_cannot_be_set_is_named_and_changes_nothing() {
+fn invalid_settings_are_named_and_change_nothing() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100], &[pytorch::adamw()], Options::default()).start(&gpu);
     run.steps(&gpu, 2);

@@ -94,7 +94,7 @@ fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
 }
 
 #[test]
-fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
+fn every_variant_resumes_exactly_from_a_file() {
     let gpu = Gpu::new();
     let folder = folder("variants");
     for (i, config) in sample(variants().into_iter().enumerate()) {
@@ -118,7 +118,7 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
-fn from_gpu_to_file_to_twin_to_file_to_gpu() {
+fn a_run_moves_from_the_gpu_to_the_twin_and_back_through_files() {
     let gpu = Gpu::new();
     for scene in cases() {
         let mut run = started(&gpu, &scene, 6);
@@ -194,7 +194,7 @@ fn every_run_resumes_in_another_process() {
 }
 
 #[test]
-fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
+fn a_state_larger_than_the_staging_buffer_is_transferred_in_pieces() {
     let gpu = Gpu::new();
     let run = started(&gpu, &arena(&[Config::default(), Config { lr: 0.1, ..Config::default() }]), 10);
     let whole = gpu.state(&run.adam);
@@ -227,7 +227,7 @@ fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
 }
 
 #[test]
-fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
+fn a_step_while_the_state_is_read_in_pieces_is_detected() {
     let gpu = Gpu::new();
     let run = started(&gpu, &arena(&[Config::default()]), 10);
     let before = gpu.state(&run.adam);
@@ -244,7 +244,7 @@ fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
 type Change<'a> = &'a dyn Fn(&mut State);
 
 #[test]
-fn what_does_not_fit_is_named_and_changes_nothing() {
+fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 0.1, ..Config::default() }];
     let mut run = started(&gpu, &arena(&configs), 10);
@@ -320,7 +320,7 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
 
 /// A configuration can be changed on the way, as long as its rule stays.
 #[test]
-fn loading_takes_the_configurations_of_the_state() {
+fn loading_adopts_the_configurations_of_the_state() {
     let gpu = Gpu::new();
     let mut run = started(&gpu, &arena(&[Config::default()]), 10);
     let mut state = gpu.state(&run.adam);

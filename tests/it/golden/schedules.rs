@@ -62,7 +62,7 @@ fn cases() -> Vec<(Case, Schedule)> {
 }
 
 #[test]
-fn float64_is_that_of_the_frameworks() {
+fn float64_rates_agree_with_the_frameworks() {
     let cases = cases();
     assert_eq!(cases.len(), 21);
     for (case, schedule) in cases {

@@ -14,17 +14,17 @@ const I32: Dtype = Dtype::I32;
 /// In the order of the arguments of [`steps`]: formats of param and grad, of state and beside, elements before.
 pub const SCENES: &[(&str, Difference)] = &[
     ("f16", |gpu| steps(gpu, adam(), (F16, F16), 0, 0, (0, 0), 1.0)),
-    ("f16 and bf16 by chance", |gpu| steps(gpu, adam(), (F16, BF16), 2, 1, (1, 1), 1.0)),
+    ("stochastic f16 and bf16", |gpu| steps(gpu, adam(), (F16, BF16), 2, 1, (1, 1), 1.0)),
     ("large f16", |gpu| steps(gpu, adam(), (F16, F32), 0, 0, (0, 0), 1e4)),
     ("bf16", |gpu| steps(gpu, adam(), (BF16, BF16), 1, 0, (3, 2), 1.0)),
-    ("bf16 by chance, i32", |gpu| steps(gpu, adam(), (BF16, I32), 2, 1, (0, 0), 1.0)),
+    ("stochastic bf16, i32", |gpu| steps(gpu, adam(), (BF16, I32), 2, 1, (0, 0), 1.0)),
     ("blocks, remainder", |gpu| steps(gpu, adam(), (BF16, F16), 3, 3, (4, 4), 1.0)),
-    ("blocks by chance, master", |gpu| steps(gpu, amsgrad(), (BF16, F32), 4, 2, (4, 5), 1.0)),
-    ("blocks by chance, tiny gradients", |gpu| steps(gpu, adam(), (F32, F32), 4, 0, (0, 0), 1e-15)),
+    ("stochastic blocks, master", |gpu| steps(gpu, amsgrad(), (BF16, F32), 4, 2, (4, 5), 1.0)),
+    ("stochastic blocks, tiny gradients", |gpu| steps(gpu, adam(), (F32, F32), 4, 0, (0, 0), 1e-15)),
     ("blocks", |gpu| steps(gpu, adam(), (F32, F32), 3, 0, (0, 0), 1.0)),
     ("denormal f16", |gpu| steps(gpu, sgd(), (F16, F32), 0, 0, (0, 0), 1.0)),
-    ("denormal f16 by chance", |gpu| steps(gpu, sgd(), (F16, F32), 0, 1, (0, 0), 1.0)),
-    ("bf16 by chance, several in a dispatch", several_in_a_dispatch),
+    ("stochastic denormal f16", |gpu| steps(gpu, sgd(), (F16, F32), 0, 1, (0, 0), 1.0)),
+    ("stochastic bf16, several in a dispatch", several_in_a_dispatch),
 ];
 
 fn adam() -> Config {

@@ -6,8 +6,11 @@ use wgpu_adam::{Config, Decay, LossScale, Options, Probe};
 use super::Difference;
 use crate::scene::{Gpu, Run, Scene};
 
-pub const SCENES: &[(&str, Difference)] =
-    &[("measured, guarded", guarded), ("measured, bad gradients", bad_gradients), ("measured AdaBelief", belief)];
+pub const SCENES: &[(&str, Difference)] = &[
+    ("measured, guarded", guarded),
+    ("measured, non-finite gradients", nonfinite_gradients),
+    ("measured AdaBelief", belief),
+];
 
 fn adamw() -> Config {
     Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() }
@@ -34,7 +37,7 @@ fn guarded(gpu: &Gpu) -> Option<String> {
 }
 
 /// Where one tensor's quad is another's too: the bad gradient is of one of them.
-fn bad_gradients(gpu: &Gpu) -> Option<String> {
+fn nonfinite_gradients(gpu: &Gpu) -> Option<String> {
     let mut run = Scene::arena(&[5, 1001, 7], 1, &[adamw(), other()], Options::default()).start(gpu);
     let probe = Probe::new(&run.adam).unwrap();
     steps(&mut run, gpu, &probe, |run, t| {
