@@ -1,4 +1,4 @@
-//! Every variant on GPU and twin side by side: on a CPU adapter equal to the last bit after 100 steps.
+//! Every variant on the GPU and on the twin: on a CPU adapter the results are equal to the last bit after 100 steps.
 
 use std::slice::from_ref;
 
@@ -75,7 +75,7 @@ fn a_variant_keeps_only_the_moments_it_needs() {
 #[test]
 fn presets_make_the_first_step_of_their_frameworks() {
     let (param, grad): (f64, f64) = (2.0, 0.01);
-    // Of optax's NAdam: beta1*m/(1 - beta1^2) + (1 - beta1)*g/(1 - beta1), with m = (1 - beta1)*g.
+    // optax's NAdam: beta1*m/(1 - beta1^2) + (1 - beta1)*g/(1 - beta1), with m = (1 - beta1)*g.
     let nesterov = 0.9 * 0.1 / (1.0 - 0.81) + 1.0;
     for (name, config, times, eps, decay) in [
         ("torch.optim.Adam", pytorch::adam(), 1.0, 1e-8, 0.0),
@@ -87,13 +87,13 @@ fn presets_make_the_first_step_of_their_frameworks() {
         ("burn's AdamWConfig", burn::adamw(), 1.0, 1e-5, 1e-4),
     ] {
         assert_eq!(config.lr, 1e-3, "{name}");
-        // A large one, beside which neither eps nor decay is lost in f32.
+        // The learning rate is large, so that f32 loses neither eps nor the decay.
         let group = Group::new(Config { lr: 0.5, ..config }, vec![cpu::Tensor::new("w", 1)]);
         let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
         let (mut after, mut given) = ([param as f32], [grad as f32]);
         adam.step(&mut [cpu::TensorMut::new(&mut after, &mut given)]).unwrap();
         let wanted = 0.5 * (times * grad / (grad + eps) + decay * param);
         let moved = param - f64::from(after[0]);
-        assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved}, not by {wanted}");
+        assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved} instead of {wanted}");
     }
 }
