@@ -1,4 +1,4 @@
-//! What a probe measures.
+//! The measurements of a probe.
 
 use crate::Shader;
 

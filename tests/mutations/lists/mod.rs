@@ -1,4 +1,4 @@
-//! The mutations, by the folder of the shaders.
+//! The mutations, grouped by the folders of the shaders.
 
 mod access;
 mod compose;
@@ -13,7 +13,7 @@ mod update;
 use crate::scene::Gpu;
 use crate::{Shader, must_be_noticed};
 
-/// All but those of denormal numbers.
+/// All mutations except those of denormal handling.
 pub fn all() -> impl Iterator<Item = &'static Shader> {
     let lists = [
         access::SHADERS,
@@ -77,6 +77,13 @@ fn a_changed_token_of_update_is_noticed() {
 #[test]
 fn a_changed_token_of_denormal_handling_is_noticed() {
     let flushes = Gpu::new().flushes;
-    println!("this device {}", if flushes { "takes them for zero, changed or not" } else { "keeps them" });
+    println!(
+        "this device {}",
+        if flushes {
+            "flushes denormal numbers to zero, so the mutations have no effect"
+        } else {
+            "keeps denormal numbers"
+        }
+    );
     must_be_noticed(if flushes { &[] } else { tick::DENORMALS });
 }
