@@ -225,7 +225,7 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     ] {
         assert!(error.starts_with(want), "{error}");
     }
-    // The callback runs when the device has finished its earlier work.
+    // The callback runs after the device has finished its earlier work.
     for _ in 0..1000 {
         gpu.device.poll(PollType::Poll).unwrap();
         if lost.lock().unwrap().is_some() {

@@ -404,7 +404,7 @@ fn a_process_killed_while_saving_leaves_the_old_or_the_new_file() {
         child.wait().unwrap();
         let found = State::load(&path).unwrap();
         let which = states.iter().position(|state| *state == found);
-        seen[which.expect("one of the two states")] += 1;
+        seen[which.expect("the file should contain one of the two states")] += 1;
         let left = folder.join("state.partial");
         partial += u32::from(left.exists() && State::load(left).is_err());
     }

@@ -479,7 +479,7 @@ fn limits_that_are_too_small_are_named() {
         let run = Scene::scattered(lens, &[Config::default()], Options::default()).start(&gpu);
         Probe::new(&run.adam).err().map(|error| error.to_string())
     };
-    // The optimizer itself needs 4.
+    // The optimizer and its clock need only 4.
     let limits = Limits { max_storage_buffers_per_shader_stage: 5, ..Limits::default() };
     let want = "the device's limit max_storage_buffers_per_shader_stage is 5, but 6 is needed";
     assert_eq!(error(limits, &[8]).as_deref(), Some(want));

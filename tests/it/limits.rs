@@ -170,7 +170,7 @@ fn limits_that_are_too_small_are_named() {
         error(&gpu, 1),
         Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 256, need: 512, .. })
     ));
-    // Seventeen groups need seventeen slots of 256 bytes.
+    // Seventeen groups need seventeen slots of 256 bytes, but a binding has room for sixteen.
     let gpu = small();
     assert_eq!(error(&gpu, 16), None);
     assert!(matches!(

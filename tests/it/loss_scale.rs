@@ -198,7 +198,7 @@ fn gradients_made_large_by_the_scale_are_accepted() {
     }
 }
 
-/// The gradients overflow only when they are unscaled, since the scale is below 1.
+/// The norm overflows only when the gradients are unscaled, since the scale is below 1.
 #[test]
 fn a_norm_that_overflows_without_the_scale_skips_the_step() {
     let gpu = Gpu::new();

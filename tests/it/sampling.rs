@@ -11,8 +11,8 @@ fn variable(name: &str) -> Option<u32> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is `{value}`, but must be a number")))
 }
 
-/// Takes one of every `SAMPLE` neighbouring cases. Its position varies, so that a sample contains all values of the
-/// innermost dimension. A sample is the same in each run.
+/// Takes one of every `SAMPLE` neighbouring cases. Its position within them varies, so that a sample does not keep to
+/// one value of the innermost dimension. A sample is the same in each run.
 pub fn sample<T>(cases: impl IntoIterator<Item = T>) -> Vec<T> {
     one_of_every(variable("SAMPLE").unwrap_or(1).max(1) as usize, cases)
 }

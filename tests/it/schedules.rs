@@ -145,7 +145,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// A lower bound of the largest factor, close enough for the tolerance.
+/// The largest factor over many steps, and at least 1e-3.
 fn largest(schedule: &Schedule) -> f64 {
     let dense = (1..5_000).map(|t| schedule.factor(t));
     let spread = (0..5_000).map(|i| schedule.factor(i * 859_000));

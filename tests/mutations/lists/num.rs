@@ -1,4 +1,4 @@
-//! Fixed-point numbers, narrow formats, noise.
+//! Fixed-point numbers, narrow dtypes and noise.
 
 use crate::Shader;
 

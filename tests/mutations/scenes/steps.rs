@@ -60,7 +60,7 @@ fn two_buffers() -> Scene {
     Scene {
         params: vec![30_000, 100],
         grads: vec![30_000, 100],
-        // The first tensor begins in quad 2, and the last quad is handled by the 14th workgroup of the update kernel.
+        // The first tensor covers exactly 28 workgroups of the update kernel, beginning at quad 2.
         spots: vec![Spot::f32(0, (0, 0), 9, 73, 28_671), Spot::f32(0, (1, 1), 4, 0, 50)],
         configs: vec![adamw()],
         options: all(),
