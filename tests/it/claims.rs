@@ -290,8 +290,8 @@ fn without_bias_correction_the_first_steps_are_wrong_by_the_derived_factor() {
     }
 }
 
-/// With beta1 = 0 a step is g / sqrt(v_hat), which reveals the v_hat that the rule used. Without correction its mean is
-/// E[v] = E[g^2] (1 - beta2^t) (section 3).
+/// With beta1 = 0 a step is g / sqrt(v_hat), which reveals the v_hat that the rule used. Without correction the mean of
+/// v is E[v] = E[g^2] (1 - beta2^t) (section 3).
 #[test]
 fn v_hat_of_a_stationary_random_gradient_has_the_mean_of_its_square() {
     const N: usize = 1 << 16;

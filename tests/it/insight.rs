@@ -49,7 +49,7 @@ fn check(gpu: &Gpu, scene: &Scene) -> Insight {
 fn measured(run: &mut Run, gpu: &Gpu, probe: &Probe) -> Insight {
     let (got, want) = run.measured_step(gpu, probe);
     if gpu.software {
-        // As text, since a NaN must be equal to a NaN.
+        // As text, so that a NaN equals a NaN.
         assert_eq!(format!("{got:#?}"), format!("{want:#?}"), "{:?}", run.scene);
         return got;
     }
@@ -421,7 +421,7 @@ fn no_step_exceeds_its_bound() {
             run.grads[0].fill((1e5 * f64::powi(growth, t)) as f32);
             most_of(&measured(&mut run, &gpu, &probe), "growth");
         }
-        // All steps come near their bound, except for the rule that needs many single gradients in succession.
+        // Each rule comes near its bound, except the one that needs many single gradients in succession.
         let near = matches!(config.variant, Variant::RmsProp { momentum: 0.9, .. });
         assert!(near || most > 0.98 * bound, "{config:?}: the largest step is {most}, the bound {bound}");
     }

@@ -182,7 +182,7 @@ proptest! {
             // The moments of a tiny gradient are denormal, and the device may flush them.
             let tiny = |bits: u32| f32::from_bits(bits) != 0.0 && f32::from_bits(bits).abs() < 1e-30;
             if gpu.software && !(gpu.flushes && specials.iter().any(|special| tiny(special.2))) {
-                // As text, since a NaN must be equal to a NaN.
+                // As text, so that a NaN equals a NaN.
                 prop_assert_eq!(format!("{got:#?}"), format!("{want:#?}"));
             }
         }

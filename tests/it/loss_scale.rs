@@ -106,7 +106,8 @@ fn the_scale_moves_like_pytorchs() {
     }
 }
 
-/// The scales are not powers of two. Infinities come at random, and there are clipping, several groups, and zeroing.
+/// The scales are not powers of two. Infinities come at random. The options include clipping and zeroing, and there are
+/// several groups.
 #[test]
 fn gpu_and_twin_agree_under_a_loss_scale() {
     let gpu = Gpu::new();

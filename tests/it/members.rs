@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// Compares all three.
+    /// Compares the GPU, the twin, and the tensors alone.
     fn check(&self) {
         let (state, twin) = (self.gpu.state(&self.adam), self.twin.state());
         if self.gpu.software {

@@ -71,7 +71,7 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
         (1000, (2, 7), (66, 0)),
         (1001, (64, 3), (0, 3)),
         (1001, (63, 64), (127, 0)),
-        // Param and grad are not aligned with each other, so each load moves single elements.
+        // Param and grad are not aligned with each other, so each element is loaded by itself.
         (1000, (1, 1), (2, 2)),
         (20_000, (0, 0), (3, 1)),
     ];
