@@ -9,7 +9,7 @@ framework's float32 runs.
 
     python generate.py --seeds 20 FOLDER
 
-writes the input of the test `chance_decides_on_the_largest_misses` in `tests/it/golden` to FOLDER: the cases of
+writes the input of the test `the_largest_misses_vary_with_the_seed` in `tests/it/golden` to FOLDER: the cases of
 `BY_SEED` with other gradients and parameters, as a pair of files for each seed, starting at 1.
 
 A miss is an error against float64 with the same float32 gradients and initial parameters:

@@ -1,4 +1,4 @@
-//! A state in blocks of 8 bits: what it must never do, and that it goes on exactly.
+//! 8-bit state: it stays within its bounds, and it continues exactly after it was saved.
 
 use crate::sampling::grid;
 use crate::scene::precisions::{STATES, align, precision};
@@ -17,7 +17,7 @@ fn blocks(state_rounding: Rounding) -> Options {
 
 const ROUNDINGS: [Rounding; 2] = [Rounding::Nearest, Rounding::Stochastic];
 
-/// One tensor on the device, with gradients made anew for each step.
+/// Runs one tensor on the device, with new gradients for each step, and returns its params after each step.
 fn run(
     gpu: &Gpu,
     config: Config,
@@ -43,26 +43,26 @@ fn a_zero_gradient_with_a_zero_state_never_moves_a_weight() {
     let start = normals(1, 0, 600);
     for (rounding, config) in grid(ROUNDINGS, variants()) {
         let config = Config { decay: Decay::None, eps: 1e-8, eps_root: 0.0, ..config };
-        // Every third element has a gradient, of any size, and its neighbours in the block have none.
+        // Every third element has a gradient, of widely varying size. Its neighbours in the block have none.
         let grad = |t: u32, i: usize| {
             if i.is_multiple_of(3) { (t as f32 - 20.0) * 10f32.powi(i as i32 % 9 - 4) } else { 0.0 }
         };
         let last = run(&gpu, config.clone(), blocks(rounding), &start, 40, grad).pop().unwrap();
         let moved = |i: usize| last[i].to_bits() != start[i].to_bits();
         assert!((0..600).all(|i| i % 3 == 0 || !moved(i)), "{config:?}");
-        assert!((0..600).filter(|i| moved(*i)).count() > 150, "{config:?}: the others move");
+        assert!((0..600).filter(|i| moved(*i)).count() > 150, "{config:?}: the others must move");
     }
 }
 
-/// Elements of one block whose gradients differ by 10^6. Adam is invariant to their scale, and so must it be here: a second
-/// moment that came to zero beside larger ones would make a step without bound.
+/// The gradients of one block differ by up to 10^6. Adam is invariant to their scale, and so it must be here: a second
+/// moment that is rounded to zero beside larger ones would make an unbounded step.
 #[test]
-fn elements_of_one_block_may_differ_by_a_million() {
+fn elements_of_one_block_may_differ_by_a_factor_of_a_million() {
     let gpu = Gpu::new();
     let scale = |i: usize| 10f32.powf(-6.0 * (i % 256) as f32 / 255.0);
     let config = Config { lr: 1e-3, ..preset::pytorch::adam() };
     for rounding in ROUNDINGS {
-        // The same sign always, and noise, and a burst that comes once.
+        // Gradients with a constant sign, noise, and a single burst.
         type Gradient<'a> = &'a dyn Fn(u32, usize) -> f32;
         let kinds: [(&str, Gradient); 3] = [
             ("constant", &|_, i| scale(i)),
@@ -81,12 +81,12 @@ fn elements_of_one_block_may_differ_by_a_million() {
             }
             assert!(
                 largest[1] < 1.5 * largest[0],
-                "{name}, {rounding:?}: steps of {} in place of {}",
+                "{name}, {rounding:?}: steps of {}, but {} in f32",
                 largest[1],
                 largest[0]
             );
             if name == "constant" {
-                // Both have come as far, the elements together and each by itself.
+                // Both runs have moved equally far, on average and for each element.
                 let (exact, coarse) = (&exact[99], &coarse[99]);
                 let mean = coarse.iter().sum::<f32>() / exact.iter().sum::<f32>();
                 assert!((mean - 1.0).abs() < 0.05, "{rounding:?}: {mean} of the way");
@@ -98,9 +98,9 @@ fn elements_of_one_block_may_differ_by_a_million() {
     }
 }
 
-/// What is not finite stays with its element, and what is huge is no harm to it.
+/// A non-finite gradient affects only its own element, and a huge gradient does no harm.
 #[test]
-fn what_is_no_number_and_what_is_huge() {
+fn non_finite_gradients_stay_in_their_element_and_huge_ones_do_no_harm() {
     let gpu = Gpu::new();
     for rounding in ROUNDINGS {
         let grad = |t: u32, i: usize| match (t, i) {
@@ -114,17 +114,17 @@ fn what_is_no_number_and_what_is_huge() {
         };
         let last = run(&gpu, Config::default(), blocks(rounding), &[0.0; 700], 12, grad).pop().unwrap();
         for (i, x) in last.iter().enumerate() {
-            let bad = [7, 300].contains(&i);
-            assert_eq!(x.is_nan(), bad, "element {i} is {x}");
-            assert!(bad || x.abs() < 12.0 * 1.5e-3, "element {i} went to {x}");
+            let nonfinite = [7, 300].contains(&i);
+            assert_eq!(x.is_nan(), nonfinite, "element {i} is {x}");
+            assert!(nonfinite || x.abs() < 12.0 * 1.5e-3, "element {i} went to {x}");
         }
     }
 }
 
-/// Tensors whose lengths are odd, of which one is cut by the device's limits; saved, loaded by the twin and by others,
-/// changed.
+/// The tensors have odd lengths, and the device's limits split one of them. Their state is saved, loaded by the twin
+/// and by another optimizer, and carried over when tensors are removed.
 #[test]
-fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
+fn saved_and_carried_over_states_continue_exactly() {
     let limits = Limits { max_storage_buffer_binding_size: 4096, ..Limits::default() };
     for gpu in [Gpu::new(), Gpu::with(limits)] {
         let lens = [3, 257, 1, 3000, 70];
@@ -164,12 +164,12 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
         assert_eq!(formats("tensor3"), want.concat());
         let mut twin = first.adam.to_cpu();
         twin.load_state(&state).unwrap();
-        assert_eq!(twin.state().tensors, state.tensors, "by way of the twin");
+        assert_eq!(twin.state().tensors, state.tensors, "through the twin");
         pollster::block_on(first.adam.load_state(&twin.state())).unwrap();
         first.steps(&gpu, 10);
         assert_eq!(gpu.state(&first.adam).tensors, gpu.state(&whole.adam).tensors, "saved and loaded");
 
-        // What is carried over is where it was, whatever is removed beside it.
+        // State that is carried over is unchanged, whatever is removed beside it.
         first.adam.remove(&["tensor0", "tensor4"]).unwrap();
         let carried = gpu.state(&first.adam);
         let others: Vec<_> = gpu
@@ -186,7 +186,7 @@ fn states_go_on_exactly_where_they_were_saved_or_carried_over() {
 }
 
 #[test]
-fn an_accumulator_that_does_not_begin_at_zero() {
+fn an_accumulator_may_start_above_zero() {
     let gpu = Gpu::new();
     let config = Config { variant: Variant::AdaGrad { lr_decay: 0.0, initial: 0.1 }, ..Config::default() };
     let mut run = Scene::scattered(&[700], &[config], blocks(Rounding::Stochastic)).start(&gpu);
@@ -198,7 +198,7 @@ fn an_accumulator_that_does_not_begin_at_zero() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_the_reason() {
+fn unaligned_views_and_small_bindings_are_rejected() {
     let gpu = Gpu::new();
     let buffers = [0, 1].map(|_| gpu.buffer(&[0.0; 600]));
     let make = |gpu: &Gpu, first| {
@@ -210,7 +210,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
     assert_eq!(error, "tensor `w`: with 8-bit state, param must begin at a multiple of 4 elements in its buffer");
     assert!(make(&gpu, 4).is_ok());
 
-    // A device on which a block has no room in a binding.
+    // On this device a binding is too small for a block.
     let limits = Limits { max_storage_buffer_binding_size: 1024, ..Limits::default() };
     let small = Gpu::with(limits);
     let buffers = [0, 1].map(|_| small.buffer(&[0.0; 600]));

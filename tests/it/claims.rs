@@ -1,4 +1,4 @@
-//! The claims of the Adam paper (Kingma & Ba 2015, arXiv:1412.6980), each on the GPU and on the twin.
+//! The claims of the Adam paper (Kingma & Ba 2015, arXiv:1412.6980), each checked on the GPU and on the twin.
 
 use std::io::Read;
 
@@ -7,13 +7,14 @@ use wgpu::Buffer;
 use wgpu_adam::state::TensorState;
 use wgpu_adam::{Adam, Config, Group, Options, Tensor, Variant, cpu};
 
-/// One tensor under one configuration, on either side.
+/// One tensor under one configuration, on the twin or on the GPU.
 enum Side<'a> {
     Twin { adam: cpu::Adam, param: Vec<f32> },
     Gpu { gpu: &'a Gpu, adam: Adam, param: Buffer, grad: Buffer },
 }
 
-/// Checks a claim on the twin and then on the GPU, each from the same params. The name is for messages.
+/// Checks a claim on the twin and then on the GPU, each from the same params. The claim is given the name of the side
+/// for its messages.
 fn both(config: Config, param: &[f32], mut claim: impl FnMut(&mut Side, &str)) {
     let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("x", param.len())]);
     let twin = cpu::Adam::new(&[group], Options::default()).unwrap();
@@ -73,7 +74,8 @@ impl Side<'_> {
         }
     }
 
-    /// The steps that these gradients make: those of params that stand at zero before, so that nothing is rounded off.
+    /// Returns the steps that these gradients make. The params are set to zero first, so that adding the steps rounds
+    /// nothing off.
     fn deltas(&mut self, grads: &[f32]) -> Vec<f64> {
         self.set_param(&vec![0.0; grads.len()]);
         self.step(grads);
@@ -81,7 +83,7 @@ impl Side<'_> {
     }
 }
 
-/// The step in units of the learning rate: lr is 1 and eps is out of the way.
+/// A configuration whose step is in units of the learning rate: lr is 1, and eps is 0.
 fn bare(beta1: f64, beta2: f64) -> Config {
     Config { lr: 1.0, beta1, beta2, eps: 0.0, ..Config::default() }
 }
@@ -95,29 +97,30 @@ fn paper_bound(beta1: f64, beta2: f64) -> f64 {
     ((1.0 - beta1) / (1.0 - beta2).sqrt()).max(1.0)
 }
 
-/// The bound that holds for any gradients. By Cauchy-Schwarz, with k the age of a gradient,
-/// `m^2 = ((1-b1) sum b1^k g_k)^2 <= (1-b1)^2 sum (b1^2/b2)^k * sum b2^k g_k^2 <= (1-b1)^2/(1-b1^2/b2) * v/(1-b2)`,
-/// where b1^2 < b2. Bias correction does not raise it: `(1 - (b1^2/b2)^t) (1 - b2^t) <= (1 - b1^t)^2`, since the mean of
-/// (b1^2/b2)^t and b2^t is at least b1^t. It is reached as t grows by gradients that grow by b2/b1 a step.
+/// The bound for arbitrary gradients. By Cauchy-Schwarz, with k the age of a gradient, `m^2 = ((1-b1) sum b1^k g_k)^2
+/// <= (1-b1)^2 sum (b1^2/b2)^k * sum b2^k g_k^2 <= (1-b1)^2/(1-b1^2/b2) * v/(1-b2)`, if b1^2 < b2. Bias correction does
+/// not raise it: `(1 - (b1^2/b2)^t) (1 - b2^t) <= (1 - b1^t)^2`, since the mean of (b1^2/b2)^t and b2^t is at least
+/// b1^t. Gradients that grow by b2/b1 at each step reach it as t grows.
 fn true_bound(beta1: f64, beta2: f64) -> f64 {
     (1.0 - beta1) / ((1.0 - beta2) * (1.0 - beta1 * beta1 / beta2)).sqrt()
 }
 
-/// Three pairs of betas: the paper's first case, and its second with equality and without.
+/// Three pairs of betas: the paper's first case, its second case with equality, and its second case without.
 const BETAS: [(f64, f64); 3] = [(0.9, 0.999), (0.9, 0.99), (0.9, 0.9)];
 
-/// Roundings of v are forgotten after 1/(1 - beta2) <= 1000 steps; here at most 300, 6 * 2^-24 each, under a root.
+/// The relative rounding error of a step. v forgets its roundings after 1/(1 - beta2) <= 1000 steps. The tests here
+/// make at most 300 steps, which contribute 6 * 2^-24 each, under a root.
 const ROUNDING: f64 = 1e-4;
 
-/// The paper's second case, |delta| <= alpha, is a theorem where |g| never grows and beta1 <= beta2, whatever the signs:
-/// `m_hat^2` is at most the average of g^2 by the weights of m_hat (Jensen), and those lie on later, smaller g than
-/// the weights of v_hat. Where |g| is constant and the sign is too, the step is alpha, not less.
+/// The paper's second case, |delta| <= alpha, is a theorem if |g| never grows and beta1 <= beta2, whatever the signs:
+/// `m_hat^2` is at most the average of g^2 with the weights of m_hat (Jensen), and these put more weight on later,
+/// smaller g than the weights of v_hat. If |g| and the sign are constant, the step is exactly alpha.
 #[test]
-fn a_step_is_at_most_alpha_where_gradients_do_not_grow() {
+fn a_step_is_at_most_alpha_if_gradients_do_not_grow() {
     for (beta1, beta2) in BETAS {
         both(bare(beta1, beta2), &[0.0; 256], |side, name| {
             for t in 0..200 {
-                // A quarter has constant magnitude; the others shrink, at 63 paces.
+                // A quarter of the elements has constant magnitude. The others shrink, at 63 different rates.
                 let grads = std::array::from_fn::<f32, 256, _>(|i| {
                     let sign = if i % 4 < 2 || mix(t ^ (i as u64) << 32).is_multiple_of(2) { 1.0 } else { -1.0 };
                     sign * (1.0 - (i % 64) as f32 * 1e-3).powi(t as i32)
@@ -130,18 +133,18 @@ fn a_step_is_at_most_alpha_where_gradients_do_not_grow() {
     }
 }
 
-/// The paper's first case; with 1 - beta1 = sqrt(1 - beta2) it is alpha, and with beta1 = beta2 less.
+/// The paper's first case. Its bound is alpha if 1 - beta1 = sqrt(1 - beta2), and less if beta1 = beta2.
 #[test]
-fn a_lone_gradient_after_silence_reaches_the_papers_bound() {
+fn a_single_gradient_after_zeros_reaches_the_papers_bound() {
     for (beta1, beta2) in BETAS {
         let want = (1.0 - beta1) / (1.0 - beta2).sqrt();
         both(bare(beta1, beta2), &[0.0; 64], |side, name| {
-            // So late that beta^t is nothing.
+            // t is so large that beta^t is zero.
             side.set_t(100_000);
             let grads = std::array::from_fn::<f32, 64, _>(|i| 10f32.powi(i as i32 % 12 - 6));
             let deltas = side.deltas(&grads);
             for delta in deltas {
-                // A thousandth is asked; rounding takes a thousandth of that.
+                // The tolerance is a thousandth. Rounding takes a thousandth of that.
                 assert!((-delta / want - 1.0).abs() < 1e-3, "{name}, betas {beta1} {beta2}: {delta} for {want}");
                 assert!(-delta <= paper_bound(beta1, beta2) * (1.0 + ROUNDING), "{name}: {delta}");
             }
@@ -150,7 +153,7 @@ fn a_lone_gradient_after_silence_reaches_the_papers_bound() {
     assert!((paper_bound(0.9, 0.999) - 3.162).abs() < 1e-3 && (paper_bound(0.9, 0.99) - 1.0).abs() < 1e-12);
 }
 
-/// Gradients that are zero but for one in a hundred, from the first step on: within the paper's bound.
+/// Each element has a gradient in one of a hundred steps. The steps stay within the paper's bound from the beginning.
 #[test]
 fn sparse_gradients_stay_within_the_papers_bound() {
     for (beta1, beta2) in BETAS {
@@ -161,7 +164,7 @@ fn sparse_gradients_stay_within_the_papers_bound() {
                     if (t + i as u64).is_multiple_of(100) { sign } else { 0.0 }
                 });
                 let most = largest(&side.deltas(&grads));
-                // Of an older gradient 0.9^100 = 3e-5 is left in m.
+                // m still contains 0.9^100 = 3e-5 of the gradient before.
                 let bound = paper_bound(beta1, beta2) * (1.0 + 2.0 * ROUNDING);
                 assert!(most <= bound, "{name}, betas {beta1} {beta2}, step {t}: {most}");
             }
@@ -169,16 +172,17 @@ fn sparse_gradients_stay_within_the_papers_bound() {
     }
 }
 
-/// For growing gradients the paper's bound is not one: the steps reach 7.27 alpha (not 3.16) at the default betas and
-/// 2.35 alpha (not 1) at 0.9, 0.99, and never more. It is one where beta1 = 0 or beta1 = beta2: there the two are equal.
+/// The paper's bound does not hold for growing gradients: the steps reach 7.27 alpha (not 3.16) at the default betas
+/// and 2.35 alpha (not 1) at 0.9, 0.99, and never more. It does hold if beta1 = 0 or beta1 = beta2, where it equals the
+/// true bound.
 #[test]
-fn growing_gradients_exceed_the_papers_bound_and_reach_the_true_one() {
+fn growing_gradients_exceed_the_papers_bound_and_reach_the_true_bound() {
     for (beta1, beta2, number) in [(0.9, 0.999, 7.27), (0.9, 0.99, 2.345), (0.9, 0.9, 1.0), (0.0, 0.9, 3.162)] {
         let bound = true_bound(beta1, beta2);
         assert!((bound - number).abs() < 5e-3, "{bound}");
         both(bare(beta1, beta2), &[0.0; 256], |side, name| {
             let mut most: f64 = 0.0;
-            // Noise from the first step on, nine orders of magnitude wide; then, after silence, the worst there is.
+            // First noise over nine orders of magnitude. Then, after many steps of zeros, the worst sequence.
             for t in 0..100 {
                 let wide = |i| normal(t, 0, i) * 10f32.powi((mix(t ^ i << 32) % 9) as i32 - 4);
                 most = most.max(largest(&side.deltas(&std::array::from_fn::<f32, 256, _>(|i| wide(i as u64)))));
@@ -191,13 +195,13 @@ fn growing_gradients_exceed_the_papers_bound_and_reach_the_true_one() {
                 most = most.max(largest(&side.deltas(&grads)));
             }
             assert!(most <= bound * (1.0 + ROUNDING), "{name}, betas {beta1} {beta2}: {most}");
-            // What the noise left behind and 300 steps have not yet driven out.
+            // The noise still contributes, since 300 steps have not yet removed it.
             assert!(beta1 == beta2 || most >= bound * (1.0 - 1e-3), "{name}, betas {beta1} {beta2}: only {most}");
         });
     }
 }
 
-/// Where a noisy quadratic leads, with gradients times `scale`.
+/// Minimizes a noisy quadratic with gradients multiplied by `scale`, and returns the params.
 fn trajectory(side: &mut Side, scale: f32) -> Vec<f32> {
     for t in 0..100 {
         let pull = |(i, x): (usize, &f32)| scale * ((x - 0.5) + normal(3 + t, 0, i as u64));
@@ -208,7 +212,7 @@ fn trajectory(side: &mut Side, scale: f32) -> Vec<f32> {
 }
 
 #[test]
-fn a_gradients_scale_leaves_the_trajectory_unchanged() {
+fn scaling_the_gradients_leaves_the_trajectory_unchanged() {
     let start: Vec<f32> = (0..256).map(|i| normal(1, 0, i)).collect();
     let config = Config { lr: 0.05, eps: 0.0, ..Config::default() };
     let mut whole = Vec::new();
@@ -221,7 +225,8 @@ fn a_gradients_scale_leaves_the_trajectory_unchanged() {
                 if scale.log2().fract() == 0.0 {
                     assert_eq!(got.to_bits(), want.to_bits(), "{name}, scale {scale}: {got} for {want}");
                 }
-                // Other scales round each gradient and square anew: some 100 steps of 0.05, each 2^-20 off.
+                // Other scales round each gradient and each square differently: about 100 steps of 0.05, each off by
+                // 2^-20.
                 assert!((got - want).abs() < 2e-5, "{name}, scale {scale}: {got} for {want}");
             }
         });
@@ -239,11 +244,11 @@ fn ulps(got: f64, want: f64) -> f64 {
     ((got - want) / ulp).abs()
 }
 
-/// Within 4 ulp in the first 20 steps. Later f32 lets an average of horizon h = 1/(1 - beta) steps be off by the last
-/// min(t, h) roundings (and it stands still h/2 ulp short of its target), each up to an ulp of the larger g:
-/// measured over 1000 steps, 5 ulp at beta 0.9 and 22 at 0.999.
+/// The error is within 4 ulp in the first 20 steps. Later, an average with horizon h = 1/(1 - beta) contains the last
+/// min(t, h) roundings, each up to an ulp of the larger g, and it stalls h/2 ulp short of its target. Measured over
+/// 1000 steps: 5 ulp at beta 0.9 and 22 at 0.999.
 #[test]
-fn of_a_constant_gradient_the_corrected_moments_are_the_gradient_and_its_square() {
+fn corrected_moments_of_a_constant_gradient_are_the_gradient_and_its_square() {
     let values = std::array::from_fn::<f32, 64, _>(|i| 1e-3 * 1.3f32.powi(i as i32));
     for (beta1, beta2) in [(0.9, 0.999), (0.9, 0.99), (0.5, 0.9)] {
         both(bare(beta1, beta2), &[0.0; 64], |side, name| {
@@ -265,7 +270,8 @@ fn of_a_constant_gradient_the_corrected_moments_are_the_gradient_and_its_square(
     }
 }
 
-/// The steps of a constant gradient: alpha each; without bias correction wrong by (1 - beta1^t) / sqrt(1 - beta2^t).
+/// The steps of a constant gradient are alpha each. Without bias correction they are off by the factor (1 - beta1^t) /
+/// sqrt(1 - beta2^t).
 #[test]
 fn without_bias_correction_the_first_steps_are_wrong_by_the_derived_factor() {
     for (beta1, beta2) in BETAS {
@@ -275,7 +281,7 @@ fn without_bias_correction_the_first_steps_are_wrong_by_the_derived_factor() {
                     let factor = correction(beta1, t) / correction(beta2, t).sqrt();
                     let want = if bias_correction { 1.0 } else { factor };
                     for delta in side.deltas(&std::array::from_fn::<f32, 64, _>(|i| 1e-3 * 1.3f32.powi(i as i32))) {
-                        // 4 ulp of m, 2 of the root of v, and 2^-23 for each of some ten operations.
+                        // 4 ulp for m, 2 for the root of v, and 2^-23 for each of about ten operations.
                         assert!((-delta / want - 1.0).abs() < 2e-6, "{name}, step {t}: {delta} for {want}");
                     }
                 }
@@ -284,10 +290,10 @@ fn without_bias_correction_the_first_steps_are_wrong_by_the_derived_factor() {
     }
 }
 
-/// With beta1 = 0 a step is g / sqrt(v_hat), which shows the v_hat that the rule used. Without correction the mean is
-/// E[v] = E[g^2] (1 - beta2^t) (section 3).
+/// With beta1 = 0 a step is g / sqrt(v_hat), which reveals the v_hat that the rule used. Without correction the mean of
+/// v is E[v] = E[g^2] (1 - beta2^t) (section 3).
 #[test]
-fn of_a_stationary_random_gradient_v_hat_has_the_mean_of_the_square() {
+fn v_hat_of_a_stationary_random_gradient_has_the_mean_of_its_square() {
     const N: usize = 1 << 16;
     for bias_correction in [true, false] {
         both(Config { bias_correction, ..bare(0.0, 0.999) }, &vec![0.0; N], |side, name| {
@@ -297,14 +303,15 @@ fn of_a_stationary_random_gradient_v_hat_has_the_mean_of_the_square() {
                 let moved = grads.iter().zip(deltas).filter(|(g, _)| **g != 0.0);
                 let mean = moved.map(|(g, delta)| (f64::from(*g) / delta).powi(2)).sum::<f64>() / N as f64;
                 let want = 1.25 * if bias_correction { 1.0 } else { correction(0.999, t) };
-                // g^2 deviates by 1.64 from its mean of 1.25; five times that over the root of N.
+                // g^2 has a mean of 1.25 and a standard deviation of 1.64. The tolerance is five standard errors over N
+                // elements.
                 assert!((mean / want - 1.0).abs() < 0.026, "{name}, step {t}: {mean} for {want}");
             }
         });
     }
 }
 
-/// The digits, every third row: pixels from 0 to 1 with a constant behind them, and the labels.
+/// Every third row of the digits: pixels from 0 to 1 followed by a constant, and the label.
 fn digits() -> Vec<([f64; 65], usize)> {
     let file = include_bytes!("../../examples/data/digits.csv.gz");
     let mut csv = String::new();
@@ -316,10 +323,10 @@ fn digits() -> Vec<([f64; 65], usize)> {
     csv.lines().step_by(3).map(row).collect()
 }
 
-/// What makes the logistic regression strongly convex, and its optimum unique.
+/// The L2 penalty, which makes the logistic regression strongly convex and its optimum unique.
 const L2: f64 = 1e-2;
 
-/// Mean cross-entropy of ten classes with `L2/2 * |w|^2`, and its gradient.
+/// The mean cross-entropy of ten classes plus `L2/2 * |w|^2`, and its gradient.
 fn regression(rows: &[([f64; 65], usize)], w: &[f64]) -> (f64, Vec<f64>) {
     let mut loss = L2 / 2.0 * w.iter().map(|w| w * w).sum::<f64>();
     let mut grad: Vec<f64> = w.iter().map(|w| L2 * w).collect();
@@ -338,8 +345,8 @@ fn regression(rows: &[([f64; 65], usize)], w: &[f64]) -> (f64, Vec<f64>) {
     (loss, grad)
 }
 
-/// The least loss, by Nesterov's method for strongly convex functions in float64.
-fn least_loss(rows: &[([f64; 65], usize)]) -> f64 {
+/// The minimum loss, found by Nesterov's method for strongly convex functions in float64.
+fn minimum_loss(rows: &[([f64; 65], usize)]) -> f64 {
     // The curvature of cross-entropy is at most half the largest mean square of x.
     let smooth =
         L2 + 0.5 * rows.iter().map(|(x, _)| x.iter().map(|x| x * x).sum::<f64>()).sum::<f64>() / rows.len() as f64;
@@ -352,15 +359,15 @@ fn least_loss(rows: &[([f64; 65], usize)]) -> f64 {
         w = next;
     }
     let (loss, grad) = regression(rows, &w);
-    // By strong convexity the loss is at most |grad|^2 / (2 L2) above the least.
+    // By strong convexity the loss is at most |grad|^2 / (2 L2) above the minimum.
     assert!(grad.iter().map(|g| g * g).sum::<f64>() / (2.0 * L2) < 1e-6, "the reference has not converged");
     loss
 }
 
 #[test]
-fn logistic_regression_on_the_digits_reaches_the_least_loss() {
+fn logistic_regression_on_the_digits_reaches_the_minimum_loss() {
     let rows = digits();
-    let want = least_loss(&rows);
+    let want = minimum_loss(&rows);
     let loss = |w: &[f32]| regression(&rows, &w.iter().map(|w| f64::from(*w)).collect::<Vec<_>>());
     both(Config { lr: 0.02, ..Config::default() }, &[0.0; 650], |side, name| {
         for _ in 0..400 {
@@ -368,14 +375,14 @@ fn logistic_regression_on_the_digits_reaches_the_least_loss() {
             side.step(&grad);
         }
         let got = loss(&side.param()).0;
-        // The claim's 1e-3; below the least only by what the reference may be off.
+        // The loss may be 1e-3 above the minimum, and below it only by the error of the reference.
         assert!((-1e-6..1e-3).contains(&(got - want)), "{name}: {got} for {want}");
     });
 }
 
-/// f_t(x) = sum |x - z_t| with random z_t: the best fixed point in hindsight is each coordinate's median.
+/// f_t(x) = sum |x - z_t| with random z_t. The best fixed point in hindsight is the median of each coordinate.
 #[test]
-fn average_regret_falls_at_least_like_one_over_the_root_of_t() {
+fn average_regret_falls_at_least_as_fast_as_one_over_root_t() {
     const D: usize = 32;
     let z = |t: u32| std::array::from_fn::<f32, D, _>(|i| 0.3 + normal(5, i as u64, t.into()));
     both(bare(0.9, 0.999), &[0.0; D], |side, name| {
@@ -393,7 +400,8 @@ fn average_regret_falls_at_least_like_one_over_the_root_of_t() {
                     column.iter().map(|z| f64::from((median - z).abs())).sum::<f64>()
                 };
                 let average = (paid - (0..D).map(best).sum::<f64>()) / f64::from(t);
-                // Ten times the steps, a root of ten less; a tenth for chance.
+                // Ten times as many steps divide the average regret by the root of ten. A tenth is allowed for
+                // randomness.
                 let most = before.map_or(f64::INFINITY, |before| 1.1 * before / 10f64.sqrt());
                 assert!(average <= most, "{name}, {t} steps: {average}, at most {most}");
                 before = Some(average);
@@ -402,8 +410,8 @@ fn average_regret_falls_at_least_like_one_over_the_root_of_t() {
     });
 }
 
-/// f_t(x) = C x where t mod 3 = 1 and -x elsewhere, on [-1, 1], which is least at -1 (Reddi, Kale & Kumar 2018,
-/// arXiv:1904.09237, section 3). Where x is at the end, from 0.
+/// f_t(x) = C x if t mod 3 = 1 and -x otherwise, on [-1, 1], whose sum is smallest at -1 (Reddi, Kale & Kumar 2018,
+/// arXiv:1904.09237, section 3). Runs from x = 0 and passes the last x to the claim.
 fn counterexample(variant: Variant, bias_correction: bool, mut claim: impl FnMut(f32, &str)) {
     const C: f32 = 4.0;
     let config = Config { variant, bias_correction, ..bare(0.0, 1.0 / (1.0 + f64::from(C * C))) };
@@ -419,17 +427,17 @@ fn counterexample(variant: Variant, bias_correction: bool, mut claim: impl FnMut
     });
 }
 
-// The last steps are 0.5/sqrt(3000) = 0.01 each, and not much more than one of them away from the end of the interval.
+// The last steps are 0.5/sqrt(3000) = 0.01 each, and x is at most a few of them away from the end of the interval.
 
 #[test]
-fn adam_goes_to_the_worst_point_of_the_counterexample() {
+fn adam_converges_to_the_worst_point_of_the_counterexample() {
     for corrected in [true, false] {
         counterexample(Variant::Adam, corrected, |x, name| assert!(x > 0.95, "{name}: {x}"));
     }
 }
 
 #[test]
-fn amsgrad_goes_to_the_best_point_of_the_counterexample() {
+fn amsgrad_converges_to_the_best_point_of_the_counterexample() {
     for corrected in [true, false] {
         let variant = Variant::AmsGrad { of_corrected: false };
         counterexample(variant, corrected, |x, name| assert!(x < -0.95, "{name}: {x}"));

@@ -1,4 +1,4 @@
-//! Each thing that a caller can get wrong, and what the message says: the tensor, the value, the need.
+//! Each mistake of a caller gives an error whose message names the tensor, the value and the requirement.
 
 use crate::scene::Gpu;
 use std::ops::Bound;
@@ -15,7 +15,7 @@ fn group(config: Config, tensors: Vec<Tensor>) -> Vec<Group> {
 }
 
 #[test]
-fn configurations() {
+fn invalid_configurations_are_named() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0; 8]), gpu.buffer(&[0.0; 8]));
     let good = Config::default();
@@ -88,7 +88,7 @@ fn configurations() {
     let error = adam.set_lr(0, f64::NAN).unwrap_err();
     assert_eq!(error.to_string(), "group 0: lr is NaN, but must be finite and not negative");
     gpu.step(&adam);
-    assert_eq!(gpu.report(&adam).groups[0].lr, 1e-3, "a refused value changes nothing");
+    assert_eq!(gpu.report(&adam).groups[0].lr, 1e-3, "a rejected value must change nothing");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn every_preset_is_accepted() {
 }
 
 #[test]
-fn views() {
+fn invalid_views_are_named() {
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0; 100]), gpu.buffer(&[0.0; 100]));
     let size = 400;
@@ -217,7 +217,7 @@ fn views() {
 }
 
 #[test]
-fn slots_of_the_twin() {
+fn invalid_slots_of_the_twin_are_named() {
     let tensors = vec![cpu::Tensor::new("a", 2), cpu::Tensor::new("b", 3)];
     let mut adam = cpu::Adam::new(&[cpu::Group::new(Config::default(), tensors)], Options::default()).unwrap();
     let (mut a, mut b) = ([1.0f32; 2], [1.0f32; 3]);
@@ -228,7 +228,7 @@ fn slots_of_the_twin() {
         .step(&mut [cpu::TensorMut::new(&mut a, &mut grad_a), cpu::TensorMut::new(&mut b, &mut grad_b)])
         .unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
-    assert_eq!((a, adam.report().t), ([1.0; 2], 0), "nothing was changed");
+    assert_eq!((a, adam.report().t), ([1.0; 2], 0), "an error must change nothing");
     let duplicate = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)]);
     assert!(cpu::Adam::new(&[duplicate], Options::default()).unwrap_err().to_string().contains("used twice"));
     let empty = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 0)]);

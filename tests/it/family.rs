@@ -1,4 +1,4 @@
-//! Every variant on GPU and twin side by side: on a CPU adapter equal to the last bit after 100 steps.
+//! Every variant on the GPU and on the twin: on a CPU adapter the results are equal to the last bit after 100 steps.
 
 use std::slice::from_ref;
 
@@ -17,7 +17,7 @@ fn check(gpu: &Gpu, scene: &Scene) {
 }
 
 #[test]
-fn each_variant_with_each_decay_and_without_bias_correction() {
+fn each_variant_agrees_with_each_decay_and_without_bias_correction() {
     let gpu = Gpu::new();
     let options = Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
     for config in sample(variants()) {
@@ -30,7 +30,7 @@ fn each_variant_with_each_decay_and_without_bias_correction() {
 }
 
 #[test]
-fn all_variants_in_one_arena_each_keep_to_their_own() {
+fn variants_in_one_arena_do_not_interfere() {
     let gpu = Gpu::new();
     let configs = variants();
     let options = Options { skip_nonfinite: true, zero_grad: true, clip: Clip::GlobalNorm(1.0), ..Options::default() };
@@ -40,7 +40,7 @@ fn all_variants_in_one_arena_each_keep_to_their_own() {
 }
 
 #[test]
-fn the_clock_of_each_variant_can_be_started_later() {
+fn the_clock_of_each_variant_can_start_later() {
     let gpu = Gpu::new();
     for config in sample(variants()) {
         let mut run = Scene::scattered(&[64], from_ref(&config), Options::default()).start(&gpu);
@@ -56,7 +56,7 @@ fn the_clock_of_each_variant_can_be_started_later() {
 }
 
 #[test]
-fn a_variant_remembers_only_what_it_needs() {
+fn a_variant_keeps_only_the_moments_it_needs() {
     let gpu = Gpu::new();
     for (config, want) in [
         (pytorch::adam(), [8, 8, 0]),
@@ -73,9 +73,9 @@ fn a_variant_remembers_only_what_it_needs() {
 }
 
 #[test]
-fn presets_step_first_as_their_frameworks_say() {
+fn presets_make_the_first_step_of_their_frameworks() {
     let (param, grad): (f64, f64) = (2.0, 0.01);
-    // Of optax's NAdam: beta1*m/(1 - beta1^2) + (1 - beta1)*g/(1 - beta1), with m = (1 - beta1)*g.
+    // optax's NAdam: beta1*m/(1 - beta1^2) + (1 - beta1)*g/(1 - beta1), with m = (1 - beta1)*g.
     let nesterov = 0.9 * 0.1 / (1.0 - 0.81) + 1.0;
     for (name, config, times, eps, decay) in [
         ("torch.optim.Adam", pytorch::adam(), 1.0, 1e-8, 0.0),
@@ -87,13 +87,13 @@ fn presets_step_first_as_their_frameworks_say() {
         ("burn's AdamWConfig", burn::adamw(), 1.0, 1e-5, 1e-4),
     ] {
         assert_eq!(config.lr, 1e-3, "{name}");
-        // A large one, beside which neither eps nor decay is lost in f32.
+        // The learning rate is large, so that f32 loses neither eps nor the decay.
         let group = Group::new(Config { lr: 0.5, ..config }, vec![cpu::Tensor::new("w", 1)]);
         let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
         let (mut after, mut given) = ([param as f32], [grad as f32]);
         adam.step(&mut [cpu::TensorMut::new(&mut after, &mut given)]).unwrap();
         let wanted = 0.5 * (times * grad / (grad + eps) + decay * param);
         let moved = param - f64::from(after[0]);
-        assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved}, not by {wanted}");
+        assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved} instead of {wanted}");
     }
 }

@@ -1,5 +1,5 @@
-//! What the device itself refuses: no memory, a destroyed buffer, a lost device. All of it is an error of ours; the handler of
-//! uncaptured errors, which panics, has nothing to do.
+//! Faults of the device: out of memory, a destroyed buffer, a lost device. Each must become an error of this crate. The
+//! handler of uncaptured errors, which panics, must never run.
 
 use std::future::Future;
 use std::pin::pin;
@@ -44,7 +44,7 @@ fn a_destroyed_buffer_is_an_error() {
     let created =
         pollster::block_on(Adam::new_async(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()));
     named(created.err().unwrap(), "making the optimizer");
-    // One that was made before is as it was.
+    // An optimizer that was made before is unchanged.
     named(adam.reset(&["w"]).unwrap_err(), "changing the tensors");
     assert_eq!(gpu.state(&adam), before);
 }
@@ -75,9 +75,10 @@ fn buffers_of_another_device_are_refused() {
     assert_eq!(pollster::block_on(adam.read_report()).unwrap().t, 0);
 }
 
-/// The step is recorded, and the caller's submission is what fails; nothing has happened, and without that tensor it goes on.
+/// The step is recorded, and the caller's submission fails. The state is unchanged, and the run continues without that
+/// tensor.
 #[test]
-fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
+fn a_buffer_destroyed_before_the_step_leaves_the_state_intact() {
     let gpu = Gpu::new();
     for destroyed in 0..4 {
         let options = Options { skip_nonfinite: true, ..Options::default() };
@@ -99,21 +100,19 @@ fn a_buffer_destroyed_before_the_step_leaves_the_rest_whole() {
     }
 }
 
-/// In the other process this test is what runs out of memory: its address space, in which a software driver has its device
-/// memory, is bounded.
+/// The test runs itself in another process, which then runs out of memory. Its address space is limited, and a software
+/// driver allocates device memory there.
 #[test]
 #[cfg(target_os = "linux")]
-fn no_memory_is_an_error_and_nothing_is_lost() {
+fn out_of_memory_is_an_error_and_loses_nothing() {
     const CHILD: &str = "WGPU_ADAM_TEST_MEMORY";
     let gpu = Gpu::new();
     if !gpu.software || gpu.backend == wgpu::Backend::Gl {
-        println!(
-            "only a software driver's memory is bounded by that of the process, and wgpu does not hear of it from GL"
-        );
+        println!("skipped: only a software driver allocates in this process, and GL reports no out-of-memory errors");
         return;
     }
     if std::env::var(CHILD).is_err() {
-        let child = child::test(no_memory_is_an_error_and_nothing_is_lost).env(CHILD, "1").output().unwrap();
+        let child = child::test(out_of_memory_is_an_error_and_loses_nothing).env(CHILD, "1").output().unwrap();
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
         return;
     }
@@ -127,44 +126,44 @@ fn no_memory_is_an_error_and_nothing_is_lost() {
     let mut adam = Adam::new(&gpu.device, &gpu.queue, &group(&small_param, &small_grad), Options::default()).unwrap();
     gpu.step(&adam);
     let before = gpu.state(&adam);
-    // Twice 100 MiB of moments are too much, also beside what the driver may have in reserve.
-    bound_memory(Some(64 * MIB));
+    // Two moments of 100 MiB exceed the limit, even if the driver has some memory in reserve.
+    limit_memory(Some(64 * MIB));
     let large = Tensor::f32("large", &param, &grad);
     let error = Adam::new(&gpu.device, &gpu.queue, &group(&param, &grad), Options::default()).err();
     let added = adam.add(0, [large.clone()]);
-    bound_memory(None);
+    limit_memory(None);
     assert!(matches!(error, Some(Error::OutOfMemory { what: "making the optimizer", .. })), "{error:?}");
     assert!(matches!(added, Err(Error::OutOfMemory { what: "changing the tensors", .. })), "{added:?}");
     assert_eq!(gpu.state(&adam), before);
-    // With memory all of it is possible; but not to read what is there through a staging buffer that is too large.
+    // Without the limit these calls succeed. But a staging buffer that is too large is still an error.
     adam.add(0, [large]).unwrap();
     gpu.step(&adam);
-    bound_memory(Some(64 * MIB));
+    limit_memory(Some(64 * MIB));
     let error = pollster::block_on(adam.read_state_with(Transfer::default().with_staging_bytes(180 * MIB))).err();
     let report = gpu.report(&adam);
-    bound_memory(None);
+    limit_memory(None);
     assert!(matches!(error, Some(Error::OutOfMemory { what: "reading the state", .. })), "{error:?}");
     assert_eq!(report.t, 2);
     let state = gpu.state(&adam);
-    bound_memory(Some(64 * MIB));
+    limit_memory(Some(64 * MIB));
     let staging = Transfer::default().with_staging_bytes(180 * MIB);
     let error = pollster::block_on(adam.load_state_with(&state, staging)).err();
-    bound_memory(None);
+    limit_memory(None);
     assert!(matches!(error, Some(Error::OutOfMemory { what: "loading the state", .. })), "{error:?}");
-    assert!(gpu.state(&adam) == state, "an error changed the state");
+    assert!(gpu.state(&adam) == state, "the error changed the state");
 }
 
-/// Bounds the address space of this process to so much more than it has now; `None` for no bound.
+/// Limits the address space of this process to its current size plus `more` bytes. `None` removes the limit.
 #[cfg(target_os = "linux")]
-fn bound_memory(more: Option<u64>) {
+fn limit_memory(more: Option<u64>) {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     let now = pages.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
     let soft = more.map_or("unlimited".to_owned(), |more| (now + more).to_string());
-    let bound = Command::new("prlimit")
+    let limited = Command::new("prlimit")
         .args([format!("--pid={}", std::process::id()), format!("--as={soft}:")])
         .status()
         .unwrap();
-    assert!(bound.success());
+    assert!(limited.success());
 }
 
 #[test]
@@ -175,10 +174,11 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     let saved = gpu.state(&run.adam).to_bytes().unwrap();
     let (params, t) = (run.params.clone(), run.steps);
     let probe = Probe::new(&run.adam).unwrap();
-    // The device has something to do, so that what follows is still waiting when it is lost.
+    // The device is kept busy, so that the reads below are still pending when it is lost.
     let busy = Scene::scattered(&[1 << 20], &[Config::default()], Options::default()).start(&gpu);
     gpu.steps(&busy.adam, 100);
-    // What was asked for before the loss either has arrived or says that it has not, whether it was polled before or not.
+    // A read that was requested before the loss either succeeds or returns an error, whether it was polled before or
+    // not.
     let mut polled = pin!(run.adam.read_report());
     let first = polled.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     let in_flight = run.adam.read_report();
@@ -192,7 +192,7 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     });
     gpu.device.destroy();
 
-    // Nothing panics, and what has an answer to give says that there is none.
+    // Nothing panics. A call that returns a result returns an error.
     run.adam.set_t(7).unwrap();
     run.adam.set_lr(0, 0.5).unwrap();
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -213,7 +213,7 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     let state = State::from_bytes(&saved).unwrap();
     let again = group(&run.param_buffers[0], &run.grad_buffers[0]);
     for (error, want) in [
-        // Only its first piece can have arrived.
+        // At most the first piece can have arrived.
         (error(pollster::block_on(in_pieces).err()), "reading back the state failed: "),
         (error(pollster::block_on(probe.read(&run.adam)).err()), "reading back the insight failed: "),
         (error(Probe::new(&run.adam).err()), "filling a buffer: "),
@@ -225,7 +225,7 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     ] {
         assert!(error.starts_with(want), "{error}");
     }
-    // The callback comes when the device has finished what it was given before.
+    // The callback runs after the device has finished its earlier work.
     for _ in 0..1000 {
         gpu.device.poll(PollType::Poll).unwrap();
         if lost.lock().unwrap().is_some() {

@@ -1,4 +1,4 @@
-//! State files: what is in them, damaged ones, and what is left where a process is killed while it saves.
+//! State files: their contents, damaged files, and the file that remains when a process is killed while saving.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -18,7 +18,7 @@ fn state(steps: usize) -> State {
     plain(steps).state()
 }
 
-/// After `steps` steps: two groups, one with AMSGrad, and a tensor with an odd name.
+/// An optimizer after `steps` steps. It has two groups, one with AMSGrad, and a tensor with an unusual name.
 fn plain(steps: usize) -> cpu::Adam {
     let tensor = cpu::Tensor::new;
     let groups = [
@@ -41,7 +41,7 @@ fn plain(steps: usize) -> cpu::Adam {
     adam
 }
 
-/// The same with all that is narrower: moments in bf16 and in blocks, a remainder, a master; with a loss scale.
+/// The same with all narrow storage: moments in bf16 or 8-bit blocks, a remainder or a master, and a loss scale.
 fn narrow(steps: usize, state: StateDtype, master: Master) -> cpu::Adam {
     let params = cpu::Tensor::new("w", 300).with_dtypes(Dtype::Bf16, Dtype::I32).with_grad_scale(1e-3);
     let group = cpu::Group::new(pytorch::amsgrad(), vec![params, cpu::Tensor::new("b", 3)]);
@@ -59,7 +59,7 @@ fn narrow(steps: usize, state: StateDtype, master: Master) -> cpu::Adam {
 }
 
 #[test]
-fn a_file_gives_back_what_went_into_it() {
+fn a_state_survives_a_round_trip_through_a_file() {
     for steps in [0, 1, 100] {
         let state = state(steps);
         assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
@@ -70,22 +70,22 @@ fn a_file_gives_back_what_went_into_it() {
             }
         }
     }
-    // A schedule and where it is.
+    // A schedule and its position.
     let mut scheduled = state(3);
     let table = Schedule::Table { values: vec![0.1, 1.0 / 3.0], every: 7, interpolate: true };
     scheduled.groups[1].schedule = Some(Schedule::Sequence(vec![(0, Schedule::WarmUp { steps: 3 }), (4, table)]));
     scheduled.clocks[1].position = 5;
     assert_eq!(State::from_bytes(&scheduled.to_bytes().unwrap()).unwrap(), scheduled);
-    // Every bit of every value, those that are no numbers included.
+    // Every bit of every value survives, including NaNs and infinities.
     let mut odd = state(1);
     let values = [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, -0.0];
     odd.tensors[0].state[0].bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     assert_eq!(State::from_bytes(&odd.to_bytes().unwrap()).unwrap(), odd);
 }
 
-/// Any configuration comes back to the last bit, and with it what the device makes of it.
+/// Every configuration survives to the last bit, and so do the values that the device derives from it.
 #[test]
-fn numbers_of_a_configuration_come_back_exactly() {
+fn the_numbers_of_a_configuration_survive_exactly() {
     let mut state = state(1);
     for i in 0..20_000_u64 {
         let uniform = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1_u64 << 53) as f64;
@@ -106,7 +106,7 @@ fn numbers_of_a_configuration_come_back_exactly() {
 }
 
 #[test]
-fn a_file_is_safetensors_with_the_names_of_pytorch() {
+fn a_file_is_safetensors_with_pytorchs_names() {
     let adam = state(3);
     let bytes = adam.to_bytes().unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -157,13 +157,13 @@ fn with_bytes(state: State) -> (State, Vec<u8>) {
     (state, bytes)
 }
 
-/// What may befall a file: a byte changed, a bit turned, bytes lost, doubled or put in, the end cut off.
+/// Damage to a file: a byte is changed, a bit is flipped, bytes are lost, duplicated or inserted, the end is cut off.
 #[derive(Clone, Debug)]
 enum Damage {
     Byte(usize, u8),
     Bit(usize, u8),
-    Lost(usize, usize),
-    Doubled(usize, usize),
+    Removed(usize, usize),
+    Duplicated(usize, usize),
     Inserted(usize, Vec<u8>),
     Cut(usize),
 }
@@ -173,30 +173,30 @@ fn damage(len: usize) -> impl Strategy<Value = Damage> {
     prop_oneof![
         (at(), any::<u8>()).prop_map(|(at, byte)| Damage::Byte(at, byte)),
         (at(), 0..8_u8).prop_map(|(at, bit)| Damage::Bit(at, bit)),
-        (at(), 1..40_usize).prop_map(|(at, len)| Damage::Lost(at, len)),
-        (at(), 1..40_usize).prop_map(|(at, len)| Damage::Doubled(at, len)),
+        (at(), 1..40_usize).prop_map(|(at, len)| Damage::Removed(at, len)),
+        (at(), 1..40_usize).prop_map(|(at, len)| Damage::Duplicated(at, len)),
         (at(), prop::collection::vec(any::<u8>(), 1..9)).prop_map(|(at, bytes)| Damage::Inserted(at, bytes)),
         at().prop_map(Damage::Cut),
     ]
 }
 
-/// Of one of the two files.
+/// One of the two files, with some damage.
 fn damages() -> impl Strategy<Value = (&'static (State, Vec<u8>), Vec<Damage>)> {
     prop::sample::select(vec![&GOOD, &NARROW])
         .prop_flat_map(|file| (Just(&**file), prop::collection::vec(damage(file.1.len()), 1..4)))
 }
 
 impl Damage {
-    fn befall(&self, bytes: &mut Vec<u8>) {
+    fn apply(&self, bytes: &mut Vec<u8>) {
         let within = |at: usize, len: usize, bytes: &Vec<u8>| at.min(bytes.len())..(at + len).min(bytes.len());
         match self {
             Self::Byte(at, byte) => bytes.iter_mut().skip(*at).take(1).for_each(|b| *b = *byte),
             Self::Bit(at, bit) => bytes.iter_mut().skip(*at).take(1).for_each(|b| *b ^= 1 << bit),
-            Self::Lost(at, len) => drop(bytes.drain(within(*at, *len, bytes))),
-            Self::Doubled(at, len) => {
+            Self::Removed(at, len) => drop(bytes.drain(within(*at, *len, bytes))),
+            Self::Duplicated(at, len) => {
                 let range = within(*at, *len, bytes);
-                let doubled = bytes[range.clone()].to_vec();
-                bytes.splice(range.start..range.start, doubled);
+                let duplicated = bytes[range.clone()].to_vec();
+                bytes.splice(range.start..range.start, duplicated);
             }
             Self::Inserted(at, new) => drop(bytes.splice(within(*at, 0, bytes), new.iter().copied())),
             Self::Cut(at) => bytes.truncate(*at),
@@ -207,11 +207,12 @@ impl Damage {
 proptest! {
     #![proptest_config(ProptestConfig { cases: proptest_cases(2_000), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// It gives an error, or, where nothing that counts was hit (a space of the header, say), the very state that was saved.
+    /// Reading it gives an error. If only irrelevant bytes were hit (a space in the header, say), it gives exactly the
+    /// state that was saved.
     #[test]
     fn a_damaged_file_is_an_error((file, damages) in damages()) {
         let (state, mut bytes) = file.clone();
-        damages.iter().for_each(|damage| damage.befall(&mut bytes));
+        damages.iter().for_each(|damage| damage.apply(&mut bytes));
         match State::from_bytes(&bytes) {
             Ok(read) => prop_assert_eq!(read, state),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
@@ -221,7 +222,8 @@ proptest! {
 
 type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
 
-/// The first clock's powers of beta, but for the last bits, in which a clock that jumps differs from one that runs.
+/// The powers of beta of the first clock, without their last bits. A clock that jumps to t and one that counts to t
+/// differ in these bits.
 fn powers(state: &State) -> Vec<u64> {
     let bytes = state.to_bytes().unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -230,12 +232,12 @@ fn powers(state: &State) -> Vec<u64> {
     powers.iter().map(|power| u64::from_str_radix(power.as_str().unwrap(), 16).unwrap() >> 8).collect()
 }
 
-/// A file whose metadata says something else, with the checksum that belongs to it.
+/// A file with changed metadata and a correct checksum.
 fn rewritten(change: impl Fn(&mut serde_json::Value), version: &str) -> Vec<u8> {
     rewritten_without(&GOOD.1, change, version, "")
 }
 
-/// And without the tensor of that name.
+/// The same, and the tensor named `without` is removed.
 fn rewritten_without(bytes: &[u8], change: impl Fn(&mut serde_json::Value), version: &str, without: &str) -> Vec<u8> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
@@ -258,7 +260,7 @@ fn rewritten_without(bytes: &[u8], change: impl Fn(&mut serde_json::Value), vers
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_said() {
+fn errors_say_what_is_wrong_in_a_file() {
     let read = |change: Change| State::from_bytes(&rewritten(change, "1"));
     assert_eq!(read(&|_| {}).unwrap(), GOOD.0);
     let later = State::from_bytes(&rewritten(|_| {}, "2")).unwrap_err();
@@ -293,10 +295,10 @@ fn what_is_wrong_in_a_file_is_said() {
         let error = read(change).unwrap_err().to_string();
         assert!(error.trim_start_matches(unusable).starts_with(want), "{error}, but must begin with {want}");
     }
-    // Where there are no powers, they are made of t.
+    // Missing powers are computed from t.
     let without = read(&|s| drop(s["clocks"][0].as_object_mut().unwrap().remove("powers"))).unwrap();
     assert_eq!(powers(&without), powers(&GOOD.0));
-    // And where a configuration has no such field, it has its default.
+    // A missing field of a configuration has its default.
     let fewer = read(&|s| drop(s["groups"][1]["config"].as_object_mut().unwrap().remove("beta2"))).unwrap();
     assert_eq!(fewer, GOOD.0);
     for (bytes, want) in [
@@ -311,7 +313,7 @@ fn what_is_wrong_in_a_file_is_said() {
 }
 
 #[test]
-fn a_file_that_lacks_something_is_no_state_or_does_not_fit() {
+fn a_file_that_lacks_a_tensor_is_rejected() {
     let adams = [plain(0), narrow(0, StateDtype::Block8, Master::Remainder)];
     for ((good, bytes), mut adam) in [&*GOOD, &*NARROW].into_iter().zip(adams) {
         adam.load_state(good).unwrap();
@@ -345,7 +347,7 @@ impl safetensors::View for Empty {
 }
 
 #[test]
-fn what_the_disk_refuses_is_an_error_and_leaves_nothing() {
+fn a_failed_save_is_an_error_and_leaves_no_file() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("taken.partial/full")).unwrap();
@@ -356,25 +358,25 @@ fn what_the_disk_refuses_is_an_error_and_leaves_nothing() {
     assert!(!folder.join("taken").exists());
     let error = State::load(folder.join("none")).unwrap_err().to_string();
     assert!(error.starts_with("reading `") && error.contains("none` failed: No such file"), "{error}");
-    // A state that could not be read back is not written over one that can.
+    // An invalid state does not replace a valid file.
     let path = folder.join("good");
     GOOD.0.save(&path).unwrap();
-    let mut bad = GOOD.0.clone();
-    bad.groups[0].config.lr = f64::NAN;
-    assert!(matches!(bad.save(&path), Err(Error::Config { .. })));
+    let mut invalid = GOOD.0.clone();
+    invalid.groups[0].config.lr = f64::NAN;
+    assert!(matches!(invalid.save(&path), Err(Error::Config { .. })));
     assert_eq!(State::load(&path).unwrap(), GOOD.0);
     assert!(!folder.join("good.partial").exists());
 }
 
-/// In the other process this test is what is killed: it saves two states in turn, again and again.
+/// The test runs itself in another process, which saves two states alternately until it is killed.
 #[test]
-fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
+fn a_process_killed_while_saving_leaves_the_old_or_the_new_file() {
     const PATH: &str = "WGPU_ADAM_TEST_SAVE";
-    // Large enough that a kill hits the writing now and then.
+    // The state is so large that some kills hit the write.
     let large = |value: u8| {
         let mut state = state(value.into());
-        for memory in state.tensors.iter_mut().flat_map(|tensor| &mut tensor.state) {
-            memory.bytes = vec![value; 1 << 18];
+        for tensor in state.tensors.iter_mut().flat_map(|tensor| &mut tensor.state) {
+            tensor.bytes = vec![value; 1 << 18];
         }
         state
     };
@@ -388,12 +390,12 @@ fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
     let path = folder.join("state");
     let (mut seen, mut partial) = ([0, 0], 0);
     for kill in 0..100_u64 {
-        let mut child = child::test(a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one)
+        let mut child = child::test(a_process_killed_while_saving_leaves_the_old_or_the_new_file)
             .env(PATH, &path)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Not before it has begun, the first time; then at any moment.
+        // The first kill waits until a file exists. The later ones come at any moment.
         while kill == 0 && !path.exists() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -402,14 +404,14 @@ fn a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one() {
         child.wait().unwrap();
         let found = State::load(&path).unwrap();
         let which = states.iter().position(|state| *state == found);
-        seen[which.expect("neither the one state nor the other")] += 1;
+        seen[which.expect("the file should contain one of the two states")] += 1;
         let left = folder.join("state.partial");
         partial += u32::from(left.exists() && State::load(left).is_err());
     }
     println!(
-        "found the one {} and the other {} times, {partial} times beside a file that was not whole",
+        "found the first state {} times, the second {} times, and an incomplete temporary file {partial} times",
         seen[0], seen[1]
     );
     assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
-    assert!(partial > 0, "no kill hit the writing: the test has shown nothing");
+    assert!(partial > 0, "no kill hit a write, so the test has shown nothing");
 }

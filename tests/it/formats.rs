@@ -1,5 +1,5 @@
-//! Every format of params, gradients and moments on GPU and twin side by side: on a CPU adapter equal to the last bit after
-//! 100 steps, at lengths that begin and end anywhere.
+//! Every dtype of params, gradients and moments on the GPU and on the twin: on a CPU adapter the results are equal to
+//! the last bit after 100 steps, for lengths that begin and end anywhere in a quad.
 
 use crate::sampling::{grid, sample};
 use crate::scene::precisions::{BESIDE, GRADS, STATES, align, precision, stored};
@@ -24,12 +24,12 @@ fn adamw() -> Config {
     Config { lr: 1e-2, decay: Decay::Decoupled(0.1), ..Config::default() }
 }
 
-/// Each format of params with each that they and what is remembered can be stored in, with each of gradients.
+/// Every dtype of params with every way to store params and state, and every dtype of gradients.
 fn all() -> impl Iterator<Item = ((Dtype, Dtype), Precision)> {
     stored().flat_map(|(param, precision)| GRADS.map(|grad| ((param, grad), precision.clone())))
 }
 
-/// Runs so many steps on both sides and compares every bit.
+/// Makes `steps` steps on both sides, and compares every bit.
 fn check(gpu: &Gpu, scene: &Scene, steps: usize) -> Report {
     let mut run = scene.start(gpu);
     run.steps(gpu, steps);
@@ -40,7 +40,7 @@ fn check(gpu: &Gpu, scene: &Scene, steps: usize) -> Report {
 }
 
 #[test]
-fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
+fn every_combination_of_dtypes_agrees_with_the_twin_at_every_length() {
     let gpu = Gpu::new();
     for (formats, precision) in sample(all()) {
         let options = Options { precision: precision.clone(), ..Options::default() };
@@ -50,10 +50,10 @@ fn every_combination_of_formats_is_that_of_the_twin_at_every_length() {
 }
 
 #[test]
-fn tensors_that_share_words_and_groups_that_alternate() {
+fn tensors_may_share_quads_and_groups_may_alternate() {
     let gpu = Gpu::new();
     let other = Config { lr: 3e-3, maximize: true, ..Config::default() };
-    // Two of four for each way of storing.
+    // Each way of storing gets two of the four offsets.
     let skips = [[((0, 0), true), ((1, 2), false)], [((3, 0), false), ((5, 1), true)]];
     let cases = all().enumerate().flat_map(|(i, stored)| skips[i % 2].map(|skip| (i, stored.clone(), skip)));
     for (i, (formats, precision), (skip, zero_grad)) in sample(cases) {
@@ -65,7 +65,7 @@ fn tensors_that_share_words_and_groups_that_alternate() {
             ..Options::default()
         };
         let lens = [[3, 1, 1, 4, 257], [8, 1003, 2, 5, 1]][i / 2 % 2];
-        // As far from each other as before.
+        // The distance between param and grad stays the same.
         let begin = usize::next_multiple_of(skip.0, align(&precision));
         let skip = (begin, skip.1 + begin - skip.0);
         let scene =
@@ -74,11 +74,11 @@ fn tensors_that_share_words_and_groups_that_alternate() {
     }
 }
 
-/// By themselves and in every format, with as many storage buffers as WebGPU promises and with more.
+/// Every way of storing, with the number of storage buffers that WebGPU guarantees and with more.
 #[test]
-fn tensors_in_buffers_of_their_own_share_dispatches() {
+fn separately_allocated_tensors_share_dispatches() {
     let gpus = [Gpu::new(), Gpu::with_storage_buffers(14)];
-    // Each format of gradients in turn.
+    // The gradients use each dtype in turn.
     let stored = stored().enumerate().map(|(i, (param, precision))| (i, (param, GRADS[i % 4]), precision));
     for (i, formats, precision) in sample(stored) {
         let (gpu, zero_grad) = (&gpus[i / 2 % 2], i % 2 == 0);
@@ -89,16 +89,16 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
             precision: precision.clone(),
             ..Options::default()
         };
-        // Whole words, and then some whose last is cut off.
+        // Lengths with whole quads first, then lengths with a partial last quad.
         let lens = [8, 2052, 300, 4, 1000, 64, 5, 1003, 257];
         let scene = Scene::scattered(&lens, &[adamw()], options).with_dtypes(formats, (0, 0));
         let mut run = scene.start(gpu);
         let (dispatches, beside) = (run.adam.dispatches(), run.twin.state().tensors[0].state.len());
-        let launches = 2 * lens.len() + 1;
-        assert!(dispatches < launches * 2 / 3, "{formats:?}, {precision:?}, {beside} memories: {dispatches}");
+        let separate = 2 * lens.len() + 1;
+        assert!(dispatches < separate * 2 / 3, "{formats:?}, {precision:?}, {beside} state tensors: {dispatches}");
         run.steps(gpu, 6);
         run.assert_same(gpu);
-        // As it goes on from a state that was loaded.
+        // A run that was resumed from the state must continue equally.
         let mut next = scene.start(gpu);
         (next.params, next.steps) = (run.params.clone(), run.steps);
         next.param_buffers.iter().zip(&next.params).for_each(|(buffer, values)| gpu.write(buffer, values));
@@ -113,7 +113,7 @@ fn tensors_in_buffers_of_their_own_share_dispatches() {
 }
 
 #[test]
-fn every_rule_with_narrow_moments() {
+fn every_rule_agrees_with_narrow_moments() {
     let gpu = Gpu::new();
     for (state, config) in grid([STATES[2], STATES[4]], variants()) {
         let options = Options { precision: precision(state, BESIDE[3]), ..Options::default() };
@@ -122,11 +122,11 @@ fn every_rule_with_narrow_moments() {
     }
 }
 
-/// It grows until something overflows in f16, and backs off; in the others there is room.
+/// The scale grows until a gradient overflows in f16, and backs off. The other dtypes do not overflow.
 #[test]
-fn a_loss_scale_with_gradients_of_every_format() {
+fn a_loss_scale_works_with_gradients_of_every_dtype() {
     let gpu = Gpu::new();
-    // Each format of each with some of the others.
+    // A subset that contains each dtype of each view with several dtypes of the others.
     for (i, (formats, precision)) in sample(all().enumerate().step_by(7)) {
         let loss_scale = LossScale { initial: 512.0, growth_interval: 3, ..LossScale::default() };
         let clip = [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(0.5)][i % 3];
@@ -140,7 +140,7 @@ fn a_loss_scale_with_gradients_of_every_format() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_the_reason() {
+fn unsupported_combinations_are_rejected_with_the_reason() {
     let gpu = Gpu::new();
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 16]));
     let refused_tensor = |tensor: Tensor, options: Options| {
@@ -185,9 +185,9 @@ fn what_cannot_be_is_refused_with_the_reason() {
     assert!(matches!(error, Error::TensorDtype { .. }), "{error}");
 }
 
-/// What a parameter of 16 bits needs to learn at a small rate: plain rounding loses each step.
+/// A 16-bit parameter needs one of these to learn at a small rate: rounding to nearest loses each step.
 #[test]
-fn plain_bf16_stands_still_where_the_others_move() {
+fn plain_bf16_stalls_where_the_alternatives_move() {
     let gpu = Gpu::new();
     let run = |precision: Precision| {
         let mut values = [bf16::ONE; 4096];
@@ -200,10 +200,10 @@ fn plain_bf16_stands_still_where_the_others_move() {
         values.copy_from_slice(bytemuck::cast_slice(&gpu_bytes(&gpu, &param)));
         values.iter().map(|x| f64::from(x.to_f32())).sum::<f64>() / 4096.0
     };
-    // A thousand steps of 1e-4 from 1: 0.9. A unit in the last place there is 2^-8 = 0.004.
-    assert_eq!(run(Precision::default()), 1.0, "to nearest it stands still");
-    let by_chance = run(Precision { param_rounding: Rounding::Stochastic, ..Precision::default() });
-    assert!((by_chance - 0.9).abs() < 2e-3, "by chance: {by_chance}");
+    // A thousand steps of 1e-4 lead from 1 to 0.9. The unit in the last place there is 2^-8 = 0.004.
+    assert_eq!(run(Precision::default()), 1.0, "rounding to nearest must stall");
+    let stochastic = run(Precision { param_rounding: Rounding::Stochastic, ..Precision::default() });
+    assert!((stochastic - 0.9).abs() < 2e-3, "stochastic: {stochastic}");
     for master in [Master::F32, Master::Remainder] {
         let exact = run(Precision { master, ..Precision::default() });
         assert!((exact - 0.9).abs() < 2e-3, "{master:?}: {exact}");
@@ -227,14 +227,14 @@ fn a_master_follows_a_param_that_the_caller_writes() {
     assert!(values.iter().zip(want).all(|(x, want)| (x.to_f32() - want).abs() < 1e-2), "{values:?}");
 }
 
-/// What is kept of a tensor of an odd length where others come and go before it. (With rounding by chance it is not the same:
-/// that depends on an element's place.)
+/// The state of a tensor with an odd length, while tensors before it are added and removed. (Stochastic rounding is
+/// excluded: it depends on the place of an element.)
 #[test]
-fn what_is_remembered_is_carried_over_exactly_in_every_format() {
+fn state_is_carried_over_exactly_in_every_dtype() {
     let gpu = Gpu::new();
     let values: Vec<f32> = (0..1200).map(|i| normal(1, 0, i)).collect();
-    let chance = |p: &Precision| [p.state_rounding, p.param_rounding].contains(&Rounding::Stochastic);
-    for (format, precision) in sample(stored().filter(|(_, precision)| !chance(precision))) {
+    let stochastic = |p: &Precision| [p.state_rounding, p.param_rounding].contains(&Rounding::Stochastic);
+    for (format, precision) in sample(stored().filter(|(_, precision)| !stochastic(precision))) {
         let options = Options { precision: Precision { state_min_len: 4, ..precision }, ..Options::default() };
         let end = |changed: bool| {
             let [param, grad] = [0; 2].map(|_| buffer(&gpu, &Numbers::new(format, 1.0, &values)));

@@ -1,4 +1,4 @@
-//! The finite skip_nonfinite, the norm over all magnitudes, clipping: on the GPU and on the twin.
+//! `skip_nonfinite`, the norm over all magnitudes, and clipping, on the GPU and on the twin.
 
 use std::slice::from_ref;
 
@@ -15,7 +15,7 @@ fn scene(options: Options) -> Scene {
     Scene::scattered(&[1000, 3, 4097], &configs, options)
 }
 
-/// One step on both sides with the gradients as they are; both must agree.
+/// Makes one step on both sides with the current gradients. Both must agree.
 fn step(run: &mut Run, gpu: &Gpu) -> Report {
     run.upload_grads(gpu);
     gpu.step(&run.adam);
@@ -26,58 +26,58 @@ fn step(run: &mut Run, gpu: &Gpu) -> Report {
 }
 
 #[test]
-fn a_bad_gradient_skips_the_whole_step_and_is_named() {
+fn a_non_finite_or_overflowing_gradient_skips_the_step_and_is_named() {
     let gpu = Gpu::new();
     let nan_payload = f32::from_bits(0xffc1_2345);
     let signalling = f32::from_bits(0x7f80_0001);
-    let bad = [f32::NAN, nan_payload, signalling, f32::INFINITY, f32::NEG_INFINITY, 1.9e19, -f32::MAX];
+    let gradients = [f32::NAN, nan_payload, signalling, f32::INFINITY, f32::NEG_INFINITY, 1.9e19, -f32::MAX];
     let places = [(0, 0), (0, 999), (1, 2), (2, 4096), (2, 17)];
     for zero_grad in [false, true] {
-        // One run, in which every third step is skipped.
+        // In this run, every third step is skipped.
         let mut run = scene(Options { zero_grad, ..guarded() }).start(&gpu);
         run.steps(&gpu, 3);
-        for (skipped, (bad, (buffer, at))) in (0..).zip(grid(bad, places)) {
+        for (skipped, (gradient, (buffer, at))) in (0..).zip(grid(gradients, places)) {
             let (params, state) = (run.params.clone(), gpu.state(&run.adam).tensors);
             run.fresh_grads();
             run.steps -= 1;
-            run.grads[buffer][at] = bad;
+            run.grads[buffer][at] = gradient;
             let report = step(&mut run, &gpu);
             let counts = |report: &Report| (report.t, report.skipped, report.last_skipped);
-            assert_eq!(counts(&report), (3 + 2 * skipped, skipped + 1, true), "{bad}");
-            assert_eq!(report.nonfinite_tensor.as_deref(), Some(format!("tensor{buffer}").as_str()), "{bad}");
-            assert_eq!((&run.params, &gpu.state(&run.adam).tensors), (&params, &state), "{bad}: nothing moved");
-            assert_eq!(run.grads.concat().iter().all(|g| *g == 0.0), zero_grad, "{bad}");
-            // And then it goes on.
+            assert_eq!(counts(&report), (3 + 2 * skipped, skipped + 1, true), "{gradient}");
+            assert_eq!(report.nonfinite_tensor.as_deref(), Some(format!("tensor{buffer}").as_str()), "{gradient}");
+            assert_eq!((&run.params, &gpu.state(&run.adam).tensors), (&params, &state), "{gradient}: nothing may move");
+            assert_eq!(run.grads.concat().iter().all(|g| *g == 0.0), zero_grad, "{gradient}");
+            // The run continues after the skipped step.
             run.steps(&gpu, 2);
             run.assert_same(&gpu);
             let report = gpu.report(&run.adam);
-            assert_eq!(counts(&report), (5 + 2 * skipped, skipped + 1, false), "{bad}");
+            assert_eq!(counts(&report), (5 + 2 * skipped, skipped + 1, false), "{gradient}");
             assert!(report.groups.iter().all(|g| g.t == report.t));
         }
     }
 }
 
 #[test]
-fn of_several_bad_tensors_the_first_is_named() {
+fn the_first_of_several_non_finite_tensors_is_named() {
     let gpu = Gpu::new();
     for align in [1, 64] {
         let configs = [Config::default(), Config::default()];
         let mut run = Scene::arena(&[100, 7, 9000, 50, 50], align, &configs, guarded()).start(&gpu);
-        for (bad, others) in [(4, &[][..]), (2, &[3, 4]), (1, &[2]), (0, &[1, 2, 3, 4])] {
+        for (first, others) in [(4, &[][..]), (2, &[3, 4]), (1, &[2]), (0, &[1, 2, 3, 4])] {
             run.fresh_grads();
-            for i in others.iter().chain([&bad]) {
+            for i in others.iter().chain([&first]) {
                 let spot = &run.scene.spots[*i];
                 run.grads[0][spot.grad + spot.len - 1] = f32::NAN;
             }
             let report = step(&mut run, &gpu);
-            assert_eq!(report.nonfinite_tensor, Some(format!("tensor{bad}")), "aligned to {align}");
+            assert_eq!(report.nonfinite_tensor, Some(format!("tensor{first}")), "aligned to {align}");
         }
         assert_eq!(gpu.report(&run.adam).skipped, 4);
     }
 }
 
 #[test]
-fn what_lies_between_the_tensors_is_not_looked_at() {
+fn gaps_between_tensors_are_ignored() {
     let gpu = Gpu::new();
     let clip = Clip::GlobalNorm(1.0);
     let mut run = Scene::arena(&[10, 100, 3], 64, &[Config::default()], Options { clip, ..guarded() }).start(&gpu);
@@ -92,7 +92,7 @@ fn what_lies_between_the_tensors_is_not_looked_at() {
 fn the_norm_neither_overflows_nor_underflows() {
     let gpu = Gpu::new();
     let options = Options { clip: Clip::GlobalNorm(1.0), ..guarded() };
-    // Where numbers below 2^-126 are lost, too much of 1e-37 is.
+    // If the device flushes numbers below 2^-126 to zero, too many gradients around 1e-37 are lost.
     let smallest = if gpu.flushes { 1e-36_f32 } else { 1e-37 };
     for scale in [smallest, 1e-30, 1e-19, 1e-10, 1.0, 1e10, 1e18, 1e19, 1e25, 1e30, 1e36] {
         let mut run = scene(options.clone()).start(&gpu);
@@ -105,11 +105,12 @@ fn the_norm_neither_overflows_nor_underflows() {
         assert!((norm / want - 1.0).abs() < 1e-6, "{scale}: {norm} for {want}");
         let coef = (1.0 / (want + 1e-6)).min(1.0);
         assert!((f64::from(report.clip_coef) / coef - 1.0).abs() < 1e-5, "{scale}: {}", report.clip_coef);
-        assert!(!report.last_skipped, "clipped, they can be squared");
+        assert!(!report.last_skipped, "clipped gradients have finite squares");
     }
 }
 
-/// Finite gradients whose norm is not: clipped they would come to nothing, and count as a step all the same.
+/// The gradients are finite, but their norm is not. Clipping would scale them to zero, and the step would still be
+/// counted.
 #[test]
 fn a_norm_that_overflows_skips_the_step() {
     let gpu = Gpu::new();
@@ -120,13 +121,13 @@ fn a_norm_that_overflows_skips_the_step() {
         let report = step(&mut run, &gpu);
         assert_eq!((report.last_skipped, report.nonfinite_tensor.as_deref()), (skip_nonfinite, None));
         assert_eq!((report.grad_norm, report.clip_coef), (Some(f32::INFINITY), 0.0));
-        assert_eq!(run.params, before, "guarded or clipped to nothing");
+        assert_eq!(run.params, before, "skipped, or clipped to zero");
     }
 }
 
-/// Some drivers have no numbers below 2^-126: what would be one is zero on all.
+/// Some drivers flush numbers below 2^-126 to zero. A coefficient that would be so small is zero on every driver.
 #[test]
-fn a_coefficient_below_the_normal_numbers_is_zero_on_every_driver() {
+fn a_denormal_clip_coefficient_is_zero_on_every_driver() {
     let gpu = Gpu::new();
     for (gradient, zero) in [(8e37_f32, false), (9e37, true), (f32::MAX, true)] {
         let mut run = scene(Options { clip: Clip::GlobalNorm(1.0), ..guarded() }).start(&gpu);
@@ -139,9 +140,9 @@ fn a_coefficient_below_the_normal_numbers_is_zero_on_every_driver() {
     }
 }
 
-/// On both sides of where gradients begin to count as small, and as big: neither side may be lost.
+/// The gradients lie on both sides of the boundaries for small and for big gradients. The norm must include both sides.
 #[test]
-fn the_norm_counts_gradients_of_all_magnitudes_together() {
+fn the_norm_includes_gradients_of_all_magnitudes() {
     let gpu = Gpu::new();
     let options = Options { clip: Clip::GlobalNorm(1.0), ..guarded() };
     for scales in [[8e-13_f32, 1e-12, 9e-13], [6e13, 8e13, 7e13], [1e-20, 1.0, 1e-25], [1e-3, 2e10, 3e16]] {
@@ -155,7 +156,8 @@ fn the_norm_counts_gradients_of_all_magnitudes_together() {
     }
 }
 
-/// Unguarded, a finite gradient whose square overflows must not leave v infinite and the weight frozen for good.
+/// Without the guard, a finite gradient whose square overflows must not make v infinite, which would freeze the weight
+/// forever.
 #[test]
 fn a_huge_gradient_does_not_freeze_a_weight() {
     let gpu = Gpu::new();
@@ -168,7 +170,7 @@ fn a_huge_gradient_does_not_freeze_a_weight() {
         }
         step(&mut run, &gpu);
         for (before, after) in before.iter().zip(&run.params) {
-            // One step, against the gradient, of the size lr.
+            // One step of size lr against the gradient.
             let moved = after[2] - before[2];
             assert!((moved + 1e-3 * huge.signum()).abs() < 1e-6, "{huge}: {moved}");
         }
@@ -177,7 +179,7 @@ fn a_huge_gradient_does_not_freeze_a_weight() {
 }
 
 #[test]
-fn without_the_guard_a_nan_is_seen() {
+fn without_the_guard_a_nan_reaches_the_params() {
     let gpu = Gpu::new();
     for clip in [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(1.0)] {
         let mut run = scene(Options { clip, ..Options::default() }).start(&gpu);
@@ -194,9 +196,9 @@ fn without_the_guard_a_nan_is_seen() {
     }
 }
 
-/// What the maximum of a number and a NaN is WGSL leaves open, and drivers differ: the number, here and on the twin.
+/// WGSL does not define the maximum of a number and a NaN, and drivers differ. On both sides it must be the number.
 #[test]
-fn without_the_guard_a_maximum_passes_over_a_nan_on_every_driver() {
+fn without_the_guard_a_maximum_ignores_a_nan_on_every_driver() {
     let gpu = Gpu::new();
     for config in [preset::pytorch::amsgrad(), preset::optax::amsgrad(), preset::pytorch::adamax()] {
         for first in [1.0, f32::INFINITY] {
@@ -207,14 +209,14 @@ fn without_the_guard_a_maximum_passes_over_a_nan_on_every_driver() {
                 step(&mut run, &gpu);
             }
             run.assert_same(&gpu);
-            assert!(gpu.read(&run.param_buffers[0])[0].is_nan(), "it is seen all the same");
+            assert!(gpu.read(&run.param_buffers[0])[0].is_nan(), "the NaN must still reach the param");
         }
     }
 }
 
-/// v of a tiny gradient underflows to zero; the step must stay within the bound all the same.
+/// v underflows to zero for a tiny gradient. The step must still stay within its bound.
 #[test]
-fn tiny_gradients_and_a_tiny_eps_make_no_runaway() {
+fn tiny_gradients_with_a_tiny_eps_make_bounded_steps() {
     let gpu = Gpu::new();
     for eps in [0.0, 1e-15, 1e-30] {
         let configs = [Config { lr: 1.0, eps, ..Config::default() }];
@@ -229,7 +231,7 @@ fn tiny_gradients_and_a_tiny_eps_make_no_runaway() {
                 let values = gpu.read(&run.param_buffers[0]);
                 for (before, after) in before.iter().zip(&values) {
                     assert!((after - before).abs() <= 1.01 * bound, "eps {eps}, {scale}: {before} became {after}");
-                    assert!(scale != 0.0 || before == after, "zero gradients move nothing");
+                    assert!(scale != 0.0 || before == after, "zero gradients must move nothing");
                 }
                 run.params[0] = values;
             }

@@ -1,5 +1,5 @@
-//! The order of the house: which file of src/ may import which. An import names the file that defines what it imports,
-//! folders import in one direction, and files do not import each other.
+//! The order of the files in src/. An import names the file that defines the item, folders import in one direction, and
+//! files do not import each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,19 +7,19 @@ use std::path::Path;
 
 mod source;
 
-/// Each folder may import from itself and from those before it. Every file may import error.rs.
+/// Each folder may import from itself and from the folders before it. Every file may import error.rs.
 const ORDER: [&str; 8] = ["num", "config", "tick", "state", "plan", "report", "cpu", "gpu"];
 
-/// The only files that may import each other: a type, and what builds it.
+/// The only files that may import each other: a type and its builder.
 const PAIR: [&str; 2] = ["gpu/adam.rs", "gpu/builder.rs"];
 
-/// Sources by their paths within src/.
+/// Source texts by path within src/.
 type Sources = BTreeMap<String, String>;
 
-/// Who imports whom.
+/// The imports of each file.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// The files under a folder, without those of tests.
+/// Reads the files under a folder, without tests.
 fn read(folder: &Path, name: &str, sources: &mut Sources) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -32,13 +32,13 @@ fn read(folder: &Path, name: &str, sources: &mut Sources) {
     }
 }
 
-/// The module that a file is.
+/// The path of the module that a file defines.
 fn module(file: &str) -> Vec<String> {
     let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
     path.split('/').filter(|name| *name != "lib").map(str::to_owned).collect()
 }
 
-/// The imports, and what is wrong with single ones.
+/// Returns the imports, and the errors in single imports.
 fn graph(sources: &Sources) -> (Graph, Vec<String>) {
     let files: BTreeMap<Vec<String>, &str> = sources.keys().map(|file| (module(file), file.as_str())).collect();
     let (mut graph, mut wrong) = (Graph::new(), Vec::new());
@@ -50,7 +50,7 @@ fn graph(sources: &Sources) -> (Graph, Vec<String>) {
             from.truncate(from.len().saturating_sub(supers));
             let absolute = used.path[0] == "crate";
             let path = if absolute { used.path[1..].to_vec() } else { [&from, &used.path[supers..]].concat() };
-            // The longest part of the path that is the module of a file.
+            // The longest prefix of the path that is the module of a file.
             let Some(target) = (0..=path.len()).rev().find_map(|len| files.get(&path[..len])) else { continue };
             if target == file {
                 continue;
@@ -64,8 +64,8 @@ fn graph(sources: &Sources) -> (Graph, Vec<String>) {
     (graph, wrong)
 }
 
-/// Imports against the order of the folders.
-fn against_the_order(graph: &Graph) -> Vec<String> {
+/// Returns the imports that violate the order of the folders.
+fn out_of_order(graph: &Graph) -> Vec<String> {
     let place = |file: &str| {
         let folder = file.split_once('/').map(|(folder, _)| folder);
         folder.map(|folder| ORDER.iter().position(|name| *name == folder))
@@ -74,7 +74,7 @@ fn against_the_order(graph: &Graph) -> Vec<String> {
     for (file, imports) in graph {
         match place(file) {
             Some(None) => wrong.push(format!("{file} is in a folder that is not in the order")),
-            // lib.rs re-exports; error.rs is everybody's, and so it imports nobody.
+            // lib.rs re-exports. Every file may import error.rs, so error.rs imports none.
             None if file != "lib.rs" && !imports.is_empty() => wrong.push(format!("{file} imports {imports:?}")),
             None => {}
             Some(own) => {
@@ -86,7 +86,7 @@ fn against_the_order(graph: &Graph) -> Vec<String> {
     wrong
 }
 
-/// All that a file imports, and all that those import.
+/// All files that a file imports, directly or through others.
 fn reachable<'a>(graph: &'a Graph, file: &'a str) -> BTreeSet<&'a str> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![file]);
     while let Some(file) = next.pop() {
@@ -96,7 +96,7 @@ fn reachable<'a>(graph: &'a Graph, file: &'a str) -> BTreeSet<&'a str> {
     seen
 }
 
-/// Files that import each other, directly or through others: each group once.
+/// Groups of files that import each other, directly or through others. Each group occurs once.
 fn cycles(graph: &Graph) -> BTreeSet<Vec<&str>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> =
         graph.keys().map(|file| (file.as_str(), reachable(graph, file))).collect();
@@ -107,12 +107,12 @@ fn cycles(graph: &Graph) -> BTreeSet<Vec<&str>> {
     reach.keys().map(|file| cycle(file)).filter(|cycle| !cycle.is_empty()).collect()
 }
 
-/// The longest chain of imports that begins at a file. Files of a cycle count as often as they are passed.
+/// The longest chain of imports that begins at a file. The files of a cycle count each time they are passed.
 fn chain<'a>(graph: &'a Graph, file: &'a str, known: &mut BTreeMap<&'a str, Vec<&'a str>>) -> Vec<&'a str> {
     if let Some(known) = known.get(file) {
         return known.clone();
     }
-    // Ends a cycle.
+    // This entry ends a cycle.
     known.insert(file, vec![file]);
     let chains = graph.get(file).into_iter().flatten().map(|import| chain(graph, import, known));
     let longest = chains.collect::<Vec<_>>().into_iter().max_by_key(Vec::len).unwrap_or_default();
@@ -123,14 +123,14 @@ fn chain<'a>(graph: &'a Graph, file: &'a str, known: &mut BTreeMap<&'a str, Vec<
 
 fn wrong(sources: &Sources) -> Vec<String> {
     let (graph, mut wrong) = graph(sources);
-    wrong.extend(against_the_order(&graph));
+    wrong.extend(out_of_order(&graph));
     let cycles = cycles(&graph);
     wrong.extend(cycles.iter().filter(|cycle| **cycle != PAIR).map(|cycle| format!("a cycle: {}", cycle.join(", "))));
     wrong
 }
 
 #[test]
-fn imports_are_in_order() {
+fn imports_follow_the_order() {
     let mut sources = Sources::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut sources);
     assert!(sources.len() > 50 && sources.contains_key(PAIR[0]), "{:?}", sources.keys());
@@ -141,18 +141,18 @@ fn imports_are_in_order() {
     let longest = chains.iter().max_by_key(|chain| chain.len()).unwrap();
     println!("{} files, {} of them at the root of src/: {root:?}", sources.len(), root.len());
     println!("cycles: {:?}", cycles(&graph));
-    println!("the longest chain of imports has {} floors: {}", longest.len(), longest.join(" -> "));
+    println!("the longest chain of imports has {} files: {}", longest.len(), longest.join(" -> "));
     let wrong = wrong(&sources);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// A house of files by path and source.
+/// Returns what is wrong with these files, given by path and source.
 fn house(files: &[(&str, &str)]) -> Vec<String> {
     wrong(&files.iter().map(|(file, source)| ((*file).to_owned(), (*source).to_owned())).collect())
 }
 
 #[test]
-fn an_orderly_house_is_let_pass() {
+fn an_orderly_house_passes() {
     let files = [
         ("lib.rs", "mod error; pub mod num; pub use num::a::A;"),
         ("error.rs", "pub enum Error {}"),
@@ -166,11 +166,11 @@ fn an_orderly_house_is_let_pass() {
 }
 
 #[test]
-fn disorder_is_refused() {
+fn disorder_is_rejected() {
     let cycle =
         [("num/a.rs", "use crate::num::b::B;"), ("num/b.rs", "use super::c::C;"), ("num/c.rs", "use super::a::A;")];
     assert_eq!(house(&cycle), ["a cycle: num/a.rs, num/b.rs, num/c.rs"]);
-    // The pair is allowed by name, and only as a pair.
+    // Only these two files may import each other, and no third file may join them.
     let larger = [
         ("gpu/adam.rs", "use crate::gpu::builder::B;"),
         ("gpu/builder.rs", "use crate::gpu::adam::A; use crate::gpu::c::C;"),

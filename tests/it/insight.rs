@@ -1,4 +1,4 @@
-//! What a probe measures: GPU and twin to the last bit on a CPU adapter, and both against float64.
+//! The measurements of a probe: GPU and twin agree to the last bit on a CPU adapter, and both agree with float64.
 
 use std::slice::from_ref;
 
@@ -23,7 +23,8 @@ fn all_options() -> [Options; 3] {
     ]
 }
 
-/// Some steps, then two measured ones: both sides must have found the same, and moved the same bits as ever.
+/// Makes some steps, then two measured ones. Both sides must measure the same, and the measurement must not change the
+/// step.
 fn check(gpu: &Gpu, scene: &Scene) -> Insight {
     let mut run = scene.start(gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -35,28 +36,32 @@ fn check(gpu: &Gpu, scene: &Scene) -> Insight {
     run.steps(gpu, 1);
     run.assert_same(gpu);
     let counted: u64 = insight.tensors.iter().map(|tensor| tensor.measures.elements).sum();
-    assert_eq!(counted, scene.spots.iter().map(|spot| spot.len as u64).sum::<u64>(), "each element once");
+    assert_eq!(
+        counted,
+        scene.spots.iter().map(|spot| spot.len as u64).sum::<u64>(),
+        "each element must be counted once"
+    );
     assert_eq!(insight.all.elements, counted);
     insight
 }
 
-/// One measured step on both sides with the gradients as they are.
+/// Makes one measured step on both sides with the current gradients.
 fn measured(run: &mut Run, gpu: &Gpu, probe: &Probe) -> Insight {
     let (got, want) = run.measured_step(gpu, probe);
     if gpu.software {
-        // As text, since a NaN must be equal to a NaN.
+        // As text, so that a NaN equals a NaN.
         assert_eq!(format!("{got:#?}"), format!("{want:#?}"), "{:?}", run.scene);
         return got;
     }
     assert_eq!((got.t, got.skipped), (want.t, want.skipped));
     for (got, want) in numbers(&got).into_iter().zip(numbers(&want)) {
-        // The roots and divisions of an element are within 10 ulp, the sums far below that.
+        // The roots and divisions of an element are within 10 ulp, and the sums are far more exact.
         assert!(got == want || (got - want).abs() <= 1e-5 * want.abs(), "{got} for {want}");
     }
     got
 }
 
-/// All numbers of an insight, without the histograms, whose elements may be on either side of an edge.
+/// All numbers of an insight except the histograms: an element may be on either side of an edge.
 fn numbers(insight: &Insight) -> Vec<f64> {
     let of = |m: &Measures| {
         let step = m.step.map_or([-1.0; 2], |step| [step.largest, step.rms]);
@@ -69,7 +74,7 @@ fn numbers(insight: &Insight) -> Vec<f64> {
 }
 
 #[test]
-fn gpu_and_twin_measure_the_same_over_layouts() {
+fn gpu_and_twin_measure_every_layout_alike() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 3e-3, decay: Decay::Decoupled(0.1), ..Config::default() }];
     for options in all_options() {
@@ -85,10 +90,10 @@ fn gpu_and_twin_measure_the_same_over_layouts() {
 }
 
 #[test]
-fn gpu_and_twin_measure_the_same_of_each_variant() {
+fn gpu_and_twin_measure_every_variant_alike() {
     let gpu = Gpu::new();
     for config in sample(variants()) {
-        // Those of both moments.
+        // Only rules with both moments have a ratio.
         let has_snr = matches!(
             config.variant,
             Variant::Adam
@@ -108,7 +113,7 @@ fn gpu_and_twin_measure_the_same_of_each_variant() {
 }
 
 #[test]
-fn tensors_that_are_cut_are_measured_whole() {
+fn split_tensors_are_measured_as_a_whole() {
     let limits = Limits {
         max_storage_buffer_binding_size: 16 << 10,
         max_compute_workgroups_per_dimension: 4,
@@ -138,13 +143,13 @@ fn param_and_grad_may_share_a_buffer() {
     probe.step(&adam, &mut encoder).unwrap();
     gpu.queue.submit([encoder.finish()]);
     let insight = pollster::block_on(probe.read(&adam)).unwrap();
-    // In the first step all ratios are 1, and all steps lr.
+    // In the first step all ratios are 1, and all steps are lr.
     let (snr, step) = (insight.all.snr.unwrap(), insight.all.step.unwrap());
     assert!((snr.mean - 1.0).abs() < 1e-6 && snr.histogram.iter().sum::<u64>() == 1000, "{snr:?}");
     assert!((step.rms - 1.0).abs() < 1e-4 && (step.largest - 1.0).abs() < 1e-6, "{step:?}");
 }
 
-/// What float64 makes of the same moments, gradients and params, by the formulas of the paper.
+/// The values in float64 from the same moments, gradients and params, by the formulas of the paper.
 struct Want {
     snr: Vec<f64>,
     step: Vec<f64>,
@@ -164,7 +169,7 @@ fn close(got: f64, want: f64, what: &str) {
 }
 
 #[test]
-fn the_numbers_are_those_of_float64() {
+fn measures_agree_with_float64() {
     let gpu = Gpu::new();
     let configs = [
         Config { lr: 0.01, eps: 1e-6, decay: Decay::Decoupled(0.1), ..Config::default() },
@@ -224,7 +229,7 @@ fn compare(measures: &Measures, want: &Want, param: &[f64], grad: &[f64]) {
     close(step.rms, rms(&want.step), "step rms");
     close(step.largest, largest(&want.step), "largest step");
     close(snr.mean, want.snr.iter().sum::<f64>() / want.snr.len() as f64, "mean SNR");
-    // So many below each edge: exactly, but for elements that f32 may see on the other side of it.
+    // The counts below each edge are exact, except for elements that f32 may round across the edge.
     let mut below = 0;
     for (edge, count) in Snr::EDGES.iter().zip(snr.histogram) {
         below += count;
@@ -236,10 +241,11 @@ fn compare(measures: &Measures, want: &Want, param: &[f64], grad: &[f64]) {
 }
 
 #[test]
-fn each_ratio_is_in_the_bin_that_the_edges_say() {
+fn each_ratio_is_in_the_bin_between_its_edges() {
     assert_eq!((Snr::EDGES[0], Snr::EDGES[12], Snr::EDGES[14]), (1.0 / 4096.0, 1.0, 4.0));
     let gpu = Gpu::new();
-    // Without momentum, v moves by half: the ratio is g / sqrt(v / 2 + g^2 / 2), from a v of 1 that 64 steps of 1 left.
+    // Without momentum, v moves halfway to g^2, so the ratio is g / sqrt(v / 2 + g^2 / 2). Here v is 1 after 64 steps
+    // with gradient 1.
     let config = Config { beta1: 0.0, beta2: 0.5, ..Config::default() };
     let ratios: Vec<f64> = (-14..2).map(|k| 1.5 * 2f64.powi(k)).filter(|r| *r < 1.414).collect();
     let mut run = Scene::scattered(&[ratios.len()], &[config], Options::default()).start(&gpu);
@@ -259,15 +265,15 @@ fn each_ratio_is_in_the_bin_that_the_edges_say() {
 }
 
 #[test]
-fn a_skipped_step_is_measured_as_one() {
+fn a_skipped_step_is_measured_as_skipped() {
     let gpu = Gpu::new();
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.9e19] {
+    for gradient in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.9e19] {
         let options = Options { skip_nonfinite: true, ..Options::default() };
         let mut run = Scene::scattered(&[100, 5000], &[Config::default()], options).start(&gpu);
         let probe = Probe::new(&run.adam).unwrap();
         run.steps(&gpu, 2);
         run.fresh_grads();
-        run.grads[1][4321] = bad;
+        run.grads[1][4321] = gradient;
         let insight = measured(&mut run, &gpu, &probe);
         assert_eq!((insight.t, insight.skipped), (2, true));
         for measures in [&insight.all, &insight.tensors[0].measures, &insight.tensors[1].measures] {
@@ -275,21 +281,21 @@ fn a_skipped_step_is_measured_as_one() {
             assert!(measures.param_rms > 0.0);
         }
         let counts = insight.tensors.iter().map(|tensor| tensor.measures.nonfinite_grads).collect::<Vec<_>>();
-        assert_eq!(counts, [0, u64::from(!bad.is_finite())]);
+        assert_eq!(counts, [0, u64::from(!gradient.is_finite())]);
         assert_eq!(insight.all.nonfinite_share(), insight.all.nonfinite_grads as f64 / 5100.0);
-        // The finite ones have a norm all the same.
+        // The finite gradients still have a norm.
         assert!(insight.all.grad_norm.is_finite() && insight.all.grad_norm > 0.0);
-        // And a clock that was set is seen at once.
+        // A new t is measured at once, even if the step is skipped.
         run.adam.set_t(77).unwrap();
         run.twin.set_t(77);
         run.fresh_grads();
-        run.grads[0][0] = bad;
+        run.grads[0][0] = gradient;
         assert_eq!(measured(&mut run, &gpu, &probe).t, 77);
     }
 }
 
 #[test]
-fn without_the_guard_what_is_not_finite_is_seen() {
+fn without_the_guard_non_finite_gradients_show_in_the_measures() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 5000], &[Config::default()], Options::default()).start(&gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -300,13 +306,13 @@ fn without_the_guard_what_is_not_finite_is_seen() {
     run.grads[1][4321] = f32::INFINITY;
     let (got, want) = run.measured_step(&gpu, &probe);
     for insight in [got, want] {
-        let [sound, sick] = [0, 1].map(|i| insight.tensors[i].measures.clone());
-        assert!(sound.step.unwrap().rms.is_finite() && sound.update_rms.is_finite());
-        assert_eq!((sick.nonfinite_grads, insight.all.nonfinite_grads), (2, 2));
-        for measures in [&sick, &insight.all] {
+        let [finite, nonfinite] = [0, 1].map(|i| insight.tensors[i].measures.clone());
+        assert!(finite.step.unwrap().rms.is_finite() && finite.update_rms.is_finite());
+        assert_eq!((nonfinite.nonfinite_grads, insight.all.nonfinite_grads), (2, 2));
+        for measures in [&nonfinite, &insight.all] {
             let step = measures.step.unwrap();
             assert!(step.rms.is_nan() && step.largest.is_nan() && measures.update_rms.is_nan());
-            assert!(measures.param_rms.is_finite(), "before the step they are sound");
+            assert!(measures.param_rms.is_finite(), "before the step the params are finite");
             let snr = measures.snr.unwrap();
             assert!(snr.mean.is_finite());
             assert_eq!(snr.histogram.iter().sum::<u64>(), measures.elements - 2);
@@ -314,7 +320,7 @@ fn without_the_guard_what_is_not_finite_is_seen() {
     }
     run.fresh_grads();
     let (got, want) = run.measured_step(&gpu, &probe);
-    assert!(got.all.param_rms.is_nan() && want.all.param_rms.is_nan(), "and after it they are not");
+    assert!(got.all.param_rms.is_nan() && want.all.param_rms.is_nan(), "after the step they are not finite");
 }
 
 #[test]
@@ -325,7 +331,7 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
         let configs = [Config { decay: Decay::Decoupled(0.1), ..Config::default() }];
         let mut run = Scene::scattered(&[9000, 4], &configs, options.clone()).start(&gpu);
         let probe = Probe::new(&run.adam).unwrap();
-        // Away from zero, so that nothing is subnormal.
+        // The values are away from zero, so that none is denormal.
         let wide = |stream, i: usize| scale * (1.0 + normal(1, stream, i as u64).abs());
         for (values, stream) in [(&mut run.params, 1), (&mut run.grads, 2)] {
             values.iter_mut().for_each(|values| values.iter_mut().enumerate().for_each(|(i, x)| *x = wide(stream, i)));
@@ -334,14 +340,14 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
         run.param_buffers.iter().zip(&run.params).for_each(|(buffer, values)| gpu.write(buffer, values));
         let [params, grads] = [&run.params, &run.grads].map(|values| values.concat().into_iter().map(f64::from));
         let (params, grads): (Vec<f64>, Vec<f64>) = (params.collect(), grads.collect());
-        // Of the smallest gradients m is subnormal, which a device may take for zero.
+        // m is denormal for the smallest gradients, and a device may flush it to zero.
         let lost = scale < 1e-37 && gpu.flushes;
         let insight = if lost { run.measured_step(&gpu, &probe).0 } else { measured(&mut run, &gpu, &probe) };
         close(insight.all.param_rms, rms(&params), "param rms");
         close(insight.all.grad_norm, rms(&grads) * (grads.len() as f64).sqrt(), "gradient norm");
         let after: Vec<f64> = run.params.concat().into_iter().map(f64::from).collect();
         let moved: Vec<f64> = after.iter().zip(&params).map(|(after, before)| after - before).collect();
-        // The differences lose to rounding what the measured update does not.
+        // The differences of params contain roundings that the measured update does not.
         let rounding = f64::from(scale) * 2f64.powi(-22) + 1e-6 * rms(&moved);
         let off = (insight.all.update_rms - rms(&moved)).abs();
         assert!(off <= rounding || lost, "{scale}: {} for {}", insight.all.update_rms, rms(&moved));
@@ -350,7 +356,7 @@ fn sums_of_squares_neither_overflow_nor_underflow() {
 }
 
 #[test]
-fn tensors_without_gradients_have_no_ratio_and_lr_0_no_step() {
+fn zero_gradients_have_no_ratio_and_lr_0_has_no_step() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 0.0, ..Config::default() }];
     let mut run = Scene::scattered(&[100, 100, 100], &configs, Options::default()).start(&gpu);
@@ -366,16 +372,16 @@ fn tensors_without_gradients_have_no_ratio_and_lr_0_no_step() {
     assert_eq!((silent.snr, silent.zero_share(), silent.step.unwrap().rms), (None, 1.0, 0.0));
     let histogram = half.snr.unwrap().histogram;
     assert_eq!((half.zero_share(), histogram.iter().sum::<u64>()), (0.5, 50));
-    close(half.step.unwrap().rms, 0.5f64.sqrt(), "half of them step by lr");
+    close(half.step.unwrap().rms, 0.5f64.sqrt(), "half of the elements step by lr");
     assert_eq!((still.step, still.update_rms), (None, 0.0));
-    close(still.snr.unwrap().mean, 1.0, "the gradients have a ratio all the same");
-    // Over those that have a learning rate.
-    close(insight.all.step.unwrap().rms, 0.5, "a quarter of them step by lr");
+    close(still.snr.unwrap().mean, 1.0, "the gradients still have a ratio");
+    // The mean is over the tensors with a learning rate.
+    close(insight.all.step.unwrap().rms, 0.5, "a quarter of the elements step by lr");
 }
 
-/// What the moments of a rule are at their worst: nine orders of magnitude of noise, then silence, then growth.
+/// The moments meet the worst sequences: noise over nine orders of magnitude, then zeros, then growth.
 #[test]
-fn no_step_is_above_its_bound() {
+fn no_step_exceeds_its_bound() {
     let gpu = Gpu::new();
     let adam = |beta1, beta2| Config { beta1, beta2, eps: 0.0, ..Config::default() };
     let rmsprop = |momentum| Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0 };
@@ -385,7 +391,7 @@ fn no_step_is_above_its_bound() {
         (adam(0.0, 0.9), 1e3),
         (Config { variant: Variant::AmsGrad { of_corrected: false }, ..adam(0.9, 0.999) }, 0.999 / 0.9),
         (Config { variant: Variant::AmsGrad { of_corrected: true }, ..adam(0.9, 0.999) }, 0.999 / 0.9),
-        // The one that is reached by gradients that shrink.
+        // Shrinking gradients reach this bound.
         (Config { variant: Variant::AdaMax, ..adam(0.9, 0.95) }, 0.95),
         (Config { variant: rmsprop(0.0), bias_correction: false, ..adam(0.9, 0.99) }, 1e3),
         (Config { variant: rmsprop(0.9), ..adam(0.9, 0.99) }, 1e3),
@@ -415,21 +421,21 @@ fn no_step_is_above_its_bound() {
             run.grads[0].fill((1e5 * f64::powi(growth, t)) as f32);
             most_of(&measured(&mut run, &gpu, &probe), "growth");
         }
-        // And all but the one that needs many lone gradients in a row come near it.
+        // Each rule comes near its bound, except the one that needs many single gradients in succession.
         let near = matches!(config.variant, Variant::RmsProp { momentum: 0.9, .. });
-        assert!(near || most > 0.98 * bound, "{config:?}: only {most} of {bound}");
+        assert!(near || most > 0.98 * bound, "{config:?}: the largest step is {most}, the bound {bound}");
     }
 }
 
 #[test]
-fn which_rules_have_a_bound() {
+fn some_rules_have_no_bound() {
     let config = |variant, beta1, beta2| Config { variant, beta1, beta2, ..Config::default() };
-    assert_eq!(config(Variant::Adam, 0.9, 0.81).step_bound(), None, "none where beta1^2 is not below beta2");
+    assert_eq!(config(Variant::Adam, 0.9, 0.81).step_bound(), None, "no bound unless beta1^2 < beta2");
     assert_eq!(config(Variant::AdaMax, 0.9, 0.9).step_bound(), None);
     for variant in [Variant::RAdam { eps_on_raw: true }, Variant::AdaBelief, Variant::NAdam { momentum_decay: None }] {
         assert_eq!((config(variant, 0.9, 0.999).step_bound(), config(variant, 0.9, 0.999).paper_bound()), (None, None));
     }
-    // The paper's second case.
+    // The second case of the paper.
     assert!((config(Variant::Adam, 0.9, 0.9).paper_bound().unwrap() - 1.0).abs() < 1e-12);
 }
 
@@ -442,12 +448,12 @@ fn a_probe_belongs_to_one_optimizer() {
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     assert_eq!(probe.step(&other.adam, &mut encoder), Err(Error::OtherOptimizer));
     gpu.queue.submit([encoder.finish()]);
-    assert_eq!(gpu.report(&other.adam).t, 0, "nothing was recorded");
+    assert_eq!(gpu.report(&other.adam).t, 0, "nothing may be recorded");
     assert_eq!(gpu.read(&other.param_buffers[0]), other.params[0]);
 }
 
 #[test]
-fn a_tensor_that_begins_anew_is_measured_by_its_own_clock() {
+fn a_reset_tensor_is_measured_by_its_own_clock() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[300, 1001, 40], &[Config::default()], Options::default()).start(&gpu);
     let old = Probe::new(&run.adam).unwrap();
@@ -473,7 +479,7 @@ fn limits_that_are_too_small_are_named() {
         let run = Scene::scattered(lens, &[Config::default()], Options::default()).start(&gpu);
         Probe::new(&run.adam).err().map(|error| error.to_string())
     };
-    // The optimizer itself needs 4, and the clock 4.
+    // The optimizer and its clock need only 4.
     let limits = Limits { max_storage_buffers_per_shader_stage: 5, ..Limits::default() };
     let want = "the device's limit max_storage_buffers_per_shader_stage is 5, but 6 is needed";
     assert_eq!(error(limits, &[8]).as_deref(), Some(want));
@@ -487,7 +493,7 @@ fn limits_that_are_too_small_are_named() {
 }
 
 #[test]
-fn an_insight_asked_for_early_is_of_its_own_step() {
+fn an_insight_requested_early_describes_its_own_step() {
     let gpu = Gpu::new();
     let run = Scene::scattered(&[100], &[Config::default()], Options::default()).start(&gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -498,7 +504,7 @@ fn an_insight_asked_for_early_is_of_its_own_step() {
     for _ in 0..3 {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         probe.step(&run.adam, &mut encoder).unwrap();
-        // In one submission with steps that are not measured.
+        // The same submission contains a step that is not measured.
         run.adam.step(&mut encoder);
         gpu.queue.submit([encoder.finish()]);
         futures.push(probe.read(&run.adam));
@@ -508,8 +514,8 @@ fn an_insight_asked_for_early_is_of_its_own_step() {
 }
 
 #[test]
-fn one_workgroup_more_than_a_run_has_in_one_round() {
-    // 256 workgroups are 2,097,152 elements, so that some invocations of the finish add two of them.
+fn a_tensor_may_have_more_workgroups_than_the_finish_has_invocations() {
+    // 256 workgroups cover 2,097,152 elements. With more, some invocations of the finish add two records.
     let gpu = Gpu::new();
     let spot = |param, len| Spot::f32(0, (0, 0), param, param, len);
     let len = 256 * 8192 + 5000;
@@ -524,7 +530,7 @@ fn one_workgroup_more_than_a_run_has_in_one_round() {
     let probe = Probe::new(&run.adam).unwrap();
     let insight = measured(&mut run, &gpu, &probe);
     assert_eq!(insight.tensors[1].measures.elements, len as u64);
-    // In the first step all ratios are 1, or a rounding below.
+    // In the first step all ratios are 1, or slightly below 1 because of rounding.
     let histogram = insight.all.snr.unwrap().histogram;
     assert_eq!(histogram[12] + histogram[13] + insight.all.zero_grads, len as u64 + 100);
 }

@@ -1,5 +1,5 @@
-//! Any layout of any tensors in any formats and groups with any options, on devices with limits as small as a device may have,
-//! and with gradients that are no ordinary numbers: GPU and twin side by side.
+//! Random layouts of tensors with random dtypes, groups and options, on devices with limits as small as possible, and
+//! with special values as gradients: GPU and twin agree.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use wgpu::Limits;
 use wgpu_adam::{Clip, Config, Decay, Dtype, Error, LossScale, Options, Precision, Probe};
 
-/// Binding limits in bytes and workgroups a dimension. WebGPU's own are the first; the last has room for three groups.
+/// Binding limits in bytes, and workgroups per dimension. The first are WebGPU's defaults. The last leave room for
+/// three groups.
 const LIMITS: [(u64, u32); 4] = [(128 << 20, 65_535), (16_384, 3), (4096, 2), (1024, 1)];
 
 static GPUS: LazyLock<[Gpu; 4]> = LazyLock::new(|| {
@@ -24,8 +25,8 @@ static GPUS: LazyLock<[Gpu; 4]> = LazyLock::new(|| {
     })
 });
 
-/// Smallest and largest of the normal and of the denormal numbers, of f32 and of the halves, zeros, infinities and NaNs with a
-/// payload.
+/// The smallest and largest normal and denormal numbers of f32 and of the 16-bit dtypes, zeros, infinities, and NaNs
+/// with a payload.
 const SPECIAL: [u32; 19] = [
     0x0000_0001,
     0x007f_0000,
@@ -48,15 +49,15 @@ const SPECIAL: [u32; 19] = [
     0x477f_e000,
 ];
 
-/// A tensor.
+/// A tensor before its place in a buffer is known.
 #[derive(Clone, Debug)]
 struct Place {
     group: usize,
     buffers: (usize, usize),
-    /// Elements before it.
+    /// Unused elements before the param and before the grad.
     gaps: (usize, usize),
     len: usize,
-    /// Stored in the scene's second pair of formats.
+    /// Whether it uses the second pair of dtypes of the scene.
     second: bool,
 }
 
@@ -70,7 +71,7 @@ fn place() -> impl Strategy<Value = Place> {
 /// The dtype of a param, and the dtype and `grad_scale` of its gradients.
 type Pair = (Dtype, (Dtype, f32));
 
-/// A precision, and two pairs of formats that can have it.
+/// A precision, and two pairs of dtypes that it supports.
 fn formats() -> impl Strategy<Value = (Precision, [Pair; 2])> {
     let pair = || {
         let coarse = (Dtype::I32, 1.0 / 4096.0);
@@ -112,12 +113,12 @@ fn options() -> impl Strategy<Value = Options> {
     })
 }
 
-/// One buffer for all tensors, whatever their formats, is as likely as several.
+/// A single buffer for all tensors, whatever their dtypes, is as likely as several.
 fn scene() -> impl Strategy<Value = Scene> {
     let places = prop::collection::vec(place(), 1..9);
     (places, any::<bool>(), 0..9_usize, prop::collection::vec(config(), 3), options(), formats()).prop_map(
         |(places, arena, slack, configs, options, (precision, pairs))| {
-            // Bytes.
+            // The lengths of the buffers, in bytes.
             let (mut params, mut grads) = ([0_usize; 3], [0_usize; 3]);
             let mut spots = Vec::new();
             for Place { group, buffers, gaps, len, second } in places {
@@ -128,7 +129,7 @@ fn scene() -> impl Strategy<Value = Scene> {
                 let param = (params[buffers.0].div_ceil(param_bytes) + gaps.0).next_multiple_of(align(&precision));
                 let mut grad = grads[buffers.1].div_ceil(grad_bytes) + gaps.1;
                 if options.zero_grad && grad_bytes == 2 {
-                    // Other grads of 16 bits cannot be zeroed.
+                    // Otherwise 16-bit grads cannot be zeroed.
                     grad += (4 + param % 4 - grad % 4) % 4;
                 }
                 spots.push(Spot { group, buffers, param, grad, len, formats, grad_scale });
@@ -152,7 +153,7 @@ proptest! {
         let gpu = &GPUS[gpu];
         let mut run = match scene.try_start(gpu) {
             Ok(run) => run,
-            // More partials than a binding holds, say. All else would be a mistake.
+            // For example, there are more partials than a binding holds. Any other error is a bug.
             Err(Error::Limit { .. } | Error::BlockTooLarge { .. }) => return Err(TestCaseError::reject("beyond the device's limits")),
             Err(error) => panic!("{error}"),
         };
@@ -161,12 +162,13 @@ proptest! {
             for (_, at, bits) in specials.iter().filter(|special| special.0 == step) {
                 let spot = at.get(&scene.spots);
                 let special = f32::from_bits(*bits);
-                // Where the device takes it for zero it is zero: Lion, for one, knows no small steps.
+                // If the device flushes it to zero, the gradient is zero here too: the step of Lion does not depend on
+                // its size.
                 let special = if gpu.flushes && special.is_subnormal() { 0.0 } else { special };
                 Numbers::new(spot.formats.1, spot.grad_scale, &[special])
                     .put(&mut run.grads[spot.buffers.1], spot.grad + at.index(spot.len));
             }
-            // The last step is measured too, where the device has room for it.
+            // The last step is also measured, if the device's limits allow it.
             let probe = (step == 3).then(|| Probe::new(&run.adam));
             let no_room = |error: &Error| matches!(error, Error::Limit { .. });
             assert!(!matches!(&probe, Some(Err(error)) if !no_room(error)));
@@ -177,10 +179,10 @@ proptest! {
                 continue;
             };
             let (got, want) = run.measured_step(gpu, &probe);
-            // The moments of a tiny gradient are denormal, and those the device may lose.
+            // The moments of a tiny gradient are denormal, and the device may flush them.
             let tiny = |bits: u32| f32::from_bits(bits) != 0.0 && f32::from_bits(bits).abs() < 1e-30;
             if gpu.software && !(gpu.flushes && specials.iter().any(|special| tiny(special.2))) {
-                // As text, since a NaN must be equal to a NaN.
+                // As text, so that a NaN equals a NaN.
                 prop_assert_eq!(format!("{got:#?}"), format!("{want:#?}"));
             }
         }

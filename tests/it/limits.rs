@@ -1,4 +1,4 @@
-//! Devices with small limits, so that the paths for huge tensors run on a few thousand elements.
+//! Devices with small limits, so that a few thousand elements take the paths of huge tensors.
 
 use crate::sampling::sample;
 use crate::scene::precisions::{GRADS, align, stored};
@@ -6,7 +6,7 @@ use crate::scene::{Gpu, Scene};
 use wgpu::Limits;
 use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Tensor, View};
 
-/// Bindings of 4,096 bytes and two workgroups a dimension: granted and enforced.
+/// A device with bindings of 4,096 bytes and two workgroups per dimension. The device must enforce both.
 fn small() -> Gpu {
     let limits =
         Limits { max_storage_buffer_binding_size: 4096, max_compute_workgroups_per_dimension: 2, ..Limits::default() };
@@ -24,7 +24,7 @@ fn options() -> [Options; 2] {
 }
 
 #[test]
-fn a_tensor_above_the_binding_limit_is_cut() {
+fn a_tensor_above_the_binding_limit_is_split() {
     let gpu = small();
     for options in options() {
         for (len, param, grad) in [
@@ -32,14 +32,14 @@ fn a_tensor_above_the_binding_limit_is_cut() {
             (1025, (0, 0), (0, 0)),
             (5000, (0, 0), (0, 0)),
             (5000, (17, 2), (17, 2)),
-            // Param and grad begin at another place of their blocks; and not even aligned with each other.
+            // Param and grad begin at different places of their blocks, or are not even aligned with each other.
             (5000, (0, 0), (60, 0)),
             (5001, (60, 1), (4, 9)),
             (3001, (1, 0), (2, 0)),
         ] {
             let mut run = Scene::offset(len, param, grad, Config::default(), options.clone()).start(&gpu);
-            let launches = run.adam.dispatches() - 1;
-            assert_eq!(launches > if options.skip_nonfinite { 2 } else { 1 }, len > 1024, "{len}: {launches}");
+            let dispatches = run.adam.dispatches() - 1;
+            assert_eq!(dispatches > if options.skip_nonfinite { 2 } else { 1 }, len > 1024, "{len}: {dispatches}");
             run.steps(&gpu, 30);
             run.assert_same(&gpu);
         }
@@ -47,7 +47,7 @@ fn a_tensor_above_the_binding_limit_is_cut() {
 }
 
 #[test]
-fn an_arena_above_the_limits_is_cut() {
+fn an_arena_above_the_limits_is_split() {
     let gpu = small();
     let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
     for options in options() {
@@ -62,7 +62,7 @@ fn an_arena_above_the_limits_is_cut() {
 }
 
 #[test]
-fn tensors_and_arenas_of_other_formats_are_cut() {
+fn tensors_and_arenas_of_other_dtypes_are_split() {
     let gpu = small();
     let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
     for (i, (param, precision)) in sample(stored().enumerate()) {
@@ -81,13 +81,13 @@ fn tensors_and_arenas_of_other_formats_are_cut() {
     }
 }
 
-/// More workgroups than fit in one dimension, on default limits but for the number of workgroups.
+/// There are more workgroups than fit in one dimension. All other limits are the defaults.
 #[test]
-fn a_dispatch_has_rows_where_one_is_not_enough() {
+fn a_dispatch_has_several_rows_if_one_is_not_enough() {
     let limits = Limits { max_compute_workgroups_per_dimension: 5, ..Limits::default() };
     let gpu = Gpu::with(limits);
     for options in options() {
-        // 5 workgroups of the update are 5,120 elements, of the norm 81,920.
+        // Five workgroups cover 5,120 elements in the update and 81,920 in the norm.
         for len in [5_120, 5_121, 5_124, 40_000, 200_000] {
             let mut run = Scene::scattered(&[len], &[Config::default()], options.clone()).start(&gpu);
             run.steps(&gpu, 2);
@@ -96,9 +96,9 @@ fn a_dispatch_has_rows_where_one_is_not_enough() {
     }
 }
 
-/// Views above 128 MiB need large buffers; this is the one test that has some. 33,554,433 elements are cut in two.
+/// Views above 128 MiB need large buffers, and only this test has some. 33,554,433 elements are split in two.
 #[test]
-fn more_elements_than_a_binding_holds() {
+fn a_tensor_may_have_more_elements_than_a_binding_holds() {
     let gpu = Gpu::new();
     let (len, shift) = (33_554_433_u64, 1_u64);
     let limit = gpu.device.limits().max_storage_buffer_binding_size;
@@ -124,7 +124,7 @@ fn more_elements_than_a_binding_holds() {
         let adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, tensors)], options).unwrap();
         assert!(adam.dispatches() >= 5);
         gpu.step(&adam);
-        // With a constant gradient and no eps each step is the learning rate.
+        // With a constant gradient and eps 0, each step is the learning rate.
         let report = gpu.report(&adam);
         assert_eq!(report.t, 1);
         let norm = f64::from(report.grad_norm.unwrap());
@@ -133,7 +133,11 @@ fn more_elements_than_a_binding_holds() {
     let values = gpu.read(&param);
     let (last, all) = values.split_last().unwrap();
     let moved = all.iter().filter(|p| (**p + 1.0).abs() < 1e-6).count();
-    assert_eq!((moved as u64, *last), (len, 0.0), "each element moved twice by lr, the one behind the view not");
+    assert_eq!(
+        (moved as u64, *last),
+        (len, 0.0),
+        "each element of the view must move twice by lr, and the element after it not at all"
+    );
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn limits_that_are_too_small_are_named() {
         error(&gpu, 1),
         Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 256, need: 512, .. })
     ));
-    // Seventeen groups need seventeen slots of 256 bytes.
+    // Seventeen groups need seventeen slots of 256 bytes, but a binding has room for sixteen.
     let gpu = small();
     assert_eq!(error(&gpu, 16), None);
     assert!(matches!(

@@ -1,5 +1,5 @@
-//! The loss scale that lives on the device: it moves as PyTorch's GradScaler does, and what it does to the gradients is taken
-//! back whole.
+//! The loss scale on the device: it moves like PyTorch's GradScaler, and its effect on the gradients is removed
+//! completely.
 
 use crate::scene::{Gpu, Run, Scene, assert_same, mix};
 use half::f16;
@@ -8,7 +8,7 @@ use wgpu::{Buffer, BufferUsages};
 use wgpu_adam::state::LossScaleState;
 use wgpu_adam::{Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Options, Probe, State, Tensor, View, cpu};
 
-/// `torch.amp.GradScaler`, as far as its `update` goes: the scale is an f32 and its factors are not. With two bounds of ours.
+/// The `update` of `torch.amp.GradScaler`: the scale is an f32, and its factors are not. The two bounds are ours.
 struct Model {
     options: LossScale,
     scale: f32,
@@ -41,39 +41,39 @@ fn scaled(loss_scale: LossScale) -> Options {
     Options { loss_scale: Some(loss_scale), ..Options::default() }
 }
 
-/// One that often grows.
+/// A loss scale that grows often.
 fn restless() -> LossScale {
     LossScale { growth_interval: 3, ..LossScale::default() }
 }
 
-/// What the device holds.
+/// The loss scale on the device.
 fn held(gpu: &Gpu, adam: &Adam) -> f32 {
     gpu.read(adam.loss_scale_buffer().unwrap())[0]
 }
 
-/// Gradients of a scaled loss, on both sides.
+/// Scales the gradients on both sides.
 fn scale_grads(run: &mut Run, scale: f32) {
     run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
 }
 
 #[test]
-fn the_defaults_are_pytorchs() {
+fn the_defaults_match_pytorch() {
     let LossScale { initial, growth_factor, backoff_factor, growth_interval } = LossScale::default();
     assert_eq!((initial, growth_factor, backoff_factor, growth_interval), (65_536.0, 2.0, 0.5, 2000));
 }
 
 #[test]
-fn the_scale_moves_as_pytorchs() {
+fn the_scale_moves_like_pytorchs() {
     let gpu = Gpu::new();
     let two = |k| 2f64.powi(k);
     for (initial, growth_factor, backoff_factor, growth_interval, every) in [
         (65_536.0, 2.0, 0.5, 3, 7),
         (1.0, 1.5, 0.25, 1, 4),
         (12.0, 2.0, 0.5, 2, 3),
-        // Up to the top, where it stays; and beyond it, which it does not reach.
+        // Up to the largest scale, where it stays, and a growth that would exceed it.
         (two(61), 2.0, 0.5, 1, 99),
         (two(63), 3.0, 0.5, 1, 99),
-        // Down to the bottom.
+        // Down to the smallest scale.
         (two(-62), 2.0, 0.5, 50, 2),
         (two(-64), 2.0, 0.75, 5, 2),
     ] {
@@ -101,14 +101,15 @@ fn the_scale_moves_as_pytorchs() {
             assert_eq!((twin.skipped, twin.last_skipped), (skipped, found_inf));
             let growth_tracker = model.growth_tracker;
             assert_eq!(gpu.state(&run.adam).loss_scale, Some(LossScaleState { scale: want, growth_tracker }));
-            assert_eq!(report.nonfinite_tensor.is_some(), skipped > 0, "the guard is implied");
+            assert_eq!(report.nonfinite_tensor.is_some(), skipped > 0, "a loss scale implies the guard");
         }
     }
 }
 
-/// Scales that are no powers of two, infinities by chance, clipping, several groups, zeroing.
+/// The scales are not powers of two. Infinities come at random. The options include clipping and zeroing, and there are
+/// several groups.
 #[test]
-fn gpu_and_twin_are_equal() {
+fn gpu_and_twin_agree_under_a_loss_scale() {
     let gpu = Gpu::new();
     let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() };
     for (i, clip) in [Clip::None, Clip::GlobalNorm(0.5), Clip::Value(0.25)].into_iter().enumerate() {
@@ -133,9 +134,9 @@ fn gpu_and_twin_are_equal() {
     }
 }
 
-/// Taking back a power of two changes no bit: parameters, moments and the norm are those of gradients that never had a scale.
+/// Dividing by a power of two changes no bit: parameters, moments and norm are the same as without a scale.
 #[test]
-fn a_power_of_two_leaves_no_trace() {
+fn a_power_of_two_changes_no_bit() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { decay: Decay::L2(0.1), maximize: true, ..Config::default() }];
     for clip in [Clip::None, Clip::GlobalNorm(0.01), Clip::Value(0.01)] {
@@ -145,7 +146,7 @@ fn a_power_of_two_leaves_no_trace() {
         let mut without = Scene::scattered(&[1000, 3, 4097], &configs, plain).start(&gpu);
         let mut with = Scene::scattered(&[1000, 3, 4097], &configs, options).start(&gpu);
         for _ in 0..20 {
-            // Of magnitudes at which both norms are summed alike.
+            // The gradients have magnitudes at which both norms are summed in the same way.
             let scale = held(&gpu, &with.adam);
             without.fresh_grads();
             with.grads = without.grads.clone();
@@ -166,17 +167,17 @@ fn a_power_of_two_leaves_no_trace() {
     }
 }
 
-/// Gradients that only their scale makes large: their norm, and their squares, are those without it.
+/// The gradients are large only because of their scale. Their norm and their squares must be the same as without it.
 #[test]
-fn what_only_the_scale_makes_large_is_not_too_large() {
+fn gradients_made_large_by_the_scale_are_accepted() {
     let gpu = Gpu::new();
-    // (Clipped to 1 they would be scaled by less than 2^-126, which is zero.)
+    // (A clip to 1 would scale them by less than 2^-126, which is zero.)
     for (exponent, clip) in [(60, Clip::None), (60, Clip::GlobalNorm(1e3)), (40, Clip::Value(1.0))] {
         let loss_scale = LossScale { initial: 2f64.powi(exponent), ..LossScale::default() };
-        // The guard of an optimizer without a scale would skip them.
+        // Without a loss scale, the guard would skip these steps.
         let options = Options { clip, skip_nonfinite: true, ..scaled(loss_scale) };
         let mut run = Scene::scattered(&[4096], &[Config::default()], options).start(&gpu);
-        // Up to 2^127.
+        // The largest gradient is 2^127.
         let largest = 2f32.powi(127 - exponent);
         let grads = |run: &mut Run| {
             for (i, g) in run.grads[0].iter_mut().enumerate() {
@@ -198,9 +199,9 @@ fn what_only_the_scale_makes_large_is_not_too_large() {
     }
 }
 
-/// And those that are too large only without it: the scale is below 1.
+/// The norm overflows only when the gradients are unscaled, since the scale is below 1.
 #[test]
-fn a_norm_that_overflows_skips_the_step() {
+fn a_norm_that_overflows_without_the_scale_skips_the_step() {
     let gpu = Gpu::new();
     for clip in [Clip::None, Clip::GlobalNorm(1.0), Clip::Value(1.0)] {
         let loss_scale = LossScale { initial: 2f64.powi(-20), ..LossScale::default() };
@@ -220,7 +221,7 @@ fn a_norm_that_overflows_skips_the_step() {
 }
 
 #[test]
-fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
+fn a_run_resumes_exactly_within_a_growth_interval() {
     let gpu = Gpu::new();
     let scene = Scene::scattered(&[100, 7], &[Config::default()], scaled(restless()));
     let (mut whole, mut first) = (scene.start(&gpu), scene.start(&gpu));
@@ -246,7 +247,7 @@ fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
     let buffer = second.adam.loss_scale_buffer().unwrap().clone();
     pollster::block_on(second.adam.load_state(&state)).unwrap();
     second.twin.load_state(&state).unwrap();
-    assert_eq!(second.adam.loss_scale_buffer(), Some(&buffer), "the caller's bind groups have it");
+    assert_eq!(second.adam.loss_scale_buffer(), Some(&buffer), "the caller's bind groups use this buffer");
     second.steps = first.steps;
     for (to, from) in second.param_buffers.iter().zip(&first.param_buffers) {
         gpu.write(to, &gpu.read(from));
@@ -260,9 +261,10 @@ fn a_run_goes_on_exactly_in_the_middle_of_an_interval() {
     assert_eq!(second.params, whole.params);
 }
 
-/// A state file of before, or of an optimizer without a scale; and the other way round.
+/// A state without a loss scale comes from an older file, or from an optimizer without one. An optimizer without one
+/// also loads a state with one.
 #[test]
-fn a_state_without_a_scale_begins_it_anew() {
+fn a_state_without_a_scale_restarts_the_scale() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100], &[Config::default()], scaled(restless())).start(&gpu);
     let mut plain = Scene::scattered(&[100], &[Config::default()], Options::default()).start(&gpu);
@@ -274,7 +276,7 @@ fn a_state_without_a_scale_begins_it_anew() {
     let with = gpu.state(&run.adam);
     assert_eq!(with.loss_scale, Some(LossScaleState { scale: 131_072.0, growth_tracker: 1 }));
     let without = gpu.state(&plain.adam).to_bytes().unwrap();
-    assert!(!String::from_utf8_lossy(&without).contains("loss_scale"), "as files have been");
+    assert!(!String::from_utf8_lossy(&without).contains("loss_scale"), "the file must look like older files");
     let without = State::from_bytes(&without).unwrap();
     pollster::block_on(run.adam.load_state(&without)).unwrap();
     run.twin.load_state(&without).unwrap();
@@ -291,7 +293,7 @@ fn a_state_without_a_scale_begins_it_anew() {
 }
 
 #[test]
-fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
+fn changing_the_tensors_keeps_the_scale_and_its_buffer() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 8], &[Config::default()], scaled(restless())).start(&gpu);
     for _ in 0..4 {
@@ -311,7 +313,7 @@ fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
     run.adam.reset(&["tensor0"]).unwrap();
     run.twin.reset(&["tensor0"]).unwrap();
     check(&run.adam, &run.twin, "reset");
-    // With clocks that the new one has not, so that it gets other buffers.
+    // The state has clocks that the new optimizer lacks, so that loading it replaces buffers.
     let state = gpu.state(&run.adam);
     run.adam.remove(&["tensor1"]).unwrap();
     run.twin.remove(&["tensor1"]).unwrap();
@@ -326,13 +328,13 @@ fn changes_of_the_tensors_leave_the_scale_and_its_buffer() {
     pollster::block_on(other.adam.load_state(&state)).unwrap();
     assert_eq!(other.adam.loss_scale_buffer(), Some(&buffer));
     assert_eq!(gpu.state(&other.adam), state);
-    // And it still moves.
+    // The scale still grows.
     gpu.steps(&other.adam, 2);
     assert_eq!(held(&gpu, &other.adam), 262_144.0);
 }
 
 #[test]
-fn a_probe_measures_the_gradients_without_their_scale() {
+fn a_probe_measures_unscaled_gradients() {
     let gpu = Gpu::new();
     let scene = |options| Scene::scattered(&[3000, 40], &[Config::default()], options).start(&gpu);
     let mut plain = scene(Options { skip_nonfinite: true, ..Options::default() });
@@ -357,7 +359,7 @@ fn a_probe_measures_the_gradients_without_their_scale() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_options_are_named() {
     let gpu = Gpu::new();
     let good = LossScale::default();
     let [nan, infinite] = [f64::NAN, f64::INFINITY];
@@ -391,7 +393,7 @@ fn what_makes_no_sense_is_refused() {
     assert!(Adam::new(&gpu.device, &gpu.queue, &groups, Options::default()).unwrap().loss_scale_buffer().is_none());
 }
 
-/// A backward pass as a caller would write it, with gradients in f16: those of 1e-9 * (param - 3)^2 / 2.
+/// A backward pass as a caller would write it. The gradients of 1e-9 * (param - 3)^2 / 2 are stored in f16.
 const BACKWARD: &str = "
 @group(0) @binding(0) var<uniform> loss_scale: f32;
 @group(0) @binding(1) var<storage, read> param: array<vec2<f32>>;
@@ -400,12 +402,12 @@ const BACKWARD: &str = "
 @compute @workgroup_size(64)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>) {
     let g = loss_scale * 1e-9 * (param[id.x] - 3.0);
-    // What pack2x16float makes of a number above 65504, WGSL leaves open: here it is infinity.
+    // WGSL does not define pack2x16float of a number above 65504. Here it is infinity.
     grad[id.x] = select(pack2x16float(g), 0x7c007c00u, any(abs(g) >= vec2<f32>(65520.0)));
 }
 ";
 
-/// The distance from the goal after so many steps, recorded into one submission, and the report.
+/// Makes `steps` steps in one submission. Returns the distance from the goal, and the report.
 fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu_adam::Report) {
     const LEN: usize = 128;
     let param = gpu.buffer(&[1.0; LEN]);
@@ -436,14 +438,14 @@ fn trained(gpu: &Gpu, loss_scale: Option<LossScale>, steps: usize) -> (f32, wgpu
 }
 
 #[test]
-fn gradients_that_vanish_in_f16_train_with_a_scale() {
+fn gradients_that_vanish_in_f16_train_with_a_loss_scale() {
     let gpu = Gpu::new();
     let (far, report) = trained(&gpu, None, 400);
-    assert_eq!((far, report.t, report.loss_scale), (2.0, 400, None), "2e-9 is zero in f16: it stands still");
+    assert_eq!((far, report.t, report.loss_scale), (2.0, 400, None), "2e-9 is zero in f16, so nothing moves");
     assert_eq!(f16::from_f32(2e-9), f16::ZERO);
     let (far, report) = trained(&gpu, Some(LossScale { initial: 65_536.0, ..restless() }), 400);
     assert!(far < 0.02, "{far} from the goal: {report:?}");
-    // It has grown until something overflowed, and gone on.
+    // The scale has grown until a gradient overflowed, and the run has continued.
     assert!(report.skipped > 0 && report.loss_scale.unwrap() > 1e9, "{report:?}");
     assert_eq!(report.t + report.skipped, 400);
 }

@@ -1,4 +1,5 @@
-//! Tensors and groups added, removed and reset in mid-run: each tensor goes as it would alone, from its own first step on.
+//! Tensors and groups that are added, removed and reset in mid-run: each tensor moves as it would alone, from its own
+//! first step on.
 
 use crate::scene::{Gpu, assert_same, mix, normal};
 use wgpu::{Buffer, Limits};
@@ -15,14 +16,15 @@ fn configs() -> [Config; 3] {
     ]
 }
 
-/// All tensors in one buffer of params and one of grads, on the GPU, the twin, and each alone with a twin of its own.
+/// All tensors in one buffer of params and one of grads, on the GPU and on the twin, and each tensor alone on a twin of
+/// its own.
 struct World {
     gpu: Gpu,
     param: Buffer,
     grad: Buffer,
     adam: Adam,
     twin: cpu::Adam,
-    /// The tensors that are optimized now, in the order of the library: their numbers, by groups.
+    /// The tensors that are optimized now, as numbers by group, in the order of the library.
     groups: Vec<Vec<usize>>,
     params: Vec<Vec<f32>>,
     alone: Vec<Option<cpu::Adam>>,
@@ -78,7 +80,7 @@ impl World {
         }
     }
 
-    /// All three agree.
+    /// Compares the GPU, the twin, and the tensors alone.
     fn check(&self) {
         let (state, twin) = (self.gpu.state(&self.adam), self.twin.state());
         if self.gpu.software {
@@ -135,7 +137,7 @@ fn alone(i: usize, config: Config, options: Options) -> cpu::Adam {
     cpu::Adam::new(&[cpu::Group::new(config, vec![twin(i)])], options).unwrap()
 }
 
-/// Devices with default limits, and with such small ones that tensors are cut.
+/// A device with default limits, and one with limits so small that tensors are split.
 fn gpus() -> [Gpu; 2] {
     let small =
         Limits { max_storage_buffer_binding_size: 4096, max_compute_workgroups_per_dimension: 2, ..Limits::default() };
@@ -143,7 +145,7 @@ fn gpus() -> [Gpu; 2] {
 }
 
 #[test]
-fn each_tensor_goes_as_it_would_alone() {
+fn each_tensor_moves_as_it_would_alone() {
     let options = Options::default();
     for gpu in gpus() {
         let mut world = World::new(gpu, &configs(), options.clone(), vec![vec![0, 3], vec![2], vec![5]]);
@@ -155,12 +157,12 @@ fn each_tensor_goes_as_it_would_alone() {
         steps(&mut world);
         world.add(0, &[1, 4], configs[0].clone(), options.clone());
         steps(&mut world);
-        // Between two neighbours.
+        // This tensor lies between two others.
         world.reset(&[1], configs[0].clone(), options.clone());
         steps(&mut world);
         world.remove(&[0, 2]);
         steps(&mut world);
-        // A group without a tensor is none the worse.
+        // Tensors can be added to a group that has none.
         world.add(1, &[2, 0], configs[1].clone(), options.clone());
         world.reset(&[3, 2], configs[0].clone(), options.clone());
         world.alone[2] = Some(alone(2, configs[1].clone(), options.clone()));
@@ -174,14 +176,14 @@ fn each_tensor_goes_as_it_would_alone() {
         world.alone[3] = Some(alone(3, configs[2].clone(), options.clone()));
         steps(&mut world);
         let ts: Vec<u32> = world.gpu.report(&world.adam).groups.iter().map(|group| group.t).collect();
-        assert_eq!(ts, [25, 10, 30, 5], "of each group's oldest tensors");
+        assert_eq!(ts, [25, 10, 30, 5], "the steps of the oldest tensors in each group");
         assert_eq!(world.gpu.report(&world.adam).t, 30);
     }
 }
 
-/// Whatever is done in whatever order.
+/// Random changes in a random order.
 #[test]
-fn a_hundred_changes_at_random() {
+fn a_hundred_random_changes_keep_all_sides_equal() {
     let options = Options { zero_grad: true, ..Options::default() };
     let config = configs()[0].clone();
     for (gpu, seed) in gpus().into_iter().zip(0..) {
@@ -203,9 +205,9 @@ fn a_hundred_changes_at_random() {
     }
 }
 
-/// The learning rate of a group is that of all its tensors, whenever they came.
+/// The learning rate of a group applies to all its tensors, whenever they were added.
 #[test]
-fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
+fn a_changed_learning_rate_applies_to_tensors_added_later() {
     let options = Options::default();
     let mut world = World::new(Gpu::new(), &configs(), options.clone(), vec![vec![0], vec![2], vec![5]]);
     world.step();
@@ -228,25 +230,25 @@ fn a_learning_rate_set_in_between_holds_for_tensors_that_come_later() {
     assert_eq!(world.gpu.state(&world.adam).groups[0].config.lr, 0.25);
 }
 
-/// With clipping and skip_nonfinite: the norm is over what there is now, and a skip counts for all.
+/// With clipping and skip_nonfinite: the norm includes the current tensors, and a skipped step counts for all.
 #[test]
-fn clipping_is_over_the_tensors_of_the_moment() {
+fn clipping_covers_the_current_tensors() {
     let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
     for gpu in gpus() {
         let mut world = World::new(gpu, &configs(), options.clone(), vec![vec![0, 1], vec![2], vec![5]]);
         world.alone.fill(None);
         let check = |world: &mut World| {
-            // The twin of this plan, which sums in its order.
+            // A twin with the current plan, which sums in its order.
             world.twin = world.adam.to_cpu();
             world.twin.load_state(&world.gpu.state(&world.adam)).unwrap();
             for _ in 0..5 {
                 world.steps += 1;
-                let bad = world.steps % 5 == 3;
+                let nonfinite = world.steps % 5 == 3;
                 let grads: Vec<Vec<f32>> = (0..LENS.len())
                     .map(|i| (0..LENS[i]).map(|e| normal(2 + world.steps, i as u64, e as u64)).collect())
                     .collect();
                 let mut grads = grads;
-                if bad {
+                if nonfinite {
                     grads[2][1000] = f32::NAN;
                 }
                 world.gpu.write(&world.grad, &grads.concat());
@@ -259,9 +261,9 @@ fn clipping_is_over_the_tensors_of_the_moment() {
                     .collect();
                 let mut slots: Vec<_> = world.groups.iter().flatten().filter_map(|&i| slots[i].take()).collect();
                 world.twin.step(&mut slots).unwrap();
-                assert_eq!(world.gpu.report(&world.adam).last_skipped, bad);
+                assert_eq!(world.gpu.report(&world.adam).last_skipped, nonfinite);
                 if world.gpu.software {
-                    // As text, in which a NaN is as good as another.
+                    // As text, so that a NaN equals a NaN.
                     let both = [world.gpu.report(&world.adam), world.twin.report()].map(|r| format!("{r:?}"));
                     assert_eq!(both[0], both[1]);
                 }
@@ -282,10 +284,10 @@ fn clipping_is_over_the_tensors_of_the_moment() {
     }
 }
 
-/// A schedule counts the steps of the group, for tensors that come later too; bias corrections count their own. All of it
-/// goes with a state.
+/// A schedule counts the steps of its group, also for tensors that are added later. Bias corrections count the steps of
+/// the tensor. A state contains both counts.
 #[test]
-fn a_schedule_is_where_the_group_is() {
+fn a_schedule_follows_the_steps_of_its_group() {
     let gpu = Gpu::new();
     let schedule = Schedule::Cosine { from: 1.0, to: 0.1, steps: 30 }.with_warm_up(10);
     let config = Config { lr: 0.5, ..Config::default() };
@@ -308,7 +310,7 @@ fn a_schedule_is_where_the_group_is() {
             adam.reset(&["t0", "t1"]).unwrap();
             cpu.reset(&["t0", "t1"]).unwrap();
         } else if t == 31 {
-            // An optimizer that knows neither the clocks nor the schedule.
+            // The new optimizer has neither the clocks nor the schedule before it loads the state.
             let state = State::from_bytes(&gpu.state(&adam).to_bytes().unwrap()).unwrap();
             let tensors = || [0, 1].map(|i| tensor(&param, &grad, i)).to_vec();
             adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(Config::default(), tensors())], Options::default())
@@ -336,9 +338,9 @@ fn a_schedule_is_where_the_group_is() {
     }
 }
 
-/// The clocks go with a state: an optimizer that was made with all tensors at once takes them over.
+/// A state contains the clocks. An optimizer that was created with all tensors at once adopts them.
 #[test]
-fn a_state_carries_the_clocks_of_tensors_that_came_later() {
+fn a_state_contains_the_clocks_of_tensors_added_later() {
     let options = Options::default();
     let mut world = World::new(Gpu::new(), &configs(), options.clone(), vec![vec![0], vec![2], vec![5]]);
     (0..7).for_each(|_| world.step());
@@ -362,13 +364,13 @@ fn a_state_carries_the_clocks_of_tensors_that_came_later() {
     world.twin.load_state(&state).unwrap();
     (0..7).for_each(|_| world.step());
     world.check();
-    // And in the clocks that it now has.
+    // The same state loads again into the clocks that the optimizer has now.
     pollster::block_on(world.adam.load_state(&world.twin.state())).unwrap();
     world.check();
 }
 
 #[test]
-fn what_cannot_be_changed_is_named_and_changes_nothing() {
+fn invalid_changes_are_named_and_change_nothing() {
     let mut world = World::new(Gpu::new(), &configs(), Options::default(), vec![vec![0], vec![2], vec![5]]);
     world.step();
     let before = world.gpu.state(&world.adam);

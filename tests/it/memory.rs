@@ -1,4 +1,4 @@
-//! What `memory()` says is what wgpu was asked for, and what the README says of each format.
+//! `memory_use()` returns what wgpu has allocated, and the README's table of memory is correct.
 
 use crate::scene::{Gpu, Scene};
 use wgpu_adam::precision::{Master, StateDtype};
@@ -17,7 +17,7 @@ fn adam(gpu: &Gpu, config: Config, formats: (Dtype, Dtype), precision: Precision
 }
 
 #[test]
-fn each_kind_has_its_bytes() {
+fn each_kind_of_buffer_has_the_expected_size() {
     let gpu = Gpu::new();
     let len = LEN as u64;
     let f32s = (Dtype::F32, Dtype::F32);
@@ -47,13 +47,14 @@ fn each_kind_has_its_bytes() {
     let with = |options| Scene::scattered(&[LEN], &[Config::default()], options).start(&gpu).adam.memory_use().small;
     let guarded = with(Options { skip_nonfinite: true, ..Options::default() });
     assert_eq!(with(Options { loss_scale: Some(LossScale::default()), ..Options::default() }), guarded + 16);
-    // What the norm's dispatch is told begins at a multiple of 256 bytes; 16 bytes for one partial there are always.
+    // The settings of the norm's dispatch begin at a multiple of 256 bytes. 16 bytes for one partial are always
+    // allocated.
     assert_eq!(guarded, small + 256 + 16 * (LEN as u64 / 16_384 - 1));
     let memory = held(4096, 0, 0, 8, 0);
     assert_eq!(memory.to_string(), format!("m 4096, master 8, small {small}: {} bytes", 4104 + small));
 }
 
-/// Buffers of ours that wgpu's allocator has, and their bytes.
+/// The number of this crate's buffers in wgpu's allocator, and their bytes.
 fn allocated(gpu: &Gpu) -> Option<(u64, u64)> {
     gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
     let report = gpu.device.generate_allocator_report()?;
@@ -62,11 +63,14 @@ fn allocated(gpu: &Gpu) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn it_is_what_wgpu_has_allocated() {
+fn memory_use_is_what_wgpu_has_allocated() {
     let gpu = Gpu::new();
     let Some(before) = allocated(&gpu) else {
-        assert!(!matches!(gpu.backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12), "these say what they allocate");
-        println!("{:?} does not say what it allocates", gpu.backend);
+        assert!(
+            !matches!(gpu.backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12),
+            "these backends report their allocations"
+        );
+        println!("skipped: {:?} does not report its allocations", gpu.backend);
         return;
     };
     assert_eq!(before, (0, 0));
@@ -75,18 +79,18 @@ fn it_is_what_wgpu_has_allocated() {
     let lens: Vec<usize> = (0..40).map(|i| 3001 + 97 * i).collect();
     for scene in [
         Scene::scattered(&[4096], &[Config::default()], Options::default()),
-        // With tables of who owns what, partials, and a loss scale.
+        // This scene has tables of the owners, partials, and a loss scale.
         Scene::arena(&lens, 64, &[Config::default(), other.clone()], options.clone()),
         Scene::scattered(&lens, &[preset::pytorch::amsgrad(), other], options),
     ] {
         let mut run = scene.start(&gpu);
         check(&gpu, &run.adam);
         run.step(&gpu);
-        // What was before a change is freed.
+        // A change must free the old buffers.
         run.adam.remove(&["tensor0"]).unwrap_or(());
         check(&gpu, &run.adam);
     }
-    // With a schedule.
+    // An optimizer with a schedule.
     let [param, grad] = [0, 1].map(|_| gpu.buffer(&[0.0; 100]));
     let values = (0..50).map(|i| f64::from(i) / 50.0).collect();
     let table = Schedule::Table { values, every: 1, interpolate: true };
@@ -98,13 +102,17 @@ fn it_is_what_wgpu_has_allocated() {
 fn check(gpu: &Gpu, adam: &Adam) {
     let (buffers, bytes) = allocated(gpu).unwrap();
     let told = adam.memory_use().total();
-    // Of each buffer the size is rounded up, and what is before it to where it may begin.
-    assert!((told..=told + 255 * buffers).contains(&bytes), "{bytes} in {buffers} buffers, told {}", adam.memory_use());
+    // The allocator rounds up the size and the offset of each buffer.
+    assert!(
+        (told..=told + 255 * buffers).contains(&bytes),
+        "{bytes} in {buffers} buffers, memory_use says {}",
+        adam.memory_use()
+    );
 }
 
-/// Each line of the README's table.
+/// Checks each line of the README's table.
 #[test]
-fn the_readme_tells_the_truth() {
+fn the_table_in_the_readme_is_correct() {
     let gpu = Gpu::new();
     let table = include_str!("../../README.md").lines().skip_while(|line| !line.starts_with("| params, gradients |"));
     let lines: Vec<&str> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
@@ -136,7 +144,7 @@ fn the_readme_tells_the_truth() {
             let bytes = (memory.total() - memory.small) as f64 / LEN as f64;
             let told = |cell: &str| cell.parse::<f64>().unwrap_or_else(|e| panic!("{e}: {line}"));
             assert!((bytes - told(held)).abs() < 0.005, "{bytes} held: {line}");
-            // Params and all that is held are read and written, gradients read.
+            // A step reads and writes the params and all state, and reads the gradients.
             let bytes = 3.0 * format.bytes() as f64 + 2.0 * bytes;
             assert!((bytes - told(moved)).abs() < 0.01, "{bytes} moved: {line}");
         }

@@ -1,4 +1,5 @@
-//! GPU and twin side by side, over lengths, layouts and options: on a CPU adapter equal to the last bit after 100 steps.
+//! GPU and twin over lengths, layouts and options: on a CPU adapter the results are equal to the last bit after 100
+//! steps.
 
 use std::slice::from_ref;
 
@@ -29,25 +30,25 @@ fn check(gpu: &Gpu, scene: &Scene, dispatches: usize) {
 }
 
 #[test]
-fn scattered_tensors_of_all_lengths() {
+fn separately_allocated_tensors_of_all_lengths_agree() {
     let gpu = Gpu::new();
     for options in all_options() {
-        // One of whole words; and four of one group and three of the other whose last word is cut off, three to a dispatch,
-        // or of the norm five.
+        // One tensor has whole quads only. The others have a partial last quad: four of one group and three of the
+        // other. A dispatch has room for three of them in an update, and for five in a norm.
         let norms = if options.skip_nonfinite { 1 + 2 } else { 0 };
         check(&gpu, &Scene::scattered(&LENS, &configs(), options), norms + 1 + (1 + 2 + 1));
     }
 }
 
 #[test]
-fn a_flat_arena_is_one_launch_even_where_groups_alternate() {
+fn a_flat_arena_is_one_dispatch_even_if_groups_alternate() {
     let gpu = Gpu::new();
     for options in all_options() {
         for configs in [&configs()[..1], &configs()[..]] {
-            // Close together, in whole words, and aligned to 256 bytes.
+            // Adjacent tensors, tensors that begin at quads, and tensors aligned to 256 bytes.
             for align in [1, 4, 64] {
                 let scene = Scene::arena(&LENS, align, configs, options.clone());
-                // What is left of the last word is a launch of its own where it is not all in the buffer.
+                // If the last quad is not entirely within the buffer, it is a region of its own.
                 check(&gpu, &scene, if options.skip_nonfinite { 3 } else { 2 });
             }
         }
@@ -55,7 +56,7 @@ fn a_flat_arena_is_one_launch_even_where_groups_alternate() {
 }
 
 #[test]
-fn a_large_tensor_whose_last_word_is_cut_off_is_two_launches() {
+fn a_large_tensor_with_a_partial_last_quad_is_two_dispatches() {
     let gpu = Gpu::new();
     check(&gpu, &Scene::scattered(&[40_001], &configs()[..1], Options::default()), 3);
     check(&gpu, &Scene::scattered(&[40_000], &configs()[..1], Options::default()), 2);
@@ -70,7 +71,7 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
         (1000, (2, 7), (66, 0)),
         (1001, (64, 3), (0, 3)),
         (1001, (63, 64), (127, 0)),
-        // Not aligned with each other: words of one element.
+        // Param and grad are not aligned with each other, so each element is loaded by itself.
         (1000, (1, 1), (2, 2)),
         (20_000, (0, 0), (3, 1)),
     ];
@@ -81,7 +82,7 @@ fn views_at_any_aligned_offset_leave_their_neighbours_alone() {
 }
 
 #[test]
-fn every_configuration() {
+fn every_configuration_agrees() {
     let gpu = Gpu::new();
     let base = Config { lr: 0.01, ..Config::default() };
     let configs = [
@@ -106,7 +107,7 @@ fn every_configuration() {
 }
 
 #[test]
-fn tensors_in_any_order_and_in_several_buffers() {
+fn tensors_may_be_in_any_order_and_in_several_buffers() {
     let gpu = Gpu::new();
     let spot = Spot::f32;
     let scene = Scene {
@@ -117,18 +118,18 @@ fn tensors_in_any_order_and_in_several_buffers() {
             spot(0, (0, 0), 0, 0, 1000),
             spot(0, (1, 1), 10, 14, 50),
             spot(1, (0, 0), 1000, 1000, 1000),
-            // Another distance between param and grad: not to be merged with its neighbour.
+            // The distance between param and grad is different, so this tensor must not be merged with its neighbour.
             spot(0, (0, 0), 2500, 2600, 100),
         ],
         configs: configs().to_vec(),
         options: Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, zero_grad: true, ..Options::default() },
     };
-    // The last two updates are in one dispatch, and so are all norms.
+    // The last two updates share a dispatch, and so do all norms.
     check(&gpu, &scene, 1 + 1 + 2);
 }
 
 #[test]
-fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
+fn a_thousand_steps_in_one_submission_equal_a_thousand_submissions() {
     let gpu = Gpu::new();
     let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, zero_grad: false, ..Options::default() };
     let scene = Scene::scattered(&[1000, 10], &configs(), options);
@@ -146,7 +147,7 @@ fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
     }
     assert_eq!(gpu.state(&one.adam), gpu.state(&many.adam));
     assert_eq!(gpu.report(&one.adam).t, 1000);
-    // And both are what the twin makes of the same gradients.
+    // The twin makes the same steps from the same gradients.
     for _ in 0..1000 {
         one.twin_step();
     }
@@ -155,7 +156,7 @@ fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
 }
 
 #[test]
-fn a_new_learning_rate_holds_from_the_next_submission_on() {
+fn a_new_learning_rate_applies_from_the_next_submission() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 100], &configs(), Options::default()).start(&gpu);
     run.steps(&gpu, 10);
@@ -167,13 +168,13 @@ fn a_new_learning_rate_holds_from_the_next_submission_on() {
     let before = run.params[0].clone();
     run.steps(&gpu, 10);
     run.assert_same(&gpu);
-    assert_eq!(run.params[0], before, "lr 0 moves nothing");
+    assert_eq!(run.params[0], before, "lr 0 must move nothing");
     let lrs: Vec<f32> = gpu.report(&run.adam).groups.iter().map(|g| g.lr).collect();
     assert_eq!(lrs, [0.0, 0.05]);
 }
 
 #[test]
-fn the_clock_can_be_started_later() {
+fn the_clock_can_start_later() {
     let gpu = Gpu::new();
     for t in [1, 999, 1_000_000, 1_000_000_000, u32::MAX - 2] {
         let mut run = Scene::scattered(&[100], &configs()[1..], Options::default()).start(&gpu);
@@ -181,17 +182,17 @@ fn the_clock_can_be_started_later() {
         run.twin.set_t(t);
         run.steps(&gpu, 5);
         run.assert_same(&gpu);
-        // The count stops at the last u32, and does not begin again.
+        // The count saturates at u32::MAX.
         assert_eq!(gpu.report(&run.adam).t, t.saturating_add(5));
     }
 }
 
 #[test]
-fn groups_that_differ_only_in_weight_decay_stay_apart() {
+fn two_groups_may_differ_only_in_weight_decay() {
     let gpu = Gpu::new();
     let decays = [Decay::Decoupled(0.0), Decay::Decoupled(0.5)];
     let configs = decays.map(|decay| Config { lr: 0.1, decay, ..Config::default() });
-    // With zero gradients nothing but the decay moves a weight.
+    // With zero gradients only the decay moves a weight.
     let mut run = Scene::arena(&[33; 6], 1, &configs, Options::default()).start(&gpu);
     run.grads[0].fill(0.0);
     run.upload_grads(&gpu);
@@ -211,7 +212,7 @@ fn param_and_grad_may_share_a_buffer() {
     let values: Vec<f32> = (0..3 * len).map(|i| normal(3, 0, i as u64)).collect();
     for zero_grad in [false, true] {
         let options = Options { zero_grad, clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
-        // Grads first, then a gap, then params.
+        // The buffer contains the grads, then a gap, then the params.
         let (grad, param) = (0, 2 * len);
         let buffer = gpu.buffer(&values);
         let view = |at: usize| View::f32(&buffer).slice(at as u64..(at + len) as u64);
@@ -227,20 +228,20 @@ fn param_and_grad_may_share_a_buffer() {
         let all = gpu.read(&buffer);
         assert_same(&all[param..param + len], &gpu.read(&apart_param), "params");
         assert_same(&all[grad..grad + len], &gpu.read(&apart_grad), "grads");
-        assert_same(&all[grad + len..param], &values[grad + len..param], "between");
+        assert_same(&all[grad + len..param], &values[grad + len..param], "the gap");
     }
 }
 
-/// However many storage buffers the device has, and where chance rounds too.
+/// The result is the same with any number of storage buffers, and with stochastic rounding.
 #[test]
-fn the_standalone_twin_is_the_twin_of_scattered_tensors() {
+fn a_standalone_twin_matches_separately_allocated_tensors() {
     use wgpu_adam::precision::StateDtype;
     use wgpu_adam::{Precision, cpu};
-    let by_chance = Precision { state: StateDtype::Bf16, state_min_len: 0, ..Precision::default() };
+    let stochastic = Precision { state: StateDtype::Bf16, state_min_len: 0, ..Precision::default() };
     for (gpu, precision) in [
         (Gpu::new(), Precision::default()),
-        (Gpu::new(), by_chance.clone()),
-        (Gpu::with_storage_buffers(12), by_chance),
+        (Gpu::new(), stochastic.clone()),
+        (Gpu::with_storage_buffers(12), stochastic),
     ] {
         let options = Options {
             clip: Clip::GlobalNorm(1.0),

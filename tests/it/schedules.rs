@@ -1,13 +1,14 @@
-//! Schedules on the device and on the twin: against float64, step by step, and equal to the last bit.
+//! Schedules on the device and on the twin: close to float64 at each step, and equal to the last bit.
 
 use crate::scene::{Gpu, mix};
 use wgpu::Buffer;
 use wgpu_adam::{Adam, Config, Group, Options, Schedule, State, Tensor, View, cpu};
 
-/// Of the largest rate: 3 * 2^-24 for the roundings of `lr`, of the factor and of their product, and little for the rest.
+/// The allowed error as a share of the largest rate: 3 * 2^-24 for the roundings of `lr`, of the factor and of their
+/// product, and a little for the rest.
 const TOLERANCE: f64 = 2e-7;
 
-/// Each kind, short and long, rising and falling.
+/// Schedules of each kind, short and long, rising and falling.
 fn schedules() -> Vec<Schedule> {
     use Schedule::*;
     let cosine = |steps| Cosine { from: 1.0, to: 0.0, steps };
@@ -84,7 +85,7 @@ fn schedules() -> Vec<Schedule> {
 
 const LR: f64 = 3e-4;
 
-/// A group for each schedule, each of one element.
+/// One group per schedule, with one element each.
 struct Pair<'a> {
     gpu: &'a Gpu,
     adam: Adam,
@@ -127,13 +128,13 @@ impl<'a> Pair<'a> {
         report.unwrap().groups.iter().map(|group| (group.t, group.lr)).collect()
     }
 
-    /// So many steps on the GPU in one submission.
+    /// Makes `steps` steps on the GPU in one submission.
     fn gpu_steps(&self, steps: usize) -> Vec<(u32, f32)> {
         self.gpu.steps(&self.adam, steps);
         self.gpu.report(&self.adam).groups.iter().map(|group| (group.t, group.lr)).collect()
     }
 
-    /// How far the rates of the last step, and on the way to it, are from float64, in units of the largest.
+    /// Compares the rates of the last step with float64, and updates the largest errors, in units of the largest rate.
     fn check(&self, groups: &[(u32, f32)], worst: &mut [f64]) {
         for (i, (schedule, (t, lr))) in self.schedules.iter().zip(groups).enumerate() {
             let want = LR * schedule.factor(*t);
@@ -144,19 +145,19 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// The largest factor: of those that rise, the end of the rise; a bound that is not too large is enough.
+/// The largest factor over many steps, and at least 1e-3.
 fn largest(schedule: &Schedule) -> f64 {
     let dense = (1..5_000).map(|t| schedule.factor(t));
     let spread = (0..5_000).map(|i| schedule.factor(i * 859_000));
     dense.chain(spread).fold(1e-3, f64::max)
 }
 
-/// Steps all over the range, those near ends and powers of two among them.
+/// Steps from the whole range, including those near ends of schedules and powers of two.
 fn sample(count: u64) -> impl Iterator<Item = u32> {
     let near = [10, 30, 61, 80, 300, 1_000, 1_000_000, 300_000_000, 1_000_000_000, 1_000_000_007, 4_000_000_000];
     let near = near.into_iter().flat_map(|t: u32| (0..4).map(move |i| t - 2 + i));
     let powers = (12..32).flat_map(|bits| (0..4u32).map(move |i| (1u32 << bits) - 2 + i));
-    // As many in each octave.
+    // Equally many in each octave.
     let random = (0..count).map(|i| (mix(i) >> 32) as u32 >> (mix(i ^ 1 << 40) % 20));
     near.chain(powers).chain(random).chain([u32::MAX - 2, u32::MAX - 1])
 }
@@ -192,14 +193,14 @@ fn the_gpu_and_the_twin_have_the_same_rates() {
             pair.set_t(t);
         }
         let (got, want) = (pair.gpu_steps(1), pair.twin_step(1.0));
-        // Integers and one multiplication: on every adapter the same bits.
+        // The factor is computed with integers and one multiplication, so every adapter gives the same bits.
         assert_eq!(bits(&got), bits(&want), "from {start:?}");
         pair.check(&got, &mut worst);
     }
 }
 
 #[test]
-fn a_thousand_steps_in_one_submission_are_a_thousand_submissions() {
+fn a_thousand_steps_in_one_submission_equal_a_thousand_submissions() {
     let gpu = Gpu::new();
     let (together, apart) =
         (Pair::new(&gpu, schedules(), Options::default()), Pair::new(&gpu, schedules(), Options::default()));
@@ -229,9 +230,9 @@ fn a_skipped_step_does_not_advance_the_schedule() {
     assert_eq!(applied, 40);
 }
 
-/// Two groups with schedules of their own, and a new base rate in mid-run: the parameters follow.
+/// Groups with different schedules, and a new base rate in mid-run. The parameters move by the rates.
 #[test]
-fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
+fn each_group_has_its_own_schedule_and_set_lr_sets_its_base_rate() {
     let gpu = Gpu::new();
     let schedules = vec![Schedule::Step { rate: 0.5, every: 10 }, Schedule::WarmUp { steps: 20 }, Schedule::default()];
     let mut pair = Pair::new(&gpu, schedules, Options::default());
@@ -247,7 +248,7 @@ fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
         let want = [LR * 0.5f64.powi((step / 10) as i32), base * (f64::from(step + 1) / 20.0).min(1.0), LR];
         for (i, (got, want)) in groups.iter().zip(want).enumerate() {
             assert!((f64::from(got.1) / want - 1.0).abs() < 2e-7, "group {i}, step {step}: {got:?} for {want}");
-            // A constant gradient moves a parameter by the rate.
+            // A constant gradient moves a parameter by the learning rate.
             moved[i] += want;
         }
     }
@@ -256,9 +257,10 @@ fn each_group_has_its_own_and_set_lr_sets_what_it_multiplies() {
     }
 }
 
-/// A run of all schedules that is saved in mid-run and loaded by an optimizer made without any, on the GPU and the twin.
+/// A run with all schedules is saved, and loaded by an optimizer that was created without any, on the GPU and on the
+/// twin.
 #[test]
-fn a_state_has_the_schedules() {
+fn a_state_contains_the_schedules() {
     let gpu = Gpu::new();
     let all = schedules();
     let mut run = Pair::new(&gpu, all.clone(), Options::default());
@@ -282,21 +284,21 @@ fn a_state_has_the_schedules() {
             assert_eq!((other.gpu_steps(1), other.twin_step(1.0)), (want.clone(), want.clone()));
         }
     }
-    // Without schedules in the state, an optimizer keeps its own; a state with a bad one is refused.
+    // If the state has no schedules, an optimizer keeps its own. A state with an invalid schedule is rejected.
     let mut constant = Pair::new(&gpu, vec![Schedule::default(); all.len()], Options::default());
     load(&mut constant, &without);
     assert!(constant.gpu_steps(1).iter().all(|(t, lr)| (*t, *lr) == (42, LR as f32)));
-    let mut bad = state;
-    bad.groups[7].schedule = Some(Schedule::WarmUp { steps: 0 });
+    let mut invalid = state;
+    invalid.groups[7].schedule = Some(Schedule::WarmUp { steps: 0 });
     let want = "group 7: schedule.steps is 0, but must be at least 1";
-    let error = pollster::block_on(constant.adam.load_state(&bad)).unwrap_err();
+    let error = pollster::block_on(constant.adam.load_state(&invalid)).unwrap_err();
     assert_eq!(error.to_string(), want);
-    assert_eq!(constant.twin.load_state(&bad).unwrap_err().to_string(), want);
-    assert_eq!(bad.to_bytes().unwrap_err().to_string(), want);
+    assert_eq!(constant.twin.load_state(&invalid).unwrap_err().to_string(), want);
+    assert_eq!(invalid.to_bytes().unwrap_err().to_string(), want);
 }
 
 #[test]
-fn bad_values_are_named() {
+fn invalid_values_are_named() {
     use Schedule::*;
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(&[0.0]), gpu.buffer(&[0.0]));
@@ -335,16 +337,16 @@ fn bad_values_are_named() {
         ),
         (Table { values: vec![1.0], every: 0, interpolate: true }, "schedule.every is 0, but must be at least 1"),
     ] {
-        let good = Group::new(Config::default(), vec![Tensor::f32("w", &param, &grad)]);
-        let bad = Group::new(Config::default(), vec![]).with_schedule(schedule.clone());
+        let valid = Group::new(Config::default(), vec![Tensor::f32("w", &param, &grad)]);
+        let invalid = Group::new(Config::default(), vec![]).with_schedule(schedule.clone());
         let want = format!("group 1: {want}");
-        let error = Adam::new(&gpu.device, &gpu.queue, &[good, bad], Options::default()).err();
+        let error = Adam::new(&gpu.device, &gpu.queue, &[valid, invalid], Options::default()).err();
         assert_eq!(error.map(|e| e.to_string()), Some(want.clone()), "{schedule:?}");
-        let good = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]);
-        let bad = cpu::Group::new(Config::default(), vec![]).with_schedule(schedule);
-        assert_eq!(cpu::Adam::new(&[good, bad], Options::default()).unwrap_err().to_string(), want);
+        let valid = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]);
+        let invalid = cpu::Group::new(Config::default(), vec![]).with_schedule(schedule);
+        assert_eq!(cpu::Adam::new(&[valid, invalid], Options::default()).unwrap_err().to_string(), want);
     }
-    // A rate that the schedule would lift out of f32.
+    // The schedule's largest factor would raise this rate beyond f32.
     let schedule = linear(0.0, 1e6, 9);
     let too_large = "group 0: lr times the schedule's largest factor is \
                      1000000000000000000000000000000000000000, but must be finite and not negative";

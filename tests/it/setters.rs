@@ -1,12 +1,12 @@
-//! What can be changed in mid-run: learning rates, configurations, schedules. GPU and twin agree before and after, whatever is
-//! in one submission, and a run that was changed resumes to the last bit.
+//! Settings that can change in mid-run: learning rates, configurations, schedules. GPU and twin agree before and after,
+//! for any order of submissions, and a changed run resumes to the last bit.
 
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Run, Scene};
 use wgpu_adam::preset::{optax, pytorch};
 use wgpu_adam::{Clip, Config, Decay, Error, Options, Probe, Schedule, State, Variant, cpu};
 
-/// So many steps in one submission, with the same gradients.
+/// Makes `steps` steps in one submission, with the same gradients.
 fn submit(gpu: &Gpu, run: &mut Run, steps: usize) {
     run.fresh_grads();
     run.upload_grads(gpu);
@@ -31,7 +31,7 @@ fn set_schedule(run: &mut Run, group: usize, schedule: &Schedule) {
     assert_eq!(run.twin.groups()[group].schedule, *schedule);
 }
 
-/// Another configuration of the same rule: every number that it uses is another.
+/// Another configuration of the same rule. Every number that the rule uses is different.
 fn other(config: Config) -> Config {
     let lr = 0.3 * config.lr;
     let (decay, maximize) = (Decay::Decoupled(0.1), !config.maximize);
@@ -69,7 +69,8 @@ fn other(config: Config) -> Config {
     }
 }
 
-/// A run of the same scene that begins where that one is: its state by way of a file, its parameters by hand.
+/// A run of the same scene that continues from the given run. Its state goes through a file, and its parameters are
+/// copied.
 fn resumed(gpu: &Gpu, run: &Run) -> Run {
     let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
     let mut next = run.scene.start(gpu);
@@ -86,7 +87,7 @@ fn resumed(gpu: &Gpu, run: &Run) -> Run {
 }
 
 #[test]
-fn a_configuration_of_each_variant_is_changed_in_mid_run() {
+fn the_configuration_of_each_variant_can_change_in_mid_run() {
     let gpu = Gpu::new();
     for config in variants() {
         let options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
@@ -106,12 +107,12 @@ fn a_configuration_of_each_variant_is_changed_in_mid_run() {
             run.assert_same(&gpu);
         }
         assert_eq!(gpu.state(&run.adam), gpu.state(&next.adam), "{config:?}");
-        assert_eq!(run.adam.dispatches(), dispatches, "nothing was made anew");
+        assert_eq!(run.adam.dispatches(), dispatches, "no dispatch may be added");
     }
 }
 
 #[test]
-fn a_step_takes_the_configuration_of_the_moment_of_its_submission() {
+fn a_step_uses_the_configuration_at_its_submission() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 9], &[pytorch::adamw()], Options::default()).start(&gpu);
     submit(&gpu, &mut run, 2);
@@ -132,9 +133,9 @@ fn a_step_takes_the_configuration_of_the_moment_of_its_submission() {
     run.assert_same(&gpu);
 }
 
-/// The correction is by the product of the betas that there were, so that it is exact for moments that have seen several.
+/// The correction uses the product of the betas of all steps, so it is exact even after they change.
 #[test]
-fn the_bias_correction_is_exact_after_betas_have_changed() {
+fn bias_correction_is_exact_after_the_betas_change() {
     let config = Config { lr: 1.0, eps: 0.0, ..Config::default() };
     let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("w", 1)]);
     let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
@@ -145,7 +146,8 @@ fn the_bias_correction_is_exact_after_betas_have_changed() {
         } else if step == 6 {
             adam.set_config(0, Config { beta1: 0.99, beta2: 0.9999, ..config }).unwrap();
         }
-        // Of a constant gradient both moments are exact from the first step on, and the step is the learning rate.
+        // For a constant gradient both corrected moments are exact from the first step on, and the step is the learning
+        // rate.
         adam.step(&mut [cpu::TensorMut::new(&mut w, &mut [3.0])]).unwrap();
         assert!((w[0] + (step + 1) as f32).abs() < 1e-5 * (step + 1) as f32, "step {step}: {w:?}");
     }
@@ -153,7 +155,7 @@ fn the_bias_correction_is_exact_after_betas_have_changed() {
 }
 
 #[test]
-fn a_schedule_is_changed_in_mid_run() {
+fn a_schedule_can_change_in_mid_run() {
     let gpu = Gpu::new();
     let table =
         Schedule::Table { values: (0..50).map(|i| 1.0 / f64::from(i + 1)).collect(), every: 2, interpolate: true };
@@ -173,7 +175,7 @@ fn a_schedule_is_changed_in_mid_run() {
         submit(&gpu, &mut run, 3);
         let state = gpu.state(&run.adam);
         set_schedule(&mut run, group, schedule);
-        assert_eq!(gpu.state(&run.adam).tensors, state.tensors, "nothing moved");
+        assert_eq!(gpu.state(&run.adam).tensors, state.tensors, "a new schedule must change no state");
         submit(&gpu, &mut run, 4);
         run.step(&gpu);
         run.assert_same(&gpu);
@@ -184,11 +186,11 @@ fn a_schedule_is_changed_in_mid_run() {
         submit(&gpu, &mut next, 2);
         next.assert_same(&gpu);
     }
-    assert_eq!(run.adam.memory_use(), memory, "as it was");
+    assert_eq!(run.adam.memory_use(), memory, "the memory use must not change");
 }
 
 #[test]
-fn a_probe_and_later_members_go_on_with_what_was_set() {
+fn a_probe_and_reset_tensors_use_the_new_settings() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100, 7], &[Config::default()], Options::default()).start(&gpu);
     let probe = Probe::new(&run.adam).unwrap();
@@ -202,7 +204,7 @@ fn a_probe_and_later_members_go_on_with_what_was_set() {
     run.adam.reset(&["tensor1"]).unwrap();
     run.twin.reset(&["tensor1"]).unwrap();
     assert_eq!(run.adam.groups()[0].config.beta1, 0.5);
-    // The tensors of a group have two clocks now, and both are set.
+    // The tensors of the group have two clocks now, and both get the new settings.
     set_config(&mut run, 0, Config { beta1: 0.7, lr: 0.1, ..Config::default() });
     set_schedule(&mut run, 0, &Schedule::WarmUp { steps: 30 });
     submit(&gpu, &mut run, 3);
@@ -210,7 +212,7 @@ fn a_probe_and_later_members_go_on_with_what_was_set() {
 }
 
 #[test]
-fn what_cannot_be_set_is_named_and_changes_nothing() {
+fn invalid_settings_are_named_and_change_nothing() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[100], &[pytorch::adamw()], Options::default()).start(&gpu);
     run.steps(&gpu, 2);

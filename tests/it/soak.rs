@@ -1,4 +1,4 @@
-//! A million steps: memory stays flat, t is exact, and GPU and twin have the same bits at the end.
+//! A million steps: memory use stays constant, t is exact, and GPU and twin have the same bits at the end.
 //!
 //! ```sh
 //! cargo test --release --test it soak:: -- --ignored --nocapture
@@ -8,10 +8,11 @@ use crate::scene::{Gpu, Scene};
 use wgpu_adam::preset::pytorch;
 use wgpu_adam::{Clip, Config, Decay, Options};
 
-/// In submissions of a thousand, each with gradients of its own.
+/// Each submission makes a thousand steps with the same gradients.
 const SUBMISSIONS: u32 = 1000;
 
-/// Bytes of this process in memory, in which a software driver has its device memory too, and those of wgpu's buffers.
+/// The resident bytes of this process, which include the device memory of a software driver, and the bytes of wgpu's
+/// buffers.
 fn memory(gpu: &Gpu) -> (u64, u64) {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
@@ -32,7 +33,7 @@ fn a_million_steps() {
     let (mut skipped, mut early) = (0, (0, 0));
     for submission in 0..SUBMISSIONS {
         run.fresh_grads();
-        // Now and then a thousand steps are skipped.
+        // Some submissions skip all of their thousand steps.
         if submission % 100 == 7 {
             run.grads[0][30] = f32::NAN;
             skipped += 1000;
@@ -42,7 +43,7 @@ fn a_million_steps() {
         for _ in 0..1000 {
             run.twin_step();
         }
-        // One submission in flight at a time: what several need is a matter of chance.
+        // Only one submission is in flight at a time, since the memory that several need varies.
         gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
         if submission % 50 == 49 {
             let report = gpu.report(&run.adam);

@@ -1,5 +1,5 @@
-//! A run that is saved, loaded and continued gives the bits that it would have given without: on the GPU, in another
-//! process, by way of the twin; for every variant and every way in which numbers are stored.
+//! A run that is saved, loaded and continued gives the same bits as an uninterrupted run: on the GPU, in another
+//! process and through the twin, for every variant and every way to store numbers.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ fn options() -> Options {
     Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() }
 }
 
-/// A folder of its own for a test's files, emptied.
+/// An empty folder for the files of one test.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
@@ -32,8 +32,8 @@ fn arena(configs: &[Config]) -> Scene {
     Scene::arena(&[300, 17, 1001, 4], 1, configs, options())
 }
 
-/// For every way in which params and what is remembered can be stored, a scene with a group of every second variant, those
-/// and the others in turn; the gradients in each format in turn, here and there the small tensors in f32, and with a loss scale.
+/// One scene for every way to store params and state. Its groups use every second variant, and alternate scenes use the
+/// others. The gradients use each dtype in turn. Some scenes keep small tensors in f32, and some have a loss scale.
 fn cases() -> Vec<Scene> {
     let cases = stored().enumerate().map(|(i, (param, precision))| {
         let variants = variants().into_iter().cycle().skip(i).step_by(2);
@@ -50,7 +50,7 @@ fn cases() -> Vec<Scene> {
     sample(cases)
 }
 
-/// A scene after `steps` steps, one of them skipped (but where gradients are integers, which are always finite).
+/// Makes `steps` steps, one of which is skipped (except with integer gradients, which are always finite).
 fn started(gpu: &Gpu, scene: &Scene, steps: usize) -> Run {
     let mut run = scene.start(gpu);
     run.steps(gpu, steps / 2);
@@ -64,7 +64,7 @@ fn started(gpu: &Gpu, scene: &Scene, steps: usize) -> Run {
     run
 }
 
-/// The same scene, with the params of `other` and an optimizer that has not made a step.
+/// The same scene with the params of `other` and an optimizer that has made no steps.
 fn fresh(gpu: &Gpu, other: &Run) -> Run {
     let mut run = other.scene.start(gpu);
     run.params = other.params.clone();
@@ -75,7 +75,7 @@ fn fresh(gpu: &Gpu, other: &Run) -> Run {
     run
 }
 
-/// Continues both and holds all of them to be the same.
+/// Continues both runs, and asserts that they stay equal.
 fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
     one.steps(gpu, steps);
     other.steps(gpu, steps);
@@ -84,7 +84,8 @@ fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
     }
     assert_eq!(gpu.state(&one.adam), gpu.state(&other.adam));
     assert_eq!(one.twin.state(), other.twin.state());
-    // Which tensor made the latest skip is not in a state. As text, since a NaN must be equal to a NaN.
+    // A state does not contain the name of the tensor that caused the last skip. The reports are compared as text, so
+    // that a NaN equals a NaN.
     let report = |run: &Run| {
         let mut report: Report = gpu.report(&run.adam);
         report.nonfinite_tensor = None;
@@ -94,7 +95,7 @@ fn same_from_here(gpu: &Gpu, one: &mut Run, other: &mut Run, steps: usize) {
 }
 
 #[test]
-fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
+fn every_variant_resumes_exactly_from_a_file() {
     let gpu = Gpu::new();
     let folder = folder("variants");
     for (i, config) in sample(variants().into_iter().enumerate()) {
@@ -118,12 +119,12 @@ fn saved_and_loaded_every_variant_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
-fn from_gpu_to_file_to_twin_to_file_to_gpu() {
+fn a_run_moves_from_the_gpu_to_the_twin_and_back_through_files() {
     let gpu = Gpu::new();
     for scene in cases() {
         let mut run = started(&gpu, &scene, 6);
         let to_twin = gpu.state(&run.adam).to_bytes().unwrap();
-        // The twin makes some steps alone.
+        // The twin makes some steps without the GPU.
         run.twin.load_state(&State::from_bytes(&to_twin).unwrap()).unwrap();
         let mut resumed = fresh(&gpu, &run);
         resumed.twin = run.twin.clone();
@@ -131,7 +132,7 @@ fn from_gpu_to_file_to_twin_to_file_to_gpu() {
             resumed.fresh_grads();
             resumed.twin_step();
         }
-        // And the GPU goes on from there.
+        // The GPU continues from the twin's state.
         let to_gpu = resumed.twin.state().to_bytes().unwrap();
         for (buffer, params) in resumed.param_buffers.iter().zip(&resumed.params) {
             gpu.write(buffer, params);
@@ -146,7 +147,7 @@ fn from_gpu_to_file_to_twin_to_file_to_gpu() {
     }
 }
 
-/// In the other process this test is all the runs that resume: it finds the folder of their files in the environment.
+/// The test runs itself in another process, which resumes all runs. The environment contains the folder of their files.
 #[test]
 fn every_run_resumes_in_another_process() {
     const FOLDER: &str = "WGPU_ADAM_TEST_RESUME";
@@ -167,7 +168,7 @@ fn every_run_resumes_in_another_process() {
             gpu.queue.write_buffer(&run.param_buffers[0], 0, &std::fs::read(path("params")).unwrap());
             let state = State::load(path("state")).unwrap();
             load(&mut run, &state).unwrap();
-            // What the loss scale is, of which the gradients are.
+            // The twin provides the loss scale for the gradients.
             run.twin.load_state(&state).unwrap();
             more(&mut run);
             std::fs::write(path("params"), params(&run)).unwrap();
@@ -194,7 +195,7 @@ fn every_run_resumes_in_another_process() {
 }
 
 #[test]
-fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
+fn a_state_larger_than_the_staging_buffer_is_transferred_in_pieces() {
     let gpu = Gpu::new();
     let run = started(&gpu, &arena(&[Config::default(), Config { lr: 0.1, ..Config::default() }]), 10);
     let whole = gpu.state(&run.adam);
@@ -216,7 +217,7 @@ fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
         };
         let state = pollster::block_on(run.adam.read_state_with(transfer())).unwrap();
         assert_eq!(state, whole, "{staging}");
-        // Two memories of 1,322 f32.
+        // Two state tensors of 1,322 f32.
         check(2 * 4 * 1322);
         let mut other = run.scene.start(&gpu);
         let written = other.adam.load_state_with(&state, transfer());
@@ -227,31 +228,31 @@ fn a_state_larger_than_the_staging_buffer_goes_in_pieces() {
 }
 
 #[test]
-fn a_step_while_the_state_is_read_in_pieces_is_noticed() {
+fn a_step_while_the_state_is_read_in_pieces_is_detected() {
     let gpu = Gpu::new();
     let run = started(&gpu, &arena(&[Config::default()]), 10);
     let before = gpu.state(&run.adam);
     let in_pieces = run.adam.read_state_with(Transfer::default().with_staging_bytes(1000));
     let at_once = run.adam.read_state();
     gpu.step(&run.adam);
-    // The one step that was skipped counts.
+    // The skipped step counts too.
     let error = pollster::block_on(in_pieces).unwrap_err();
     assert!(matches!(error, Error::StateMoved { began: 11, ended: 12, .. }), "{error:?}");
-    // What fits is read at once, and later steps do not matter.
+    // A state that fits into the staging buffer is read at once, and later steps do not affect it.
     assert_eq!(pollster::block_on(at_once).unwrap(), before);
 }
 
 type Change<'a> = &'a dyn Fn(&mut State);
 
 #[test]
-fn what_does_not_fit_is_named_and_changes_nothing() {
+fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
     let gpu = Gpu::new();
     let configs = [Config::default(), Config { lr: 0.1, ..Config::default() }];
     let mut run = started(&gpu, &arena(&configs), 10);
     let good = gpu.state(&run.adam);
     let refused = |run: &mut Run, change: Change, want: &str| {
         let mut state = good.clone();
-        // Something that would show.
+        // These changes would be visible if the state were loaded.
         state.t += 1;
         state.groups[0].config.lr = 7.0;
         state.tensors[0].state[0].bytes.fill(1);
@@ -318,9 +319,9 @@ fn what_does_not_fit_is_named_and_changes_nothing() {
     run.assert_same(&gpu);
 }
 
-/// A configuration can be changed on the way, as long as its rule stays.
+/// The configuration may change while the state is loaded, but its rule may not.
 #[test]
-fn loading_takes_the_configurations_of_the_state() {
+fn loading_adopts_the_configurations_of_the_state() {
     let gpu = Gpu::new();
     let mut run = started(&gpu, &arena(&[Config::default()]), 10);
     let mut state = gpu.state(&run.adam);

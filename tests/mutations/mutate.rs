@@ -1,4 +1,4 @@
-//! Changes one token of a shader before it is compiled. The mutation tests have this module in their copy of the crate.
+//! Changes one token of a shader before it is compiled. The mutation tests add this module to their copy of the crate.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -15,10 +15,11 @@ thread_local! {
     static APPLIED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Those with unchanged sources, of the one device that the tests have.
+/// The pipelines with unchanged sources, for the one device of the tests.
 static UNCHANGED: LazyLock<Mutex<HashMap<Kernel, Pipeline>>> = LazyLock::new(Mutex::default);
 
-/// Runs something while the first `from` in the source of each shader is `to`. Says too whether any shader had it.
+/// Runs a function while the first `from` in the source of each shader is replaced by `to`. Also returns whether any
+/// shader contained it.
 pub fn with<T>(from: &'static str, to: &'static str, run: impl FnOnce() -> T) -> (T, bool) {
     MUTATION.set(Some((from, to)));
     APPLIED.set(false);
@@ -27,7 +28,7 @@ pub fn with<T>(from: &'static str, to: &'static str, run: impl FnOnce() -> T) ->
     (result, APPLIED.get())
 }
 
-/// The source that is compiled in the place of a shader's.
+/// Returns the source to compile instead of the shader's own.
 pub(crate) fn mutated(source: String) -> String {
     match MUTATION.get() {
         Some((from, to)) if source.contains(from) => {
@@ -38,7 +39,7 @@ pub(crate) fn mutated(source: String) -> String {
     }
 }
 
-/// The pipeline of a kernel. It is kept for the next time if the source is unchanged.
+/// Returns the pipeline of a kernel. A pipeline with an unchanged source is cached.
 pub(crate) fn build(kernel: Kernel, device: &Device) -> Pipeline {
     if MUTATION.get().is_some_and(|(from, _)| kernel.wgsl().contains(from)) {
         return kernel.build(device);

@@ -1,6 +1,6 @@
-//! One token of a shader is changed, and a scene that compares GPU and twin must notice.
+//! Changes one token of a shader at a time. A scene that compares GPU and twin must notice.
 //!
-//! `run.sh` runs these tests in a copy of the crate, in which [`wgpu_adam::mutate`] changes what is compiled.
+//! `run.sh` runs these tests in a copy of the crate, in which [`wgpu_adam::mutate`] changes the sources.
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
@@ -9,25 +9,25 @@ use scene::Gpu;
 use wgpu_adam::mutate;
 
 mod lists;
-#[allow(dead_code, unused_imports, reason = "the integration tests use more of it")]
+#[allow(dead_code, unused_imports, reason = "only the integration tests use all of it")]
 #[path = "../it/scene/mod.rs"]
 mod scene;
 mod scenes;
 
-/// Mutations of one shader.
+/// The mutations of one shader.
 struct Shader {
-    /// Its file, under `shaders/` or `src/`.
+    /// The path of its file, in `shaders/` or `src/`.
     file: &'static str,
     mutations: &'static [Mutation],
 }
 
-/// What is replaced, by what, and the name of the scene that notices.
+/// The text to replace, its replacement, and the name of the scene that notices.
 type Mutation = (&'static str, &'static str, &'static str);
 
-/// The one device of all tests.
+/// The device of all tests.
 static GPU: LazyLock<Gpu> = LazyLock::new(Gpu::new);
 
-/// Each mutation of a list in its scene; and each scene with unchanged shaders.
+/// Asserts that each mutation is noticed by its scene, and that each scene finds no difference with unchanged shaders.
 fn must_be_noticed(shaders: &[Shader]) {
     let mut failures = Vec::new();
     for shader in shaders {
@@ -38,14 +38,14 @@ fn must_be_noticed(shaders: &[Shader]) {
             match mutate::with(from, to, || difference(&GPU)) {
                 (Some(difference), true) => println!("{mutation}: {difference}"),
                 (None, true) => failures.push(format!("{mutation} is not noticed by scene {name}")),
-                (_, false) => failures.push(format!("{mutation} is in no shader of scene {name}")),
+                (_, false) => failures.push(format!("{mutation} does not occur in any shader of scene {name}")),
             }
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// Once for each scene.
+/// Asserts that GPU and twin agree with unchanged shaders. Each scene runs once.
 fn assert_equal_unchanged(name: &'static str, difference: scenes::Difference) {
     static FOUND: Mutex<BTreeMap<&str, Option<String>>> = Mutex::new(BTreeMap::new());
     let found = FOUND.lock().unwrap().get(name).cloned();
@@ -54,7 +54,7 @@ fn assert_equal_unchanged(name: &'static str, difference: scenes::Difference) {
     assert_eq!(found, None, "{name}, unchanged");
 }
 
-/// For a mutation that is new, or is no longer noticed where it was.
+/// Finds the scene for a mutation that is new, or that its scene no longer notices.
 #[test]
 #[ignore = "a tool: prints the first scene that notices each mutation"]
 fn which_scene_notices() {
@@ -67,7 +67,7 @@ fn which_scene_notices() {
                 applied |= here;
                 noticed.is_some()
             };
-            // The scene of the list first.
+            // Tries the scene in the list first.
             let known = scenes::all().filter(|(name, _)| name == known);
             let name = known.chain(scenes::all()).find(|(_, difference)| notices(*difference)).map(|(name, _)| name);
             println!("{}: {from:?}, {to:?}: {name:?}, applied: {applied}", shader.file);

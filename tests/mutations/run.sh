@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The mutation tests: one token of a shader is changed, and a comparison of GPU and twin must notice. They run in a copy of the
-# crate with two lines changed, so that the crate itself has no hook for them. Arguments go to `cargo test`.
+# Runs the mutation tests: each changes one token of a shader, and a comparison of GPU and twin must notice. They run in
+# a copy of the crate in which two lines are changed, so that the crate itself contains no hook for them. Arguments are
+# passed to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source tests/environment.sh
@@ -10,8 +11,8 @@ new=target/mutations/new
 
 rm -rf "$new" && mkdir -p "$new"
 cp -r src shaders README.md Cargo.lock "$new"
-# With the same dependencies, so that those are built once; and in the place of all other targets the tests that are here. Under
-# the crate's own name cargo would take one for the other.
+# The copy has the same dependencies, so that they are built once. Its only test target is the mutation tests. It has
+# another name, since cargo would confuse two crates of the same name.
 sed -i 's/^name = "wgpu-adam"$/name = "wgpu-adam-mutations"/' "$new/Cargo.lock"
 awk '/^\[/ { other = /^\[(workspace|\[)/ } !other' Cargo.toml | sed 's/^name = "wgpu-adam"$/name = "wgpu-adam-mutations"/' \
     >"$new/Cargo.toml"
@@ -29,7 +30,7 @@ END
 cp tests/mutations/mutate.rs "$new/src/mutate.rs"
 printf '\npub mod mutate;\n' >>"$new/src/lib.rs"
 
-# Puts one text in the place of another, which must be there exactly once.
+# Replaces a text that must occur exactly once.
 patch() {
     local file=$1 from=$2 to=$3 count text
     count=$(grep -cF -- "$from" "$file" || true)
@@ -40,6 +41,6 @@ patch() {
 patch "$new/src/gpu/kernel.rs" 'ShaderSource::Wgsl(self.wgsl().into())' 'ShaderSource::Wgsl(crate::mutate::mutated(self.wgsl()).into())'
 patch "$new/src/gpu/pipelines.rs" 'kernel.build(device)' 'crate::mutate::build(kernel, device)'
 
-# A copy that is the same keeps its times, so that it is not compiled again.
+# An unchanged copy keeps its modification times, so that it is not compiled again.
 diff -rq "$new" "$copy" >/dev/null 2>&1 || { rm -rf "$copy" && mv "$new" "$copy"; }
 cargo test --locked --manifest-path "$copy/Cargo.toml" --test mutations "$@"

@@ -9,7 +9,7 @@ float64, and with this crate in `tests/it/pytorch.rs`. `<case>.to_here.*` belong
 
     python generate.py --seeds 40 FOLDER
 
-writes the input of the test `chance_decides_on_the_miss_of_sgd` in `tests/it/pytorch.rs` to FOLDER: runs of SGD from
+writes the input of the test `the_miss_of_sgd_varies_with_the_seed` in `tests/it/pytorch.rs` to FOLDER: runs of SGD from
 PyTorch to this crate with other gradients and parameters, as two files for each seed, starting at 1.
 """
 

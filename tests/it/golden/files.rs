@@ -1,4 +1,4 @@
-//! The files that `generate.py` writes, as a test reads them.
+//! Reads the files that `generate.py` writes.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::problem;
 
-/// One pair of files.
+/// One pair of a JSON file and a safetensors file.
 pub struct Golden {
     pub cases: Vec<Case>,
     state_every: usize,
@@ -24,7 +24,7 @@ struct Described {
     cases: Vec<Case>,
 }
 
-/// What a test must know of a case besides the library's configuration.
+/// What a test must know about a case in addition to the configuration of this crate.
 #[derive(Clone, Deserialize)]
 pub struct Case {
     pub name: String,
@@ -33,11 +33,11 @@ pub struct Case {
     pub lr_then: Option<Vec<f64>>,
     pub clip: Option<f64>,
     moved: f64,
-    /// The framework's implementations, and of each the misses of p and the states.
+    /// The misses of p and of the states, for each implementation of the framework.
     float32: BTreeMap<String, BTreeMap<String, Miss>>,
 }
 
-/// A distance to the float64 run, in units that `generate.py` defines.
+/// An error against the float64 run, in units that `generate.py` defines.
 #[derive(Clone, Copy, Deserialize)]
 pub struct Miss {
     pub rms: f64,
@@ -49,7 +49,7 @@ impl Miss {
         let (mut squares, mut max, mut count) = (0.0, 0.0, 0);
         for error in errors.map(f64::abs) {
             squares += error * error;
-            // Unlike f64::max, this lets no NaN slip.
+            // Unlike f64::max, this does not ignore a NaN.
             max = if error <= max { max } else { error };
             count += 1;
         }
@@ -72,7 +72,7 @@ impl Case {
 }
 
 impl Golden {
-    /// Fails where the problem in the files is not the one that is generated here.
+    /// Panics if the problem in the files differs from the one that is generated here.
     pub fn new(json: &str, tensors: &'static [u8], grads: &[Vec<f32>]) -> Self {
         let described: Described = serde_json::from_str(json).unwrap();
         let sum_of_bits: u64 = grads.iter().flatten().map(|g| u64::from(g.to_bits())).sum();
@@ -103,12 +103,13 @@ impl Golden {
         let got = got.iter().step_by(self.state_every).map(|&got| f64::from(got));
         let unit = self.float32(&format!("{name} unit"));
         assert_eq!((got.len(), got.len()), (want.len(), unit.len()));
-        // Where the unit is zero, so must the state be: anything else divided by it is infinite.
+        // If the unit is zero, the state must be zero too: anything else divided by zero is infinite.
         let error = |((got, want), unit)| if got == want { 0.0 } else { (got - want) / f64::from(unit) };
         Miss::of(got.zip(want).zip(unit).map(error))
     }
 
-    /// How far the elements moved, in units of the distance moved: the root mean square is 1 by definition.
+    /// The distance of each element between start and end, in units of the root mean square of these distances. Its own
+    /// root mean square is therefore 1.
     pub fn moved(&self, case: &Case) -> Miss {
         let p = self.float64(&format!("{}/p", case.name));
         let p0 = problem::first_params(0, case.p0);

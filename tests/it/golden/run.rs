@@ -1,4 +1,4 @@
-//! A golden case on the twin and on the GPU.
+//! Runs a golden case on the twin and on the GPU.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,20 +10,20 @@ use super::files::Case;
 use super::problem::{ELEMENTS, LR_CHANGES_AFTER, STEPS};
 use crate::scene::Gpu;
 
-/// p and the states after the last step, by the names that they have in the files.
+/// p and the states after the last step, under their names in the files.
 pub type End = BTreeMap<&'static str, Vec<f32>>;
 
 fn end(case: &Case, p: Vec<f32>, state: &State) -> End {
     let joined = |f: fn(&TensorState) -> Vec<f32>| state.tensors.iter().flat_map(f).collect();
     let mut m: Vec<f32> = joined(TensorState::m);
     if case.optimizer == "optax.rmsprop" {
-        // There it is what is added to p.
+        // optax adds its momentum to p, so the sign is opposite.
         m.iter_mut().for_each(|m| *m = -*m);
     }
     BTreeMap::from([("p", p), ("m", m), ("v", joined(TensorState::v)), ("v_max", joined(TensorState::v_max))])
 }
 
-/// Each group has an equal part of the elements.
+/// Each group has an equal share of the elements.
 pub fn on_twin(case: &Case, configs: &[Config], options: Options, p0: &[f32], grads: &[Vec<f32>]) -> End {
     let each = ELEMENTS / configs.len();
     let group = |(i, config): (usize, &Config)| {
@@ -47,7 +47,8 @@ pub fn on_twin(case: &Case, configs: &[Config], options: Options, p0: &[f32], gr
     end(case, p, &adam.state())
 }
 
-/// All gradients lie on the device from the start. A run is two submissions, before and after the change of lr.
+/// All gradients are on the device from the start. A run makes two submissions, before and after the learning rate
+/// changes.
 pub fn on_gpu(
     gpu: &Gpu,
     case: &Case,

@@ -1,4 +1,4 @@
-//! Schedules against those of PyTorch and optax, step by step. `tests/golden/schedules.py` made the numbers.
+//! Schedules against PyTorch and optax, step by step. `tests/golden/schedules.py` made the numbers.
 
 use crate::scene::Gpu;
 use serde::Deserialize;
@@ -13,11 +13,11 @@ struct Golden {
 struct Case {
     name: String,
     lr: f64,
-    /// Of step n + 1.
+    /// `rates[n]` is the learning rate of step n + 1.
     rates: Vec<f64>,
 }
 
-/// What the framework was told, in the words of this crate.
+/// The schedule of this crate for each case.
 fn schedules() -> Vec<(&'static str, Schedule)> {
     use Schedule::*;
     let cosine = |to| Cosine { from: 1.0, to, steps: 200 };
@@ -62,14 +62,14 @@ fn cases() -> Vec<(Case, Schedule)> {
 }
 
 #[test]
-fn float64_is_that_of_the_frameworks() {
+fn float64_rates_agree_with_the_frameworks() {
     let cases = cases();
     assert_eq!(cases.len(), 21);
     for (case, schedule) in cases {
         for (n, want) in case.rates.iter().enumerate() {
             let got = case.lr * schedule.factor(n as u32 + 1);
-            // PyTorch makes each rate of the one before it.
-            assert!((got - want).abs() < 1e-13, "{}, {n} steps before: {got} for {want}", case.name);
+            // PyTorch computes each rate from the previous one.
+            assert!((got - want).abs() < 1e-13, "{}, after {n} steps: {got} for {want}", case.name);
         }
     }
 }
@@ -91,7 +91,7 @@ fn the_device_is_within_1e_6_of_the_frameworks() {
         for ((case, _), group) in cases.iter().zip(gpu.report(&adam).groups) {
             let Some(want) = case.rates.get(n) else { continue };
             let error = (f64::from(group.lr) - want).abs() / case.lr;
-            assert!(error < 1e-6, "{}, {n} steps before: {} for {want}", case.name, group.lr);
+            assert!(error < 1e-6, "{}, after {n} steps: {} for {want}", case.name, group.lr);
             worst = worst.max(error);
         }
     }

@@ -1,6 +1,6 @@
-//! What a source file says in code: its tokens without comments, the contents of strings, and items for tests.
+//! Reads the code of a source file: its tokens, without comments, the contents of strings, and test items.
 
-/// Identifiers, `::`, and every other character by itself.
+/// Identifiers, `::`, and every other character as a token of its own.
 pub fn tokens(source: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut rest = source;
@@ -10,7 +10,7 @@ pub fn tokens(source: &str) -> Vec<String> {
         } else if rest.starts_with("/*") {
             block_comment(rest)
         } else if let Some(len) = string(rest).or_else(|| character(rest)) {
-            // Its place is kept, so that a path does not continue behind it.
+            // A placeholder, so that a path does not continue after the literal.
             tokens.push("\"".to_owned());
             len
         } else if first.is_alphanumeric() || first == '_' {
@@ -31,7 +31,7 @@ pub fn tokens(source: &str) -> Vec<String> {
     without_tests(&tokens)
 }
 
-/// The length of a comment that may contain others.
+/// The length of a block comment, which may contain others.
 fn block_comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < text.len() {
@@ -50,7 +50,7 @@ fn block_comment(text: &str) -> usize {
     at
 }
 
-/// The length of the string literal with which the text begins.
+/// The length of the string literal at the beginning of the text.
 fn string(text: &str) -> Option<usize> {
     let prefix = ["br", "cr", "r", "b", "c", ""].into_iter().find(|prefix| {
         let behind = text.strip_prefix(prefix).map(|text| text.trim_start_matches('#'));
@@ -72,14 +72,14 @@ fn string(text: &str) -> Option<usize> {
     Some(at + end.len())
 }
 
-/// The length of the character literal with which the text begins. A lifetime is none.
+/// The length of the character literal at the beginning of the text. A lifetime is not a literal.
 fn character(text: &str) -> Option<usize> {
     let body = text.strip_prefix('\'')?;
     let close = if body.starts_with('\\') { 2 + body[2..].find('\'')? } else { body.chars().next()?.len_utf8() };
     body[close..].starts_with('\'').then_some(close + 2)
 }
 
-/// Leaves out each item under `#[cfg(test)]`.
+/// Removes each item under `#[cfg(test)]`.
 fn without_tests(tokens: &[String]) -> Vec<String> {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
@@ -95,7 +95,7 @@ fn without_tests(tokens: &[String]) -> Vec<String> {
     kept
 }
 
-/// The number of tokens of the item with which they begin: up to a semicolon or a comma, or to the end of its braces.
+/// The number of tokens of the first item: up to a semicolon or a comma, or to the end of its braces.
 fn item(tokens: &[String]) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -115,14 +115,14 @@ fn item(tokens: &[String]) -> usize {
     tokens.len()
 }
 
-/// A path that a file uses, in segments, and the inline modules of the file in which it does.
+/// A path that a file uses, and the inline modules of the file that contain it.
 #[derive(Debug, PartialEq)]
 pub struct Used {
     pub inside: Vec<String>,
     pub path: Vec<String>,
 }
 
-/// Each path that begins with `crate` or `super`. A `use` of several names is several paths.
+/// Returns each path that begins with `crate` or `super`. A `use` of several names gives several paths.
 pub fn paths(source: &str) -> Vec<Used> {
     let tokens = tokens(source);
     let token = |at: usize| tokens.get(at).map_or("", String::as_str);
@@ -151,7 +151,7 @@ pub fn paths(source: &str) -> Vec<Used> {
     used
 }
 
-/// Collects the paths of a tree like `a::{b, c::d}`, and returns the place behind it.
+/// Collects the paths of a tree like `a::{b, c::d}`, and returns the position after it.
 fn tree(tokens: &[String], mut at: usize, mut path: Vec<String>, found: &mut Vec<Vec<String>>) -> usize {
     let token = |at: usize| tokens.get(at).map_or("", String::as_str);
     loop {
@@ -170,7 +170,7 @@ fn tree(tokens: &[String], mut at: usize, mut path: Vec<String>, found: &mut Vec
         }
         at += 1;
     }
-    // An alias.
+    // Skips an alias.
     if token(at) == "as" {
         at += 2;
     }

@@ -1,4 +1,4 @@
-//! The adapter under test, and what a test does with its buffers.
+//! The device under test, and operations on buffers.
 
 use std::sync::OnceLock;
 
@@ -13,18 +13,18 @@ use wgpu_adam::{Adam, Report, State};
 pub struct Gpu {
     pub device: Device,
     pub queue: Queue,
-    /// A CPU adapter: the same bits as on the twin.
+    /// A CPU adapter, which gives the same bits as the twin.
     pub software: bool,
     pub backend: wgpu::Backend,
-    /// It takes numbers below 2^-126 for zero, as WGSL allows.
+    /// The device flushes numbers below 2^-126 to zero, as WGSL allows.
     pub flushes: bool,
 }
 
-/// What was found out of the adapter, which is the same for the whole process.
+/// Whether the adapter flushes denormal numbers. The process has only one adapter.
 static FLUSHES: OnceLock<bool> = OnceLock::new();
 
 impl Gpu {
-    /// Whether half of 2^-147 is not 2^-148.
+    /// Returns whether half of 2^-147 is not 2^-148.
     fn probe_denormals(&self) -> bool {
         let source = "@group(0) @binding(0) var<storage, read_write> x: array<f32>;
             @compute @workgroup_size(1) fn half() { x[0] = x[0] * x[1]; }";
@@ -41,7 +41,7 @@ impl Gpu {
         self.read(&numbers)[0].to_bits() != 2
     }
 
-    /// A compute pipeline of that WGSL, and its bind group with these buffers, in the order of their bindings.
+    /// Makes a compute pipeline of the WGSL, and its bind group with the buffers in the order of their bindings.
     pub fn pipeline(&self, wgsl: &str, buffers: &[&Buffer]) -> (ComputePipeline, BindGroup) {
         let source = ShaderSource::Wgsl(wgsl.into());
         let module = self.device.create_shader_module(ShaderModuleDescriptor { label: None, source });
@@ -63,7 +63,7 @@ impl Gpu {
         (pipeline, bind_group)
     }
 
-    /// The default limits of WebGPU and no feature.
+    /// A device with WebGPU's default limits and no features.
     pub fn new() -> Self {
         Self::with(Limits::default())
     }
@@ -72,22 +72,22 @@ impl Gpu {
         Self::asking(|_| limits)
     }
 
-    /// So many storage buffers a stage, or as many as the adapter has where that is fewer.
+    /// A device with `most` storage buffers per shader stage, or fewer if the adapter has fewer.
     pub fn with_storage_buffers(most: u32) -> Self {
         Self::asking(|has| {
             let buffers = most.min(has.max_storage_buffers_per_shader_stage);
-            println!("{buffers} storage buffers a stage");
+            println!("{buffers} storage buffers per stage");
             Limits { max_storage_buffers_per_shader_stage: buffers, ..Limits::default() }
         })
     }
 
-    /// The limits that are asked for, of an adapter that has those.
+    /// A device with the limits that the function returns, given the limits of the adapter.
     fn asking(limits: impl FnOnce(Limits) -> Limits) -> Self {
         let _ = env_logger::builder().is_test(true).try_init();
-        // WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several.
+        // WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several adapters.
         let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None))
-            .expect("no adapter: these tests need one (a software one will do)");
+            .expect("no adapter: these tests need one (a software adapter is enough)");
         let descriptor = DeviceDescriptor { required_limits: limits(adapter.limits()), ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("no device");
         let info = adapter.get_info();
@@ -126,7 +126,7 @@ impl Gpu {
         self.steps(adam, 1);
     }
 
-    /// So many steps in one submission.
+    /// Makes `steps` steps in one submission.
     pub fn steps(&self, adam: &Adam, steps: usize) {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         for _ in 0..steps {

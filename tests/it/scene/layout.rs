@@ -1,4 +1,4 @@
-//! Where tensors lie in which buffers, how they are stored, and of which configurations they are.
+//! The layout of a scene: the place of each tensor in its buffers, its dtypes, and its configuration.
 
 use wgpu::Buffer;
 use wgpu_adam::{Adam, Config, Dtype, Error, Group, Options, Tensor, View};
@@ -7,7 +7,7 @@ use super::gpu::Gpu;
 use super::run::Run;
 use super::stored::{Numbers, normals};
 
-/// Where one tensor lies: elements `param..param + len` of a param buffer, and so on.
+/// The place of one tensor: elements `param..param + len` of a param buffer, and the same for its grad.
 #[derive(Clone, Debug)]
 pub struct Spot {
     pub group: usize,
@@ -15,9 +15,9 @@ pub struct Spot {
     pub param: usize,
     pub grad: usize,
     pub len: usize,
-    /// Of param and grad.
+    /// The dtypes of param and grad.
     pub formats: (Dtype, Dtype),
-    /// The value of 1 in integer gradients.
+    /// The value of the integer 1 in integer gradients.
     pub grad_scale: f32,
 }
 
@@ -26,7 +26,7 @@ impl Spot {
         Self { group, buffers, param, grad, len, formats: (Dtype::F32, Dtype::F32), grad_scale: 1e-6 }
     }
 
-    /// The param in an image of its buffer.
+    /// Reads the param from the images of the param buffers.
     pub fn param_of(&self, images: &[Vec<f32>]) -> Numbers {
         Numbers::of(&images[self.buffers.0], self.formats.0, 1.0, self.param, self.len)
     }
@@ -44,7 +44,7 @@ impl Spot {
     }
 }
 
-/// Buffers (their lengths in words), tensors in them, configurations.
+/// The lengths of the buffers in 32-bit words, the tensors in them, and the configurations.
 #[derive(Clone, Debug)]
 pub struct Scene {
     pub params: Vec<usize>,
@@ -55,7 +55,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Each tensor in buffers of its own, the groups in turn.
+    /// Separately allocated tensors, which are assigned to the groups in rotation.
     pub fn scattered(lens: &[usize], configs: &[Config], options: Options) -> Self {
         let spot = |(i, &len): (usize, &usize)| Spot::f32(i % configs.len(), (i, i), 0, 0, len);
         Self {
@@ -67,7 +67,7 @@ impl Scene {
         }
     }
 
-    /// All tensors one behind the other in one buffer of params and one of grads, each padded to a multiple of `align`.
+    /// Consecutive tensors in one buffer of params and one of grads, each padded to a multiple of `align`.
     pub fn arena(lens: &[usize], align: usize, configs: &[Config], options: Options) -> Self {
         let mut at = 0;
         let mut spots = Vec::new();
@@ -79,7 +79,7 @@ impl Scene {
         Self { params: vec![end], grads: vec![end], spots, configs: configs.to_vec(), options }
     }
 
-    /// One tensor, with its param at that element of a buffer with that many more behind it, its grad likewise.
+    /// One tensor. `param` and `grad` are the numbers of elements before and after it in its buffers.
     pub fn offset(len: usize, param: (usize, usize), grad: (usize, usize), config: Config, options: Options) -> Self {
         Self {
             params: vec![param.0 + len + param.1],
@@ -90,7 +90,7 @@ impl Scene {
         }
     }
 
-    /// The same in other formats, and so many elements further behind in the buffers of params and of grads.
+    /// The same scene with other dtypes, and moved by `skip` elements in the buffers of params and of grads.
     pub fn with_dtypes(mut self, formats: (Dtype, Dtype), skip: (usize, usize)) -> Self {
         for spot in &mut self.spots {
             (spot.formats, spot.param, spot.grad) = (formats, spot.param + skip.0, spot.grad + skip.1);
@@ -100,7 +100,7 @@ impl Scene {
         self
     }
 
-    /// The order in which the library has the tensors: group by group.
+    /// The tensors in the order of the library: group by group.
     pub fn order(&self) -> Vec<&Spot> {
         (0..self.configs.len()).flat_map(|g| self.spots.iter().filter(move |s| s.group == g)).collect()
     }

@@ -1,6 +1,6 @@
-//! A layout of tensors in buffers that is run on the GPU and on the twin side by side.
+//! Scenes: a layout of tensors in buffers that runs on the GPU and on the twin side by side.
 //!
-//! A GPU test that finds no adapter fails: it is never passed over in silence.
+//! A GPU test that finds no adapter fails. It is never skipped silently.
 
 use wgpu_adam::state::TensorState;
 
@@ -18,7 +18,7 @@ pub use layout::{Scene, Spot};
 pub use run::Run;
 pub use stored::{Numbers, normals};
 
-/// m, v and v_max; empty where the variant has none.
+/// m, v and v_max. A moment that the variant lacks is empty.
 pub fn moments(tensor: &TensorState) -> [Vec<f32>; 3] {
     [tensor.m(), tensor.v(), tensor.v_max()]
 }
@@ -38,7 +38,7 @@ pub fn assert_same(got: &[f32], want: &[f32], what: &str) {
     }
 }
 
-/// SplitMix64's finish.
+/// The finalizer of SplitMix64.
 pub fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -46,7 +46,7 @@ pub fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// About normal, from three numbers: the sum of four uniform ones.
+/// An approximately normal number that depends on three numbers. It is a sum of four uniform ones.
 pub fn normal(seed: u64, stream: u64, index: u64) -> f32 {
     let bits = mix(mix(mix(seed) ^ stream) ^ index);
     let uniform = |k: u32| ((bits >> (16 * k)) & 0xffff) as f32 / 65536.0 - 0.5;

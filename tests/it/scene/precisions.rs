@@ -1,4 +1,4 @@
-//! The formats of params, gradients and what is remembered: all that can be combined.
+//! All combinations of the dtypes of params, gradients and state.
 
 use wgpu_adam::precision::{Master, Rounding, StateDtype};
 use wgpu_adam::{Dtype, Precision};
@@ -6,7 +6,7 @@ use wgpu_adam::{Dtype, Precision};
 pub const PARAMS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
 pub const GRADS: [Dtype; 4] = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
 
-/// How the moments are stored, and rounded where they are narrow.
+/// How the moments are stored, and how narrow ones are rounded.
 pub const STATES: [(StateDtype, Rounding); 5] = [
     (StateDtype::F32, Rounding::Nearest),
     (StateDtype::Bf16, Rounding::Nearest),
@@ -15,7 +15,7 @@ pub const STATES: [(StateDtype, Rounding); 5] = [
     (StateDtype::Block8, Rounding::Stochastic),
 ];
 
-/// How a param of 16 bits is rounded, and what is beside it.
+/// How a 16-bit param is rounded, and whether it has a master or a remainder.
 pub const BESIDE: [(Rounding, Master); 4] = [
     (Rounding::Nearest, Master::None),
     (Rounding::Stochastic, Master::None),
@@ -23,7 +23,7 @@ pub const BESIDE: [(Rounding, Master); 4] = [
     (Rounding::Nearest, Master::Remainder),
 ];
 
-/// Narrow whatever the length of a tensor.
+/// A precision with narrow state for tensors of every length.
 pub fn precision(
     (state, state_rounding): (StateDtype, Rounding),
     (param_rounding, master): (Rounding, Master),
@@ -31,12 +31,12 @@ pub fn precision(
     Precision { state, state_min_len: 0, state_rounding, param_rounding, master, seed: 7 }
 }
 
-/// Of how many elements a tensor's first one must be a multiple, in its buffer of params.
+/// A param must begin at a multiple of this number of elements in its buffer.
 pub fn align(precision: &Precision) -> usize {
     if precision.state == StateDtype::Block8 { 4 } else { 1 }
 }
 
-/// Whether params of that format can have that beside them, and it is not the same as nothing.
+/// Whether a param of that dtype supports this rounding and master, and whether they have an effect on it.
 pub fn goes_with(param: Dtype, (rounding, master): (Rounding, Master)) -> bool {
     match param {
         Dtype::F32 => (rounding, master) == BESIDE[0],
@@ -45,7 +45,7 @@ pub fn goes_with(param: Dtype, (rounding, master): (Rounding, Master)) -> bool {
     }
 }
 
-/// Every way in which a param and what is remembered of it can be stored.
+/// Every way to store a param and its state.
 pub fn stored() -> impl Iterator<Item = (Dtype, Precision)> {
     PARAMS.into_iter().flat_map(|param| {
         let beside = BESIDE.into_iter().filter(move |beside| goes_with(param, *beside));

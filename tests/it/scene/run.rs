@@ -1,4 +1,4 @@
-//! A scene in motion: steps on both sides, and what differs.
+//! A running scene: it makes steps on both sides, and finds differences.
 
 use wgpu::Buffer;
 use wgpu_adam::probe::Insight;
@@ -11,7 +11,7 @@ use super::stored::Numbers;
 use super::tolerance::{Tolerance, share};
 use super::{differing, mix, normal};
 
-/// A scene in motion: the buffers on the GPU, and their images that the twin moves.
+/// A running scene: the buffers on the GPU, and their images on the host, which the twin steps.
 pub struct Run {
     pub scene: Scene,
     pub adam: Adam,
@@ -26,8 +26,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// New gradients on both sides: nine orders of magnitude over the elements, a tenth of them zero. Where there is a loss
-    /// scale, they are those of a loss that was multiplied by it, and infinite where that is too large for their format.
+    /// Makes new gradients for both sides. They cover nine orders of magnitude, and a tenth of them is zero. If there
+    /// is a loss scale, they are multiplied by it, and become infinite if that is too large for their dtype.
     pub fn fresh_grads(&mut self) {
         self.steps += 1;
         let (t, loss_scale) = (self.steps, self.twin.loss_scale().unwrap_or(1.0));
@@ -54,14 +54,14 @@ impl Run {
         }
     }
 
-    /// So many steps on both sides, each with fresh gradients.
+    /// Makes `steps` steps on both sides, each with fresh gradients.
     pub fn steps(&mut self, gpu: &Gpu, steps: usize) {
         for _ in 0..steps {
             self.step(gpu);
         }
     }
 
-    /// One step on both sides with fresh gradients.
+    /// Makes one step on both sides with fresh gradients.
     pub fn step(&mut self, gpu: &Gpu) {
         self.fresh_grads();
         self.upload_grads(gpu);
@@ -69,12 +69,12 @@ impl Run {
         self.twin_step();
     }
 
-    /// The twin's step, on the images.
+    /// Makes the twin's step on the images.
     pub fn twin_step(&mut self) -> Report {
         self.twin_step_by(cpu::Adam::step)
     }
 
-    /// One step on both sides with the gradients as they are, and what either measured in it.
+    /// Makes one step on both sides with the current gradients, and returns both measurements.
     pub fn measured_step(&mut self, gpu: &Gpu, probe: &Probe) -> (Insight, Insight) {
         self.upload_grads(gpu);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -104,9 +104,9 @@ impl Run {
         result
     }
 
-    /// What is wrong first, if anything. Beside the views, and in the gradients, every bit must be right; in param, in what is
-    /// remembered and in the report, every bit on a CPU adapter. Elsewhere the tolerance holds, which is one of f32: of a
-    /// tensor of which anything is narrower only what lies beside it is compared.
+    /// Returns the first difference, if any. Outside the views and in the gradients, every bit must be equal. On a CPU
+    /// adapter, every bit of params, state and report must be equal too. On other adapters a tolerance for f32 applies,
+    /// and a tensor with anything narrower is not compared, only its surroundings.
     pub fn difference(&self, gpu: &Gpu) -> Option<String> {
         let mut got: Vec<Vec<f32>> = self.param_buffers.iter().map(|buffer| gpu.read(buffer)).collect();
         let (state, twin) = (gpu.state(&self.adam), self.twin.state());
@@ -121,23 +121,24 @@ impl Run {
             assert_eq!(tensor.state.len(), twin.state.len());
             for (got, want) in tensor.state.iter().zip(&twin.state) {
                 assert_eq!((got.kind, got.dtype, got.bytes.len()), (want.kind, want.dtype, want.bytes.len()));
-                // Where numbers below 2^-126 are lost, so may be the difference of two codes: what they stand for is compared.
+                // If the device flushes numbers below 2^-126 to zero, codes may differ. Their decoded values are
+                // compared instead.
                 let decoded = gpu.flushes && got.dtype == Dtype::U8;
-                let of = |tensor: &TensorState, memory: &StateTensor| match memory.kind {
+                let of = |tensor: &TensorState, state: &StateTensor| match state.kind {
                     StateKind::M if decoded => tensor.m(),
                     StateKind::V if decoded => tensor.v(),
                     StateKind::VMax if decoded => tensor.v_max(),
-                    _ => memory.values(),
+                    _ => state.values(),
                 };
                 values.push((Some(got.kind), of(tensor, got), of(twin, want)));
             }
             let f32s = (Dtype::F32, Dtype::F32);
-            let narrow = spot.formats != f32s || tensor.state.iter().any(|memory| memory.dtype != Dtype::F32);
+            let narrow = spot.formats != f32s || tensor.state.iter().any(|state| state.dtype != Dtype::F32);
             let values = values.into_iter().filter(|_| gpu.software || !narrow);
             for (what, e, got, want) in values.flat_map(|(what, got, want)| {
                 got.into_iter().zip(want).enumerate().map(move |(e, (got, want))| (what, e, got, want))
             }) {
-                // What is below 2^-126 may be lost in each of the last steps.
+                // A difference below 2^-126 may be lost in each of the last steps.
                 let lost = if gpu.flushes && what.is_some() { 1e3 * f32::MIN_POSITIVE } else { 0.0 };
                 if got.to_bits() == want.to_bits() || lost > 0.0 && (got - want).abs() <= lost {
                     continue;
@@ -158,7 +159,7 @@ impl Run {
         }
         let scales = [state.loss_scale, twin.loss_scale];
         println!("worst share of the tolerance: {worst:.3}");
-        // The params are now as they should be, but for what lies beside the views.
+        // The params within the views are now equal. What remains is outside the views.
         let beside = differing("params", &got, &self.params);
         let grads: Vec<Vec<f32>> = self.grad_buffers.iter().map(|buffer| gpu.read(buffer)).collect();
         beside.or_else(|| differing("grads", &grads, &self.grads)).or_else(|| {

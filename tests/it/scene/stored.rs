@@ -1,12 +1,12 @@
-//! Numbers in any format. A buffer's image on the host is words of 32 bits, kept as `f32`; here are the elements that a view
-//! of another format has in them.
+//! Numbers of any dtype. The image of a buffer on the host consists of 32-bit words, stored as `f32`. This module
+//! accesses the elements of other dtypes in them.
 
 use half::{bf16, f16};
 use wgpu_adam::{Dtype, cpu};
 
 use super::normal;
 
-/// Numbers in a format.
+/// Numbers of one dtype.
 #[derive(Clone, Debug)]
 pub enum Numbers {
     F32(Vec<f32>),
@@ -16,7 +16,7 @@ pub enum Numbers {
 }
 
 impl Numbers {
-    /// Those nearest to the values. Integers count units of `scale`.
+    /// The numbers nearest to the values. Integers are rounded toward zero, in units of `scale`.
     pub fn new(dtype: Dtype, scale: f32, values: &[f32]) -> Self {
         match dtype {
             Dtype::F16 => Self::F16(values.iter().map(|x| f16::from_f32(*x)).collect()),
@@ -26,7 +26,7 @@ impl Numbers {
         }
     }
 
-    /// `len` elements of an image, from element `first` of that format on.
+    /// Reads `len` elements from an image. `first` counts elements of this dtype.
     pub fn of(words: &[f32], dtype: Dtype, scale: f32, first: usize, len: usize) -> Self {
         fn part<T: bytemuck::Pod>(words: &[f32], first: usize, len: usize) -> Vec<T> {
             bytemuck::cast_slice::<_, T>(words)[first..first + len].to_vec()
@@ -48,13 +48,13 @@ impl Numbers {
         }
     }
 
-    /// Puts them into an image, from element `first` of their format on.
+    /// Writes the numbers to an image. `first` counts elements of their dtype.
     pub fn put(&self, words: &mut [f32], first: usize) {
         let (bytes, at) = (self.bytes(), first * if matches!(self, Self::F16(_) | Self::Bf16(_)) { 2 } else { 4 });
         bytemuck::cast_slice_mut(words)[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// An image that has only them.
+    /// An image that contains only these numbers.
     pub fn words(&self) -> Vec<f32> {
         let mut words = vec![0.0; self.bytes().len().div_ceil(4)];
         self.put(&mut words, 0);
@@ -80,7 +80,7 @@ impl Numbers {
     }
 }
 
-/// So many about normal numbers.
+/// Returns `len` approximately normal numbers.
 pub fn normals(seed: u64, stream: u64, len: usize) -> Vec<f32> {
     (0..len).map(|e| normal(seed, stream, e as u64)).collect()
 }

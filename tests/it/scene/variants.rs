@@ -1,9 +1,9 @@
-//! One configuration of each variant and of each of its conventions.
+//! Configurations of every variant, with every convention.
 
 use wgpu_adam::preset::{optax, pytorch};
 use wgpu_adam::{Config, Options, Variant, cpu};
 
-/// One of each variant and of each of its conventions.
+/// One configuration of each variant with each of its conventions.
 pub fn variants() -> Vec<Config> {
     let rmsprop = |momentum, nesterov, lr_in_momentum, initial| Config {
         variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial },
@@ -39,12 +39,12 @@ pub fn variants() -> Vec<Config> {
     ]
 }
 
-/// Without bias correction, if the variant has it.
+/// The configuration without bias correction, if the variant has any.
 pub fn uncorrected(config: Config) -> Config {
     accepted(Config { bias_correction: false, ..config }).unwrap_or(config)
 }
 
-/// With `eps_root`, if the variant uses it.
+/// The configuration with `eps_root`, if the variant uses it.
 pub fn rooted(config: Config) -> Config {
     accepted(Config { eps_root: 1e-6, ..config }).unwrap_or(config)
 }

@@ -34,7 +34,7 @@ pub const SHADERS: &[Shader] = &[
     },
     Shader {
         file: "shaders/access/param_master.wgsl",
-        mutations: &[("== bits_param(place.quad)", "!= bits_param(place.quad)", "blocks by chance, master")],
+        mutations: &[("== bits_param(place.quad)", "!= bits_param(place.quad)", "stochastic blocks, master")],
     },
     Shader {
         file: "shaders/access/param_remainder.wgsl",
@@ -45,7 +45,7 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[(
             "state_noise(place, 1u), STATE_STOCHASTIC",
             "state_noise(place, 2u), STATE_STOCHASTIC",
-            "f16 and bf16 by chance",
+            "stochastic f16 and bf16",
         )],
     },
     Shader {

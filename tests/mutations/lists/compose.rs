@@ -1,4 +1,4 @@
-//! What compose.rs writes itself.
+//! Code that compose.rs generates.
 
 use crate::Shader;
 

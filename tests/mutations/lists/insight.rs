@@ -1,4 +1,4 @@
-//! What a probe measures.
+//! The measurements of a probe.
 
 use crate::Shader;
 
@@ -12,10 +12,14 @@ pub const SHADERS: &[Shader] = &[
             ("largest(bits) >> 23u", "largest(bits) >> 24u", "measured, guarded"),
             ("select(Bits(0u), Bits(1u), mask)", "select(Bits(1u), Bits(0u), mask)", "measured, guarded"),
             ("grad, place.mask & finite", "grad, finite", "measured, guarded"),
-            ("magnitude(grad) < Bits(0x7f800000u)", "magnitude(grad) < Bits(0x7fc00000u)", "measured, bad gradients"),
+            (
+                "magnitude(grad) < Bits(0x7f800000u)",
+                "magnitude(grad) < Bits(0x7fc00000u)",
+                "measured, non-finite gradients",
+            ),
             ("select(Quad(0.0), param, place.mask)", "param", "measured, guarded"),
             ("place.mask & (magnitude(grad) == Bits(0u))", "(magnitude(grad) == Bits(0u))", "measured, guarded"),
-            ("count(place.mask & !finite)", "count(!finite)", "measured, bad gradients"),
+            ("count(place.mask & !finite)", "count(!finite)", "measured, non-finite gradients"),
             ("if s.do_step != 0u {\n        let step", "if true {\n        let step", "measured, guarded"),
             (
                 "place, gradient(s, grad, param)), place.mask);",

@@ -1,4 +1,4 @@
-//! The mutations, by the folder of the shaders.
+//! The mutations, grouped by the folders of the shaders.
 
 mod access;
 mod compose;
@@ -13,7 +13,7 @@ mod update;
 use crate::scene::Gpu;
 use crate::{Shader, must_be_noticed};
 
-/// All but those of denormal numbers.
+/// All mutations except those of denormal handling.
 pub fn all() -> impl Iterator<Item = &'static Shader> {
     let lists = [
         access::SHADERS,
@@ -30,53 +30,60 @@ pub fn all() -> impl Iterator<Item = &'static Shader> {
 }
 
 #[test]
-fn one_token_of_access_changed_is_noticed() {
+fn a_changed_token_of_access_is_noticed() {
     must_be_noticed(access::SHADERS);
 }
 
 #[test]
-fn one_token_of_compose_changed_is_noticed() {
+fn a_changed_token_of_compose_is_noticed() {
     must_be_noticed(compose::SHADERS);
 }
 
 #[test]
-fn one_token_of_insight_changed_is_noticed() {
+fn a_changed_token_of_insight_is_noticed() {
     must_be_noticed(insight::SHADERS);
 }
 
 #[test]
-fn one_token_of_norm_changed_is_noticed() {
+fn a_changed_token_of_norm_is_noticed() {
     must_be_noticed(norm::SHADERS);
 }
 
 #[test]
-fn one_token_of_num_changed_is_noticed() {
+fn a_changed_token_of_num_is_noticed() {
     must_be_noticed(num::SHADERS);
 }
 
 #[test]
-fn one_token_of_region_changed_is_noticed() {
+fn a_changed_token_of_region_is_noticed() {
     must_be_noticed(region::SHADERS);
 }
 
 #[test]
-fn one_token_of_rules_changed_is_noticed() {
+fn a_changed_token_of_rules_is_noticed() {
     must_be_noticed(rules::SHADERS);
 }
 
 #[test]
-fn one_token_of_tick_changed_is_noticed() {
+fn a_changed_token_of_tick_is_noticed() {
     must_be_noticed(tick::SHADERS);
 }
 
 #[test]
-fn one_token_of_update_changed_is_noticed() {
+fn a_changed_token_of_update_is_noticed() {
     must_be_noticed(update::SHADERS);
 }
 
 #[test]
-fn one_token_of_what_is_below_all_normal_numbers_changed_is_noticed() {
+fn a_changed_token_of_denormal_handling_is_noticed() {
     let flushes = Gpu::new().flushes;
-    println!("this device {}", if flushes { "takes them for zero, changed or not" } else { "keeps them" });
+    println!(
+        "this device {}",
+        if flushes {
+            "flushes denormal numbers to zero, so the mutations have no effect"
+        } else {
+            "keeps denormal numbers"
+        }
+    );
     must_be_noticed(if flushes { &[] } else { tick::DENORMALS });
 }

@@ -1,4 +1,4 @@
-//! Fixed-point numbers, narrow formats, noise.
+//! Fixed-point numbers, narrow dtypes and noise.
 
 use crate::Shader;
 
@@ -23,7 +23,7 @@ pub const SHADERS: &[Shader] = &[
             (
                 "Bits(0x7fc00000u), codes == Bits(code.nan)",
                 "Bits(0u), codes == Bits(code.nan)",
-                "blocks by chance, master",
+                "stochastic blocks, master",
             ),
             (
                 "(magnitude - Bits(0x01000000u)) < Bits(0x7e800000u)",
@@ -34,9 +34,9 @@ pub const SHADERS: &[Shader] = &[
             ("lowest(code) - 0x800000u", "lowest(code)", "blocks, remainder"),
             ("Bits(0x80000u)", "Bits(0x60000u)", "blocks, remainder"),
             ("Bits(0x100000u)", "Bits(0x180000u)", "blocks, remainder"),
-            ("up_fine = noise & Bits(0xfffffu)", "up_fine = noise & Bits(0x7ffffu)", "blocks by chance, master"),
-            ("up_coarse = noise & Bits(0x1fffffu)", "up_coarse = noise & Bits(0xfffffu)", "blocks by chance, master"),
-            ("stays = y > Quad(noise >> Bits(8u))", "stays = y > Quad(noise >> Bits(9u))", "blocks by chance, master"),
+            ("up_fine = noise & Bits(0xfffffu)", "up_fine = noise & Bits(0x7ffffu)", "stochastic blocks, master"),
+            ("up_coarse = noise & Bits(0x1fffffu)", "up_coarse = noise & Bits(0xfffffu)", "stochastic blocks, master"),
+            ("stays = y > Quad(noise >> Bits(8u))", "stays = y > Quad(noise >> Bits(9u))", "stochastic blocks, master"),
             ("bits >= Bits(edge(code)))", "bits > Bits(edge(code) + 0x100000u))", "blocks, remainder"),
             ("stays | Mask(!code.signed)", "stays", "blocks, remainder"),
             ("least, bits < Bits(lowest(code))", "least, bits < Bits(edge(code))", "blocks, remainder"),
@@ -44,7 +44,7 @@ pub const SHADERS: &[Shader] = &[
             (
                 "Bits(code.nan), size >= Bits(0x7f800000u)",
                 "Bits(code.nan), size > Bits(0x7f800000u)",
-                "blocks by chance, master",
+                "stochastic blocks, master",
             ),
             ("select(sign, Bits(0u), codes == Bits(0u))", "sign", "blocks, remainder"),
             ("size, mask & is_held(size)", "size, is_held(size)", "blocks, remainder"),
@@ -77,7 +77,7 @@ pub const SHADERS: &[Shader] = &[
             ("select(0u, 0xffffu, low)", "select(0u, 0xffffu, high)", "f16"),
             ("(old & ~mask) | (now & mask)", "now", "f16"),
             ("Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u))", "Bits(0x7fffu)", "bf16"),
-            ("up = noise & Bits(0xffffu)", "up = noise & Bits(0x7fffu)", "f16 and bf16 by chance"),
+            ("up = noise & Bits(0xffffu)", "up = noise & Bits(0x7fffu)", "stochastic f16 and bf16"),
             ("(halves & Bits(0x8000u)) << Bits(16u)", "Bits(0u)", "f16"),
             ("Quad(magnitude) * 5.9604644775390625e-8)", "Quad(magnitude) * 2.98023223876953125e-8)", "f16"),
             ("shifted + Bits(112u << 23u)", "shifted + Bits(111u << 23u)", "f16"),
@@ -91,31 +91,31 @@ pub const SHADERS: &[Shader] = &[
                 "(rest == Quad(0.5)) & ((whole & Bits(1u)) == Bits(0u))",
                 "denormal f16",
             ),
-            ("up = noise & Bits(0x1fffu)", "up = noise & Bits(0xfffu)", "f16 and bf16 by chance"),
+            ("up = noise & Bits(0x1fffu)", "up = noise & Bits(0xfffu)", "stochastic f16 and bf16"),
             (
                 "more = rest > Quad(noise >> Bits(8u))",
                 "more = rest > Quad(noise >> Bits(9u))",
-                "denormal f16 by chance",
+                "stochastic denormal f16",
             ),
             ("- Bits(112u << 10u), Bits(0x7c00u))", "- Bits(112u << 10u), Bits(0x7fffu))", "denormal f16"),
             ("Bits(0x7e00u), magnitude >", "Bits(0x7c00u), magnitude >", "f16"),
             ("tiny, magnitude < Bits(0x38800000u)", "tiny, magnitude < Bits(0x38000000u)", "f16"),
             ("Bits(0x7fc00000u), nan);", "Bits(0x7f800000u), nan);", "blocks, remainder"),
             ("remainders - ((remainders & Bits(0x8000u)) << Bits(1u))", "remainders", "blocks, remainder"),
-            ("Quad(x >> Bits(16u)) * 65536.0", "Quad(x >> Bits(16u)) * 65535.0", "bf16 by chance, i32"),
-            ("bitcast<Bits>(x) & Bits(0xffffu)", "bitcast<Bits>(x) & Bits(0x7fffu)", "bf16 by chance, i32"),
-            ("(upper + lower) * region.grad_scale", "(upper + lower)", "bf16 by chance, i32"),
+            ("Quad(x >> Bits(16u)) * 65536.0", "Quad(x >> Bits(16u)) * 65535.0", "stochastic bf16, i32"),
+            ("bitcast<Bits>(x) & Bits(0xffffu)", "bitcast<Bits>(x) & Bits(0x7fffu)", "stochastic bf16, i32"),
+            ("(upper + lower) * region.grad_scale", "(upper + lower)", "stochastic bf16, i32"),
         ],
     },
     Shader {
         file: "shaders/num/noise.wgsl",
         mutations: &[
-            ("* Bits(0x7feb352du)", "* Bits(0x7feb352fu)", "f16 and bf16 by chance"),
-            ("x >> Bits(15u)", "x >> Bits(14u)", "f16 and bf16 by chance"),
-            (" + Bits(region.stream_seed)", "", "f16 and bf16 by chance"),
-            ("elements(place.state - region.state)", "elements(place.state)", "bf16 by chance, several in a dispatch"),
-            ("mixed(Bits(place.t + stream", "mixed(Bits(stream", "f16 and bf16 by chance"),
-            ("stream * 0x9e3779b9u", "0x9e3779b9u", "f16 and bf16 by chance"),
+            ("* Bits(0x7feb352du)", "* Bits(0x7feb352fu)", "stochastic f16 and bf16"),
+            ("x >> Bits(15u)", "x >> Bits(14u)", "stochastic f16 and bf16"),
+            (" + Bits(region.stream_seed)", "", "stochastic f16 and bf16"),
+            ("elements(place.state - region.state)", "elements(place.state)", "stochastic bf16, several in a dispatch"),
+            ("mixed(Bits(place.t + stream", "mixed(Bits(stream", "stochastic f16 and bf16"),
+            ("stream * 0x9e3779b9u", "0x9e3779b9u", "stochastic f16 and bf16"),
         ],
     },
     Shader {

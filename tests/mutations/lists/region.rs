@@ -1,4 +1,4 @@
-//! Where the elements of a dispatch lie.
+//! The places of the elements of a dispatch.
 
 use crate::Shader;
 

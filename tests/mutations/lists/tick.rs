@@ -81,7 +81,7 @@ pub const SHADERS: &[Shader] = &[
     },
 ];
 
-/// They change nothing on a device that takes numbers below 2^-126 for zero by itself.
+/// These mutations have no effect on a device that flushes numbers below 2^-126 to zero.
 pub const DENORMALS: &[Shader] = &[Shader {
     file: "shaders/tick/tick.wgsl",
     mutations: &[("x, (bitcast<u32>(x) & 0x7f800000u) != 0u", "x, true", "clipped by a factor below 2^-126")],

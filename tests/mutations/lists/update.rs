@@ -1,4 +1,4 @@
-//! What is common to all updates.
+//! Code that all updates share.
 
 use crate::Shader;
 

@@ -1,4 +1,4 @@
-//! Steps that between them use every format of params, gradients and state.
+//! Steps that together use every dtype of params, gradients and state.
 
 use wgpu_adam::{Config, Decay, Dtype, Options, Variant};
 
@@ -11,20 +11,21 @@ const F16: Dtype = Dtype::F16;
 const BF16: Dtype = Dtype::Bf16;
 const I32: Dtype = Dtype::I32;
 
-/// In the order of the arguments of [`steps`]: formats of param and grad, of state and beside, elements before.
+/// The arguments of [`steps`] are the dtypes of param and grad, the indices into `STATES` and `BESIDE`, the elements
+/// before the first tensor, and the magnitude of the gradients.
 pub const SCENES: &[(&str, Difference)] = &[
     ("f16", |gpu| steps(gpu, adam(), (F16, F16), 0, 0, (0, 0), 1.0)),
-    ("f16 and bf16 by chance", |gpu| steps(gpu, adam(), (F16, BF16), 2, 1, (1, 1), 1.0)),
+    ("stochastic f16 and bf16", |gpu| steps(gpu, adam(), (F16, BF16), 2, 1, (1, 1), 1.0)),
     ("large f16", |gpu| steps(gpu, adam(), (F16, F32), 0, 0, (0, 0), 1e4)),
     ("bf16", |gpu| steps(gpu, adam(), (BF16, BF16), 1, 0, (3, 2), 1.0)),
-    ("bf16 by chance, i32", |gpu| steps(gpu, adam(), (BF16, I32), 2, 1, (0, 0), 1.0)),
+    ("stochastic bf16, i32", |gpu| steps(gpu, adam(), (BF16, I32), 2, 1, (0, 0), 1.0)),
     ("blocks, remainder", |gpu| steps(gpu, adam(), (BF16, F16), 3, 3, (4, 4), 1.0)),
-    ("blocks by chance, master", |gpu| steps(gpu, amsgrad(), (BF16, F32), 4, 2, (4, 5), 1.0)),
-    ("blocks by chance, tiny gradients", |gpu| steps(gpu, adam(), (F32, F32), 4, 0, (0, 0), 1e-15)),
+    ("stochastic blocks, master", |gpu| steps(gpu, amsgrad(), (BF16, F32), 4, 2, (4, 5), 1.0)),
+    ("stochastic blocks, tiny gradients", |gpu| steps(gpu, adam(), (F32, F32), 4, 0, (0, 0), 1e-15)),
     ("blocks", |gpu| steps(gpu, adam(), (F32, F32), 3, 0, (0, 0), 1.0)),
     ("denormal f16", |gpu| steps(gpu, sgd(), (F16, F32), 0, 0, (0, 0), 1.0)),
-    ("denormal f16 by chance", |gpu| steps(gpu, sgd(), (F16, F32), 0, 1, (0, 0), 1.0)),
-    ("bf16 by chance, several in a dispatch", several_in_a_dispatch),
+    ("stochastic denormal f16", |gpu| steps(gpu, sgd(), (F16, F32), 0, 1, (0, 0), 1.0)),
+    ("stochastic bf16, several in a dispatch", several_in_a_dispatch),
 ];
 
 fn adam() -> Config {
@@ -39,7 +40,7 @@ fn sgd() -> Config {
     Config { lr: 1.0, variant: Variant::Sgd { momentum: 0.0, dampening: 0.0, nesterov: false }, ..Config::default() }
 }
 
-/// Six steps on both sides.
+/// Makes six steps on both sides.
 fn steps(
     gpu: &Gpu,
     config: Config,
@@ -50,7 +51,7 @@ fn steps(
     magnitude: f64,
 ) -> Option<String> {
     let is_sgd = matches!(config.variant, Variant::Sgd { .. });
-    // Where params are large, so are their steps: to the largest f16 and beyond.
+    // Steps of large params are large, up to the largest f16 and beyond.
     let config = Config { lr: if magnitude > 1.0 { magnitude } else { config.lr }, ..config };
     let options = Options { precision: precision(STATES[state], BESIDE[beside]), ..Options::default() };
     let scene = Scene::arena(&[5, 2603, 3], 4, &[config], options).with_dtypes(dtypes, skip);
@@ -69,8 +70,8 @@ fn steps(
             run.grads.iter_mut().flatten().for_each(|g| *g *= magnitude.min(1.0) as f32);
         }
         if is_sgd {
-            // From a param of zero, to each side and back: parts of the smallest f16, halves among them; and in the end what
-            // no f16 is.
+            // The params start at zero and move to either side and back, in fractions of the smallest f16, including
+            // halves. The last step exceeds every f16.
             run.grads[0].iter_mut().enumerate().for_each(|(i, g)| *g = (i * (t + 1)) as f32 * 2f32.powi(-30));
             run.grads[0][2600] = if t == 5 { 1e5 } else { 0.0 };
         }
@@ -86,7 +87,7 @@ fn steps(
     run.difference(gpu)
 }
 
-/// Each tensor in buffers of its own, in one dispatch.
+/// Separately allocated tensors that share a dispatch.
 fn several_in_a_dispatch(gpu: &Gpu) -> Option<String> {
     let options = Options { precision: precision(STATES[2], BESIDE[1]), ..Options::default() };
     let mut run = Scene::scattered(&[8, 300, 64], &[adam()], options).with_dtypes((BF16, F32), (0, 0)).start(gpu);

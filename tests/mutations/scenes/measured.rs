@@ -6,8 +6,11 @@ use wgpu_adam::{Config, Decay, LossScale, Options, Probe};
 use super::Difference;
 use crate::scene::{Gpu, Run, Scene};
 
-pub const SCENES: &[(&str, Difference)] =
-    &[("measured, guarded", guarded), ("measured, bad gradients", bad_gradients), ("measured AdaBelief", belief)];
+pub const SCENES: &[(&str, Difference)] = &[
+    ("measured, guarded", guarded),
+    ("measured, non-finite gradients", nonfinite_gradients),
+    ("measured AdaBelief", belief),
+];
 
 fn adamw() -> Config {
     Config { lr: 0.01, decay: Decay::Decoupled(0.1), ..Config::default() }
@@ -25,7 +28,7 @@ fn guarded(gpu: &Gpu) -> Option<String> {
     steps(&mut run, gpu, &probe, |_, _| ()).or_else(|| {
         run.grads[0][0] = f32::NAN;
         measured(&mut run, gpu, &probe).or_else(|| {
-            // A clock that was set, and a step that is skipped.
+            // The clock is set, and the step is skipped.
             run.adam.set_t(77).unwrap();
             run.twin.set_t(77);
             measured(&mut run, gpu, &probe)
@@ -33,8 +36,8 @@ fn guarded(gpu: &Gpu) -> Option<String> {
     })
 }
 
-/// Where one tensor's quad is another's too: the bad gradient is of one of them.
-fn bad_gradients(gpu: &Gpu) -> Option<String> {
+/// The non-finite gradients are in quads that two tensors share.
+fn nonfinite_gradients(gpu: &Gpu) -> Option<String> {
     let mut run = Scene::arena(&[5, 1001, 7], 1, &[adamw(), other()], Options::default()).start(gpu);
     let probe = Probe::new(&run.adam).unwrap();
     steps(&mut run, gpu, &probe, |run, t| {
@@ -48,11 +51,11 @@ fn belief(gpu: &Gpu) -> Option<String> {
     let belief = Config { beta1: 0.1, beta2: 0.5, ..optax::adabelief() };
     let mut run = Scene::scattered(&[9000, 40], &[belief, other()], Options::default()).start(gpu);
     let probe = Probe::new(&run.adam).unwrap();
-    // They agree, so that the ratio is large.
+    // The gradients are equal, so the ratio is large.
     steps(&mut run, gpu, &probe, |run, _| run.grads[0][..5000].fill(1.0))
 }
 
-/// Four measured steps, with gradients that are changed before each.
+/// Makes four measured steps. `change` changes the gradients before each.
 fn steps(run: &mut Run, gpu: &Gpu, probe: &Probe, change: impl Fn(&mut Run, u32)) -> Option<String> {
     (0..4).find_map(|t| {
         run.fresh_grads();
@@ -63,7 +66,7 @@ fn steps(run: &mut Run, gpu: &Gpu, probe: &Probe, change: impl Fn(&mut Run, u32)
 
 fn measured(run: &mut Run, gpu: &Gpu, probe: &Probe) -> Option<String> {
     let (got, want) = run.measured_step(gpu, probe);
-    // As text, since a NaN must be equal to a NaN.
+    // As text, so that a NaN equals a NaN.
     let (got, want) = (format!("{got:?}"), format!("{want:?}"));
     (got != want).then(|| {
         let at = got.bytes().zip(want.bytes()).take_while(|(a, b)| a == b).count();

@@ -1,4 +1,4 @@
-//! The scenes by name. Each says what differs between GPU and twin, if anything does.
+//! The scenes by name. Each returns the first difference between GPU and twin, if any.
 
 use crate::scene::Gpu;
 
@@ -9,7 +9,7 @@ mod steps;
 
 pub type Difference = fn(&Gpu) -> Option<String>;
 
-/// All of them.
+/// All scenes.
 pub fn all() -> impl Iterator<Item = (&'static str, Difference)> {
     [steps::SCENES, dtypes::SCENES, schedules::SCENES, measured::SCENES].into_iter().flatten().copied()
 }

@@ -1,4 +1,4 @@
-//! The learning rate under schedules that between them use all of schedule.wgsl, and without one.
+//! Learning rates under schedules that together use all of schedule.wgsl, and without a schedule.
 
 use wgpu_adam::{Adam, Config, Group, Options, Schedule, Tensor, cpu};
 
@@ -7,7 +7,7 @@ use crate::scene::Gpu;
 
 pub const SCENES: &[(&str, Difference)] = &[("schedules", schedules)];
 
-/// The first rate that is not the twin's.
+/// Returns the first rate that differs from the twin's.
 fn schedules(gpu: &Gpu) -> Option<String> {
     use Schedule::*;
     let cosine = Cosine { from: 0.1, to: 1.0, steps: 32 };

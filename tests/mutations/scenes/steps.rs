@@ -1,4 +1,4 @@
-//! Steps of Adam in f32 over layouts and options, with gradients of all magnitudes and some that are not finite.
+//! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
 use wgpu_adam::{Clip, Config, Decay, LossScale, Options};
 
@@ -11,7 +11,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("two buffers", |gpu| steps(gpu, two_buffers(), 1.0)),
     ("unaligned", |gpu| steps(gpu, Scene::offset(1002, (3, 2), (6, 0), adamw(), all()), 1.0)),
     ("huge gradients", |gpu| steps(gpu, Scene::scattered(&[4096], &[other()], all()), 1e30)),
-    // Three in one dispatch, of which one has several workgroups.
+    // Three tensors share a dispatch, and one of them has several workgroups.
     ("several in a dispatch", |gpu| steps(gpu, Scene::scattered(&[64, 4096, 1000], &[adamw()], all()), 1.0)),
     ("clipped by a factor below 2^-126", |gpu| steps(gpu, Scene::scattered(&[8], &[other()], all()), 1e36)),
     ("clipped by value", |gpu| steps(gpu, Scene::scattered(&[4096], &[l2()], by_value()), 1.0)),
@@ -21,7 +21,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("loss scale", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7], 4, &[adamw(), other()], scaled(10, 3)), 1.0)),
     ("least loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(-64, 100)), 1e-5)),
     ("largest loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(63, 2)), 1e10)),
-    // It overflows when the scale is taken back.
+    // The norm overflows when the gradients are unscaled.
     ("norm that overflows", |gpu| steps(gpu, Scene::scattered(&[40], &[adamw()], scaled(-20, 3)), 1e38)),
     ("unguarded NaN", unguarded_nan),
 ];
@@ -60,28 +60,28 @@ fn two_buffers() -> Scene {
     Scene {
         params: vec![30_000, 100],
         grads: vec![30_000, 100],
-        // From quad 2 on, 14 workgroups of the update kernel to the last quad.
+        // The first tensor covers exactly 28 workgroups of the update kernel, beginning at quad 2.
         spots: vec![Spot::f32(0, (0, 0), 9, 73, 28_671), Spot::f32(0, (1, 1), 4, 0, 50)],
         configs: vec![adamw()],
         options: all(),
     }
 }
 
-/// Twelve steps on both sides, with gradients at that scale.
+/// Makes twelve steps on both sides, with gradients multiplied by `scale`.
 fn steps(gpu: &Gpu, scene: Scene, scale: f32) -> Option<String> {
     let mut run = scene.start(gpu);
     for t in 0..12 {
         run.fresh_grads();
         run.grads.iter_mut().flatten().for_each(|g| *g *= scale);
         if (scene.options.skip_nonfinite || scene.options.loss_scale.is_some()) && t % 5 == 4 {
-            // Near the end; and where a tensor begins within a quad.
-            let bad = if t < 5 { run.grads[0].len() - 2 } else { 5 };
-            run.grads[0][bad] = f32::NAN;
+            // One near the end of the buffer, and one in a quad in which a tensor begins.
+            let at = if t < 5 { run.grads[0].len() - 2 } else { 5 };
+            run.grads[0][at] = f32::NAN;
         } else if scale == 1e25 {
             run.grads[0][3] = 1.9e19;
         }
         if t == 0 {
-            // A leading coincidence of zeros would hide a lane.
+            // Without this, zeros that happen to come first would hide a lane.
             run.grads.iter_mut().flatten().enumerate().for_each(|(i, g)| *g = scale * normal(7, 0, i as u64));
         }
         run.upload_grads(gpu);
@@ -94,7 +94,7 @@ fn steps(gpu: &Gpu, scene: Scene, scale: f32) -> Option<String> {
     })
 }
 
-/// Where the step is not skipped but clipped, a gradient that is not finite is to be seen everywhere.
+/// If the step is clipped and not skipped, a non-finite gradient must make every parameter NaN.
 fn unguarded_nan(gpu: &Gpu) -> Option<String> {
     let mut run = Scene::scattered(&[8], &[adamw()], Options { skip_nonfinite: false, ..all() }).start(gpu);
     run.grads[0][3] = f32::INFINITY;
