@@ -13,21 +13,63 @@ pub(crate) struct State {
     pub v_max: f32,
 }
 
-/// Returns the function of a rule.
+/// Evaluates an expression with the function of a rule, which the compiler can inline.
+macro_rules! with_rule {
+    ($rule:expr, $function:ident => $body:expr) => {
+        match $rule {
+            Rule::Adam => {
+                let $function = $crate::cpu::rules::adam;
+                $body
+            }
+            Rule::AmsGrad => {
+                let $function = $crate::cpu::rules::amsgrad;
+                $body
+            }
+            Rule::AdaMax => {
+                let $function = $crate::cpu::rules::adamax;
+                $body
+            }
+            Rule::NAdam => {
+                let $function = $crate::cpu::rules::nadam;
+                $body
+            }
+            Rule::AdaBelief => {
+                let $function = $crate::cpu::rules::adabelief;
+                $body
+            }
+            Rule::Lion => {
+                let $function = $crate::cpu::rules::lion;
+                $body
+            }
+            Rule::RmsProp => {
+                let $function = $crate::cpu::rules::rmsprop;
+                $body
+            }
+            Rule::RmsPropMomentum => {
+                let $function = $crate::cpu::rules::rmsprop_momentum;
+                $body
+            }
+            Rule::AdaGrad => {
+                let $function = $crate::cpu::rules::adagrad;
+                $body
+            }
+            Rule::Momentum => {
+                let $function = $crate::cpu::rules::momentum;
+                $body
+            }
+            Rule::Sgd => {
+                let $function = $crate::cpu::rules::sgd;
+                $body
+            }
+        }
+    };
+}
+
+pub(crate) use with_rule;
+
+/// The function of a rule, as a pointer.
 pub(crate) fn of(rule: Rule) -> fn(&Scalars, &mut State, f32) -> f32 {
-    match rule {
-        Rule::Adam => adam,
-        Rule::AmsGrad => amsgrad,
-        Rule::AdaMax => adamax,
-        Rule::NAdam => nadam,
-        Rule::AdaBelief => adabelief,
-        Rule::Lion => lion,
-        Rule::RmsProp => rmsprop,
-        Rule::RmsPropMomentum => rmsprop_momentum,
-        Rule::AdaGrad => adagrad,
-        Rule::Momentum => momentum,
-        Rule::Sgd => sgd,
-    }
+    with_rule!(rule, function => function)
 }
 
 #[inline(always)]

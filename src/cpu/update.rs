@@ -7,8 +7,7 @@ use crate::config::options::Options;
 use crate::config::rule::Rule;
 use crate::cpu::gradient::{gradient, moved};
 use crate::cpu::moments::Moments;
-use crate::cpu::rules;
-use crate::cpu::rules::State;
+use crate::cpu::rules::{State, with_rule};
 use crate::cpu::storage::Floats;
 use crate::tick::scalars::Scalars;
 
@@ -98,19 +97,7 @@ fn apply<const N: usize>(s: &Scalars, task: &mut Task, rule: impl Fn(&Scalars, &
 /// Steps a task in chunks of `N`. Each rule has its own loop.
 #[inline(always)]
 fn apply_rule_in_chunks<const N: usize>(rule: Rule, s: &Scalars, task: &mut Task) {
-    match rule {
-        Rule::Adam => apply::<N>(s, task, rules::adam),
-        Rule::AmsGrad => apply::<N>(s, task, rules::amsgrad),
-        Rule::AdaMax => apply::<N>(s, task, rules::adamax),
-        Rule::NAdam => apply::<N>(s, task, rules::nadam),
-        Rule::AdaBelief => apply::<N>(s, task, rules::adabelief),
-        Rule::Lion => apply::<N>(s, task, rules::lion),
-        Rule::RmsProp => apply::<N>(s, task, rules::rmsprop),
-        Rule::RmsPropMomentum => apply::<N>(s, task, rules::rmsprop_momentum),
-        Rule::AdaGrad => apply::<N>(s, task, rules::adagrad),
-        Rule::Momentum => apply::<N>(s, task, rules::momentum),
-        Rule::Sgd => apply::<N>(s, task, rules::sgd),
-    }
+    with_rule!(rule, function => apply::<N>(s, task, function))
 }
 
 /// Compiled for several instruction sets; the best one is chosen at run time. None of them fuses a multiplication with
