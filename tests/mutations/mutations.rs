@@ -3,6 +3,7 @@
 //! `run.sh` runs these tests in a copy of the crate, in which [`wgpu_adam::mutate`] changes the sources.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
 use scene::Gpu;
@@ -31,6 +32,7 @@ static GPU: LazyLock<Gpu> = LazyLock::new(Gpu::new);
 fn must_be_noticed(shaders: &[Shader]) {
     let mut failures = Vec::new();
     for shader in shaders {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(shader.file).exists(), "there is no {}", shader.file);
         for (from, to, name) in shader.mutations {
             let difference = scenes::find(name);
             assert_equal_unchanged(name, difference);
