@@ -49,6 +49,19 @@ impl<T> Group<T> {
         self.config.lr * self.schedule.factor(t)
     }
 
+    /// Checks that `config` can replace the group's configuration in mid-run.
+    pub(crate) fn check_config(&self, number: usize, config: &Config) -> Result<(), Error> {
+        self.config.check_change(number, config)?;
+        config.validate(number)?;
+        self.schedule.check_lr(number, config.lr)
+    }
+
+    /// Checks that `schedule` can replace the group's schedule in mid-run.
+    pub(crate) fn check_schedule(&self, number: usize, schedule: &Schedule) -> Result<(), Error> {
+        schedule.validate(number)?;
+        schedule.check_lr(number, self.config.lr)
+    }
+
     pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
         self.config.validate(number)?;
         self.schedule.validate(number)?;

@@ -27,8 +27,12 @@ fn clipped(g: f32, limit: f32) -> f32 {
 }
 
 #[inline(always)]
-pub(crate) fn gradient(s: &Scalars, grad: f32, param: f32) -> f32 {
-    squarable(clipped(s.grad_mul * grad, s.limit) + s.l2 * param)
+pub(crate) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
+    let mut g = s.grad_mul * grad;
+    if CLIP_VALUE {
+        g = clipped(g, s.limit);
+    }
+    squarable(g + s.l2 * param)
 }
 
 /// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.

@@ -114,7 +114,8 @@ fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) ->
         let v_max = load(&inputs.moments.v_max);
         let mut state: [State; WIDTH] =
             std::array::from_fn(|lane| State { m: m[lane], v: v[lane], v_max: v_max[lane] });
-        let steps: Quad = std::array::from_fn(|lane| rule(s, &mut state[lane], gradient(s, grad[lane], param[lane])));
+        let steps: Quad =
+            std::array::from_fn(|lane| rule(s, &mut state[lane], gradient::<true>(s, grad[lane], param[lane])));
         let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
             std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
         };

@@ -14,7 +14,8 @@ impl Adam {
     /// Returns [`Error::NoSuchGroup`], and [`Error::Config`] if `lr` is negative or not finite. Nothing has changed
     /// then.
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        self.change_group(group, |group| group.config.lr = lr)
+        let config = Config { lr, ..self.group(group)?.config.clone() };
+        self.set_config(group, config)
     }
 
     /// Sets a group's configuration, from the next step on.
@@ -35,7 +36,12 @@ impl Adam {
     /// # Ok::<(), wgpu_adam::Error>(())
     /// ```
     pub fn set_config(&mut self, group: usize, config: Config) -> Result<(), Error> {
-        self.change_group(group, |group| group.config = config)
+        self.group(group)?.check_config(group, &config)?;
+        for (settings, _) in self.settings.iter_mut().zip(&self.of.groups).filter(|(_, of)| **of == group) {
+            settings.reconfigure(&config);
+        }
+        self.groups[group].config = config;
+        Ok(())
     }
 
     /// Sets a group's schedule, from the next step on. The new schedule counts the steps of the group from the first
@@ -45,26 +51,15 @@ impl Adam {
     /// Returns [`Error::NoSuchGroup`], and [`Error::Schedule`] or [`Error::Config`] for invalid values. Nothing has
     /// changed then.
     pub fn set_schedule(&mut self, group: usize, schedule: Schedule) -> Result<(), Error> {
-        self.change_group(group, |group| group.schedule = schedule)
+        self.group(group)?.check_schedule(group, &schedule)?;
+        self.groups[group].schedule = schedule;
+        self.settle();
+        Ok(())
     }
 
-    fn change_group(&mut self, group: usize, change: impl FnOnce(&mut Group)) -> Result<(), Error> {
+    fn group(&self, group: usize) -> Result<&Group, Error> {
         let groups = self.groups.len();
-        let own = self.groups.get_mut(group).ok_or(Error::NoSuchGroup { group, groups })?;
-        let mut next = own.clone();
-        change(&mut next);
-        own.config.check_change(group, &next.config)?;
-        next.validate(group)?;
-        let rescheduled = own.schedule != next.schedule;
-        *own = next;
-        if rescheduled {
-            self.settle();
-            return Ok(());
-        }
-        for (settings, _) in self.settings.iter_mut().zip(&self.of.groups).filter(|(_, of)| **of == group) {
-            settings.reconfigure(&own.config);
-        }
-        Ok(())
+        self.groups.get(group).ok_or(Error::NoSuchGroup { group, groups })
     }
 
     /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0. The

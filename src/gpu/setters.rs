@@ -30,7 +30,7 @@ impl Adam {
     /// # }
     /// ```
     pub fn set_lr(&mut self, group: usize, lr: f64) -> Result<(), Error> {
-        let config = Config { lr, ..self.registry.config_of(group)?.clone() };
+        let config = Config { lr, ..self.registry.group(group)?.config.clone() };
         self.write_config(group, config, "setting the learning rate")
     }
 
@@ -64,21 +64,16 @@ impl Adam {
     }
 
     fn write_config(&mut self, group: usize, config: Config, what: &'static str) -> Result<(), Error> {
-        self.registry.config_of(group)?.check_change(group, &config)?;
-        let mut registry = self.registry.clone();
-        registry.groups[group].config = config;
-        registry.groups[group].validate(group)?;
+        self.registry.group(group)?.check_config(group, &config)?;
+        let settings = Settings::new(&config);
+        // The schedule stays, and its fields are the last ones.
+        let changed = &bytes_of(&settings)[..offset_of!(Settings, first_curve)];
         let scopes = ErrorScopes::open(&self.device);
-        for (clock, settings) in registry.unscheduled().iter().enumerate() {
-            if registry.clocks.groups[clock] == group {
-                let offset = clock * size_of::<Settings>();
-                // The schedule stays, and its fields are the last ones.
-                let changed = &bytes_of(settings)[..offset_of!(Settings, first_curve)];
-                self.queue.write_buffer(&self.settings, offset as u64, changed);
-            }
+        for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
+            self.queue.write_buffer(&self.settings, (clock * size_of::<Settings>()) as u64, changed);
         }
         now_or_none(scopes.close(what)).unwrap_or(Ok(()))?;
-        self.registry = registry;
+        self.registry.groups[group].config = config;
         Ok(())
     }
 
@@ -93,7 +88,7 @@ impl Adam {
     /// Returns [`Error::NoSuchGroup`], [`Error::Schedule`] and [`Error::Config`] for invalid values, [`Error::Limit`],
     /// [`Error::OutOfMemory`] and [`Error::Device`]. Nothing has changed then.
     pub fn set_schedule(&mut self, group: usize, schedule: Schedule) -> Result<(), Error> {
-        self.registry.config_of(group)?;
+        self.registry.group(group)?;
         let mut registry = self.registry.clone();
         registry.groups[group].schedule = schedule;
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;

@@ -80,10 +80,10 @@ impl Registry {
         Self { groups: groups.to_vec(), clocks: ClockMap::new(groups.iter().map(|group| group.tensors.len())) }
     }
 
-    /// The configuration of a group, or an error if the group does not exist.
-    pub fn config_of(&self, group: usize) -> Result<&Config, Error> {
+    /// A group, or an error if it does not exist.
+    pub fn group(&self, group: usize) -> Result<&Group, Error> {
         let groups = self.groups.len();
-        self.groups.get(group).map(|group| &group.config).ok_or(Error::NoSuchGroup { group, groups })
+        self.groups.get(group).ok_or(Error::NoSuchGroup { group, groups })
     }
 
     /// The configuration of a clock's group.
