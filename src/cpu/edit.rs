@@ -3,7 +3,7 @@
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::{Group, Tensor};
 use crate::error::Error;
-use crate::plan::clocks::Member;
+use crate::plan::clocks::{Lists, check_names, lists, regroup};
 use crate::tick::clock::ClockHead;
 
 /// # Changing the tensors
@@ -23,7 +23,7 @@ impl Adam {
         if group >= groups {
             return Err(Error::NoSuchGroup { group, groups });
         }
-        let mut lists = self.members();
+        let mut lists = lists(&self.groups);
         lists[group].extend(tensors.into_iter().map(|tensor| (tensor, None)));
         self.change(self.groups.clone(), lists)
     }
@@ -33,7 +33,7 @@ impl Adam {
     /// # Errors
     /// Returns the errors of [`new`](Self::new). Nothing has changed then.
     pub fn add_group(&mut self, group: Group) -> Result<usize, Error> {
-        let (mut groups, mut lists) = (self.groups.clone(), self.members());
+        let (mut groups, mut lists) = (self.groups.clone(), lists(&self.groups));
         lists.push(group.tensors.iter().map(|tensor| (tensor.clone(), None)).collect());
         groups.push(group);
         self.change(groups, lists)?;
@@ -45,8 +45,8 @@ impl Adam {
     /// # Errors
     /// Returns [`Error::NoSuchTensor`], and [`Error::NoTensors`] if no tensor would be left. Nothing has changed then.
     pub fn remove(&mut self, names: &[&str]) -> Result<(), Error> {
-        self.check_names(names)?;
-        let mut lists = self.members();
+        check_names(&self.names, names)?;
+        let mut lists = lists(&self.groups);
         lists.iter_mut().for_each(|list| list.retain(|(tensor, _)| !names.contains(&tensor.name.as_str())));
         self.change(self.groups.clone(), lists)
     }
@@ -57,35 +57,17 @@ impl Adam {
     /// # Errors
     /// Returns [`Error::NoSuchTensor`]. Nothing has changed then.
     pub fn reset(&mut self, names: &[&str]) -> Result<(), Error> {
-        self.check_names(names)?;
-        let mut lists = self.members();
+        check_names(&self.names, names)?;
+        let mut lists = lists(&self.groups);
         for (tensor, before) in lists.iter_mut().flatten() {
             *before = before.filter(|_| !names.contains(&tensor.name.as_str()));
         }
         self.change(self.groups.clone(), lists)
     }
 
-    fn check_names(&self, names: &[&str]) -> Result<(), Error> {
-        match names.iter().find(|name| !self.names.iter().any(|known| known == *name)) {
-            Some(name) => Err(Error::NoSuchTensor { tensor: (*name).to_owned() }),
-            None => Ok(()),
-        }
-    }
-
-    /// The tensors, group by group, each with its number.
-    fn members(&self) -> Vec<Vec<(Tensor, Option<usize>)>> {
-        let mut numbers = 0..;
-        let of_group = |group: &Group| group.tensors.iter().cloned().zip(numbers.by_ref().map(Some)).collect();
-        self.groups.iter().map(of_group).collect()
-    }
-
-    /// Makes an optimizer of these groups with these tensors, each with its number of before, and moves what stays.
-    fn change(&mut self, mut groups: Vec<Group>, lists: Vec<Vec<(Tensor, Option<usize>)>>) -> Result<(), Error> {
-        let mut members: Vec<Member> = Vec::new();
-        for (number, (group, list)) in groups.iter_mut().zip(lists).enumerate() {
-            members.extend(list.iter().map(|(_, before)| (number, *before)));
-            group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
-        }
+    /// Makes an optimizer with these groups and tensors, and moves the state of the tensors that have an old number.
+    fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
+        let members = regroup(&mut groups, lists);
         let (clocks, before) = self.of.changed(groups.len(), &members);
         let mut next = Self::with(&groups, clocks, self.options.clone())?;
         for (moments, (_, before)) in next.moments.iter_mut().zip(members) {

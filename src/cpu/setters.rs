@@ -5,7 +5,7 @@ use crate::config::schedule::Schedule;
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::Group;
 use crate::error::Error;
-use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::clock::{Clock, ClockHead};
 
 impl Adam {
     /// Sets a group's learning rate, which its schedule multiplies, from the next step on.
@@ -65,7 +65,7 @@ impl Adam {
     /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0. The
     /// moments do not change.
     pub fn set_t(&mut self, t: u32) {
-        self.head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.head = ClockHead::at(t, 0);
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
             *clock = Clock::at(t, settings);
         }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::plan::clocks::ClockMap;
 use crate::plan::storage::Storage;
 use crate::state::contents::{ClockState, GroupState, Outline, State, StateTensor, TensorState};
-use crate::tick::clock::{ClockHead, NONE};
+use crate::tick::clock::ClockHead;
 
 impl Adam {
     /// Returns a copy of the whole state.
@@ -68,7 +68,7 @@ impl Adam {
         };
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
         let (applied, skipped) = (state.t, state.skipped);
-        self.head = ClockHead { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        self.head = ClockHead::at(applied, skipped);
         self.loss_scale = self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         self.settle();
         for (moments, place) in self.moments.iter_mut().zip(order) {

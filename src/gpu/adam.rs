@@ -60,6 +60,8 @@ use crate::report::step::Report;
 pub struct Adam {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
+    /// The caller's buffers, in the order of the windows' numbers.
+    pub(crate) buffers: Vec<Buffer>,
     pub(crate) dispatches: Vec<Dispatch>,
     /// The state buffers of each batch.
     pub(crate) state: Vec<BatchState>,

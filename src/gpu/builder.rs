@@ -26,7 +26,7 @@ use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
 use crate::plan::region::{NORM_TILE, Region, Segment, Span, UPDATE_TILE, Window};
 use crate::plan::{batch, partition, validate};
-use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
 use crate::tick::curves::Curve;
 use crate::tick::scalars::Scalars;
@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
         let layout = &self.layout;
         let sizes = &self.sizes;
         let options = &layout.options;
-        let head = ClockHead { nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let head = ClockHead::at(0, 0);
         let settings =
             self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&self.settings))?;
         let mut clock = bytes_of(&head).to_vec();
@@ -248,6 +248,7 @@ impl<'a> Builder<'a> {
         Ok(Adam {
             device: self.device.clone(),
             queue: self.queue.clone(),
+            buffers: self.buffers,
             dispatches,
             state,
             settings,

@@ -95,7 +95,8 @@ fn norm(module: &mut Module, shape: Shape, grad: Dtype) {
     if grad != Dtype::F32 {
         module.file(shader!("num/half"));
     }
-    region(module, shape);
+    tiles(module, shape.table);
+    regions(module, shape.regions);
 }
 
 fn tick(module: &mut Module, scheduled: bool, scaled: bool) {
@@ -140,7 +141,8 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     state(module, storage, Access::Write);
     clocks(module, shape.table);
     module.file(shader!("region/tiles"));
-    region(module, shape);
+    tiles(module, shape.table);
+    regions(module, shape.regions);
 }
 
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
@@ -159,7 +161,7 @@ fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
     state(module, storage, Access::Read);
     clocks(module, true);
-    one_region(module);
+    regions(module, 1);
 }
 
 fn insight_finish(module: &mut Module) {
@@ -170,7 +172,7 @@ fn insight_finish(module: &mut Module) {
     module.file(shader!("insight/insight_finish"));
     module.file(shader!("insight/records"));
     clocks(module, true);
-    one_region(module);
+    regions(module, 1);
 }
 
 fn scalars(module: &mut Module) {
@@ -198,29 +200,27 @@ fn clocks(module: &mut Module, several: bool) {
     ));
 }
 
-fn one_region(module: &mut Module) {
+/// Adds the regions of a dispatch.
+fn regions(module: &mut Module, count: u32) {
     module.bind("region", Binding::Region);
-    module.file(shader!("region/one_region"));
+    if count == 1 {
+        module.file(shader!("region/one_region"));
+    } else {
+        module.constant("REGIONS", count.into());
+        module.file(shader!("region/many_regions"));
+    }
     module.file(shader!("region/region"));
     module.file(shader!("num/quad"));
 }
 
-/// Adds the regions of a dispatch, and their tiles.
-fn region(module: &mut Module, shape: Shape) {
-    if shape.table {
+/// Adds the tiles of the workgroups.
+fn tiles(module: &mut Module, table: bool) {
+    if table {
         module.bind("tiles", Binding::Tiles);
         module.file(shader!("region/many_spans"));
     } else {
         module.file(shader!("region/one_span"));
     }
-    if shape.regions == 1 {
-        return one_region(module);
-    }
-    module.bind("region", Binding::Region);
-    module.constant("REGIONS", shape.regions.into());
-    module.file(shader!("region/many_regions"));
-    module.file(shader!("region/region"));
-    module.file(shader!("num/quad"));
 }
 
 /// A caller's view: the params or the gradients.

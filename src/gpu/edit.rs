@@ -12,7 +12,7 @@ use crate::gpu::adam::Adam;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::plan::buffer_layout::copies;
-use crate::plan::clocks::{Member, Registry};
+use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, regroup};
 use crate::tick::clock::{Clock, ClockHead};
 
 /// # Changing the tensors
@@ -43,7 +43,7 @@ impl Adam {
         if group >= groups {
             return Err(Error::NoSuchGroup { group, groups });
         }
-        let mut lists = self.members();
+        let mut lists = lists(&self.registry.groups);
         lists[group].extend(tensors.into_iter().map(|tensor| (tensor, None)));
         self.change(self.registry.groups.clone(), lists)
     }
@@ -53,7 +53,7 @@ impl Adam {
     /// # Errors
     /// Returns the errors of [`new`](Self::new). Nothing has changed then.
     pub fn add_group(&mut self, group: Group) -> Result<usize, Error> {
-        let (mut groups, mut lists) = (self.registry.groups.clone(), self.members());
+        let (mut groups, mut lists) = (self.registry.groups.clone(), lists(&self.registry.groups));
         lists.push(group.tensors.iter().map(|tensor| (tensor.clone(), None)).collect());
         groups.push(group);
         self.change(groups, lists)?;
@@ -66,8 +66,8 @@ impl Adam {
     /// Returns [`Error::NoSuchTensor`], and [`Error::NoTensors`] if no tensor would be left; also the errors of
     /// [`new`](Self::new). Nothing has changed then.
     pub fn remove(&mut self, names: &[&str]) -> Result<(), Error> {
-        self.check_names(names)?;
-        let mut lists = self.members();
+        check_names(&self.layout.names, names)?;
+        let mut lists = lists(&self.registry.groups);
         lists.iter_mut().for_each(|list| list.retain(|(tensor, _)| !names.contains(&tensor.name.as_str())));
         self.change(self.registry.groups.clone(), lists)
     }
@@ -78,35 +78,17 @@ impl Adam {
     /// # Errors
     /// Returns [`Error::NoSuchTensor`], and the errors of [`new`](Self::new). Nothing has changed then.
     pub fn reset(&mut self, names: &[&str]) -> Result<(), Error> {
-        self.check_names(names)?;
-        let mut lists = self.members();
+        check_names(&self.layout.names, names)?;
+        let mut lists = lists(&self.registry.groups);
         for (tensor, before) in lists.iter_mut().flatten() {
             *before = before.filter(|_| !names.contains(&tensor.name.as_str()));
         }
         self.change(self.registry.groups.clone(), lists)
     }
 
-    fn check_names(&self, names: &[&str]) -> Result<(), Error> {
-        match names.iter().find(|name| !self.layout.names.iter().any(|known| known == *name)) {
-            Some(name) => Err(Error::NoSuchTensor { tensor: (*name).to_owned() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Returns the tensors of each group with their numbers.
-    fn members(&self) -> Vec<Vec<(Tensor, Option<usize>)>> {
-        let mut numbers = 0..;
-        let of_group = |group: &Group| group.tensors.iter().cloned().zip(numbers.by_ref().map(Some)).collect();
-        self.registry.groups.iter().map(of_group).collect()
-    }
-
     /// Makes an optimizer with these groups and tensors, and copies the state of the tensors that have an old number.
-    fn change(&mut self, mut groups: Vec<Group>, lists: Vec<Vec<(Tensor, Option<usize>)>>) -> Result<(), Error> {
-        let mut members: Vec<Member> = Vec::new();
-        for (number, (group, list)) in groups.iter_mut().zip(lists).enumerate() {
-            members.extend(list.iter().map(|(_, before)| (number, *before)));
-            group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
-        }
+    fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
+        let members = regroup(&mut groups, lists);
         let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
         let builder =
             Builder::checked(&self.device, &self.queue, Registry { groups, clocks }, self.layout.options.clone())?;

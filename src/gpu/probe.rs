@@ -25,7 +25,6 @@ use crate::gpu::uniforms::{RegionUniform, Uniforms};
 use crate::num::quad::WORKGROUP;
 use crate::plan::limits::Limits;
 use crate::plan::region::{Region, Segment, Window};
-use crate::plan::validate;
 use crate::report::insight::Insight;
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
 
@@ -150,7 +149,6 @@ impl Probe {
             mapped_at_creation: false,
         });
 
-        let (_, buffers) = validate::place(&adam.registry, &layout.options)?;
         let (limits, mut pipelines) = (Limits::of(device), HashMap::new());
         let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
             dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
@@ -160,7 +158,7 @@ impl Probe {
         let regions = layout.regions.iter().zip(states).zip(workgroups).enumerate();
         let mut dispatches: Vec<Dispatch> = Vec::new();
         for (i, ((region, state), workgroups)) in regions {
-            let window = |window: &Window| sub_binding(&buffers[window.buffer], window.offset, window.bytes);
+            let window = |window: &Window| sub_binding(&adam.buffers[window.buffer], window.offset, window.bytes);
             let mut bindings = vec![
                 (Binding::Region, uniforms.of(&of_regions, i)),
                 (Binding::Scalars, adam.scalar_slots.as_entire_binding()),

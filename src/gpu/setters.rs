@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
-use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::settings::Settings;
 
 impl Adam {
@@ -118,7 +118,7 @@ impl Adam {
     /// Returns [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report
     /// reports it.
     pub fn set_t(&self, t: u32) -> Result<(), Error> {
-        let head = ClockHead { applied: t, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let head = ClockHead::at(t, 0);
         let clocks = self.registry.unscheduled();
         let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
         let clocks: Vec<Clock> = clocks.collect();

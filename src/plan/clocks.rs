@@ -10,6 +10,33 @@ use crate::tick::settings::Settings;
 /// no earlier number.
 pub(crate) type Member = (usize, Option<usize>);
 
+/// The tensors of each group during a change, each with its number before the change.
+pub(crate) type Lists<T> = Vec<Vec<(T, Option<usize>)>>;
+
+/// The tensors of each group with their numbers.
+pub(crate) fn lists<T: Clone>(groups: &[Group<T>]) -> Lists<T> {
+    let mut numbers = 0..;
+    groups.iter().map(|group| group.tensors.iter().cloned().zip(numbers.by_ref().map(Some)).collect()).collect()
+}
+
+/// Puts the lists into the groups, and returns the members in the new order.
+pub(crate) fn regroup<T>(groups: &mut [Group<T>], lists: Lists<T>) -> Vec<Member> {
+    let mut members = Vec::new();
+    for (number, (group, list)) in groups.iter_mut().zip(lists).enumerate() {
+        members.extend(list.iter().map(|(_, before)| (number, *before)));
+        group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
+    }
+    members
+}
+
+/// Checks that tensors of these names exist.
+pub(crate) fn check_names(known: &[String], names: &[&str]) -> Result<(), Error> {
+    match names.iter().find(|name| !known.iter().any(|known| known == *name)) {
+        Some(name) => Err(Error::NoSuchTensor { tensor: (*name).to_owned() }),
+        None => Ok(()),
+    }
+}
+
 /// The clocks. A clock counts the steps of tensors that began together. A group begins with one clock. Tensors that are
 /// added to it or reset later get another, so that their bias corrections follow their own steps.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::config::options::Options;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
-use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
 
@@ -281,7 +281,7 @@ impl State {
     /// The clock as `tick` has it.
     pub(crate) fn clock_bytes(&self) -> Vec<u8> {
         let (applied, skipped) = (self.t, self.skipped);
-        let head = ClockHead { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Default::default() };
+        let head = ClockHead::at(applied, skipped);
         let clocks: Vec<Clock> = self.clocks.iter().map(ClockState::clock).collect();
         [bytes_of(&head), cast_slice(&clocks)].concat()
     }

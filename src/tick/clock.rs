@@ -30,6 +30,13 @@ mirror! {
     }
 }
 
+impl ClockHead {
+    /// The head after these steps, none of which left a finding.
+    pub fn at(applied: u32, skipped: u32) -> Self {
+        Self { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Self::default() }
+    }
+}
+
 impl Clock {
     /// The clock after `t` steps, without running them.
     pub fn at(t: u32, settings: &Settings) -> Self {
