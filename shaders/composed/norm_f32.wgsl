@@ -174,7 +174,8 @@ fn load_grad(quad: u32) -> Quad {
 // A workgroup's tile if the region is one span. `many_spans.wgsl` is for several.
 
 fn tile(number: u32, quads: u32) -> Tile {
-    return Tile(region.quad + number * quads, region.begin, region.end, 0u, region.state - region.quad);
+    let shift = region.state - region.quad;
+    return Tile(region.quad + number * quads, region.begin, region.end, 0u, shift, region.stream_seed);
 }
 
 // --- region/one_region.wgsl ---
@@ -204,7 +205,7 @@ struct Region {
     partial: u32,       // its first partial
     nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
     grad_scale: f32,    // the value of 1 in an integer gradient
-    stream_seed: u32,   // the seed of the noise, made of the seed and the region's number
+    stream_seed: u32,   // see `Tile`, if all elements are in one span
     first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
     state: u32,         // the first quad of its state
 }
@@ -217,6 +218,7 @@ struct Tile {
     end: u32,
     clock: u32,
     shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+    stream_seed: u32,   // added to an element's number in the state, it gives the element's seed for the noise
 }
 
 // One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
@@ -225,7 +227,8 @@ struct Place {
     quad: u32,
     state: u32,
     mask: Mask,
-    t: u32,             // the step, for the noise
+    t: u32,             // the step and the tile's stream_seed, for the noise
+    stream_seed: u32,
 }
 
 fn inside(quad: u32, begin: u32, end: u32) -> Mask {
@@ -234,7 +237,7 @@ fn inside(quad: u32, begin: u32, end: u32) -> Mask {
 }
 
 fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
-    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t, tile.stream_seed);
 }
 
 // --- num/quad.wgsl ---

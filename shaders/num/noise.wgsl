@@ -1,5 +1,5 @@
-// Noise for stochastic rounding. It depends on the seed, the step and the element, and on nothing else. Twin:
-// src/num/noise.rs.
+// Noise for stochastic rounding. It depends on the seed, the step, the tensor's name and the element, and on nothing else.
+// Twin: src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
     var x = bits;
@@ -8,9 +8,9 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// Each quantity that is rounded has its own stream. Elements are counted from the region's first.
+// Each quantity that is rounded has its own stream.
 fn noise(place: Place, stream: u32) -> Bits {
-    return mixed((elements(place.state - region.state) + Bits(region.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
+    return mixed((elements(place.state) + Bits(place.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
 }
 
 fn param_noise(place: Place) -> Bits {

@@ -5,7 +5,7 @@
 fn tile(number: u32, quads: u32) -> Tile {
     // The dispatch may be larger than the list. A workgroup beyond it owns nothing.
     if number >= region.tiles {
-        return Tile(0u, 0u, 0u, 0u, 0u);
+        return Tile(0u, 0u, 0u, 0u, 0u, 0u);
     }
     return tiles[number];
 }

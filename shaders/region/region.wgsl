@@ -12,7 +12,7 @@ struct Region {
     partial: u32,       // its first partial
     nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
     grad_scale: f32,    // the value of 1 in an integer gradient
-    stream_seed: u32,   // the seed of the noise, made of the seed and the region's number
+    stream_seed: u32,   // see `Tile`, if all elements are in one span
     first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
     state: u32,         // the first quad of its state
 }
@@ -25,6 +25,7 @@ struct Tile {
     end: u32,
     clock: u32,
     shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+    stream_seed: u32,   // added to an element's number in the state, it gives the element's seed for the noise
 }
 
 // One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
@@ -33,7 +34,8 @@ struct Place {
     quad: u32,
     state: u32,
     mask: Mask,
-    t: u32,             // the step, for the noise
+    t: u32,             // the step and the tile's stream_seed, for the noise
+    stream_seed: u32,
 }
 
 fn inside(quad: u32, begin: u32, end: u32) -> Mask {
@@ -42,5 +44,5 @@ fn inside(quad: u32, begin: u32, end: u32) -> Mask {
 }
 
 fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
-    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t);
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t, tile.stream_seed);
 }

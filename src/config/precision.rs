@@ -34,8 +34,9 @@ pub struct Precision {
     pub param_rounding: Rounding,
     /// Additional bits of 16-bit parameters. Default: [`Master::None`].
     pub master: Master,
-    /// The seed of stochastic rounding. The rounding of an element depends on the seed, on `t` and on the position of
-    /// the element. Default: 0.
+    /// The seed of stochastic rounding. The rounding of an element depends on the seed, on `t`, on the name of the
+    /// tensor and on the number of the element in the tensor. It does not depend on the layout of the buffers, on the
+    /// order of the tensors or on other tensors. Default: 0.
     pub seed: u32,
 }
 
@@ -90,8 +91,8 @@ pub enum Rounding {
     Nearest,
     /// Stochastic rounding: up or down, with probabilities that make the expected value exact.
     ///
-    /// The random bits are a function of [`Precision::seed`], `t` and the element's position. Runs are reproducible,
-    /// and the CPU optimizer makes the same bits.
+    /// The random bits are a function of [`Precision::seed`], `t`, the tensor's name and the element. Runs are
+    /// reproducible, and the CPU optimizer makes the same bits.
     Stochastic,
 }
 

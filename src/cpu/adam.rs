@@ -16,6 +16,7 @@ use crate::cpu::tensor_mut::TensorMut;
 use crate::cpu::{insight, norm, storage, tick, update};
 use crate::error::Error;
 use crate::num::half::nearest_bf16;
+use crate::num::noise::stream_seed;
 use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::partition;
@@ -43,11 +44,11 @@ pub struct Adam {
     /// The group of each clock, and the clock of each tensor.
     pub(crate) of: ClockMap,
     pub(crate) moments: Vec<Moments>,
-    /// How each tensor is stored, and where it is for the noise.
+    /// How each tensor is stored, and the seed of its noise.
     pub(crate) dtypes: Vec<(Dtype, Dtype)>,
     pub(crate) grad_scales: Vec<f32>,
     pub(crate) storages: Vec<Storage>,
-    pub(crate) noise_origins: Vec<Vec<storage::NoiseOrigin>>,
+    pub(crate) stream_seeds: Vec<u32>,
     /// Of each clock.
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<Settings>,
@@ -107,6 +108,7 @@ impl Adam {
                     param: place(2 * number, tensor.param),
                     grad: place(2 * number + 1, tensor.grad),
                     len,
+                    stream_seed: stream_seed(options.precision.seed, &tensor.name),
                 });
             }
         }
@@ -144,7 +146,7 @@ impl Adam {
             grad_scales: tensors().map(|(_, t)| t.grad_scale).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
             moments: moments.collect(),
-            noise_origins: storage::noise_origins(regions, storages.len(), options.precision.seed),
+            stream_seeds: tensors().map(|(_, t)| stream_seed(options.precision.seed, &t.name)).collect(),
             storages,
             rules: Vec::new(),
             settings: Vec::new(),
@@ -201,7 +203,7 @@ impl Adam {
         for (i, (tensor, param)) in tensors.iter_mut().zip(params).enumerate() {
             let s = &scalars[self.of.of_tensor[i]];
             let zeroed = self.options.zero_grad;
-            storage::store(&self.storages[i], tensor, param, zeroed, &mut self.moments[i], &self.noise_origins[i], s);
+            storage::store(&self.storages[i], tensor, param, zeroed, &mut self.moments[i], self.stream_seeds[i], s);
         }
         Ok(self.report())
     }

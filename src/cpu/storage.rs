@@ -10,8 +10,6 @@ use crate::cpu::tensor_mut::{TensorMut, Values};
 use crate::num::block8::{BLOCK, scales};
 use crate::num::half::{from_bf16, from_f16, from_i32, joined, split, to_bf16, to_f16};
 use crate::num::noise::noise;
-use crate::num::quad::LANES;
-use crate::plan::region::Region;
 use crate::plan::storage::Storage;
 use crate::state::contents::{StateTensor, TensorState};
 use crate::tick::scalars::Scalars;
@@ -58,31 +56,6 @@ impl std::ops::DerefMut for Work<'_> {
             Self::Owned(values) => values,
         }
     }
-}
-
-/// Where the noise of a segment begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoiseOrigin {
-    /// The number of the segment's first element in the tensor.
-    first: usize,
-    /// The number of that element in the region's state.
-    element: u32,
-    /// The region's.
-    stream_seed: u32,
-}
-
-/// The origins of each tensor's noise, in ascending order.
-pub(crate) fn noise_origins(regions: &[Region], tensors: usize, seed: u32) -> Vec<Vec<NoiseOrigin>> {
-    let mut all = vec![Vec::new(); tensors];
-    for (i, region) in regions.iter().enumerate() {
-        for (segment, span) in region.spans_of_segments() {
-            let element = span.of_state().start as u32 - LANES as u32 * region.state;
-            let first = segment.first as usize;
-            all[segment.tensor].push(NoiseOrigin { first, element, stream_seed: region.stream_seed(i, seed) });
-        }
-    }
-    all.iter_mut().for_each(|origins| origins.sort_by_key(|origin| origin.first));
-    all
 }
 
 /// Converts a tensor's values to f32. With a master, the params are those of the master.
@@ -148,7 +121,7 @@ pub(crate) fn store(
     param: Option<Vec<f32>>,
     zeroed: bool,
     moments: &mut Moments,
-    origins: &[NoiseOrigin],
+    stream_seed: u32,
     s: &Scalars,
 ) {
     if zeroed && !matches!(tensor.grad, Values::F32(_)) {
@@ -158,10 +131,7 @@ pub(crate) fn store(
         return;
     }
     let noise_of = |rounding, stream: u32, i: usize| {
-        (rounding == Rounding::Stochastic).then(|| {
-            let origin = origins[origins.partition_point(|origin| origin.first <= i) - 1];
-            noise(origin.element + (i - origin.first) as u32, stream, origin.stream_seed, s.t)
-        })
+        (rounding == Rounding::Stochastic).then(|| noise(i as u32, stream, stream_seed, s.t))
     };
     if let Some(param) = param {
         let round = |x: f32, i: usize| match (storage.master, &tensor.param) {

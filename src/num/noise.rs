@@ -1,5 +1,5 @@
-//! Noise for stochastic rounding. It depends on the seed, the step and the element, and on nothing else. Twin of
-//! `noise.wgsl`. The mixing uses the constants that Chris Wellons found for two rounds on 32 bits ("lowbias32").
+//! Noise for stochastic rounding. It depends on the seed, the step, the tensor's name and the element, and on nothing
+//! else. Twin of `noise.wgsl`. The mixing uses the constants that Chris Wellons found for two rounds on 32 bits ("lowbias32").
 
 pub(crate) fn mixed(bits: u32) -> u32 {
     let mut x = bits;
@@ -8,7 +8,12 @@ pub(crate) fn mixed(bits: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The noise of an element at step `t`. Each quantity that is rounded has its own `stream`.
+/// The seed of a tensor's noise.
+pub(crate) fn stream_seed(seed: u32, tensor: &str) -> u32 {
+    mixed(seed ^ mixed(crc32fast::hash(tensor.as_bytes())))
+}
+
+/// The noise of an element of a tensor at step `t`. Each quantity that is rounded has its own `stream`.
 pub(crate) fn noise(element: u32, stream: u32, stream_seed: u32, t: u32) -> u32 {
     mixed(element.wrapping_add(stream_seed) ^ mixed(t.wrapping_add(stream.wrapping_mul(0x9e37_79b9))))
 }

@@ -27,6 +27,8 @@ pub(crate) struct TensorPlan {
     pub grad: Location,
     /// The number of elements.
     pub len: u64,
+    /// The seed of its noise.
+    pub stream_seed: u32,
 }
 
 /// Where a view begins.
@@ -233,6 +235,7 @@ fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, u
             clock: tensor_plan.clock,
             tensor: tensor_plan.tensor,
             first: from - tensor_plan.start(),
+            stream_seed: tensor_plan.stream_seed,
         })
     });
     Region {

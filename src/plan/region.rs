@@ -5,10 +5,9 @@
 //! the beginning of the param window. If the grads are not aligned with the params, or the last quad is not entirely
 //! inside its buffer, the region is **unaligned**: its quads are loaded and stored element by element.
 
-use crate::config::precision::{Master, StateDtype};
+use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::num::block8::BLOCK;
 use crate::num::mirror::mirror;
-use crate::num::noise::mixed;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::storage::Storage;
 
@@ -49,6 +48,8 @@ pub(crate) struct Segment {
     pub tensor: usize,
     /// The number of the tensor's element at `begin`.
     pub first: u64,
+    /// The seed of the tensor's noise.
+    pub stream_seed: u32,
 }
 
 /// Tensors that are stepped together through one pair of windows.
@@ -80,6 +81,10 @@ pub(crate) struct Span {
     /// Added (modulo 2^32) to the number of a quad, it gives the quad of the state, which has no gaps between the
     /// spans.
     pub shift: u32,
+    /// Added (modulo 2^32) to an element's number in the state, it gives the element's seed for the noise: its number
+    /// in its tensor, and the seed of the tensor. Meaningless if several tensors share the span, which then has no
+    /// noise.
+    pub stream_seed: u32,
 }
 
 mirror! {
@@ -92,6 +97,7 @@ mirror! {
         pub end: u32,
         pub clock: u32,
         pub shift: u32,
+        pub stream_seed: u32,
     }
 }
 
@@ -105,7 +111,8 @@ impl Span {
 
 impl Segment {
     fn span(&self) -> Span {
-        Span { begin: self.begin, end: self.end, clock: self.clock, shift: 0 }
+        let stream_seed = self.stream_seed.wrapping_add(self.first as u32).wrapping_sub(self.begin);
+        Span { begin: self.begin, end: self.end, clock: self.clock, shift: 0, stream_seed }
     }
 
     /// The tensor, and the number of its elements in this segment.
@@ -118,13 +125,15 @@ impl Region {
     /// The spans of the update kernel. Neighbours of one clock form one span.
     pub fn update_spans(&self) -> Vec<Span> {
         // If the state is narrow, no two tensors share a quad of it, so that the state of each can be copied
-        // separately.
-        let joins = self.storage.state == StateDtype::F32 && self.storage.master != Master::Remainder;
+        // separately. Each tensor has its own noise.
+        let Storage { state, master, rounding, .. } = self.storage;
+        let joins = state == StateDtype::F32 && master != Master::Remainder && rounding == Rounding::Nearest;
         let mut spans = self.spans(|a, b| joins && a.clock == b.clock);
         let mut state = self.state;
         for span in &mut spans {
             let quads = quads_of(span.begin, span.end);
             span.shift = state.wrapping_sub(quads.start);
+            span.stream_seed = span.stream_seed.wrapping_sub(span.shift.wrapping_mul(LANES as u32));
             state += self.whole_blocks(quads.len() as u32);
         }
         spans
@@ -174,16 +183,11 @@ impl Region {
     /// Cuts each span into tiles of `quads` quads.
     pub fn tiles(&self, spans: &[Span], quads: u64) -> Vec<Tile> {
         let tiles = spans.iter().flat_map(|span| {
-            let Span { begin, end, clock, shift } = *span;
+            let Span { begin, end, clock, shift, stream_seed } = *span;
             let firsts = quads_of(begin, end).step_by(quads as usize);
-            firsts.map(move |quad| Tile { quad, begin, end, clock, shift })
+            firsts.map(move |quad| Tile { quad, begin, end, clock, shift, stream_seed })
         });
         tiles.collect()
-    }
-
-    /// The seed of the region's noise. `number` is the number of the region.
-    pub fn stream_seed(&self, number: usize, seed: u32) -> u32 {
-        mixed(seed ^ mixed(number as u32))
     }
 
     /// The number of tiles that [`tiles`](Self::tiles) returns.

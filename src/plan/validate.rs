@@ -9,6 +9,7 @@ use crate::config::options::Options;
 use crate::config::rule::Rule;
 use crate::config::tensor::{Outside, Tensor, View};
 use crate::error::Error;
+use crate::num::noise::stream_seed;
 use crate::plan::clocks::Registry;
 use crate::plan::partition::{Location, TensorPlan};
 use crate::plan::storage::Storage;
@@ -50,6 +51,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             param,
             grad,
             len: tensor.param.len,
+            stream_seed: stream_seed(options.precision.seed, &tensor.name),
         });
     }
     if tensor_plans.is_empty() {

@@ -26,8 +26,8 @@ pub struct MemoryUse {
     pub remainder: u64,
     /// Everything else: configurations, clocks, scalars, schedules, the loss scale and the tables of the workgroups.
     ///
-    /// A table has 20 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow
-    /// formats. Clipping by norm and skipping add 16 bytes for every 16,384 elements, and 20 bytes per workgroup of
+    /// A table has 24 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow
+    /// formats. Clipping by norm and skipping add 16 bytes for every 16,384 elements, and 24 bytes per workgroup of
     /// their table.
     pub small: u64,
 }

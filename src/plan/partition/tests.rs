@@ -29,6 +29,7 @@ fn place(storage: Storage, tensors: &[(u64, u64, u32)], param: u64, grad: u64, s
             param: place(0, param, storage.param),
             grad: place(1, grad, storage.grad),
             len: *len,
+            stream_seed: tensor as u32,
         });
         at = (at + len + gap).next_multiple_of(align);
     }
