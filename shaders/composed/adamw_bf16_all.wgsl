@@ -11,7 +11,7 @@ const v_binding: u32 = 2u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 43u;
+const SCALAR_PADDING: u32 = 42u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -24,7 +24,7 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
     store_m(place, m);
     store_v(place, v);
-    return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
+    return (s.m_coef * m) / divisor(s, v + s.eps_root);
 }
 
 // --- update/update.wgsl ---
@@ -79,12 +79,26 @@ fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by the
-// largest number whose square is finite. Infinities and NaNs pass unchanged, so that they are noticed.
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by 2^64 less
+// 0.4 %, whose square is finite in bf16 too, even after a few roundings. Infinities and NaNs pass unchanged, so that they
+// are noticed.
 fn squarable(g: Quad) -> Quad {
     let bits = bitcast<Bits>(g);
-    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f800000u)) < Bits(0x20000000u);
-    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7fffffu)), overflows);
+    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f7f0000u)) < Bits(0x20010000u);
+    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7f0000u)), overflows);
+}
+
+// A sum of squares that overflows stays at the largest bf16, for the same reason. NaNs pass unchanged.
+fn within_bf16(sum: Quad) -> Quad {
+    let overflows = (bitcast<Bits>(sum) - Bits(0x7f7f0000u)) <= Bits(0x10000u);
+    return select(sum, bitcast<Quad>(Bits(0x7f7f0000u)), overflows);
+}
+
+// The divisor of a step: the root of v with its bias correction, and eps. A root that has underflowed to zero is replaced
+// by `min_root`, so that the step has a bound.
+fn divisor(s: Scalars, v: Quad) -> Quad {
+    let root = sqrt(v) * s.v_coef;
+    return select(root, Quad(s.min_root), root == Quad(0.0)) + s.eps;
 }
 
 fn clipped(g: Quad, limit: f32) -> Quad {
@@ -321,6 +335,7 @@ struct Scalars {
     m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
     g_coef: f32,        // multiplies the gradient, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,

@@ -7,7 +7,7 @@ const settings_binding: u32 = 9u;
 const partials_binding: u32 = 7u;
 const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 43u;
+const SCALAR_PADDING: u32 = 42u;
 
 // --- tick/scalars.wgsl ---
 
@@ -25,6 +25,7 @@ struct Scalars {
     m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
     g_coef: f32,        // multiplies the gradient, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -75,6 +76,7 @@ struct Settings {
     lr: f32,
     eps: f32,
     eps_root: f32,
+    min_root: f32,
     l2: f32,
     weight_decay: f32,
     sign: f32,
@@ -94,6 +96,7 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
+    is_active: u32,     // 0 if the clock's tensors take no part in the steps
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
@@ -213,6 +216,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.m_coef = lr / correction1;
     now.g_coef = 0.0;
     now.v_coef = 1.0 / sqrt(correction2);
+    now.min_root = s.min_root;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -284,6 +288,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
         }
         case ADAGRAD: {
             now.m_coef = lr / (1.0 + f32(t - 1u) * s.lr_decay);
+            now.v_coef = 1.0;
             now.eps_root = s.eps_root;
         }
         case SGD: {

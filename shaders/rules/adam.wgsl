@@ -6,5 +6,5 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
     store_m(place, m);
     store_v(place, v);
-    return (s.m_coef * m) / (sqrt(v + s.eps_root) * s.v_coef + s.eps);
+    return (s.m_coef * m) / divisor(s, v + s.eps_root);
 }

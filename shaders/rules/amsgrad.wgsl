@@ -7,5 +7,5 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     store_m(place, m);
     store_v(place, v);
     store_v_max(place, v_max);
-    return (s.m_coef * m) / (sqrt(v_max + s.eps_root) * s.v_coef + s.eps);
+    return (s.m_coef * m) / divisor(s, v_max + s.eps_root);
 }

@@ -26,6 +26,7 @@ struct Settings {
     lr: f32,
     eps: f32,
     eps_root: f32,
+    min_root: f32,
     l2: f32,
     weight_decay: f32,
     sign: f32,
@@ -45,6 +46,7 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
+    is_active: u32,     // 0 if the clock's tensors take no part in the steps
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
@@ -164,6 +166,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.m_coef = lr / correction1;
     now.g_coef = 0.0;
     now.v_coef = 1.0 / sqrt(correction2);
+    now.min_root = s.min_root;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -235,6 +238,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
         }
         case ADAGRAD: {
             now.m_coef = lr / (1.0 + f32(t - 1u) * s.lr_decay);
+            now.v_coef = 1.0;
             now.eps_root = s.eps_root;
         }
         case SGD: {

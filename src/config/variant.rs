@@ -101,7 +101,7 @@ pub enum Variant {
     /// u = m_hat / (sqrt(v_hat) + eps)
     /// ```
     ///
-    /// The paper and optax use `eps` = `eps_root` = 1e-16. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm
+    /// The paper and optax use `eps` = `eps_root` = 1e-16. `eps_root` must be at most `1e36*(1 - beta2)`. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm
     /// 2 (arXiv:2010.07468).
     AdaBelief,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
@@ -231,9 +231,18 @@ impl Variant {
         }
     }
 
-    pub(crate) fn validate(&self, group: usize, beta2: f64) -> Result<(), Error> {
+    pub(crate) fn validate(&self, group: usize, beta2: f64, eps_root: f64) -> Result<(), Error> {
         match *self {
             Self::NAdam { momentum_decay: Some(decay) } => check_non_negative(group, "momentum_decay", decay),
+            Self::AdaBelief if eps_root > 1e36 * (1.0 - beta2) => {
+                // Its sum over all steps must be finite.
+                Err(Error::Config {
+                    group,
+                    field: "eps_root",
+                    given: eps_root,
+                    need: "at most 1e36*(1 - beta2) for AdaBelief",
+                })
+            }
             Self::RAdam { .. } if beta2 <= 2.0 / 3.0 => {
                 Err(Error::Config { group, field: "beta2", given: beta2, need: "above 2/3 for RAdam" })
             }

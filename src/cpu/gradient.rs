@@ -14,10 +14,22 @@ pub(crate) fn larger(old: f32, x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn squarable(g: f32) -> f32 {
+pub(crate) fn squarable(g: f32) -> f32 {
     let bits = g.to_bits();
-    let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f80_0000) < 0x2000_0000;
-    if overflows { f32::from_bits((bits & 0x8000_0000) | 0x5f7f_ffff) } else { g }
+    let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f7f_0000) < 0x2001_0000;
+    if overflows { f32::from_bits((bits & 0x8000_0000) | 0x5f7f_0000) } else { g }
+}
+
+#[inline(always)]
+pub(crate) fn within_bf16(sum: f32) -> f32 {
+    let overflows = sum.to_bits().wrapping_sub(0x7f7f_0000) <= 0x1_0000;
+    if overflows { f32::from_bits(0x7f7f_0000) } else { sum }
+}
+
+#[inline(always)]
+pub(crate) fn divisor(s: &Scalars, v: f32) -> f32 {
+    let root = v.sqrt() * s.v_coef;
+    (if root == 0.0 { s.min_root } else { root }) + s.eps
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 //! and returns the step.
 
 use crate::config::rule::Rule;
-use crate::cpu::gradient::{average, larger};
+use crate::cpu::gradient::{average, divisor, larger, squarable, within_bf16};
 use crate::tick::scalars::Scalars;
 
 /// The state of one element. A moment that a rule does not keep is zero.
@@ -78,7 +78,7 @@ pub(crate) fn adam(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
     state.m = m;
     state.v = v;
-    (s.m_coef * m) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
+    (s.m_coef * m) / divisor(s, v + s.eps_root)
 }
 
 #[inline(always)]
@@ -89,7 +89,7 @@ pub(crate) fn amsgrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
     state.m = m;
     state.v = v;
     state.v_max = v_max;
-    (s.m_coef * m) / ((v_max + s.eps_root).sqrt() * s.v_coef + s.eps)
+    (s.m_coef * m) / divisor(s, v_max + s.eps_root)
 }
 
 #[inline(always)]
@@ -107,17 +107,17 @@ pub(crate) fn nadam(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
     state.m = m;
     state.v = v;
-    (s.m_coef * m + s.g_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
+    (s.m_coef * m + s.g_coef * g) / divisor(s, v + s.eps_root)
 }
 
 #[inline(always)]
 pub(crate) fn adabelief(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    let surprise = g - m;
+    let surprise = squarable(g - m);
     let v = average(state.v, surprise * surprise, s.v_rate, s.v_from_target) + s.eps_root;
     state.m = m;
     state.v = v;
-    (s.m_coef * m) / (v.sqrt() * s.v_coef + s.eps)
+    (s.m_coef * m) / divisor(s, v)
 }
 
 #[inline(always)]
@@ -132,14 +132,14 @@ pub(crate) fn lion(s: &Scalars, state: &mut State, g: f32) -> f32 {
 pub(crate) fn rmsprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
     state.v = v;
-    (s.m_coef * g) / ((v + s.eps_root).sqrt() * s.v_coef + s.eps)
+    (s.m_coef * g) / divisor(s, v + s.eps_root)
 }
 
 #[inline(always)]
 pub(crate) fn rmsprop_momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
     state.v = v;
-    let u = g / ((v + s.eps_root).sqrt() * s.v_coef + s.eps);
+    let u = g / divisor(s, v + s.eps_root);
     let m = average(state.m, s.m_gain * u, s.m_rate, s.m_from_target);
     state.m = m;
     s.m_coef * m + s.g_coef * u
@@ -147,9 +147,9 @@ pub(crate) fn rmsprop_momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
 
 #[inline(always)]
 pub(crate) fn adagrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
-    let v = state.v + g * g;
+    let v = within_bf16(state.v + g * g);
     state.v = v;
-    (s.m_coef * g) / ((v + s.eps_root).sqrt() + s.eps)
+    (s.m_coef * g) / divisor(s, v + s.eps_root)
 }
 
 #[inline(always)]

@@ -23,6 +23,8 @@ mirror! {
         pub g_coef: f32,
         /// Multiplies the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
         pub v_coef: f32,
+        /// Replaces `sqrt(v) * v_coef` where it is zero.
+        pub min_root: f32,
         /// Multiplies `v` for the maximum of AMSGrad.
         pub max_coef: f32,
         pub eps: f32,
@@ -87,6 +89,7 @@ impl Scalars {
             m_coef: lr / correction1,
             g_coef: 0.0,
             v_coef: 1.0 / correction2.sqrt(),
+            min_root: s.min_root,
             max_coef: 1.0,
             eps: s.eps,
             // The root is of v, not of v_hat, so `eps_root` must shrink as v does.
@@ -149,6 +152,7 @@ impl Scalars {
             }
             time_law::ADAGRAD => {
                 scalars.m_coef = lr / (1.0 + (t - 1) as f32 * s.lr_decay);
+                scalars.v_coef = 1.0;
                 scalars.eps_root = s.eps_root;
             }
             time_law::SGD => {

@@ -5,10 +5,10 @@ use crate::config::variant::Variant;
 use crate::num::fixed::fixed;
 use crate::num::mirror::mirror;
 
-/// The smallest `eps` that is used, 2^-63 / sqrt(1 - beta2). A gradient below it adds less than 2^-126 to `v`, since
-/// that is `(1 - beta2)*g*g`, and many devices flush such numbers to zero. With a smaller `eps`, such a gradient would
-/// make an unbounded step. For a gradient well above it, adding it changes nothing.
-pub(crate) fn min_eps(beta2: f64) -> f32 {
+/// The root that replaces a zero root of `v`: 2^-63 / sqrt(1 - beta2). A gradient below it adds less than 2^-126 to `v`,
+/// since that is `(1 - beta2)*g*g`, and many devices flush such numbers to zero. With a smaller divisor, such a gradient
+/// would make an unbounded step.
+pub(crate) fn min_root(beta2: f64) -> f32 {
     (2f64.powi(-63) / (1.0 - beta2).sqrt()) as f32
 }
 
@@ -38,6 +38,7 @@ mirror! {
         pub lr: f32,
         pub eps: f32,
         pub eps_root: f32,
+        pub min_root: f32,
         pub l2: f32,
         pub weight_decay: f32,
         /// -1 to maximize, else 1.
@@ -69,6 +70,8 @@ mirror! {
         pub rho_h: f32,
         /// For RAdam.
         pub rho_inf: f32,
+        /// 0 if the clock's tensors take no part in the steps.
+        pub is_active: u32,
         // The schedule's fields are last: a change of the configuration leaves them alone.
         /// The schedule's first curve, how many it has (0 for a constant rate), and the unit of its factors.
         pub first_curve: u32,
@@ -98,8 +101,9 @@ impl Settings {
             beta2: fixed(config.beta2),
             gamma: 0,
             lr: config.lr as f32,
-            eps: (config.eps as f32).max(min_eps(config.beta2)),
+            eps: config.eps as f32,
             eps_root: config.eps_root as f32,
+            min_root: min_root(config.beta2),
             l2: l2 as f32,
             weight_decay: weight_decay as f32,
             sign: if config.maximize { -1.0 } else { 1.0 },
@@ -109,6 +113,7 @@ impl Settings {
             v_from_target,
             corrected: config.bias_correction.into(),
             m_gain: 1.0,
+            is_active: 1,
             ..Self::default()
         };
         settings.time_law = match config.variant {
@@ -121,6 +126,8 @@ impl Settings {
             Variant::AmsGrad { of_corrected: true } => time_law::AMSGRAD_OF_CORRECTED,
             Variant::AdaMax => {
                 settings.adamax_beta2 = config.beta2 as f32;
+                // Without a gradient, the step is 0 / eps.
+                settings.eps = settings.eps.max(f32::MIN_POSITIVE);
                 time_law::ADAM
             }
             Variant::NAdam { momentum_decay: Some(decay) } => {
@@ -145,6 +152,7 @@ impl Settings {
             }
             Variant::AdaGrad { lr_decay, .. } => {
                 settings.lr_decay = lr_decay as f32;
+                settings.min_root = min_root(0.0);
                 time_law::ADAGRAD
             }
             Variant::Sgd { momentum, dampening, nesterov } => {
@@ -174,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_eps() {
-        assert_eq!((min_eps(0.0), min_eps(0.75)), (2f32.powi(-63), 2f32.powi(-62)));
+    fn the_smallest_root() {
+        assert_eq!((min_root(0.0), min_root(0.75)), (2f32.powi(-63), 2f32.powi(-62)));
     }
 }

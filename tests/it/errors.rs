@@ -38,6 +38,10 @@ fn invalid_configurations_are_named() {
         ),
         (Config { beta2: 0.5, ..pytorch::radam() }, "group 0: beta2 is 0.5, but must be above 2/3 for RAdam"),
         (
+            Config { beta2: 0.5, eps_root: 1e36, ..optax::adabelief() },
+            "group 0: eps_root is 1000000000000000000000000000000000000, but must be at most 1e36*(1 - beta2) for AdaBelief",
+        ),
+        (
             Config { variant: Variant::Sgd { momentum: 0.9, dampening: 0.1, nesterov: true }, ..pytorch::sgd() },
             "group 0: dampening is 0.1, but must be 0 with nesterov",
         ),

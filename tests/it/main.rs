@@ -4,6 +4,7 @@ mod blocks;
 mod child;
 mod claims;
 mod errors;
+mod extremes;
 mod family;
 mod faults;
 mod files;

@@ -113,7 +113,6 @@ pub const SHADERS: &[Shader] = &[
             ("* Bits(0x7feb352du)", "* Bits(0x7feb352fu)", "stochastic f16 and bf16"),
             ("x >> Bits(15u)", "x >> Bits(14u)", "stochastic f16 and bf16"),
             (" + Bits(place.stream_seed)", "", "stochastic f16 and bf16"),
-            ("elements(place.state - region.state)", "elements(place.state)", "stochastic bf16, several in a dispatch"),
             ("mixed(Bits(place.t + stream", "mixed(Bits(stream", "stochastic f16 and bf16"),
             ("stream * 0x9e3779b9u", "0x9e3779b9u", "stochastic f16 and bf16"),
         ],

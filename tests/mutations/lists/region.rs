@@ -18,8 +18,9 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/region/one_span.wgsl",
         mutations: &[
-            ("region.state - region.quad)", "region.state)", "two buffers"),
-            ("region.state - region.quad)", "0u - region.quad)", "several in a dispatch"),
+            ("region.state - region.quad;", "region.state;", "two buffers"),
+            ("region.state - region.quad;", "0u - region.quad;", "several in a dispatch"),
+            ("shift, region.stream_seed)", "shift, 0u)", "stochastic bf16, several in a dispatch"),
             ("region.quad + number * quads", "number * quads", "two buffers"),
         ],
     },

@@ -1,18 +1,25 @@
-//! Adam's rule.
+//! The rules.
 
 use crate::Shader;
 
-pub const SHADERS: &[Shader] = &[Shader {
-    file: "shaders/rules/adam.wgsl",
-    mutations: &[
-        ("average(load_m(place), g, s.m_rate", "average(load_m(place), g, s.v_rate", "arena"),
-        ("average(load_v(place), g * g, s.v_rate", "average(load_v(place), g * g, s.m_rate", "arena"),
-        ("average(load_v(place), g * g,", "average(load_v(place), g,", "arena"),
-        ("(s.m_coef * m)", "(s.m_coef * g)", "arena"),
-        ("(sqrt(v + s.eps_root)", "((v + s.eps_root)", "arena"),
-        ("s.eps_root) * s.v_coef", "s.eps_root)", "arena"),
-        ("s.v_coef + s.eps)", "s.v_coef - s.eps)", "arena"),
-        ("s.v_coef + s.eps)", "s.v_coef)", "arena"),
-        ("store_m(place, m)", "store_m(place, g)", "arena"),
-    ],
-}];
+pub const SHADERS: &[Shader] = &[
+    Shader {
+        file: "shaders/rules/adam.wgsl",
+        mutations: &[
+            ("average(load_m(place), g, s.m_rate", "average(load_m(place), g, s.v_rate", "arena"),
+            ("average(load_v(place), g * g, s.v_rate", "average(load_v(place), g * g, s.m_rate", "arena"),
+            ("average(load_v(place), g * g,", "average(load_v(place), g,", "arena"),
+            ("(s.m_coef * m)", "(s.m_coef * g)", "arena"),
+            ("divisor(s, v + s.eps_root)", "divisor(s, m + s.eps_root)", "arena"),
+            ("store_m(place, m)", "store_m(place, g)", "arena"),
+        ],
+    },
+    Shader {
+        file: "shaders/rules/adabelief.wgsl",
+        mutations: &[("squarable(g - m)", "(g - m)", "AdaBelief, largest gradients")],
+    },
+    Shader {
+        file: "shaders/rules/adagrad.wgsl",
+        mutations: &[("within_bf16(load_v(place) + g * g)", "(load_v(place) + g * g)", "AdaGrad, largest gradients")],
+    },
+];

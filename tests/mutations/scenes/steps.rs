@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, LossScale, Options};
+use wgpu_adam::{Clip, Config, Decay, LossScale, Options, preset};
 
 use super::Difference;
 use crate::scene::{Gpu, Scene, Spot, normal};
@@ -18,6 +18,9 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("squares that overflow", |gpu| {
         steps(gpu, Scene::scattered(&[8], &[l2()], Options { clip: Clip::None, ..by_value() }), 1e25)
     }),
+    ("gradients that underflow", |gpu| steps(gpu, Scene::scattered(&[8], &[without_eps()], Options::default()), 1e-24)),
+    ("AdaBelief, largest gradients", |gpu| steps(gpu, largest(preset::optax::adabelief()), 1e25)),
+    ("AdaGrad, largest gradients", |gpu| steps(gpu, largest(preset::optax::adagrad()), 1e25)),
     ("loss scale", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7], 4, &[adamw(), other()], scaled(10, 3)), 1.0)),
     ("least loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(-64, 100)), 1e-5)),
     ("largest loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(63, 2)), 1e10)),
@@ -36,6 +39,14 @@ fn other() -> Config {
 
 fn l2() -> Config {
     Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() }
+}
+
+fn without_eps() -> Config {
+    Config { eps: 0.0, ..Config::default() }
+}
+
+fn largest(config: Config) -> Scene {
+    Scene::scattered(&[64], &[config], Options::default())
 }
 
 fn all() -> Options {
