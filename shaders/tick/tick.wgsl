@@ -335,9 +335,8 @@ fn tick_clock(i: u32) {
     let now = clock.clocks[i];
     let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    let position = now.position + select(1u, 0u, now.position == 0xffffffffu);
-    let lr = s.lr * factor(s, position);
-    clock.clocks[i] = Clock(powers, t, lr, position, 0u);
+    let lr = s.lr * factor(s, now.position);
+    clock.clocks[i] = Clock(powers, t, lr, now.position, 0u);
     scalar_slots[i].scalars = scalars(s, powers, t, lr);
 }
 
@@ -350,6 +349,9 @@ fn tick(@builtin(local_invocation_index) index: u32) {
     workgroupBarrier();
     for (var i = index; i < control.clocks; i += WORKGROUP) {
         if skip == 0u {
+            clock.clocks[i].position += select(1u, 0u, clock.clocks[i].position == 0xffffffffu);
+        }
+        if skip == 0u && settings[i].is_active != 0u {
             tick_clock(i);
         } else {
             scalar_slots[i].scalars.do_step = 0u;

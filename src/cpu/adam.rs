@@ -109,6 +109,7 @@ impl Adam {
                     grad: place(2 * number + 1, tensor.grad),
                     len,
                     stream_seed: stream_seed(options.precision.seed, &tensor.name),
+                    share: clocks.share(clocks.of_tensor[number]),
                 });
             }
         }
@@ -166,7 +167,18 @@ impl Adam {
     pub(crate) fn settle(&mut self) {
         let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
         (self.settings, self.curves) = compile(groups, &self.of.groups);
+        self.of.switch(&mut self.settings);
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
+    }
+
+    /// Gives the tensors other clocks. The regions follow, since the norm leaves out clocks that are switched off.
+    pub(crate) fn set_clocks(&mut self, clocks: ClockMap) {
+        for segment in self.regions.iter_mut().flat_map(|region| &mut region.segments) {
+            let clock = clocks.of_tensor[segment.tensor];
+            (segment.clock, segment.share) = (clock as u32, clocks.share(clock));
+        }
+        self.of = clocks;
+        self.settle();
     }
 
     /// Takes one step.
@@ -191,7 +203,7 @@ impl Adam {
             .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
             .collect();
         let partials = if self.options.reads_norm() {
-            norm::norm(&self.regions, &floats, nonfinite_bits(&self.options))
+            norm::norm(&self.regions, &self.of, &floats, nonfinite_bits(&self.options))
         } else {
             Vec::new()
         };

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::cpu::storage::Floats;
 use crate::num::quad::{LANES, LINE, magnitude};
+use crate::plan::clocks::ClockMap;
 use crate::plan::region::{NORM_QUADS, NORM_TILE, Region, Tile};
 use crate::tick::partial::{DOWN, INVOCATIONS, Partial, UP, reduce};
 
@@ -16,10 +17,8 @@ type Line = [f32; (LINE * LANES) as usize];
 const LINES: usize = NORM_QUADS as usize;
 
 /// Returns all partials, region by region.
-pub(crate) fn norm(regions: &[Region], slots: &[Floats], nonfinite_bits: u32) -> Vec<Partial> {
-    let tiles = regions
-        .iter()
-        .flat_map(|region| region.tiles(&region.norm_spans(), NORM_TILE).into_iter().map(move |tile| (region, tile)));
+pub(crate) fn norm(regions: &[Region], clocks: &ClockMap, slots: &[Floats], nonfinite_bits: u32) -> Vec<Partial> {
+    let tiles = regions.iter().flat_map(|region| region.norm_tiles(clocks).into_iter().map(move |tile| (region, tile)));
     let tiles: Vec<_> = tiles.collect();
     tiles.into_par_iter().map(|(region, tile)| workgroup(region, &tile, slots, nonfinite_bits)).collect()
 }
@@ -30,6 +29,9 @@ fn workgroup(region: &Region, tile: &Tile, slots: &[Floats], nonfinite_bits: u32
     let most = (NORM_TILE * LANES) as usize;
     let begin = origin.max(tile.begin as usize);
     let end = (origin + most).min(tile.end as usize);
+    if end <= begin {
+        return Partial::ZERO;
+    }
     // Elements after the end are zeros and add nothing.
     let elements = (end - origin).next_multiple_of(size_of::<Line>() / 4);
     let behind = region.segments.partition_point(|s| s.end as usize <= begin);

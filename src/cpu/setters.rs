@@ -5,6 +5,7 @@ use crate::config::schedule::Schedule;
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::Group;
 use crate::error::Error;
+use crate::plan::clocks::numbers_of;
 use crate::tick::clock::{Clock, ClockHead};
 
 impl Adam {
@@ -55,6 +56,36 @@ impl Adam {
         self.groups[group].schedule = schedule;
         self.settle();
         Ok(())
+    }
+
+    /// Sets whether tensors take part in the steps, by name.
+    ///
+    /// An inactive tensor keeps its parameters, its moments and its `t`. Its gradients count neither for the norm nor
+    /// as non-finite. The schedule of its group goes on: see [`crate::Adam::set_active`]. A step is still given all
+    /// tensors.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`]. Nothing has changed then.
+    pub fn set_active(&mut self, names: &[&str], active: bool) -> Result<(), Error> {
+        let tensors = numbers_of(&self.names, names)?;
+        let mut clocks = self.of.clone();
+        if clocks.switchable(&tensors).is_none() {
+            let before;
+            (clocks, before) = self.of.split(&tensors);
+            self.clocks = before.into_iter().flatten().map(|clock| self.clocks[clock]).collect();
+        }
+        tensors.iter().for_each(|&tensor| clocks.switches[clocks.of_tensor[tensor]] = Some(active));
+        self.set_clocks(clocks);
+        Ok(())
+    }
+
+    /// Sets whether the tensors of a group take part in the steps: see [`set_active`](Self::set_active).
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchGroup`]. Nothing has changed then.
+    pub fn set_group_active(&mut self, group: usize, active: bool) -> Result<(), Error> {
+        let names: Vec<String> = self.group(group)?.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+        self.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>(), active)
     }
 
     fn group(&self, group: usize) -> Result<&Group, Error> {

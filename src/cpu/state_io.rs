@@ -36,8 +36,9 @@ impl Adam {
                 .of
                 .groups
                 .iter()
+                .zip(&self.of.switches)
                 .zip(&self.clocks)
-                .map(|(group, clock)| ClockState::new(*group, clock))
+                .map(|((group, active), clock)| ClockState::new(*group, clock, *active))
                 .collect(),
             tensors: tensors.map(tensor).collect(),
         }
@@ -62,15 +63,11 @@ impl Adam {
             group.validate(i)?;
         }
         self.groups = groups;
-        self.of = ClockMap {
-            groups: state.clocks.iter().map(|clock| clock.group).collect(),
-            of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
-        };
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
         let (applied, skipped) = (state.t, state.skipped);
         self.head = ClockHead::at(applied, skipped);
         self.loss_scale = self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
-        self.settle();
+        self.set_clocks(ClockMap::of_state(state, &order));
         for (moments, place) in self.moments.iter_mut().zip(order) {
             let tensor = &state.tensors[place];
             // The numbers of scales are those that they scale.

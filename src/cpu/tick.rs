@@ -30,12 +30,14 @@ pub(crate) fn tick(
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
     let decision = Decision { clip_coef: head.clip_coef, unscale, limit };
     let scalars = settings.iter().zip(clocks).map(|(settings, clock)| {
-        if skip {
-            return Scalars { unscale, ..Scalars::default() };
+        if !skip {
+            clock.position = clock.position.saturating_add(1);
+        }
+        if skip || settings.is_active == 0 {
+            return Scalars { unscale, t: clock.t, ..Scalars::default() };
         }
         clock.powers.advance(settings, clock.t);
         clock.t = clock.t.saturating_add(1);
-        clock.position = clock.position.saturating_add(1);
         clock.lr = settings.lr * factor(curves, settings, clock.position);
         Scalars::new(settings, &clock.powers, clock.t, clock.lr, &decision)
     });

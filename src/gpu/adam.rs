@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
+use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, read};
 use crate::gpu::tick::Tick;
@@ -68,6 +69,7 @@ pub struct Adam {
     pub(crate) settings: Buffer,
     pub(crate) clock: Buffer,
     pub(crate) scalar_slots: Buffer,
+    pub(crate) norm: Norm,
     pub(crate) tick: Tick,
     /// Bytes of the small buffers that are bound elsewhere: the regions' uniforms and the tiles.
     pub(crate) small: u64,

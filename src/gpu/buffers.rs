@@ -3,10 +3,16 @@
 use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
 
 use crate::error::Error;
+use crate::plan::region::Window;
 
 /// A binding of a range of a buffer.
 pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
     BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
+}
+
+/// A binding of a window of one of the caller's buffers.
+pub(crate) fn window<'a>(buffers: &'a [Buffer], window: &Window) -> BindingResource<'a> {
+    sub_binding(&buffers[window.buffer], window.offset, window.bytes)
 }
 
 /// Makes a buffer with these contents. wgpu's `create_buffer_init` panics if the device is out of memory.

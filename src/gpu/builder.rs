@@ -12,10 +12,11 @@ use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, sub_binding};
+use crate::gpu::buffers::{filled, sub_binding, window};
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
-use crate::gpu::pipelines::{Reusable, dispatch, shape, update_kernel};
+use crate::gpu::norm::Norm;
+use crate::gpu::pipelines::{Reusable, dispatch, update_kernel};
 use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
 use crate::num::block8::{UNSIGNED, scales};
@@ -24,7 +25,7 @@ use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
-use crate::plan::region::{NORM_TILE, Region, Segment, Span, UPDATE_TILE, Window};
+use crate::plan::region::{Region, Segment, UPDATE_TILE, Window};
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
@@ -184,15 +185,13 @@ impl<'a> Builder<'a> {
         }
         let (tick, tick_dispatch) =
             self.tick([&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone), &mut reusable)?;
-        let norms = if options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() };
+        let (norm, mut dispatches) =
+            Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &mut reusable.pipelines)?;
         let mut uniforms = Uniforms::default();
-        let norm_workgroups = uniforms.add(layout, &norms, |region| {
-            let tiles = batch::norm_workgroups(region);
-            (tiles, tiles)
-        });
-        let update_workgroups = uniforms.add(layout, &layout.batches, |region| {
+        let update_workgroups = uniforms.add(&layout.batches, |i| {
+            let region = &layout.regions[i];
             let tiles = region.count_tiles(&region.update_spans(), UPDATE_TILE);
-            (tiles, batch::update_workgroups(region))
+            (layout.uniform(i, tiles as u32), batch::update_workgroups(region))
         });
         let regions = self.filled("regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
         let state = layout.batched().map(|batch| self.state_buffers(batch)).collect::<Result<Vec<BatchState>, _>>()?;
@@ -200,28 +199,15 @@ impl<'a> Builder<'a> {
         let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
             dispatch(self.device, &self.limits, &mut reusable.pipelines, kernel, workgroups, bindings)
         };
-        let mut dispatches = Vec::new();
         let mut tables = Vec::new();
-        let bind = |window: &Window| sub_binding(&self.buffers[window.buffer], window.offset, window.bytes);
-        for (i, (batch, workgroups)) in norms.iter().zip(norm_workgroups).enumerate() {
-            let batch = &layout.regions[batch.clone()];
-            let table = self.table("norm tiles", &batch[0], &batch[0].norm_spans(), NORM_TILE)?;
-            let mut bindings =
-                vec![(Binding::Region, uniforms.of(&regions, i)), (Binding::Partials, partials.as_entire_binding())];
-            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), bind(&region.grad))));
-            bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
-            let kernel = Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad };
-            dispatches.push(dispatch(kernel, workgroups, &bindings));
-            tables.extend(table);
-        }
         dispatches.push(tick_dispatch);
         for (i, ((batch, state), workgroups)) in layout.batched().zip(&state).zip(update_workgroups).enumerate() {
             let first = &batch[0];
-            let table = self.table("update tiles", first, &first.update_spans(), UPDATE_TILE)?;
-            let mut bindings = vec![(Binding::Region, uniforms.of(&regions, norms.len() + i))];
+            let table = self.table(first)?;
+            let mut bindings = vec![(Binding::Region, uniforms.of(&regions, i))];
             for (i, region) in (0..).zip(batch) {
-                bindings.push((Binding::Param(i), bind(&region.param)));
-                bindings.push((Binding::Grad(i), bind(&region.grad)));
+                bindings.push((Binding::Param(i), window(&self.buffers, &region.param)));
+                bindings.push((Binding::Grad(i), window(&self.buffers, &region.grad)));
             }
             let state = first.storage.state_kinds().zip(state);
             bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
@@ -238,7 +224,7 @@ impl<'a> Builder<'a> {
             dispatches.push(dispatch(update_kernel(batch, options), workgroups, &bindings));
             tables.extend(table);
         }
-        let small = tables.iter().chain([&regions]).map(Buffer::size).sum();
+        let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes();
         log::debug!(
             "{} tensors in {} regions, {} dispatches a step",
             layout.names.len(),
@@ -254,6 +240,7 @@ impl<'a> Builder<'a> {
             settings,
             clock,
             scalar_slots,
+            norm,
             tick,
             small,
             registry: self.registry,
@@ -270,9 +257,10 @@ impl<'a> Builder<'a> {
     }
 
     /// The table of tiles, if the region has several spans.
-    fn table(&self, label: &str, region: &Region, spans: &[Span], quads: u64) -> Result<Option<Buffer>, Error> {
-        let filled = || self.filled(label, BufferUsages::STORAGE, cast_slice(&region.tiles(spans, quads)));
-        (spans.len() > 1).then(filled).transpose()
+    fn table(&self, region: &Region) -> Result<Option<Buffer>, Error> {
+        let spans = region.update_spans();
+        let tiles = region.tiles(&spans, UPDATE_TILE);
+        (spans.len() > 1).then(|| self.filled("update tiles", BufferUsages::STORAGE, cast_slice(&tiles))).transpose()
     }
 
     /// Makes the state buffers of a batch. A new wgpu buffer is zero. Some second moments begin with another value.

@@ -90,10 +90,22 @@ impl Adam {
     fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
         let members = regroup(&mut groups, lists);
         let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
-        let builder =
-            Builder::checked(&self.device, &self.queue, Registry { groups, clocks }, self.layout.options.clone())?;
+        self.rebuild(Registry { groups, clocks }, &members, &before)
+    }
+
+    /// Gives tensors clocks of their own, and sets whether they are active.
+    pub(crate) fn split(&mut self, tensors: &[usize], active: bool) -> Result<(), Error> {
+        let members = regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups));
+        let (mut clocks, before) = self.registry.clocks.split(tensors);
+        tensors.iter().for_each(|&tensor| clocks.switches[clocks.of_tensor[tensor]] = Some(active));
+        self.rebuild(Registry { groups: self.registry.groups.clone(), clocks }, &members, &before)
+    }
+
+    /// Makes an optimizer with these groups and clocks, and copies the state of the members that have an old number.
+    fn rebuild(&mut self, registry: Registry, members: &[Member], before: &[Option<usize>]) -> Result<(), Error> {
+        let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
-        let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, &members, &before));
+        let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, members, before));
         now_or_none(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
         *self = made?;
         Ok(())

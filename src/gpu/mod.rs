@@ -9,6 +9,7 @@ pub(crate) mod edit;
 pub(crate) mod error_scopes;
 pub(crate) mod kernel;
 pub(crate) mod layout;
+pub(crate) mod norm;
 pub(crate) mod pipelines;
 pub(crate) mod probe;
 pub(crate) mod readback;

@@ -15,7 +15,7 @@ use crate::config::options::Clip;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, sub_binding};
+use crate::gpu::buffers::{filled, window};
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
@@ -24,7 +24,7 @@ use crate::gpu::readback::{Source, read};
 use crate::gpu::uniforms::{RegionUniform, Uniforms};
 use crate::num::quad::WORKGROUP;
 use crate::plan::limits::Limits;
-use crate::plan::region::{Region, Segment, Window};
+use crate::plan::region::{Region, Segment};
 use crate::report::insight::Insight;
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
 
@@ -158,13 +158,12 @@ impl Probe {
         let regions = layout.regions.iter().zip(states).zip(workgroups).enumerate();
         let mut dispatches: Vec<Dispatch> = Vec::new();
         for (i, ((region, state), workgroups)) in regions {
-            let window = |window: &Window| sub_binding(&adam.buffers[window.buffer], window.offset, window.bytes);
             let mut bindings = vec![
                 (Binding::Region, uniforms.of(&of_regions, i)),
                 (Binding::Scalars, adam.scalar_slots.as_entire_binding()),
                 (Binding::Records, records.as_entire_binding()),
-                (Binding::Param(0), window(&region.param)),
-                (Binding::Grad(0), window(&region.grad)),
+                (Binding::Param(0), window(&adam.buffers, &region.param)),
+                (Binding::Grad(0), window(&adam.buffers, &region.grad)),
             ];
             let state = region.storage.state_kinds().zip(state);
             bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));

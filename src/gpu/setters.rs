@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
+use crate::plan::clocks::numbers_of;
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::settings::Settings;
 
@@ -66,8 +67,8 @@ impl Adam {
     fn write_config(&mut self, group: usize, config: Config, what: &'static str) -> Result<(), Error> {
         self.registry.group(group)?.check_config(group, &config)?;
         let settings = Settings::new(&config);
-        // The schedule stays, and its fields are the last ones.
-        let changed = &bytes_of(&settings)[..offset_of!(Settings, first_curve)];
+        // The fields that do not come from the configuration are the last ones.
+        let changed = &bytes_of(&settings)[..offset_of!(Settings, is_active)];
         let scopes = ErrorScopes::open(&self.device);
         for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
             self.queue.write_buffer(&self.settings, (clock * size_of::<Settings>()) as u64, changed);
@@ -104,6 +105,55 @@ impl Adam {
         self.dispatches[place] = dispatch;
         (self.tick, self.reusable, self.registry) = (tick, reusable, builder.registry);
         Ok(())
+    }
+
+    /// Sets whether tensors take part in the steps, by name. A tensor without a gradient in some steps is not a tensor
+    /// whose gradient is zero: a zero would change its moments.
+    ///
+    /// An inactive tensor keeps its parameters, its moments and its `t`. Its gradients are not read: they count neither
+    /// for the norm nor as non-finite. [`Options::zero_grad`](crate::Options::zero_grad) zeroes them all the same. The
+    /// schedule of its group goes on. The new value applies to steps that are submitted after this call, even if they
+    /// were recorded before.
+    ///
+    /// Tensors that are switched get clocks of their own. The first call for tensors that share a clock with others
+    /// reallocates the optimizer's buffers as [`add`](Self::add) does: submit recorded steps before it, and record again
+    /// after it. A later call for the same tensors, together or one by one as before, writes a few words. Steps of
+    /// optimizers without such a call cost the same as ever.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`], and the errors of [`new`](Self::new). Nothing has changed then.
+    ///
+    /// ```no_run
+    /// # fn freeze(mut adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
+    /// adam.set_active(&["encoder.weight", "encoder.bias"], false)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_active(&mut self, names: &[&str], active: bool) -> Result<(), Error> {
+        let tensors = numbers_of(&self.layout.names, names)?;
+        let Some(clocks) = self.registry.clocks.switchable(&tensors) else {
+            return self.split(&tensors, active);
+        };
+        let mut next = self.registry.clocks.clone();
+        clocks.iter().for_each(|&clock| next.switches[clock] = Some(active));
+        let scopes = ErrorScopes::open(&self.device);
+        for clock in clocks {
+            let offset = clock * size_of::<Settings>() + offset_of!(Settings, is_active);
+            self.queue.write_buffer(&self.settings, offset as u64, bytes_of(&u32::from(active)));
+        }
+        self.norm.write(&self.queue, &self.layout, &next);
+        now_or_none(scopes.close("setting tensors active")).unwrap_or(Ok(()))?;
+        self.registry.clocks = next;
+        Ok(())
+    }
+
+    /// Sets whether the tensors of a group take part in the steps: see [`set_active`](Self::set_active).
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchGroup`], and the errors of [`set_active`](Self::set_active). Nothing has changed then.
+    pub fn set_group_active(&mut self, group: usize, active: bool) -> Result<(), Error> {
+        let names: Vec<String> = self.registry.group(group)?.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+        self.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>(), active)
     }
 
     /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0.

@@ -42,7 +42,7 @@ impl Adam {
         let buffers: Vec<Buffer> = small.clone().chain(state).chain([&self.clock]).cloned().collect();
         let (small, last) = (small.count(), buffers.len() - 1);
         let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, transfer);
-        let layout = self.layout.clone();
+        let (layout, switches) = (self.layout.clone(), self.registry.clocks.switches.clone());
         let groups = self
             .registry
             .groups
@@ -73,8 +73,8 @@ impl Adam {
                 options: layout.options.clone(),
                 loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),
                 groups,
-                clocks: (layout.clocks.groups.iter().zip(&clocks))
-                    .map(|(group, clock)| ClockState::new(*group, clock))
+                clocks: (layout.clocks.groups.iter().zip(switches).zip(&clocks))
+                    .map(|((group, active), clock)| ClockState::new(*group, clock, active))
                     .collect(),
                 tensors,
             })
@@ -117,10 +117,7 @@ impl Adam {
             }
             group.validate(i)?;
         }
-        registry.clocks = ClockMap {
-            groups: state.clocks.iter().map(|clock| clock.group).collect(),
-            of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
-        };
+        registry.clocks = ClockMap::of_state(state, &order);
         if registry.clocks != self.registry.clocks || rescheduled {
             // The regions or the schedules differ, so new buffers are needed. The old ones stay until everything is loaded.
             let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;

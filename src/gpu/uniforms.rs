@@ -10,7 +10,6 @@ use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::gpu::layout::Layout;
 use crate::num::mirror::mirror;
 use crate::num::quad::LANES;
-use crate::plan::region::Region;
 use crate::tick::partial::nonfinite_bits;
 
 mirror! {
@@ -48,19 +47,14 @@ impl Uniforms {
         self.ranges.push(begin..self.bytes.len() as u64);
     }
 
-    /// Adds the uniforms of one dispatch for each batch, and returns the number of workgroups of each dispatch. `count`
-    /// returns the numbers of tiles and of workgroups of a region.
-    pub fn add(
-        &mut self,
-        layout: &Layout,
-        batches: &[Range<usize>],
-        count: impl Fn(&Region) -> (u64, u64),
-    ) -> Vec<u64> {
+    /// Adds the uniforms of one dispatch for each batch, and returns the number of workgroups of each dispatch. `of`
+    /// returns the uniform of a region, and its number of workgroups.
+    pub fn add(&mut self, batches: &[Range<usize>], of: impl Fn(usize) -> (RegionUniform, u64)) -> Vec<u64> {
         let add_batch = |batch: &Range<usize>| {
             let mut first_workgroup = 0;
             self.push(batch.clone().map(|i| {
-                let (tiles, workgroups) = count(&layout.regions[i]);
-                let uniform = layout.uniform(i, tiles as u32, first_workgroup as u32);
+                let (uniform, workgroups) = of(i);
+                let uniform = RegionUniform { workgroup: first_workgroup as u32, ..uniform };
                 first_workgroup += workgroups;
                 uniform
             }));
@@ -77,7 +71,8 @@ impl Uniforms {
 }
 
 impl Layout {
-    fn uniform(&self, number: usize, tiles: u32, workgroup: u32) -> RegionUniform {
+    /// The uniform of a region, as the only one of its dispatch.
+    pub fn uniform(&self, number: usize, tiles: u32) -> RegionUniform {
         let region = &self.regions[number];
         let begin = region.segments.first().map_or(0, |s| s.begin);
         RegionUniform {
@@ -86,7 +81,7 @@ impl Layout {
             end: region.segments.last().map_or(0, |s| s.end),
             grad_shift: region.grad_shift,
             tiles,
-            workgroup,
+            workgroup: 0,
             partial: self.partials[number],
             nonfinite_bits: nonfinite_bits(&self.options),
             grad_scale: region.grad_scale,

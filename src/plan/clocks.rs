@@ -3,6 +3,7 @@
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
 use crate::error::Error;
+use crate::state::contents::State;
 use crate::tick::curves::{Curve, compile};
 use crate::tick::settings::Settings;
 
@@ -37,6 +38,12 @@ pub(crate) fn check_names(known: &[String], names: &[&str]) -> Result<(), Error>
     }
 }
 
+/// The numbers of the tensors of these names, each once, in ascending order.
+pub(crate) fn numbers_of(known: &[String], names: &[&str]) -> Result<Vec<usize>, Error> {
+    check_names(known, names)?;
+    Ok((0..known.len()).filter(|&i| names.contains(&known[i].as_str())).collect())
+}
+
 /// The clocks. A clock counts the steps of tensors that began together. A group begins with one clock. Tensors that are
 /// added to it or reset later get another, so that their bias corrections follow their own steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +52,8 @@ pub(crate) struct ClockMap {
     pub groups: Vec<usize>,
     /// The clock of each tensor, in the order of the groups and their tensors.
     pub of_tensor: Vec<usize>,
+    /// Whether the tensors of each clock take part in the steps, if they have ever been switched on or off.
+    pub switches: Vec<Option<bool>>,
 }
 
 impl ClockMap {
@@ -56,7 +65,69 @@ impl ClockMap {
             groups.push(group);
             of_tensor.extend(std::iter::repeat_n(group, count));
         }
-        Self { groups, of_tensor }
+        let switches = vec![None; groups.len()];
+        Self { groups, of_tensor, switches }
+    }
+
+    /// The clocks of a state. `order` gives the place of each tensor in it.
+    pub fn of_state(state: &State, order: &[usize]) -> Self {
+        Self {
+            groups: state.clocks.iter().map(|clock| clock.group).collect(),
+            of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
+            switches: state.clocks.iter().map(|clock| clock.active).collect(),
+        }
+    }
+
+    /// Whether the tensors of a clock take part in the steps.
+    pub fn is_active(&self, clock: usize) -> bool {
+        self.switches[clock] != Some(false)
+    }
+
+    /// Tensors with the same number may share a partial of the norm. The norm leaves out tensors that are inactive, so
+    /// a clock with a switch shares no partial with others.
+    pub fn share(&self, clock: usize) -> u32 {
+        if self.switches[clock].is_some() { 1 + clock as u32 } else { 0 }
+    }
+
+    /// The clocks that have no tensors but these. `None` if one of these tensors shares its clock with another tensor,
+    /// or if a clock has no switch yet.
+    pub fn switchable(&self, tensors: &[usize]) -> Option<Vec<usize>> {
+        let mut clocks: Vec<usize> = tensors.iter().map(|&tensor| self.of_tensor[tensor]).collect();
+        clocks.sort_unstable();
+        clocks.dedup();
+        let all = self.of_tensor.iter().filter(|clock| clocks.contains(clock)).count();
+        let ready = all == tensors.len() && clocks.iter().all(|&clock| self.switches[clock].is_some());
+        ready.then_some(clocks)
+    }
+
+    /// Puts the switches into the settings of the clocks.
+    pub fn switch(&self, settings: &mut [Settings]) {
+        for (clock, settings) in settings.iter_mut().enumerate() {
+            settings.is_active = self.is_active(clock).into();
+        }
+    }
+
+    /// Gives these tensors clocks of their own, with a switch. Returns the clock that each clock had before.
+    pub fn split(&self, tensors: &[usize]) -> (Self, Vec<Option<usize>>) {
+        let mut next = self.clone();
+        let mut before: Vec<usize> = (0..self.groups.len()).collect();
+        for clock in 0..self.groups.len() {
+            let (own, others): (Vec<usize>, Vec<usize>) =
+                (0..self.of_tensor.len()).filter(|&i| self.of_tensor[i] == clock).partition(|i| tensors.contains(i));
+            if own.is_empty() {
+                continue;
+            }
+            let mut target = clock;
+            if !others.is_empty() {
+                target = next.groups.len();
+                next.groups.push(self.groups[clock]);
+                next.switches.push(None);
+                before.push(clock);
+                own.into_iter().for_each(|tensor| next.of_tensor[tensor] = target);
+            }
+            next.switches[target] = Some(self.is_active(clock));
+        }
+        (next, before.into_iter().map(Some).collect())
     }
 
     /// Any clock of a group, or `None` if the group does not exist. All clocks of a group agree about the schedule.
@@ -67,7 +138,7 @@ impl ClockMap {
     /// The clocks after a change of the groups and tensors, and the number that each clock had before. The new tensors
     /// of a group share a new clock. A clock without a tensor is dropped, unless it is the only one of its group.
     pub fn changed(&self, groups: usize, members: &[Member]) -> (Self, Vec<Option<usize>>) {
-        let mut now = Self { groups: Vec::new(), of_tensor: vec![0; members.len()] };
+        let mut now = Self { groups: Vec::new(), of_tensor: vec![0; members.len()], switches: Vec::new() };
         let mut before = Vec::new();
         for group in 0..groups {
             let group_members = || members.iter().enumerate().filter(move |(_, member)| member.0 == group);
@@ -87,6 +158,7 @@ impl ClockMap {
                 now.of_tensor[tensor] = before.len() + kept.iter().position(|old| *old == clock).unwrap_or(0);
             }
             now.groups.extend(std::iter::repeat_n(group, kept.len()));
+            now.switches.extend(kept.iter().map(|old| old.and_then(|old| self.switches[old])));
             before.extend(kept);
         }
         (now, before)
@@ -125,7 +197,10 @@ impl Registry {
 
     /// The settings of each clock, and the curves of the schedules.
     pub fn scheduled(&self) -> (Vec<Settings>, Vec<Curve>) {
-        compile(self.groups.iter().map(|group| (&group.config, &group.schedule)), &self.clocks.groups)
+        let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
+        let (mut settings, curves) = compile(groups, &self.clocks.groups);
+        self.clocks.switch(&mut settings);
+        (settings, curves)
     }
 }
 
@@ -133,23 +208,45 @@ impl Registry {
 mod tests {
     use super::*;
 
+    fn map(groups: &[usize], of_tensor: &[usize]) -> ClockMap {
+        ClockMap { groups: groups.to_vec(), of_tensor: of_tensor.to_vec(), switches: vec![None; groups.len()] }
+    }
+
     #[test]
     fn tensors_that_begin_later_have_their_own_clock() {
         let begun = ClockMap::new([2, 1].into_iter());
-        assert_eq!(begun, ClockMap { groups: vec![0, 1], of_tensor: vec![0, 0, 1] });
+        assert_eq!(begun, map(&[0, 1], &[0, 0, 1]));
         // Group 0 gets another tensor, and there is a new group of two.
         let members = [(0, Some(0)), (0, Some(1)), (0, None), (1, Some(2)), (2, None), (2, None)];
         let (later, before) = begun.changed(3, &members);
-        assert_eq!(later, ClockMap { groups: vec![0, 0, 1, 2], of_tensor: vec![0, 0, 1, 2, 3, 3] });
+        assert_eq!(later, map(&[0, 0, 1, 2], &[0, 0, 1, 2, 3, 3]));
         assert_eq!(before, [Some(0), None, Some(1), None]);
         // The first two tensors are removed and the third is reset: group 0 then has only one clock, a new one.
         let members = [(0, None), (1, Some(3)), (2, Some(4)), (2, Some(5))];
         let (reset, before) = later.changed(3, &members);
-        assert_eq!(reset, ClockMap { groups: vec![0, 1, 2], of_tensor: vec![0, 1, 2, 2] });
+        assert_eq!(reset, map(&[0, 1, 2], &[0, 1, 2, 2]));
         assert_eq!(before, [None, Some(2), Some(3)]);
         // A group that loses its tensors keeps a clock.
         let (empty, before) = later.changed(3, &[(0, Some(2)), (2, Some(4))]);
-        assert_eq!(empty, ClockMap { groups: vec![0, 1, 2], of_tensor: vec![0, 2] });
+        assert_eq!(empty, map(&[0, 1, 2], &[0, 2]));
         assert_eq!(before, [Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn tensors_that_are_switched_have_clocks_of_their_own() {
+        let begun = ClockMap::new([3, 1].into_iter());
+        assert_eq!(begun.switchable(&[1]), None);
+        let (split, before) = begun.split(&[1, 3]);
+        // Tensor 1 leaves its clock; tensor 3 is alone in its own.
+        assert_eq!((&split.groups[..], &split.of_tensor[..]), (&[0, 1, 0][..], &[0, 2, 0, 1][..]));
+        assert_eq!(split.switches, [None, Some(true), Some(true)]);
+        assert_eq!(before, [Some(0), Some(1), Some(0)]);
+        assert_eq!(split.switchable(&[3, 1]), Some(vec![1, 2]));
+        assert_eq!([0, 1, 2].map(|clock| split.share(clock)), [0, 2, 3]);
+        // A later change keeps the switches.
+        let members = [(0, Some(0)), (0, Some(1)), (0, None), (1, Some(3))];
+        let (later, before) = split.changed(2, &members);
+        assert_eq!((&later.of_tensor[..], before), (&[0, 1, 2, 3][..], vec![Some(0), Some(2), None, Some(1)]));
+        assert_eq!(later.switches, [None, Some(true), None, Some(true)]);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct TensorPlan {
     pub len: u64,
     /// The seed of its noise.
     pub stream_seed: u32,
+    /// Tensors with the same number may share a partial of the norm.
+    pub share: u32,
 }
 
 /// Where a view begins.
@@ -236,6 +238,7 @@ fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, u
             tensor: tensor_plan.tensor,
             first: from - tensor_plan.start(),
             stream_seed: tensor_plan.stream_seed,
+            share: tensor_plan.share,
         })
     });
     Region {

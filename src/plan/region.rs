@@ -9,6 +9,7 @@ use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::num::block8::BLOCK;
 use crate::num::mirror::mirror;
 use crate::num::quad::{LANES, WORKGROUP};
+use crate::plan::clocks::ClockMap;
 use crate::plan::storage::Storage;
 
 /// Invocations in a workgroup of the update kernel. 64 are as fast as 256 on large tensors, and a small tensor leaves
@@ -50,6 +51,8 @@ pub(crate) struct Segment {
     pub first: u64,
     /// The seed of the tensor's noise.
     pub stream_seed: u32,
+    /// Segments with the same number may share a tile of the norm.
+    pub share: u32,
 }
 
 /// Tensors that are stepped together through one pair of windows.
@@ -85,6 +88,8 @@ pub(crate) struct Span {
     /// in its tensor, and the seed of the tensor. Meaningless if several tensors share the span, which then has no
     /// noise.
     pub stream_seed: u32,
+    /// Segments with the same number may share a tile of the norm.
+    pub share: u32,
 }
 
 mirror! {
@@ -112,7 +117,7 @@ impl Span {
 impl Segment {
     fn span(&self) -> Span {
         let stream_seed = self.stream_seed.wrapping_add(self.first as u32).wrapping_sub(self.begin);
-        Span { begin: self.begin, end: self.end, clock: self.clock, shift: 0, stream_seed }
+        Span { begin: self.begin, end: self.end, clock: self.clock, shift: 0, stream_seed, share: self.share }
     }
 
     /// The tensor, and the number of its elements in this segment.
@@ -164,9 +169,16 @@ impl Region {
         })
     }
 
-    /// The spans of the norm kernel. Neighbours form one span, whatever their clock.
+    /// The spans of the norm kernel. Neighbours that may share a tile form one span, whatever their clock.
     pub fn norm_spans(&self) -> Vec<Span> {
-        self.spans(|_, _| true)
+        self.spans(|span, segment| span.share == segment.share)
+    }
+
+    /// The tiles of the norm kernel. The tiles of inactive tensors are empty.
+    pub fn norm_tiles(&self, clocks: &ClockMap) -> Vec<Tile> {
+        let mut tiles = self.tiles(&self.norm_spans(), NORM_TILE);
+        tiles.iter_mut().filter(|tile| !clocks.is_active(tile.clock as usize)).for_each(|tile| tile.end = 0);
+        tiles
     }
 
     fn spans(&self, joins: impl Fn(&Span, &Segment) -> bool) -> Vec<Span> {
@@ -183,7 +195,7 @@ impl Region {
     /// Cuts each span into tiles of `quads` quads.
     pub fn tiles(&self, spans: &[Span], quads: u64) -> Vec<Tile> {
         let tiles = spans.iter().flat_map(|span| {
-            let Span { begin, end, clock, shift, stream_seed } = *span;
+            let Span { begin, end, clock, shift, stream_seed, .. } = *span;
             let firsts = quads_of(begin, end).step_by(quads as usize);
             firsts.map(move |quad| Tile { quad, begin, end, clock, shift, stream_seed })
         });

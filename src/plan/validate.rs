@@ -52,6 +52,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             grad,
             len: tensor.param.len,
             stream_seed: stream_seed(options.precision.seed, &tensor.name),
+            share: registry.clocks.share(registry.clocks.of_tensor[number]),
         });
     }
     if tensor_plans.is_empty() {

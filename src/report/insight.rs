@@ -133,10 +133,10 @@ impl Insight {
         configs: &[Config],
     ) -> Self {
         let mut sums = vec![Sums::default(); names.len()];
-        let (mut t, mut skipped) = (0, false);
+        let (mut t, mut skipped) = (0, true);
         for (finding, (tensor, elements)) in findings.zip(parts) {
             t = t.max(finding.t);
-            skipped |= finding.did_step == 0;
+            skipped &= finding.did_step == 0;
             sums[tensor].add(&finding, elements);
         }
         let mut all = Sums::default();

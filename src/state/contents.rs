@@ -85,6 +85,9 @@ pub struct ClockState {
     pub position: u32,
     /// The learning rate of the last applied step.
     pub lr: f32,
+    /// Whether the tensors take part in the steps, if [`set_active`](crate::Adam::set_active) has ever been called for
+    /// them. Without a value they do.
+    pub active: Option<bool>,
     /// The running products of `beta1`, `beta2`, and of NAdam's `gamma` and `mu`, in units of 2^-64.
     pub(crate) powers: [u64; 4],
 }
@@ -118,13 +121,13 @@ pub struct StateTensor {
 impl ClockState {
     /// Creates the clock of a group after `t` steps with the betas of `config`.
     pub fn at(group: usize, config: &Config, t: u32) -> Self {
-        Self::new(group, &Clock::at(t, &Settings::new(config)))
+        Self::new(group, &Clock::at(t, &Settings::new(config)), None)
     }
 
-    pub(crate) fn new(group: usize, clock: &Clock) -> Self {
+    pub(crate) fn new(group: usize, clock: &Clock, active: Option<bool>) -> Self {
         let Powers { beta1_t, beta2_t, gamma_t, product } = clock.powers;
         let powers = [beta1_t, beta2_t, gamma_t, product];
-        Self { group, t: clock.t, position: clock.position, lr: clock.lr, powers }
+        Self { group, t: clock.t, position: clock.position, lr: clock.lr, active, powers }
     }
 
     pub(crate) fn clock(&self) -> Clock {

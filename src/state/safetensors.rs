@@ -78,6 +78,8 @@ struct ClockHead {
     position: Option<u32>,
     /// An f64, which survives JSON exactly.
     lr: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active: Option<bool>,
     /// In hexadecimal: many readers of JSON have no integers above 2^53. Where a file from elsewhere has none, they are
     /// made from `t`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,6 +266,7 @@ impl State {
             t: clock.t,
             position: Some(clock.position).filter(|position| *position != clock.t),
             lr: clock.lr.into(),
+            active: clock.active,
             powers: Some(clock.powers.map(|power| format!("{power:016x}"))),
         };
         let tensor =
@@ -303,11 +306,11 @@ impl Head {
                             invalid(format!("clock {i}: `{digits}` is not a 64-bit number in hexadecimal"))
                         })?;
                     }
-                    ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, powers }
+                    ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, active: None, powers }
                 }
                 None => ClockState::at(clock.group, &group.config, clock.t),
             };
-            state.lr = clock.lr as f32;
+            (state.lr, state.active) = (clock.lr as f32, clock.active);
             state.position = clock.position.unwrap_or(clock.t);
             clocks.push(state);
         }

@@ -70,9 +70,9 @@ mirror! {
         pub rho_h: f32,
         /// For RAdam.
         pub rho_inf: f32,
+        // The fields from here on do not come from the configuration: a change of it leaves them alone.
         /// 0 if the clock's tensors take no part in the steps.
         pub is_active: u32,
-        // The schedule's fields are last: a change of the configuration leaves them alone.
         /// The schedule's first curve, how many it has (0 for a constant rate), and the unit of its factors.
         pub first_curve: u32,
         pub curves: u32,
@@ -82,10 +82,10 @@ mirror! {
 }
 
 impl Settings {
-    /// Takes another configuration and keeps the schedule.
+    /// Takes another configuration, and keeps the schedule and whether the clock is active.
     pub fn reconfigure(&mut self, config: &Config) {
-        let Self { first_curve, curves, schedule_unit, .. } = *self;
-        *self = Self { first_curve, curves, schedule_unit, ..Self::new(config) };
+        let Self { is_active, first_curve, curves, schedule_unit, .. } = *self;
+        *self = Self { is_active, first_curve, curves, schedule_unit, ..Self::new(config) };
     }
 
     pub fn new(config: &Config) -> Self {

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that the library and wgpu are linked once.
 
+mod active;
 mod blocks;
 mod child;
 mod claims;

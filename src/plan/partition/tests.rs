@@ -30,6 +30,7 @@ fn place(storage: Storage, tensors: &[(u64, u64, u32)], param: u64, grad: u64, s
             grad: place(1, grad, storage.grad),
             len: *len,
             stream_seed: tensor as u32,
+            share: 0,
         });
         at = (at + len + gap).next_multiple_of(align);
     }

@@ -27,6 +27,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     // The norm overflows when the gradients are unscaled.
     ("norm that overflows", |gpu| steps(gpu, Scene::scattered(&[40], &[adamw()], scaled(-20, 3)), 1e38)),
     ("unguarded NaN", unguarded_nan),
+    ("inactive", inactive),
 ];
 
 fn adamw() -> Config {
@@ -113,4 +114,13 @@ fn unguarded_nan(gpu: &Gpu) -> Option<String> {
     gpu.step(&run.adam);
     let values = gpu.read(&run.param_buffers[0]);
     (!values.iter().all(|p| p.is_nan())).then(|| "a parameter is not NaN".to_owned())
+}
+
+/// One of three tensors takes no part.
+fn inactive(gpu: &Gpu) -> Option<String> {
+    let mut run = Scene::arena(&[5, 64, 7], 4, &[adamw()], all()).start(gpu);
+    run.adam.set_active(&["tensor1"], false).unwrap();
+    run.twin.set_active(&["tensor1"], false).unwrap();
+    run.steps(gpu, 3);
+    run.difference(gpu)
 }

@@ -1,0 +1,93 @@
+//! The dispatches of the norm, and the small buffers that say which tensors it covers.
+
+use std::ops::Range;
+
+use bytemuck::cast_slice;
+use wgpu::{Buffer, BufferUsages, Device, Queue};
+
+use crate::error::Error;
+use crate::gpu::binding::Binding;
+use crate::gpu::buffers::{filled, window};
+use crate::gpu::kernel::Kernel;
+use crate::gpu::layout::{Dispatch, Layout};
+use crate::gpu::pipelines::{Pipelines, dispatch, shape};
+use crate::gpu::uniforms::Uniforms;
+use crate::plan::batch::{norm_workgroups, norms};
+use crate::plan::clocks::ClockMap;
+use crate::plan::limits::Limits;
+use crate::plan::region::Region;
+
+/// The regions that the norm covers, in dispatches.
+pub(crate) struct Norm {
+    batches: Vec<Range<usize>>,
+    uniforms: Option<Buffer>,
+    /// The tiles of each batch that has several spans.
+    tables: Vec<Option<Buffer>>,
+}
+
+/// The uniforms of all dispatches, with the number of workgroups of each. A region of one span that is inactive is empty.
+fn uniforms(layout: &Layout, batches: &[Range<usize>], clocks: &ClockMap) -> (Uniforms, Vec<u64>) {
+    let mut uniforms = Uniforms::default();
+    let workgroups = uniforms.add(batches, |i| {
+        let region = &layout.regions[i];
+        let tiles = norm_workgroups(region);
+        let mut uniform = layout.uniform(i, tiles as u32);
+        if !clocks.is_active(region.norm_spans()[0].clock as usize) {
+            uniform.end = 0;
+        }
+        (uniform, tiles)
+    });
+    (uniforms, workgroups)
+}
+
+impl Norm {
+    /// Makes the buffers and the dispatches. Both are empty if the options need no norm.
+    pub fn new(
+        device: &Device,
+        limits: &Limits,
+        layout: &Layout,
+        buffers: &[Buffer],
+        partials: &Buffer,
+        pipelines: &mut Pipelines,
+    ) -> Result<(Self, Vec<Dispatch>), Error> {
+        if !layout.options.reads_norm() {
+            return Ok((Self { batches: Vec::new(), uniforms: None, tables: Vec::new() }, Vec::new()));
+        }
+        let batches = norms(&layout.regions, limits);
+        let (uniforms, workgroups) = uniforms(layout, &batches, &layout.clocks);
+        let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let of_regions = filled(device, "norm regions", usage, &uniforms.bytes)?;
+        let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
+        for (i, (batch, workgroups)) in batches.iter().zip(workgroups).enumerate() {
+            let batch = &layout.regions[batch.clone()];
+            let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+            let tiles = batch[0].norm_tiles(&layout.clocks);
+            let several = batch[0].norm_spans().len() > 1;
+            let table = several.then(|| filled(device, "norm tiles", usage, cast_slice(&tiles))).transpose()?;
+            let mut bindings =
+                vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, partials.as_entire_binding())];
+            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), window(buffers, &region.grad))));
+            bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
+            let kernel = Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad };
+            dispatches.push(dispatch(device, limits, pipelines, kernel, workgroups, &bindings));
+            tables.push(table);
+        }
+        Ok((Self { batches, uniforms: Some(of_regions), tables }, dispatches))
+    }
+
+    /// Writes which tensors are active, for steps that are submitted from now on.
+    pub fn write(&self, queue: &Queue, layout: &Layout, clocks: &ClockMap) {
+        let Some(buffer) = &self.uniforms else { return };
+        queue.write_buffer(buffer, 0, &uniforms(layout, &self.batches, clocks).0.bytes);
+        for (batch, table) in self.batches.iter().zip(&self.tables) {
+            if let Some(table) = table {
+                queue.write_buffer(table, 0, cast_slice(&layout.regions[batch.start].norm_tiles(clocks)));
+            }
+        }
+    }
+
+    /// The bytes of its buffers.
+    pub fn bytes(&self) -> u64 {
+        self.uniforms.iter().chain(self.tables.iter().flatten()).map(Buffer::size).sum()
+    }
+}
