@@ -2,7 +2,7 @@
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
 const WORKGROUP: u32 = 64u;
-const CLIP_VALUE: bool = false;
+const LIMITS: bool = false;
 const EDGES: bool = false;
 const grad_binding: u32 = 21u;
 const param_binding: u32 = 20u;
@@ -11,7 +11,7 @@ const v_binding: u32 = 2u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 42u;
+const SCALAR_PADDING: u32 = 40u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -108,7 +108,7 @@ fn clipped(g: Quad, limit: f32) -> Quad {
 
 fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     var g = s.grad_mul * grad;
-    if CLIP_VALUE {
+    if LIMITS {
         g = clipped(g, s.limit);
     }
     return squarable(g + s.l2 * param);
@@ -116,7 +116,13 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
 
 // Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    return param - (s.decay * param + step);
+    let next = param - (s.decay * param + step);
+    if LIMITS {
+        // A NaN stays a NaN, so that it is noticed.
+        let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
+        return select(above, Quad(s.param_max), above > Quad(s.param_max));
+    }
+    return next;
 }
 
 // --- access/aligned_half.wgsl ---
@@ -343,6 +349,8 @@ struct Scalars {
     m_gain: f32,        // multiplies the value that m averages
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // the limit of clipping by value; infinite without it
+    param_min: f32,     // the bounds of the parameters; infinite without them
+    param_max: f32,
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both

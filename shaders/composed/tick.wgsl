@@ -7,7 +7,7 @@ const settings_binding: u32 = 9u;
 const partials_binding: u32 = 7u;
 const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 42u;
+const SCALAR_PADDING: u32 = 40u;
 
 // --- tick/scalars.wgsl ---
 
@@ -33,6 +33,8 @@ struct Scalars {
     m_gain: f32,        // multiplies the value that m averages
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // the limit of clipping by value; infinite without it
+    param_min: f32,     // the bounds of the parameters; infinite without them
+    param_max: f32,
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
@@ -77,6 +79,8 @@ struct Settings {
     eps: f32,
     eps_root: f32,
     min_root: f32,
+    param_min: f32,
+    param_max: f32,
     l2: f32,
     weight_decay: f32,
     sign: f32,
@@ -225,6 +229,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.m_gain = s.m_gain;
     now.decay = lr * s.weight_decay;
     now.limit = control.limit;
+    now.param_min = s.param_min;
+    now.param_max = s.param_max;
     now.t = t;
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;

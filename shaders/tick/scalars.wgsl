@@ -20,6 +20,8 @@ struct Scalars {
     m_gain: f32,        // multiplies the value that m averages
     decay: f32,         // lr * decoupled weight decay
     limit: f32,         // the limit of clipping by value; infinite without it
+    param_min: f32,     // the bounds of the parameters; infinite without them
+    param_max: f32,
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both

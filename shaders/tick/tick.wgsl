@@ -27,6 +27,8 @@ struct Settings {
     eps: f32,
     eps_root: f32,
     min_root: f32,
+    param_min: f32,
+    param_max: f32,
     l2: f32,
     weight_decay: f32,
     sign: f32,
@@ -175,6 +177,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.m_gain = s.m_gain;
     now.decay = lr * s.weight_decay;
     now.limit = control.limit;
+    now.param_min = s.param_min;
+    now.param_max = s.param_max;
     now.t = t;
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;

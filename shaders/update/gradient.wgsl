@@ -42,7 +42,7 @@ fn clipped(g: Quad, limit: f32) -> Quad {
 
 fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     var g = s.grad_mul * grad;
-    if CLIP_VALUE {
+    if LIMITS {
         g = clipped(g, s.limit);
     }
     return squarable(g + s.l2 * param);
@@ -50,5 +50,11 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
 
 // Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    return param - (s.decay * param + step);
+    let next = param - (s.decay * param + step);
+    if LIMITS {
+        // A NaN stays a NaN, so that it is noticed.
+        let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
+        return select(above, Quad(s.param_max), above > Quad(s.param_max));
+    }
+    return next;
 }

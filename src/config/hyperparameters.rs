@@ -20,6 +20,7 @@ use crate::error::Error;
 /// v_hat = v / (1 - beta2^t)
 /// step  = lr*m_hat / (sqrt(v_hat + eps_root) + eps)
 /// param = param - step - lr*weight_decay*param    (last term: Decay::Decoupled only)
+/// param = min(max(param, param_min), param_max)   (if given)
 /// ```
 ///
 /// [`Variant`] gives the equations of the other rules, and says which fields a rule uses. A field that the rule does
@@ -67,6 +68,13 @@ pub struct Config {
     pub decay: Decay,
     /// Ascends instead of descending: the sign of the gradient is flipped first. Default: false.
     pub maximize: bool,
+    /// The lower bound of the parameters, which are clamped after the update, in the same pass. A 16-bit parameter is
+    /// rounded after it is clamped. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub param_min: Option<f64>,
+    /// The upper bound of the parameters: not below [`param_min`](Self::param_min). Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub param_max: Option<f64>,
 }
 
 impl Default for Config {
@@ -81,6 +89,8 @@ impl Default for Config {
             variant: Variant::Adam,
             decay: Decay::None,
             maximize: false,
+            param_min: None,
+            param_max: None,
         }
     }
 }
@@ -100,6 +110,11 @@ pub enum Decay {
 }
 
 impl Config {
+    /// Whether it bounds the parameters.
+    pub(crate) fn clamps(&self) -> bool {
+        self.param_min.is_some() || self.param_max.is_some()
+    }
+
     /// Checks that a group of this configuration can have that one: the rule must be the same, since it is compiled.
     pub(crate) fn check_change(&self, group: usize, next: &Self) -> Result<(), Error> {
         let (need, given) = (self.variant.rule(), next.variant.rule());
@@ -137,6 +152,15 @@ impl Config {
         check_non_negative(group, "eps_root", self.eps_root)?;
         self.variant.validate(group, self.beta2, self.eps_root)?;
         self.check_unused(group)?;
+        let (min, max) = (self.param_min.unwrap_or(f64::NEG_INFINITY), self.param_max.unwrap_or(f64::INFINITY));
+        for (field, bound) in [("param_min", self.param_min), ("param_max", self.param_max)] {
+            if let Some(given) = bound.filter(|bound| !(*bound as f32).is_finite()) {
+                return Err(Error::Config { group, field, given, need: "finite" });
+            }
+        }
+        if min as f32 > max as f32 {
+            return Err(Error::Config { group, field: "param_max", given: max, need: "at least param_min" });
+        }
         match self.decay {
             Decay::None => Ok(()),
             Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => {

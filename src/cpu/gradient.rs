@@ -39,9 +39,9 @@ fn clipped(g: f32, limit: f32) -> f32 {
 }
 
 #[inline(always)]
-pub(crate) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
+pub(crate) fn gradient<const LIMITS: bool>(s: &Scalars, grad: f32, param: f32) -> f32 {
     let mut g = s.grad_mul * grad;
-    if CLIP_VALUE {
+    if LIMITS {
         g = clipped(g, s.limit);
     }
     squarable(g + s.l2 * param)
@@ -49,6 +49,11 @@ pub(crate) fn gradient<const CLIP_VALUE: bool>(s: &Scalars, grad: f32, param: f3
 
 /// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 #[inline(always)]
-pub(crate) fn moved(s: &Scalars, param: f32, step: f32) -> f32 {
-    param - (s.decay * param + step)
+pub(crate) fn moved<const LIMITS: bool>(s: &Scalars, param: f32, step: f32) -> f32 {
+    let next = param - (s.decay * param + step);
+    if LIMITS {
+        let above = if next < s.param_min { s.param_min } else { next };
+        return if above > s.param_max { s.param_max } else { above };
+    }
+    next
 }

@@ -3,7 +3,7 @@
 use multiversion::{multiversion, target::match_target};
 use rayon::prelude::*;
 
-use crate::config::options::{Clip, Options};
+use crate::config::options::Options;
 use crate::config::rule::Rule;
 use crate::cpu::gradient::{gradient, moved};
 use crate::cpu::moments::Moments;
@@ -33,7 +33,7 @@ type Chunk<const N: usize> = [f32; N];
 
 /// Steps one chunk in place.
 #[inline(always)]
-fn chunk<const CLIP_VALUE: bool, const N: usize>(
+fn chunk<const LIMITS: bool, const N: usize>(
     s: &Scalars,
     rule: impl Fn(&Scalars, &mut State, f32) -> f32,
     grad: &Chunk<N>,
@@ -42,9 +42,9 @@ fn chunk<const CLIP_VALUE: bool, const N: usize>(
     let mut after = [[0.0; N]; 4];
     for i in 0..N {
         let mut state = State { m: m[i], v: v[i], v_max: v_max[i] };
-        let step = rule(s, &mut state, gradient::<CLIP_VALUE>(s, grad[i], param[i]));
+        let step = rule(s, &mut state, gradient::<LIMITS>(s, grad[i], param[i]));
         (after[0][i], after[1][i], after[2][i], after[3][i]) =
-            (moved(s, param[i], step), state.m, state.v, state.v_max);
+            (moved::<LIMITS>(s, param[i], step), state.m, state.v, state.v_max);
     }
     [*param, *m, *v, *v_max] = after;
 }
@@ -67,7 +67,7 @@ fn at<const N: usize>(chunks: &mut [Chunk<N>], i: usize) -> &mut Chunk<N> {
 
 /// Steps all whole chunks. Returns the elements left after them.
 #[inline(always)]
-fn whole_chunks<'a, const CLIP_VALUE: bool, const N: usize>(
+fn whole_chunks<'a, const LIMITS: bool, const N: usize>(
     s: &Scalars,
     rule: impl Fn(&Scalars, &mut State, f32) -> f32 + Copy,
     grad: &'a [f32],
@@ -81,37 +81,37 @@ fn whole_chunks<'a, const CLIP_VALUE: bool, const N: usize>(
     let (v, v_end) = chunks(v, no_v);
     let (v_max, v_max_end) = chunks(v_max, no_v_max);
     for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
-        chunk::<CLIP_VALUE, N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
+        chunk::<LIMITS, N>(s, rule, grad, [param, at(m, i), at(v, i), at(v_max, i)]);
     }
     (grad_end, [param_end, m_end, v_end, v_max_end])
 }
 
 /// Steps a task in chunks of `N`, the rest in chunks of 8, and the last few elements one by one.
 #[inline(always)]
-fn apply<const CLIP_VALUE: bool, const N: usize>(
+fn apply<const LIMITS: bool, const N: usize>(
     s: &Scalars,
     task: &mut Task,
     rule: impl Fn(&Scalars, &mut State, f32) -> f32 + Copy,
 ) {
-    let (grad, state) = whole_chunks::<CLIP_VALUE, N>(s, rule, task.grad, [task.param, task.m, task.v, task.v_max]);
-    let (grad, state) = whole_chunks::<CLIP_VALUE, 8>(s, rule, grad, state);
-    whole_chunks::<CLIP_VALUE, 1>(s, rule, grad, state);
+    let (grad, state) = whole_chunks::<LIMITS, N>(s, rule, task.grad, [task.param, task.m, task.v, task.v_max]);
+    let (grad, state) = whole_chunks::<LIMITS, 8>(s, rule, grad, state);
+    whole_chunks::<LIMITS, 1>(s, rule, grad, state);
 }
 
 /// Steps a task in chunks of `N`. Each rule has its own loop.
 #[inline(always)]
-fn apply_rule_in_chunks<const CLIP_VALUE: bool, const N: usize>(rule: Rule, s: &Scalars, task: &mut Task) {
-    with_rule!(rule, function => apply::<CLIP_VALUE, N>(s, task, function))
+fn apply_rule_in_chunks<const LIMITS: bool, const N: usize>(rule: Rule, s: &Scalars, task: &mut Task) {
+    with_rule!(rule, function => apply::<LIMITS, N>(s, task, function))
 }
 
 /// Compiled for several instruction sets; the best one is chosen at run time. None of them fuses a multiplication with
 /// an addition, so all give the same bits.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon",))]
-fn apply_rule<const CLIP_VALUE: bool>(rule: Rule, s: &Scalars, task: &mut Task) {
+fn apply_rule<const LIMITS: bool>(rule: Rule, s: &Scalars, task: &mut Task) {
     match_target! {
-        "x86_64+avx512f" => apply_rule_in_chunks::<CLIP_VALUE, 64>(rule, s, task),
-        "x86_64+avx2" => apply_rule_in_chunks::<CLIP_VALUE, 32>(rule, s, task),
-        _ => apply_rule_in_chunks::<CLIP_VALUE, 16>(rule, s, task),
+        "x86_64+avx512f" => apply_rule_in_chunks::<LIMITS, 64>(rule, s, task),
+        "x86_64+avx2" => apply_rule_in_chunks::<LIMITS, 32>(rule, s, task),
+        _ => apply_rule_in_chunks::<LIMITS, 16>(rule, s, task),
     }
 }
 
@@ -125,7 +125,6 @@ pub(crate) fn update(
     tensors: &mut [Floats],
     moments: &mut [Moments],
 ) {
-    let apply = if matches!(options.clip, Clip::Value(_)) { apply_rule::<true> } else { apply_rule::<false> };
     let elements = elements_a_task(tensors.iter().map(|tensor| tensor.param.len()).sum());
     let mut tasks = Vec::new();
     for ((tensor, moments), &clock) in tensors.iter_mut().zip(moments).zip(clocks) {
@@ -140,6 +139,7 @@ pub(crate) fn update(
     tasks.into_par_iter().for_each(|mut task| {
         let s = &scalars[task.clock];
         if s.do_step != 0 {
+            let apply = if s.limits() { apply_rule::<true> } else { apply_rule::<false> };
             apply(rules[task.clock], s, &mut task);
         }
         if options.zero_grad {

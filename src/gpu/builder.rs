@@ -114,6 +114,7 @@ impl<'a> Builder<'a> {
             batches,
             partials: first_partials,
             clocks: registry.clocks.clone(),
+            limits: registry.limits(&options),
             options,
         };
         let (settings, curves) = registry.scheduled();
@@ -138,7 +139,7 @@ impl<'a> Builder<'a> {
     fn check(&self) -> Result<(), Error> {
         let limits = self.device.limits();
         let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-        let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options));
+        let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options, self.layout.limits));
         let storage = updates.chain([self.tick_kernel()]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
         let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
@@ -221,7 +222,7 @@ impl<'a> Builder<'a> {
                     bindings.push((Binding::Scalars, sub_binding(&scalar_slots, offset, size_of::<Scalars>() as u64)));
                 }
             }
-            dispatches.push(dispatch(update_kernel(batch, options), workgroups, &bindings));
+            dispatches.push(dispatch(update_kernel(batch, options, layout.limits), workgroups, &bindings));
             tables.extend(table);
         }
         let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes();

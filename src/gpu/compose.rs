@@ -71,12 +71,12 @@ impl Kernel {
         match self {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
             Kernel::Tick { scheduled, scaled } => tick(&mut module, scheduled, scaled),
-            Kernel::Update { storage, shape, grad, clip_value } => {
-                module.flag("CLIP_VALUE", clip_value);
+            Kernel::Update { storage, shape, grad, limits } => {
+                module.flag("LIMITS", limits);
                 update(&mut module, &storage, shape, grad);
             }
-            Kernel::Insight { storage, unaligned, clip_value } => {
-                module.flag("CLIP_VALUE", clip_value);
+            Kernel::Insight { storage, unaligned, limits } => {
+                module.flag("LIMITS", limits);
                 insight(&mut module, &storage, unaligned);
             }
             Kernel::InsightFinish => insight_finish(&mut module),

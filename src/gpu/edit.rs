@@ -6,6 +6,7 @@ use std::ops::Range;
 use wgpu::{Buffer, CommandEncoderDescriptor};
 
 use crate::config::group::Group;
+use crate::config::hyperparameters::Config;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
@@ -99,6 +100,15 @@ impl Adam {
         let (mut clocks, before) = self.registry.clocks.split(tensors);
         tensors.iter().for_each(|&tensor| clocks.switches[clocks.of_tensor[tensor]] = Some(active));
         self.rebuild(Registry { groups: self.registry.groups.clone(), clocks }, &members, &before)
+    }
+
+    /// Sets the configuration of a group, the first that clamps parameters.
+    pub(crate) fn clamp(&mut self, group: usize, config: Config) -> Result<(), Error> {
+        let mut registry = self.registry.clone();
+        registry.groups[group].config = config;
+        let members = regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups));
+        let before: Vec<Option<usize>> = (0..registry.clocks.groups.len()).map(Some).collect();
+        self.rebuild(registry, &members, &before)
     }
 
     /// Makes an optimizer with these groups and clocks, and copies the state of the members that have an old number.

@@ -43,13 +43,14 @@ pub(crate) enum Kernel {
         storage: Storage,
         shape: Shape,
         grad: Grad,
-        clip_value: bool,
+        /// Whether gradients are clipped by value or parameters are clamped: in any group, if in one.
+        limits: bool,
     },
     /// Measures an update.
     Insight {
         storage: Storage,
         unaligned: bool,
-        clip_value: bool,
+        limits: bool,
     },
     /// Adds up the measurements.
     InsightFinish,

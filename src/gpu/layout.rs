@@ -23,6 +23,8 @@ pub(crate) struct Layout {
     /// The number of the first partial of each region.
     pub partials: Vec<u32>,
     pub clocks: ClockMap,
+    /// Whether gradients are clipped by value or parameters are clamped.
+    pub limits: bool,
     pub options: Options,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
 
-use crate::config::options::{Clip, Options};
+use crate::config::options::Options;
 use crate::gpu::binding::Binding;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
 use crate::gpu::layout::Dispatch;
@@ -35,15 +35,14 @@ pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> S
 }
 
 /// The kernel that updates a batch.
-pub(crate) fn update_kernel(batch: &[Region], options: &Options) -> Kernel {
+pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -> Kernel {
     let first = &batch[0];
     let grad = match first.param.buffer == first.grad.buffer {
         _ if options.zero_grad => Grad::Zero,
         true => Grad::Shared,
         false => Grad::Read,
     };
-    let clip_value = matches!(options.clip, Clip::Value(_));
-    Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad, clip_value }
+    Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad, limits }
 }
 
 /// Makes a dispatch of a kernel with these bindings. An existing pipeline is reused.

@@ -11,7 +11,6 @@ use wgpu::{
 };
 
 use crate::config::hyperparameters::Config;
-use crate::config::options::Clip;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
@@ -128,11 +127,10 @@ impl Probe {
             uniforms.push([uniform]);
             workgroups.push(tiles as u64);
         }
-        let clip_value = matches!(layout.options.clip, Clip::Value(_));
         let kernel = |region: &Region| Kernel::Insight {
             storage: region.storage.to_nearest(),
             unaligned: region.unaligned,
-            clip_value,
+            limits: layout.limits,
         };
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let storage = layout.regions.iter().map(|region| kernel(region).storage_buffers()).max();

@@ -42,6 +42,10 @@ impl Adam {
     /// `bias_correction`, and the numbers of the variant. Momentum can change between non-zero values. A new `initial`
     /// applies to tensors that are added later.
     ///
+    /// The first bounds of an optimizer that has neither bounds nor clipping by value need other kernels: the call then
+    /// reallocates the optimizer's buffers as [`add`](Self::add) does. Submit recorded steps before it, and record again
+    /// after it.
+    ///
     /// New betas affect the bias correction from here on. The clock keeps the running product of the betas that were in
     /// effect: `1 - product` is the exact sum of the weights in the moments. PyTorch uses `1 - beta^t` with the new
     /// beta for all steps, which is exact only if beta has always been the same. [`set_t`](Self::set_t) replaces the
@@ -66,6 +70,9 @@ impl Adam {
 
     fn write_config(&mut self, group: usize, config: Config, what: &'static str) -> Result<(), Error> {
         self.registry.group(group)?.check_config(group, &config)?;
+        if config.clamps() && !self.layout.limits {
+            return self.clamp(group, config);
+        }
         let settings = Settings::new(&config);
         // The fields that do not come from the configuration are the last ones.
         let changed = &bytes_of(&settings)[..offset_of!(Settings, is_active)];

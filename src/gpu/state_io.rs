@@ -118,8 +118,9 @@ impl Adam {
             group.validate(i)?;
         }
         registry.clocks = ClockMap::of_state(state, &order);
-        if registry.clocks != self.registry.clocks || rescheduled {
-            // The regions or the schedules differ, so new buffers are needed. The old ones stay until everything is loaded.
+        let clamped = registry.limits(&self.layout.options) != self.layout.limits;
+        if registry.clocks != self.registry.clocks || rescheduled || clamped {
+            // The regions, the schedules or the kernels differ, so new buffers are needed. The old ones stay until everything is loaded.
             let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
             let scopes = ErrorScopes::open(&self.device);
             let made = builder.build(self.reusable.clone());

@@ -2,6 +2,7 @@
 
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
+use crate::config::options::{Clip, Options};
 use crate::error::Error;
 use crate::state::contents::State;
 use crate::tick::curves::{Curve, compile};
@@ -183,6 +184,11 @@ impl Registry {
     pub fn group(&self, group: usize) -> Result<&Group, Error> {
         let groups = self.groups.len();
         self.groups.get(group).ok_or(Error::NoSuchGroup { group, groups })
+    }
+
+    /// Whether gradients are clipped by value or parameters are clamped.
+    pub fn limits(&self, options: &Options) -> bool {
+        matches!(options.clip, Clip::Value(_)) || self.groups.iter().any(|group| group.config.clamps())
     }
 
     /// The configuration of a clock's group.

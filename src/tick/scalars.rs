@@ -35,6 +35,9 @@ mirror! {
         pub decay: f32,
         /// The limit of clipping by value; infinite without it.
         pub limit: f32,
+        /// The bounds of the parameters; infinite without them.
+        pub param_min: f32,
+        pub param_max: f32,
         /// Steps applied, including this one.
         pub t: u32,
         /// The learning rate of this step.
@@ -72,6 +75,11 @@ impl Decision {
 }
 
 impl Scalars {
+    /// Whether gradients are clipped by value or parameters are clamped.
+    pub fn limits(&self) -> bool {
+        self.limit.is_finite() || self.param_min.is_finite() || self.param_max.is_finite()
+    }
+
     /// The scalars of step `t`, to which `powers` have just advanced.
     pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, decision: &Decision) -> Self {
         let Decision { clip_coef, unscale, limit } = *decision;
@@ -98,6 +106,8 @@ impl Scalars {
             m_gain: s.m_gain,
             decay: lr * s.weight_decay,
             limit,
+            param_min: s.param_min,
+            param_max: s.param_max,
             t,
             lr,
             snr: correction2.sqrt() / correction1,

@@ -39,6 +39,8 @@ mirror! {
         pub eps: f32,
         pub eps_root: f32,
         pub min_root: f32,
+        pub param_min: f32,
+        pub param_max: f32,
         pub l2: f32,
         pub weight_decay: f32,
         /// -1 to maximize, else 1.
@@ -104,6 +106,8 @@ impl Settings {
             eps: config.eps as f32,
             eps_root: config.eps_root as f32,
             min_root: min_root(config.beta2),
+            param_min: config.param_min.map_or(f32::NEG_INFINITY, |min| min as f32),
+            param_max: config.param_max.map_or(f32::INFINITY, |max| max as f32),
             l2: l2 as f32,
             weight_decay: weight_decay as f32,
             sign: if config.maximize { -1.0 } else { 1.0 },

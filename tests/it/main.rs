@@ -4,6 +4,7 @@ mod active;
 mod blocks;
 mod child;
 mod claims;
+mod clamp;
 mod errors;
 mod extremes;
 mod family;

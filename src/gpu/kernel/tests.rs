@@ -47,13 +47,13 @@ impl Kernel {
     /// The kernels that update or measure tensors of a storage.
     fn of(storage: Storage) -> impl Iterator<Item = Kernel> {
         let updates = Shape::all().flat_map(move |shape| {
-            [Grad::Read, Grad::Shared, Grad::Zero].into_iter().flat_map(move |grad| {
-                [false, true].map(|clip_value| Kernel::Update { storage, shape, grad, clip_value })
-            })
+            [Grad::Read, Grad::Shared, Grad::Zero]
+                .into_iter()
+                .flat_map(move |grad| [false, true].map(|limits| Kernel::Update { storage, shape, grad, limits }))
         });
         let rounded = storage != storage.to_nearest();
         let insights = [(false, false), (false, true), (true, false), (true, true)]
-            .map(|(unaligned, clip_value)| Kernel::Insight { storage, unaligned, clip_value });
+            .map(|(unaligned, limits)| Kernel::Insight { storage, unaligned, limits });
         updates.chain(insights.into_iter().filter(move |_| !rounded))
     }
 }
@@ -185,7 +185,7 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
     let update = |dtype, state, shape| {
         let precision = Precision { state, ..Precision::default() };
         let storage = Storage::new("w", Rule::Adam, dtype, dtype, 1.0, 1 << 20, &precision).unwrap();
-        Kernel::Update { storage, shape, grad: Grad::Read, clip_value: false }
+        Kernel::Update { storage, shape, grad: Grad::Read, limits: false }
     };
     vec![
         ("adamw_f32", update(Dtype::F32, StateDtype::F32, plain)),

@@ -12,6 +12,8 @@ pub const SHADERS: &[Shader] = &[
             ("(s.decay * param + step)", "(s.decay + step)", "arena"),
             ("s.grad_mul * grad", "grad", "arena"),
             ("s.l2 * param)", "s.l2)", "clipped by value"),
+            ("next < Quad(s.param_min)", "next > Quad(s.param_min)", "clamped"),
+            ("above > Quad(s.param_max)", "above < Quad(s.param_max)", "clamped"),
             ("abs(g) > Quad(limit)", "abs(g) < Quad(limit)", "clipped by value"),
             ("select(Quad(limit), Quad(-limit)", "select(Quad(-limit), Quad(limit)", "clipped by value"),
             ("| Bits(0x5f7f0000u)", "| Bits(0x5f000000u)", "squares that overflow"),

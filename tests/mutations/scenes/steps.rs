@@ -15,6 +15,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("several in a dispatch", |gpu| steps(gpu, Scene::scattered(&[64, 4096, 1000], &[adamw()], all()), 1.0)),
     ("clipped by a factor below 2^-126", |gpu| steps(gpu, Scene::scattered(&[8], &[other()], all()), 1e36)),
     ("clipped by value", |gpu| steps(gpu, Scene::scattered(&[4096], &[l2()], by_value()), 1.0)),
+    ("clamped", |gpu| steps(gpu, Scene::scattered(&[300], &[clamped()], Options::default()), 1.0)),
     ("squares that overflow", |gpu| {
         steps(gpu, Scene::scattered(&[8], &[l2()], Options { clip: Clip::None, ..by_value() }), 1e25)
     }),
@@ -40,6 +41,10 @@ fn other() -> Config {
 
 fn l2() -> Config {
     Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() }
+}
+
+fn clamped() -> Config {
+    Config { lr: 0.05, param_min: Some(-0.25), param_max: Some(0.5), ..Config::default() }
 }
 
 fn without_eps() -> Config {
