@@ -253,11 +253,13 @@ pub enum Error {
         need: u32,
     },
     /// The state has a field, or a name of a variant, that this crate does not know.
-    #[error("the state has the field `{field}`, which this crate does not know: a newer version wrote the state")]
+    #[error("`{field}` of the state: {unknown}: a newer version of this crate wrote the state")]
     #[non_exhaustive]
     StateField {
-        /// The path to the field, `groups[1].config.name` for example. It ends with the unknown name.
+        /// The path to the field, `groups[1].config.name` for example.
         field: String,
+        /// The unknown name, with its sort: "unknown variant `Name`" for example.
+        unknown: String,
     },
     /// The state has a different number of groups.
     #[error("the state has {given} groups, but the optimizer has {need}")]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::num::half::{split, to_bf16};
-use crate::state::contents::{ClockState, State, StateTensor, TensorState};
+use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
 
 /// The side whose run goes on after [`State::fitted`].
 ///
@@ -92,41 +92,43 @@ impl State {
         let strangers = self.tensors.iter().filter(|tensor| by_name.contains_key(tensor.name.as_str()));
         outcome.left_out.extend(strangers.map(|tensor| Error::OnlyInState { tensor: tensor.name.clone() }));
 
-        let (mut groups, mut clocks, mut tensors) = (current.groups.clone(), Vec::new(), current.tensors.clone());
-        for (group, state) in groups.iter_mut().enumerate() {
-            let members = || (0..tensors.len()).filter(|i| current.group_of(&current.tensors[*i]) == group);
-            let mut position = current.position(group);
-            if base == Base::State
-                && let Some(other) = self.single_group(group, members().filter_map(|i| sources[i]))?
-            {
-                state.config = self.groups[other].config.clone();
-                state.schedule = self.groups[other].schedule.clone().or(state.schedule.take());
-                position = self.position(other);
+        // The clock of each tensor: the group, whether it is one of the optimizer, and its number on that side.
+        let clock = |(need, source): (&TensorState, &Option<&TensorState>)| {
+            let group = current.group_of(need);
+            source.map_or((group, true, need.clock), |source| (group, false, source.clock))
+        };
+        let clock_of_tensor: Vec<(usize, bool, usize)> = current.tensors.iter().zip(&sources).map(clock).collect();
+        let mut kept = clock_of_tensor.clone();
+        for (i, ClockState { group, .. }) in current.clocks.iter().enumerate() {
+            // A group without tensors needs a clock too.
+            if !kept.iter().any(|kept| kept.0 == *group) {
+                kept.push((*group, true, i));
             }
-            // The clocks of the group: those of the loaded state, and then those of the optimizer.
-            let clock_of = |i: usize| match sources[i] {
-                Some(source) => (false, source.clock),
-                None => (true, current.tensors[i].clock),
-            };
-            let mut own: Vec<(bool, usize)> = members().map(clock_of).collect();
-            if own.is_empty() {
-                own.extend(current.clocks.iter().position(|clock| clock.group == group).map(|clock| (true, clock)));
-            }
-            own.sort_unstable();
-            own.dedup();
-            for i in members().collect::<Vec<_>>() {
-                let clock = clocks.len() + own.iter().position(|clock| *clock == clock_of(i)).unwrap_or(0);
-                if let Some(source) = sources[i] {
-                    tensors[i].state = source.converted(&current.tensors[i]);
-                }
-                tensors[i].clock = clock;
-            }
-            let clock = |&(is_current, clock): &(bool, usize)| {
-                let from = if is_current { current } else { self };
-                ClockState { group, position, ..from.clocks[clock].clone() }
-            };
-            clocks.extend(own.iter().map(clock));
         }
+        kept.sort_unstable();
+        kept.dedup();
+
+        let mut groups = current.groups.clone();
+        let mut positions: Vec<u32> = (0..groups.len()).map(|group| current.position(group)).collect();
+        for (group, state) in groups.iter_mut().enumerate().filter(|_| base == Base::State) {
+            let tensors = sources.iter().zip(&clock_of_tensor).filter(|(_, clock)| clock.0 == group);
+            if let Some(given) = self.single_group(group, tensors.filter_map(|(source, _)| *source))? {
+                let GroupState { config, schedule } = self.groups[given].clone();
+                *state = GroupState { config, schedule: schedule.or(state.schedule.take()) };
+                positions[group] = self.position(given);
+            }
+        }
+        let clocks = kept.iter().map(|&(group, of_optimizer, clock)| {
+            let side = if of_optimizer { current } else { self };
+            ClockState { group, position: positions[group], ..side.clocks[clock].clone() }
+        });
+        let clocks = clocks.collect();
+        let tensors = current.tensors.iter().zip(sources).zip(clock_of_tensor).map(|((need, source), clock)| {
+            let state = source.map_or_else(|| need.state.clone(), |source| source.converted(need));
+            let clock = kept.partition_point(|kept| *kept < clock);
+            TensorState { name: need.name.clone(), clock, len: need.len, state }
+        });
+        let tensors = tensors.collect();
         let run = if base == Base::State { self } else { current };
         let loss_scale = run.loss_scale.or(current.loss_scale);
         let options = current.options.clone();
@@ -147,13 +149,14 @@ impl State {
     /// Whether a tensor can replace that of the optimizer.
     fn replaces(&self, given: &TensorState, need: &TensorState, current: &Self) -> Result<(), Error> {
         let rules = (self.rule(given.clock), current.rule(need.clock));
-        let differs =
-            |what, given, need_| Err(Error::StateDiffers { tensor: need.name.clone(), what, given, need: need_ });
+        let tensor = need.name.clone();
         if given.len != need.len {
-            return differs("its length", given.len.to_string(), need.len.to_string());
+            let (given, need) = (given.len.to_string(), need.len.to_string());
+            return Err(Error::StateDiffers { tensor, what: "its length", given, need });
         }
         if rules.0 != rules.1 {
-            return differs("its rule", format!("{:?}", rules.0), format!("{:?}", rules.1));
+            let (given, need) = (format!("{:?}", rules.0), format!("{:?}", rules.1));
+            return Err(Error::StateDiffers { tensor, what: "its rule", given, need });
         }
         Ok(())
     }

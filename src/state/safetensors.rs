@@ -151,10 +151,11 @@ fn head(json: &str) -> Result<Head, Error> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json)).map_err(|e| {
         let (field, reason) = (e.path().to_string(), e.inner().to_string());
         // serde has no other way to tell these errors from others.
-        match ["unknown field", "unknown variant"].iter().any(|unknown| reason.starts_with(unknown)) {
-            true => Error::StateField { field },
-            false => invalid(format!("`{field}` in `state` of the metadata: {reason}")),
+        if reason.starts_with("unknown field") || reason.starts_with("unknown variant") {
+            let unknown = reason.split(", ").next().unwrap_or_default().to_owned();
+            return Error::StateField { field, unknown };
         }
+        invalid(format!("`{field}` in `state` of the metadata: {reason}"))
     })
 }
 
