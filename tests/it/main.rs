@@ -7,6 +7,7 @@ mod errors;
 mod family;
 mod faults;
 mod files;
+mod fit;
 mod formats;
 mod golden;
 mod guard;
@@ -20,6 +21,8 @@ mod memory;
 mod parity;
 mod pytorch;
 mod sampling;
+#[cfg(unix)]
+mod saving;
 mod scene;
 mod schedules;
 mod setters;

@@ -110,6 +110,28 @@ fn check(gpu: &Gpu, adam: &Adam) {
     );
 }
 
+#[test]
+fn reading_one_tensor_copies_only_its_bytes() {
+    let gpu = Gpu::new();
+    let Some(_) = allocated(&gpu) else {
+        return println!("skipped: {:?} does not report its allocations", gpu.backend);
+    };
+    let run = Scene::arena(&[LEN, 1000, LEN], 64, &[Config::default()], Options::default()).start(&gpu);
+    let staging = || {
+        let report = gpu.device.generate_allocator_report().unwrap();
+        let sizes = report.allocations.iter().filter(|allocation| allocation.name == "wgpu-adam staging");
+        sizes.map(|allocation| allocation.size).sum::<u64>()
+    };
+    let reading = run.adam.read_tensor_state("tensor1");
+    // Two moments, and the clock, twice.
+    let own = 2 * 4 * 1000;
+    assert!((own..own + 1024).contains(&staging()), "{}", staging());
+    assert_eq!(pollster::block_on(reading).unwrap().m(), [0.0; 1000]);
+    let reading = run.adam.read_state();
+    assert!(staging() > 2 * 2 * 4 * LEN as u64, "{}", staging());
+    drop(reading);
+}
+
 /// Checks each line of the README's table.
 #[test]
 fn the_table_in_the_readme_is_correct() {

@@ -9,6 +9,8 @@ use crate::sampling::sample;
 use crate::scene::precisions::{GRADS, align, stored};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Run, Scene, assert_same};
+use wgpu::Limits;
+use wgpu_adam::precision::StateDtype;
 use wgpu_adam::state::{ClockState, StateKind, Transfer};
 use wgpu_adam::{Clip, Config, Decay, Dtype, Error, LossScale, Options, Precision, Report, State, Variant};
 
@@ -224,6 +226,36 @@ fn a_state_larger_than_the_staging_buffer_is_transferred_in_pieces() {
         pollster::block_on(written).unwrap();
         check(2 * 4 * 1322);
         assert_eq!(gpu.state(&other.adam), whole, "{staging}");
+    }
+}
+
+#[test]
+fn the_state_of_one_tensor_is_that_in_the_whole_state() {
+    let gpu = Gpu::new();
+    for scene in cases() {
+        let mut run = started(&gpu, &scene, 3);
+        // Tensors that were reset have a clock of their own.
+        run.adam.reset(&["tensor1"]).unwrap();
+        run.twin.reset(&["tensor1"]).unwrap();
+        let (whole, twin) = (gpu.state(&run.adam), run.twin.state());
+        for (tensor, twin) in whole.tensors.iter().zip(twin.tensors) {
+            let name = &tensor.name;
+            assert_eq!(pollster::block_on(run.adam.read_tensor_state(name)).unwrap(), *tensor, "{scene:?}");
+            assert_eq!(run.twin.tensor_state(name).unwrap(), twin);
+        }
+    }
+    // Tensors that are split, because the device has small limits.
+    let small = Limits { max_storage_buffer_binding_size: 4096, ..Limits::default() };
+    let gpu = Gpu::with(small);
+    let options = Options { precision: Precision { state: StateDtype::Block8, ..Precision::default() }, ..options() };
+    for options in [self::options(), options] {
+        let run = started(&gpu, &Scene::arena(&[5000, 17, 4201], 64, &[Config::default()], options), 3);
+        for tensor in gpu.state(&run.adam).tensors {
+            assert_eq!(pollster::block_on(run.adam.read_tensor_state(&tensor.name)).unwrap(), tensor);
+        }
+        let error = pollster::block_on(run.adam.read_tensor_state("none")).unwrap_err();
+        assert_eq!(error.to_string(), "tensor `none` does not exist");
+        assert_eq!(run.twin.tensor_state("none"), Err(error));
     }
 }
 
