@@ -51,8 +51,8 @@ impl Adam {
         TensorState { name, clock, len, state }
     }
 
-    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules.
-    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
+    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules. For
+    /// one that differs, see [`State::fitted`]. The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
     ///
     /// # Errors
     /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],

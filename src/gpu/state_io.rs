@@ -137,7 +137,7 @@ impl Adam {
     }
 
     /// Loads a state through a staging buffer. The state may come from any optimizer, on the GPU or the CPU, with the
-    /// same tensors and rules.
+    /// same tensors and rules. For one that differs, see [`State::fitted`].
     ///
     /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules. Steps that
     /// are submitted afterwards continue from the state. If a schedule differs, or if other tensors share a clock, the

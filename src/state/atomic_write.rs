@@ -47,8 +47,11 @@ impl State {
         let path = path.as_ref();
         let failed = |e: io::Error| file_error(path, "reading", &e);
         // Opening a pipe would wait for its writer.
-        let len = fs::metadata(path).and_then(|found| regular(&found).map(|()| found.len())).map_err(failed)?;
-        Self::read(&mut BufReader::new(File::open(path).map_err(failed)?), len, &failed)
+        fs::metadata(path).and_then(|found| regular(&found)).map_err(failed)?;
+        // Another file may be at the path by now. The length must be that of the file that is read.
+        let file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        Self::read(&mut BufReader::new(file), len, &failed)
     }
 }
 

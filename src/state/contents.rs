@@ -21,7 +21,8 @@ use crate::tick::settings::Settings;
 ///
 /// A state is plain data. It can be inspected, edited before it is loaded, and saved to a file with
 /// [`save`](Self::save) or to bytes with [`to_bytes`](Self::to_bytes). Loading takes over its configurations and
-/// schedules. To build a state from other data, read the state of a new optimizer and edit it.
+/// schedules. To build a state from other data, read the state of a new optimizer and edit it. To load a state into an
+/// optimizer with other tensors, groups or storage formats, use [`fitted`](Self::fitted).
 ///
 /// A run that is saved, loaded and continued is bit-identical to an uninterrupted run. Parameters and gradients belong
 /// to the caller and are not part of the state. The outcome of the last step is not part of it either: after loading, a

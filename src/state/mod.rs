@@ -93,8 +93,8 @@
 //!                   = 0x3f800000 - (fine << 23) - ((n - 8 * fine) << 21)             otherwise
 //! ```
 //!
-//! So the largest code is 1, and the levels of an octave are equally far apart. In each block whose scale is not 0, an
-//! element has the largest code.
+//! So the largest code stands for the scale itself, and the levels of an octave are equally far apart. An optimizer on
+//! the CPU makes the scale anew from the elements. A writer must therefore give the largest code to the largest element.
 //!
 //! With 16-bit parameters, a tensor may have one entry more: `w.master`, the parameters as F32, or `w.remainder`, the
 //! lower 16 bits of the exact bf16 parameters as I16: the bits of the exact parameter, as an f32, are

@@ -174,6 +174,8 @@ impl State {
     pub(crate) fn pieces(&self) -> Result<Vec<Cow<'_, [u8]>>, Error> {
         self.validate()?;
         let json = serde_json::to_string(&self.head()).map_err(|e| invalid(e.to_string()))?;
+        // Sequences of schedules may be nested deeper than a reader follows.
+        head(&json)?;
         let entries = self.entries();
         let crc = checksum(&json, &entries);
         // Wide dtypes come first, so that each tensor is aligned.

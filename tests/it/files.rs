@@ -316,6 +316,22 @@ fn another_program_can_write_a_file_by_the_specification() {
 }
 
 #[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let nested = |depth| (0..depth).fold(Schedule::Constant(1.0), |inner, _| Schedule::Sequence(vec![(0, inner)]));
+    let mut state = state(1);
+    state.groups[0].schedule = Some(nested(30));
+    assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    state.groups[0].schedule = Some(nested(60));
+    let error = state.to_bytes().unwrap_err().to_string();
+    assert!(error.contains("groups[0].schedule") && error.contains("recursion limit exceeded"), "{error}");
+    state.groups[0].schedule = None;
+    state.tensors[0].name = "x".repeat(30_000_000);
+    let error = state.to_bytes().unwrap_err().to_string();
+    assert!(error.starts_with("invalid optimizer state: the header has 15"), "{error}");
+    assert!(error.ends_with("bytes, but a file holds at most 100000000"), "{error}");
+}
+
+#[test]
 fn a_file_of_an_earlier_version_has_no_position_where_it_is_t() {
     let read = |change: Change| State::from_bytes(&rewritten(change, "1"));
     let more = |position: Option<u32>| {

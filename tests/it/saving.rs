@@ -53,7 +53,8 @@ fn read_until(done: &AtomicBool, path: &Path, states: &[State]) -> usize {
 fn threads_that_save_to_one_path_do_not_disturb_each_other() {
     let folder = folder("threads");
     let path = folder.join("state");
-    let states: Vec<State> = (1..5).map(|value| large(value, 1 << 14)).collect();
+    // The files have different sizes.
+    let states: Vec<State> = (1..5).map(|value| large(value, (1 << 14) * usize::from(value))).collect();
     states[0].save(&path).unwrap();
     let done = AtomicBool::new(false);
     let reads: usize = thread::scope(|scope| {
