@@ -253,10 +253,19 @@ impl State {
         if let Some(LossScaleState { scale, .. }) = self.loss_scale.filter(|state| !is_scale(state.scale)) {
             return bad(format!("the loss scale is {scale}, but must be from 2^-64 to 2^64"));
         }
+        // The first clock of each group, and its position.
+        let mut positions = vec![None; self.groups.len()];
         for (i, clock) in self.clocks.iter().enumerate() {
-            if clock.group >= self.groups.len() {
+            let (group, given) = (clock.group, clock.position);
+            let Some(of_group) = positions.get_mut(group) else {
                 let groups = self.groups.len();
-                return bad(format!("clock {i} refers to group {}, but there are {groups} groups", clock.group));
+                return bad(format!("clock {i} refers to group {group}, but there are {groups} groups"));
+            };
+            let (first, position) = *of_group.get_or_insert((i, given));
+            if position != given {
+                return bad(format!(
+                    "group {group}: clock {first} has position {position} and clock {i} has {given}, but must have the same"
+                ));
             }
             if !(clock.lr >= 0.0 && clock.lr.is_finite()) {
                 return bad(format!(
@@ -265,17 +274,8 @@ impl State {
                 ));
             }
         }
-        for group in 0..self.groups.len() {
-            let mut clocks = self.clocks.iter().enumerate().filter(|(_, clock)| clock.group == group);
-            let Some((first, ClockState { position, .. })) = clocks.next() else {
-                return bad(format!("group {group} has no clock, but must have at least one"));
-            };
-            if let Some((i, clock)) = clocks.find(|(_, clock)| clock.position != *position) {
-                let other = clock.position;
-                return bad(format!(
-                    "group {group}: clock {first} has position {position} and clock {i} has {other}, but must have the same"
-                ));
-            }
+        if let Some(group) = positions.iter().position(Option::is_none) {
+            return bad(format!("group {group} has no clock, but must have at least one"));
         }
         let mut names = HashSet::new();
         for tensor in &self.tensors {

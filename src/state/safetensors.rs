@@ -346,10 +346,11 @@ impl Head {
     /// The state, with the tensors still empty.
     fn state(self) -> Result<State, Error> {
         let (mut clocks, groups) = (Vec::new(), self.groups.len());
-        let mut largest = vec![0; groups];
+        // The largest t of each group's clocks.
+        let mut largest: Vec<Option<u32>> = vec![None; groups];
         for clock in &self.clocks {
             if let Some(largest) = largest.get_mut(clock.group) {
-                *largest = clock.t.max(*largest);
+                *largest = Some(clock.t).max(*largest);
             }
         }
         for (i, clock) in self.clocks.into_iter().enumerate() {
@@ -374,15 +375,13 @@ impl Head {
                 None => ClockState::at(clock.group, &group.config, clock.t),
             };
             state.lr = clock.lr as f32;
-            state.position = clock.position.unwrap_or(largest[clock.group]);
+            state.position = clock.position.or(largest[clock.group]).unwrap_or(clock.t);
             clocks.push(state);
         }
         // A file from elsewhere may have a group without tensors and without a clock. It begins at step 0.
-        for (i, group) in self.groups.iter().enumerate() {
-            if !clocks.iter().any(|clock: &ClockState| clock.group == i) {
-                group.config.validate(i)?;
-                clocks.push(ClockState::at(i, &group.config, 0));
-            }
+        for (i, (group, _)) in self.groups.iter().zip(largest).enumerate().filter(|(_, (_, t))| t.is_none()) {
+            group.config.validate(i)?;
+            clocks.push(ClockState::at(i, &group.config, 0));
         }
         let tensors = self.tensors.into_iter().map(|TensorHead { name, clock, len }| TensorState {
             name,

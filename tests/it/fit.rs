@@ -173,7 +173,7 @@ fn find(tensor: &TensorState, kind: StateKind) -> Option<Vec<f32>> {
     tensor.state.iter().find(|state| state.kind == kind).map(|state| state.values())
 }
 
-/// Every format is converted to every other one.
+/// Each format is converted to some others, which together are all formats.
 #[test]
 fn moments_masters_and_remainders_are_converted() {
     let gpu = Gpu::new();
@@ -184,8 +184,7 @@ fn moments_masters_and_remainders_are_converted() {
     };
     let formats: Vec<_> = stored().collect();
     let pairs = formats.iter().flat_map(|from| formats.iter().map(move |to| (from, to)));
-    // A sixteenth of all pairs, or of the pairs that remain.
-    for (from, to) in sample(pairs.step_by(7)) {
+    for (from, to) in sample(pairs.step_by(17)) {
         let mut run = scene(from).start(&gpu);
         run.steps(&gpu, 3);
         let state = gpu.state(&run.adam);
