@@ -252,6 +252,15 @@ pub enum Error {
         /// The latest version that this crate reads.
         need: u32,
     },
+    /// The state has a field, or a name of a variant, that this crate does not know.
+    #[error("`{field}` of the state: {unknown}: a newer version of this crate wrote the state")]
+    #[non_exhaustive]
+    StateField {
+        /// The path to the field, `groups[1].config.name` for example.
+        field: String,
+        /// The unknown name, with its sort: "unknown variant `Name`" for example.
+        unknown: String,
+    },
     /// The state has a different number of groups.
     #[error("the state has {given} groups, but the optimizer has {need}")]
     #[non_exhaustive]
@@ -271,6 +280,21 @@ pub enum Error {
         given: String,
         /// The rule of the optimizer.
         need: String,
+    },
+    /// A group of the optimizer has tensors of several groups of the state, and these differ: see
+    /// [`State::fitted`](crate::State::fitted).
+    #[error(
+        "group {group}: its tensors come from groups {first} and {second} of the state, which must have the same configuration, \
+         schedule and position: make them equal, or fit with Base::Optimizer"
+    )]
+    #[non_exhaustive]
+    StateGroupsDiffer {
+        /// The group of the optimizer, counted from 0.
+        group: usize,
+        /// A group of the state.
+        first: usize,
+        /// Another group of the state.
+        second: usize,
     },
     /// A tensor of the optimizer is missing in the state.
     #[error("tensor `{tensor}` is not in the state")]
@@ -319,7 +343,7 @@ pub enum Error {
         what: &'static str,
         /// The path of the file.
         path: String,
-        /// The error of the operating system.
+        /// The error of the operating system, or what the path leads to instead of a file.
         reason: String,
     },
 

@@ -26,6 +26,7 @@
 //! | train in mixed precision | [`Precision`], [`LossScale`], [`Dtype`] |
 //! | see what a step did | [`Adam::read_report`] gives a [`Report`]; a [`Probe`] measures each tensor |
 //! | save and resume | [`Adam::read_state`] and [`Adam::load_state`] with a [`State`], which is a file or bytes |
+//! | load a state into an optimizer that differs | [`State::fitted`] |
 //! | add or remove tensors in mid-run | [`Adam::add`], [`Adam::remove`], [`Adam::reset`] |
 //! | leave out a tensor that has no gradient | [`Adam::set_active`], [`Adam::set_group_active`] |
 //! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |

@@ -2,8 +2,7 @@
 
 use crate::config::rule::Rule;
 use crate::cpu::adam::Adam;
-use crate::cpu::moments::Moments;
-use crate::cpu::storage::{bytes, values};
+use crate::cpu::storage::values;
 use crate::error::Error;
 use crate::plan::clocks::ClockMap;
 use crate::plan::storage::Storage;
@@ -13,15 +12,6 @@ use crate::tick::clock::ClockHead;
 impl Adam {
     /// Returns a copy of the whole state.
     pub fn state(&self) -> State {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.moments).zip(&self.storages);
-        let tensor = |((((name, &len), &clock), moments), storage): ((((&String, _), &usize), &Moments), &Storage)| {
-            let kind = |kind| {
-                let bytes = bytes(storage, kind, moments.of(kind));
-                StateTensor { kind, dtype: storage.dtype(kind), bytes }
-            };
-            let state = storage.kinds_with_scales().map(kind).collect();
-            TensorState { name: name.clone(), clock, len: len as u64, state }
-        };
         State {
             t: self.head.applied,
             skipped: self.head.skipped,
@@ -40,12 +30,30 @@ impl Adam {
                 .zip(&self.clocks)
                 .map(|((group, active), clock)| ClockState::new(*group, clock, *active))
                 .collect(),
-            tensors: tensors.map(tensor).collect(),
+            tensors: (0..self.names.len()).map(|tensor| self.tensor(tensor)).collect(),
         }
     }
 
-    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules.
-    /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
+    /// Returns a copy of the state of one tensor. Its `clock` is the index that the clock has in
+    /// [`state`](Self::state).
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`].
+    pub fn tensor_state(&self, name: &str) -> Result<TensorState, Error> {
+        let found = self.names.iter().position(|known| known == name);
+        found.map(|tensor| self.tensor(tensor)).ok_or(Error::NoSuchTensor { tensor: name.to_owned() })
+    }
+
+    fn tensor(&self, tensor: usize) -> TensorState {
+        let (storage, moments) = (&self.storages[tensor], &self.moments[tensor]);
+        let kind = |kind| StateTensor::new(kind, storage.dtype(kind), moments.of(kind));
+        let state = storage.kinds_with_scales().map(kind).collect();
+        let (name, clock, len) = (self.names[tensor].clone(), self.of.of_tensor[tensor], self.lens[tensor] as u64);
+        TensorState { name, clock, len, state }
+    }
+
+    /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules. For
+    /// one that differs, see [`State::fitted`]. The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
     ///
     /// # Errors
     /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],
@@ -83,7 +91,7 @@ impl Adam {
         let outline = |(((name, &len), &clock), storage): (((&String, &usize), &usize), &Storage)| {
             let kind = |kind| {
                 let element = storage.dtype(kind);
-                (kind, element, element.bytes() * Storage::count(kind, len as u64))
+                (kind, element, element.bytes() * kind.count(len as u64))
             };
             let state = storage.kinds_with_scales().map(kind).collect();
             Outline { name: name.clone(), clock, len: len as u64, state }

@@ -7,7 +7,7 @@ use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::config::rule::StateKind;
 use crate::cpu::moments::Moments;
 use crate::cpu::tensor_mut::{TensorMut, Values};
-use crate::num::block8::{BLOCK, scales};
+use crate::num::block8::BLOCK;
 use crate::num::half::{from_bf16, from_f16, from_i32, joined, split, to_bf16, to_f16};
 use crate::num::noise::noise;
 use crate::plan::storage::Storage;
@@ -167,20 +167,7 @@ pub(crate) fn store(
     }
 }
 
-/// The bytes of a state tensor in its dtype.
-pub(crate) fn bytes(storage: &Storage, kind: StateKind, values: &[f32]) -> Vec<u8> {
-    match (kind, storage.state) {
-        (StateKind::Remainder, _) => values.iter().flat_map(|x| split(*x).1.to_le_bytes()).collect(),
-        (StateKind::MScale | StateKind::VScale | StateKind::VMaxScale, _) => {
-            scales(values).flat_map(f32::to_le_bytes).collect()
-        }
-        (StateKind::Master, _) | (_, StateDtype::F32) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        (_, StateDtype::Block8) => kind.code().codes(values),
-        (_, StateDtype::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
-    }
-}
-
-/// The numbers from which [`bytes`] gives the bytes of a state tensor.
+/// The numbers from which [`StateTensor::new`] makes the state tensor.
 pub(crate) fn values(tensor: &TensorState, state_tensor: &StateTensor) -> Vec<f32> {
     match state_tensor.kind {
         // Only the lower 16 bits matter.

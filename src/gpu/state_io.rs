@@ -36,13 +36,57 @@ impl Adam {
     /// Returns [`Error::StateMoved`] if steps ran between two pieces, [`Error::OutOfMemory`], [`Error::Readback`] and
     /// [`Error::Device`].
     pub fn read_state_with(&self, transfer: Transfer) -> impl Future<Output = Result<State, Error>> + use<> {
+        self.read(None, transfer)
+    }
+
+    /// Reads the state of one tensor, without that of the others. Its `clock` is the index that the clock has in
+    /// [`read_state`](Self::read_state).
+    ///
+    /// As for [`read_state`](Self::read_state), the state is of the last step submitted before this call, and no step
+    /// may be submitted until the future is done if the tensor's state has more than 64 MiB.
+    ///
+    /// ```no_run
+    /// # async fn show(adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
+    /// let tensor = adam.read_tensor_state("weight").await?;
+    /// println!("the first moment begins with {:?}", tensor.m().first());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`], and the errors of [`read_state_with`](Self::read_state_with).
+    pub fn read_tensor_state(&self, name: &str) -> impl Future<Output = Result<TensorState, Error>> + use<> {
+        let missing = Error::NoSuchTensor { tensor: name.to_owned() };
+        let found = self.layout.names.iter().position(|known| known == name);
+        let reading = found.map(|tensor| (tensor, self.read(Some(tensor), Transfer::default())));
+        async move {
+            let (tensor, reading) = reading.ok_or(missing)?;
+            Ok(reading.await?.tensors.swap_remove(tensor))
+        }
+    }
+
+    /// Reads the state of all tensors or of only one. The others then have no state tensors.
+    fn read(&self, only: Option<usize>, transfer: Transfer) -> impl Future<Output = Result<State, Error>> + use<> {
         // The clock at the beginning and at the end, to see whether it has moved.
         let small = [Some(&self.clock), self.loss_scale_buffer()].into_iter().flatten();
         let state = self.state.iter().flatten();
         let buffers: Vec<Buffer> = small.clone().chain(state).chain([&self.clock]).cloned().collect();
         let (small, last) = (small.count(), buffers.len() - 1);
-        let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, transfer);
         let (layout, switches) = (self.layout.clone(), self.registry.clocks.switches.clone());
+        let buffer_layouts = layout.buffer_layouts();
+        let mut ranges = transfer::whole(&buffers);
+        if let Some(only) = only {
+            ranges.retain(|range| range.buffer < small || range.buffer == last);
+            for (i, buffer_layout) in buffer_layouts.iter().enumerate() {
+                let extents = buffer_layout.extents.iter().filter(|extent| extent.tensor == only);
+                // Copies move whole units of 4 bytes.
+                let words = extents.map(|extent| extent.bytes.start / 4 * 4..extent.bytes.end.next_multiple_of(4));
+                ranges.extend(words.map(|bytes| Chunk { buffer: small + i, bytes }));
+            }
+            // The clock at the end stays the last.
+            ranges.sort_by_key(|range| range.buffer);
+        }
+        let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, &ranges, transfer);
         let groups = self
             .registry
             .groups
@@ -51,9 +95,12 @@ impl Adam {
             .collect();
         async move {
             begun.await?;
-            let buffer_layouts = layout.buffer_layouts();
+            let chosen = |(tensor, outline): (usize, Outline)| match only.is_none_or(|only| only == tensor) {
+                true => outline.zeros(),
+                false => Outline { state: Vec::new(), ..outline }.zeros(),
+            };
             let mut tensors: Vec<TensorState> =
-                layout.outlines(&buffer_layouts).into_iter().map(Outline::zeros).collect();
+                layout.outlines(&buffer_layouts).into_iter().enumerate().map(chosen).collect();
             let (mut began, mut ended, mut scale) = (Vec::new(), Vec::new(), Vec::new());
             let take = |chunk: &Chunk, bytes: &[u8]| match chunk.buffer {
                 0 => began.extend_from_slice(bytes),
@@ -90,7 +137,7 @@ impl Adam {
     }
 
     /// Loads a state through a staging buffer. The state may come from any optimizer, on the GPU or the CPU, with the
-    /// same tensors and rules.
+    /// same tensors and rules. For one that differs, see [`State::fitted`].
     ///
     /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules. Steps that
     /// are submitted afterwards continue from the state. If a schedule differs, or if other tensors share a clock, the

@@ -16,15 +16,20 @@ pub(crate) struct Chunk {
     pub bytes: Range<u64>,
 }
 
-/// Cuts buffers of these sizes, one after the other, into pieces of at most `staging` bytes.
-fn pieces(sizes: &[u64], staging: u64) -> Vec<Vec<Chunk>> {
+/// All bytes of these buffers.
+pub(crate) fn whole(buffers: &[Buffer]) -> Vec<Chunk> {
+    buffers.iter().enumerate().map(|(buffer, of)| Chunk { buffer, bytes: 0..of.size() }).collect()
+}
+
+/// Cuts ranges of buffers, one after the other, into pieces of at most `staging` bytes.
+fn pieces(ranges: &[Chunk], staging: u64) -> Vec<Vec<Chunk>> {
     let mut pieces = Vec::new();
     let (mut piece, mut room) = (Vec::new(), staging);
-    for (buffer, &size) in sizes.iter().enumerate() {
-        let mut begin = 0;
-        while begin < size {
-            let end = size.min(begin + room);
-            piece.push(Chunk { buffer, bytes: begin..end });
+    for Chunk { buffer, bytes } in ranges {
+        let mut begin = bytes.start;
+        while begin < bytes.end {
+            let end = bytes.end.min(begin + room);
+            piece.push(Chunk { buffer: *buffer, bytes: begin..end });
             (room, begin) = (room - (end - begin), end);
             if room == 0 {
                 pieces.push(std::mem::take(&mut piece));
@@ -59,17 +64,17 @@ impl InFlight {
         device: &Device,
         queue: &Queue,
         buffers: Vec<Buffer>,
+        ranges: &[Chunk],
         transfer: Transfer,
         usage: BufferUsages,
         mapped_at_creation: bool,
     ) -> Self {
-        let sizes: Vec<u64> = buffers.iter().map(Buffer::size).collect();
-        let total = sizes.iter().sum();
+        let total = length(ranges);
         let most = transfer.staging_bytes.min(device.limits().max_buffer_size).min(total);
         let size = (most / 4 * 4).max(4);
         let descriptor = BufferDescriptor { label: Some("wgpu-adam staging"), size, usage, mapped_at_creation };
         let staging = device.create_buffer(&descriptor);
-        let pieces = pieces(&sizes, size).into_iter();
+        let pieces = pieces(ranges, size).into_iter();
         let (device, queue, progress) = (device.clone(), queue.clone(), transfer.progress);
         Self { device, queue, buffers, pieces, staging, progress, done: 0, total }
     }
@@ -107,23 +112,24 @@ pub(crate) struct Reading {
     first: Option<Vec<Chunk>>,
 }
 
-/// Begins to read the buffers, and submits the copy of the first piece.
+/// Begins to read ranges of the buffers, and submits the copy of the first piece.
 pub(crate) fn read(
     device: &Device,
     queue: &Queue,
     buffers: Vec<Buffer>,
+    ranges: &[Chunk],
     transfer: Transfer,
 ) -> (Reading, impl Future<Output = Result<(), Error>> + use<>) {
     let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
-    let mut in_flight = InFlight::new(device, queue, buffers, transfer, usage, false);
+    let mut in_flight = InFlight::new(device, queue, buffers, ranges, transfer, usage, false);
     let first = in_flight.pieces.next();
     in_flight.submit(first.as_deref().unwrap_or(&[]), true);
     (Reading { in_flight, first }, scopes.close(READING))
 }
 
 impl Reading {
-    /// Reads the buffers piece by piece, and passes each chunk to `take`.
+    /// Reads the ranges piece by piece, and passes each chunk to `take`.
     pub async fn finish(mut self, mut take: impl FnMut(&Chunk, &[u8])) -> Result<(), Error> {
         let in_flight = &mut self.in_flight;
         let failed = |reason| Error::Readback { what: "the state", reason };
@@ -163,7 +169,8 @@ pub(crate) async fn write(
 ) -> Result<(), Error> {
     let scopes = ErrorScopes::open(device);
     let usage = BufferUsages::COPY_SRC | BufferUsages::MAP_WRITE;
-    let mut in_flight = InFlight::new(device, queue, buffers, transfer, usage, true);
+    let ranges = whole(&buffers);
+    let mut in_flight = InFlight::new(device, queue, buffers, &ranges, transfer, usage, true);
     scopes.close(LOADING).await?;
     let failed = |reason| Error::Device { what: LOADING, reason };
     let mut filled = Vec::new();
@@ -197,25 +204,27 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_are_bounded_and_each_byte_is_in_one(
-            sizes in prop::collection::vec(0..200_u64, 0..9), staging in 1..100_u64,
+            sizes in prop::collection::vec((0..99_u64, 0..200_u64), 0..9), staging in 1..100_u64,
         ) {
-            let pieces = pieces(&sizes, staging);
-            let (mut buffer, mut at) = (0, 0);
+            let range = |(buffer, (begin, size)): (usize, &(u64, u64))| Chunk { buffer, bytes: *begin..begin + size };
+            let ranges: Vec<Chunk> = sizes.iter().enumerate().map(range).collect();
+            let pieces = pieces(&ranges, staging);
+            let (mut buffer, mut at) = (0, ranges.first().map_or(0, |range| range.bytes.start));
             for (i, piece) in pieces.iter().enumerate() {
                 prop_assert!(length(piece) <= staging);
                 prop_assert!(i + 1 == pieces.len() || length(piece) == staging, "only the last is smaller");
                 for chunk in piece {
                     while chunk.buffer > buffer {
-                        prop_assert_eq!(at, sizes[buffer]);
-                        (buffer, at) = (buffer + 1, 0);
+                        prop_assert_eq!(at, ranges[buffer].bytes.end);
+                        (buffer, at) = (buffer + 1, ranges[buffer + 1].bytes.start);
                     }
                     prop_assert_eq!((chunk.buffer, chunk.bytes.start), (buffer, at));
                     prop_assert!(chunk.bytes.end > at);
                     at = chunk.bytes.end;
                 }
             }
-            prop_assert!(sizes.get(buffer).is_none_or(|size| *size == at));
-            prop_assert!(sizes.iter().skip(buffer + 1).all(|size| *size == 0));
+            prop_assert!(ranges.get(buffer).is_none_or(|range| range.bytes.end == at));
+            prop_assert!(ranges.iter().skip(buffer + 1).all(|range| range.bytes.is_empty()));
         }
     }
 }

@@ -4,7 +4,6 @@ use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Precision, Rounding, StateDtype};
 use crate::config::rule::{Rule, StateKind};
 use crate::error::Error;
-use crate::num::block8::BLOCK;
 
 /// The rule and all dtypes of a tensor: what a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,11 +81,6 @@ impl Storage {
             (_, StateDtype::Bf16) => Dtype::Bf16,
             (_, StateDtype::Block8) => Dtype::U8,
         }
-    }
-
-    /// The number of elements of a state tensor, for a tensor of `len` elements.
-    pub fn count(kind: StateKind, len: u64) -> u64 {
-        if kind.is_scale() { len.div_ceil(BLOCK) } else { len }
     }
 
     /// The same storage without stochastic rounding. Rounding does not matter to a kernel that stores nothing.

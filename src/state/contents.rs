@@ -11,6 +11,8 @@ use crate::config::options::Options;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
+use crate::num::block8::{BLOCK, scales};
+use crate::num::half::{split, to_bf16};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::powers::Powers;
 use crate::tick::settings::Settings;
@@ -19,7 +21,8 @@ use crate::tick::settings::Settings;
 ///
 /// A state is plain data. It can be inspected, edited before it is loaded, and saved to a file with
 /// [`save`](Self::save) or to bytes with [`to_bytes`](Self::to_bytes). Loading takes over its configurations and
-/// schedules. To build a state from other data, read the state of a new optimizer and edit it.
+/// schedules. To build a state from other data, read the state of a new optimizer and edit it. To load a state into an
+/// optimizer with other tensors, groups or storage formats, use [`fitted`](Self::fitted).
 ///
 /// A run that is saved, loaded and continued is bit-identical to an uninterrupted run. Parameters and gradients belong
 /// to the caller and are not part of the state. The outcome of the last step is not part of it either: after loading, a
@@ -54,7 +57,7 @@ pub struct State {
     pub loss_scale: Option<LossScaleState>,
     /// The groups, in order.
     pub groups: Vec<GroupState>,
-    /// The clocks. A group has one clock, and one more for each time at which tensors were added or reset.
+    /// The clocks. A group has at least one clock, and one more for each time at which tensors were added or reset.
     pub clocks: Vec<ClockState>,
     /// The tensors, in the order of the groups and their tensors.
     pub tensors: Vec<TensorState>,
@@ -80,8 +83,8 @@ pub struct ClockState {
     pub group: usize,
     /// The number of steps applied to the tensors.
     pub t: u32,
-    /// The number of steps of the group, which the schedule counts. It differs from `t` for tensors that were added or
-    /// reset.
+    /// The number of steps of the group, which the schedule counts. All clocks of a group have the same position. It
+    /// differs from `t` for tensors that were added or reset.
     pub position: u32,
     /// The learning rate of the last applied step.
     pub lr: f32,
@@ -98,7 +101,8 @@ pub struct ClockState {
 pub struct TensorState {
     /// The name.
     pub name: String,
-    /// The index of the clock in [`State::clocks`]. The clock determines the group.
+    /// The index of the clock in [`State::clocks`]. The clock determines the group. If the tensor was read alone, the
+    /// index refers to the clocks of the whole state at that time.
     pub clock: usize,
     /// The number of elements.
     pub len: u64,
@@ -119,7 +123,9 @@ pub struct StateTensor {
 }
 
 impl ClockState {
-    /// Creates the clock of a group after `t` steps with the betas of `config`.
+    /// Creates the clock of a group after `t` steps with the betas of `config`, at position `t` of the schedule.
+    ///
+    /// For a second clock of a group, set `position` to that of the first one.
     pub fn at(group: usize, config: &Config, t: u32) -> Self {
         Self::new(group, &Clock::at(t, &Settings::new(config)), None)
     }
@@ -134,6 +140,22 @@ impl ClockState {
         let [beta1_t, beta2_t, gamma_t, product] = self.powers;
         let powers = Powers { beta1_t, beta2_t, gamma_t, product };
         Clock { powers, t: self.t, lr: self.lr, position: self.position, pad: 0 }
+    }
+}
+
+impl StateKind {
+    /// The number of elements of a state tensor, for a tensor of `len` elements.
+    pub(crate) fn count(self, len: u64) -> u64 {
+        if self.is_scale() { len.div_ceil(BLOCK) } else { len }
+    }
+
+    /// Whether a state tensor of this kind may have that dtype.
+    fn allows(self, dtype: Dtype) -> bool {
+        match self {
+            Self::M | Self::V | Self::VMax => matches!(dtype, Dtype::F32 | Dtype::Bf16 | Dtype::U8),
+            Self::MScale | Self::VScale | Self::VMaxScale | Self::Master => dtype == Dtype::F32,
+            Self::Remainder => dtype == Dtype::I16,
+        }
     }
 }
 
@@ -153,7 +175,7 @@ impl TensorState {
         self.values(StateKind::VMax)
     }
 
-    fn find(&self, kind: StateKind) -> Option<&StateTensor> {
+    pub(crate) fn find(&self, kind: StateKind) -> Option<&StateTensor> {
         self.state.iter().find(|m| m.kind == kind)
     }
 
@@ -169,6 +191,19 @@ impl TensorState {
 }
 
 impl StateTensor {
+    /// Stores numbers, rounded to nearest. Scales are made of the numbers that they scale, and a remainder of the exact
+    /// params.
+    pub(crate) fn new(kind: StateKind, dtype: Dtype, values: &[f32]) -> Self {
+        let bytes = match (kind, dtype) {
+            (StateKind::Remainder, _) => values.iter().flat_map(|x| split(*x).1.to_le_bytes()).collect(),
+            (kind, _) if kind.is_scale() => scales(values).flat_map(f32::to_le_bytes).collect(),
+            (_, Dtype::U8) => kind.code().codes(values),
+            (_, Dtype::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
+            _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        };
+        Self { kind, dtype, bytes }
+    }
+
     pub(crate) fn halves(&self) -> impl Iterator<Item = u16> {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
@@ -210,6 +245,7 @@ impl State {
     /// Checks that the parts of the state fit together and each value is valid for any optimizer.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let bad = |reason| Err(Error::InvalidState { reason });
+        self.options.validate()?;
         for (i, group) in self.groups.iter().enumerate() {
             group.config.validate(i)?;
             if let Some(schedule) = &group.schedule {
@@ -220,10 +256,19 @@ impl State {
         if let Some(LossScaleState { scale, .. }) = self.loss_scale.filter(|state| !is_scale(state.scale)) {
             return bad(format!("the loss scale is {scale}, but must be from 2^-64 to 2^64"));
         }
+        // The first clock of each group, and its position.
+        let mut positions = vec![None; self.groups.len()];
         for (i, clock) in self.clocks.iter().enumerate() {
-            if clock.group >= self.groups.len() {
+            let (group, given) = (clock.group, clock.position);
+            let Some(of_group) = positions.get_mut(group) else {
                 let groups = self.groups.len();
-                return bad(format!("clock {i} refers to group {}, but there are {groups} groups", clock.group));
+                return bad(format!("clock {i} refers to group {group}, but there are {groups} groups"));
+            };
+            let (first, position) = *of_group.get_or_insert((i, given));
+            if position != given {
+                return bad(format!(
+                    "group {group}: clock {first} has position {position} and clock {i} has {given}, but must have the same"
+                ));
             }
             if !(clock.lr >= 0.0 && clock.lr.is_finite()) {
                 return bad(format!(
@@ -231,6 +276,9 @@ impl State {
                     clock.lr
                 ));
             }
+        }
+        if let Some(group) = positions.iter().position(Option::is_none) {
+            return bad(format!("group {group} has no clock, but must have at least one"));
         }
         let mut names = HashSet::new();
         for tensor in &self.tensors {
@@ -241,14 +289,15 @@ impl State {
                 let (name, clock, clocks) = (&tensor.name, tensor.clock, self.clocks.len());
                 return bad(format!("tensor `{name}` refers to clock {clock}, but there are {clocks} clocks"));
             }
+            let wrong = |reason| Error::InvalidState { reason: format!("tensor `{}`: {reason}", tensor.name) };
+            tensor.validate(self.rule(tensor.clock)).map_err(wrong)?;
         }
         Ok(())
     }
 
     /// The rule of a tensor that has that clock.
-    pub(crate) fn rule(&self, clock: usize) -> Option<Rule> {
-        let group = self.groups.get(self.clocks.get(clock)?.group)?;
-        Some(group.config.variant.rule())
+    pub(crate) fn rule(&self, clock: usize) -> Rule {
+        self.groups[self.clocks[clock].group].config.variant.rule()
     }
 
     /// Checks that this is the state of an optimizer with groups of those rules, clocks of those groups and those
@@ -291,6 +340,35 @@ impl State {
 }
 
 impl TensorState {
+    /// Checks that it has the state of its rule: each kind once, with a fitting dtype and size.
+    fn validate(&self, rule: Rule) -> Result<(), String> {
+        let mut kinds: Vec<StateKind> = rule.state_kinds().collect();
+        let in_blocks = |kind: &StateKind| self.find(*kind).is_some_and(|state| state.dtype == Dtype::U8);
+        kinds.extend(rule.state_kinds().filter(in_blocks).filter_map(StateKind::scale));
+        if let Some(missing) = kinds.iter().find(|kind| self.find(**kind).is_none()) {
+            return Err(format!("{} is missing", missing.name()));
+        }
+        kinds.extend([StateKind::Master, StateKind::Remainder]);
+        for (i, StateTensor { kind, dtype, bytes }) in self.state.iter().enumerate() {
+            let name = kind.name();
+            if self.state[..i].iter().any(|other| other.kind == *kind) {
+                return Err(format!("{name} occurs twice"));
+            }
+            if !kinds.contains(kind) {
+                return Err(format!("{name} belongs neither to the rule {rule:?} nor to 8-bit moments of it"));
+            }
+            if !kind.allows(*dtype) {
+                return Err(format!("{name} is {dtype:?}, which it cannot be"));
+            }
+            let (given, need) = (bytes.len() as u64, kind.count(self.len).saturating_mul(dtype.bytes()));
+            if given != need {
+                let len = self.len;
+                return Err(format!("{name} as {dtype:?} has {given} bytes, but {len} elements need {need}"));
+            }
+        }
+        Ok(())
+    }
+
     fn fits(&self, group: usize, outline: &Outline, need: usize) -> Result<(), Error> {
         let differs = |what, given: String, need: String| {
             if given == need {

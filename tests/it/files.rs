@@ -1,20 +1,17 @@
-//! State files: their contents, damaged files, and the file that remains when a process is killed while saving.
+//! State files: their contents, and damaged files.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use crate::child;
 use crate::sampling::proptest_cases;
 use half::bf16;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use wgpu_adam::precision::{Master, StateDtype};
-use wgpu_adam::preset::pytorch;
+use wgpu_adam::preset::{optax, pytorch};
+use wgpu_adam::state::{Base, ClockState};
 use wgpu_adam::{Config, Decay, Dtype, Error, LossScale, Options, Precision, Schedule, State, Variant, cpu};
 
-fn state(steps: usize) -> State {
+pub fn state(steps: usize) -> State {
     plain(steps).state()
 }
 
@@ -220,6 +217,139 @@ proptest! {
     }
 }
 
+/// A file made of a JSON object and of tensors by the specification in the module `state`, without the crate.
+fn file(json: &str, tensors: &[(&str, &str, Option<usize>, Vec<u8>)]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(json.as_bytes());
+    for (name, dtype, len, bytes) in tensors {
+        let shape = Vec::from_iter(*len);
+        crc.update(format!("{name} {dtype} {shape:?}\n").as_bytes());
+        crc.update(bytes);
+        let end = data.len() + bytes.len();
+        let info = serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [data.len(), end]});
+        header.insert((*name).to_owned(), info);
+        data.extend(bytes);
+    }
+    let crc = format!("{:08x}", crc.finalize());
+    let metadata =
+        serde_json::json!({"format": "wgpu-adam", "version": "1", "state": json, "crc32": crc, "author": "x"});
+    header.insert("__metadata__".into(), metadata);
+    let header = serde_json::Value::from(header).to_string();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
+#[test]
+fn another_program_can_write_a_file_by_the_specification() {
+    let json = r#"{"t": 9, "skipped": 2, "options": {}, "loss_scale": {"scale": 1024.0, "growth_tracker": 3},
+        "groups": [{"config": {"lr": 0.5, "decay": {"Decoupled": 0.01}}, "schedule": {"WarmUp": {"steps": 100}}},
+            {"config": {"variant": "Lion"}}],
+        "clocks": [{"group": 0, "t": 9, "lr": 0.25}, {"group": 0, "t": 4, "lr": 0.0}],
+        "tensors": [{"name": "b", "clock": 1, "len": 2}, {"name": "w", "clock": 0, "len": 300}]}"#;
+    let f32s = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    // The codes of all levels, and 0 and NaN. The second block of the 300 elements has 44.
+    let codes: Vec<u8> = (0..=255).chain(212..=255).collect();
+    let v_codes: Vec<u8> = (0..=255).chain(211..=254).collect();
+    let tensors = [
+        ("b.exp_avg", "F32", Some(2), f32s(&[1.5, -2.0])),
+        ("b.exp_avg_sq", "BF16", Some(2), vec![0x80, 0x3f, 0, 0x40]),
+        ("b.step", "I64", None, 4_i64.to_le_bytes().to_vec()),
+        ("w.exp_avg", "U8", Some(300), codes.clone()),
+        ("w.exp_avg_scale", "F32", Some(2), f32s(&[4.0, 1e-3])),
+        ("w.exp_avg_sq", "U8", Some(300), v_codes.clone()),
+        ("w.exp_avg_sq_scale", "F32", Some(2), f32s(&[0.1, 3.0])),
+        ("w.master", "F32", Some(300), f32s(&[0.7; 300])),
+        ("w.step", "I64", None, 9_i64.to_le_bytes().to_vec()),
+    ];
+    let state = State::from_bytes(&file(json, &tensors)).unwrap();
+    assert_eq!((state.t, state.skipped, state.options.clone()), (9, 2, Options::default()));
+    let scale = state.loss_scale.unwrap();
+    assert_eq!((scale.scale, scale.growth_tracker), (1024.0, 3));
+    assert_eq!(state.groups[0].config, Config { lr: 0.5, decay: Decay::Decoupled(0.01), ..Config::default() });
+    assert_eq!(state.groups[0].schedule, Some(Schedule::WarmUp { steps: 100 }));
+    assert_eq!((&state.groups[1].config.variant, &state.groups[1].schedule), (&Variant::Lion, &None));
+    // The position is the largest t of the group. The group without a clock gets one.
+    let clocks: Vec<_> = state.clocks.iter().map(|clock| (clock.group, clock.t, clock.position, clock.lr)).collect();
+    assert_eq!(clocks, [(0, 9, 9, 0.25), (0, 4, 9, 0.0), (1, 0, 0, 0.0)]);
+    let config = Config { lr: 0.5, decay: Decay::Decoupled(0.01), ..Config::default() };
+    let mut at = ClockState::at(0, &config, 4);
+    at.position = 9;
+    assert_eq!(state.clocks[1], at);
+    let [b, w] = &state.tensors[..] else { panic!("{:?}", state.tensors) };
+    assert_eq!((b.m(), b.v(), b.clock, b.len), (vec![1.5, -2.0], vec![1.0, 2.0], 1, 2));
+    let level = |above: u32, fine: u32| match above < 8 * fine {
+        true => f32::from_bits(0x3f80_0000 - (above << 20)),
+        false => f32::from_bits(0x3f80_0000 - (fine << 23) - ((above - 8 * fine) << 21)),
+    };
+    let element = |code: u8, signed: bool| match (code, signed) {
+        (0, _) => 0.0,
+        (0x80, true) | (0xff, false) => f32::NAN,
+        (code, true) => level(127 - u32::from(code & 0x7f), 11) * if code < 0x80 { 1.0 } else { -1.0 },
+        (code, false) => level(254 - u32::from(code), 24),
+    };
+    for (got, codes, signed, scales) in [(w.m(), codes, true, [4.0, 1e-3]), (w.v(), v_codes, false, [0.1, 3.0])] {
+        for (i, (got, code)) in got.into_iter().zip(codes).enumerate() {
+            let want = element(code, signed) * scales[i / 256];
+            assert!(got == want || got.is_nan() && want.is_nan(), "{i}: {got} for {want}");
+        }
+    }
+    // An optimizer loads it, and writes the same state.
+    let group = |config, tensors| cpu::Group::new(config, tensors);
+    let param = |name, len, dtype| cpu::Tensor::new(name, len).with_dtypes(dtype, Dtype::F32);
+    let precision =
+        Precision { state: StateDtype::Block8, state_min_len: 100, master: Master::F32, ..Precision::default() };
+    let options = Options { precision, loss_scale: Some(LossScale::default()), ..Options::default() };
+    let groups = [
+        group(Config::default(), vec![param("b", 2, Dtype::F32), param("w", 300, Dtype::Bf16)]),
+        group(optax::lion(), vec![]),
+    ];
+    let mut adam = cpu::Adam::new(&groups, options.clone()).unwrap();
+    let error = adam.load_state(&state).unwrap_err().to_string();
+    assert!(error.contains("v as Bf16 in 4 bytes"), "{error}");
+    let (state, _) = state.fitted(&adam.state(), Base::State).unwrap();
+    adam.load_state(&state).unwrap();
+    let mut loaded = adam.state();
+    assert_eq!(loaded.groups[1].schedule.take(), Some(Schedule::Constant(1.0)));
+    loaded.groups = state.groups.clone();
+    // As text, since a NaN is in it.
+    assert_eq!(format!("{loaded:?}"), format!("{state:?}"));
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let nested = |depth| (0..depth).fold(Schedule::Constant(1.0), |inner, _| Schedule::Sequence(vec![(0, inner)]));
+    let mut state = state(1);
+    state.groups[0].schedule = Some(nested(30));
+    assert_eq!(State::from_bytes(&state.to_bytes().unwrap()).unwrap(), state);
+    state.groups[0].schedule = Some(nested(60));
+    let error = state.to_bytes().unwrap_err().to_string();
+    assert!(error.contains("groups[0].schedule") && error.contains("recursion limit exceeded"), "{error}");
+    state.groups[0].schedule = None;
+    state.tensors[0].name = "x".repeat(30_000_000);
+    let error = state.to_bytes().unwrap_err().to_string();
+    assert!(error.starts_with("invalid optimizer state: the header has 15"), "{error}");
+    assert!(error.ends_with("bytes, but a file holds at most 100000000"), "{error}");
+}
+
+#[test]
+fn a_file_of_an_earlier_version_has_no_position_where_it_is_t() {
+    let read = |change: Change| State::from_bytes(&rewritten(change, "1"));
+    let more = |position: Option<u32>| {
+        move |s: &mut serde_json::Value| {
+            let mut clock = serde_json::json!({"group": 0, "t": 1, "lr": 0.0});
+            if let Some(position) = position {
+                clock["position"] = position.into();
+            }
+            s["clocks"].as_array_mut().unwrap().push(clock);
+        }
+    };
+    let state = read(&more(Some(3))).unwrap();
+    assert_eq!((state.clocks[0].position, state.clocks[2].position), (3, 3));
+    assert_eq!(read(&more(None)).unwrap(), state);
+    let error = read(&more(Some(4))).unwrap_err().to_string();
+    assert!(error.ends_with("group 0: clock 0 has position 3 and clock 2 has 4, but must have the same"), "{error}");
+}
+
 type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
 
 /// The powers of beta of the first clock, without their last bits. A clock that jumps to t and one that counts to t
@@ -271,13 +401,33 @@ fn errors_say_what_is_wrong_in_a_file() {
     let of_another = safetensors::serialize([("w", Empty)], Some([("format".into(), "pt".into())].into())).unwrap();
     let error = State::from_bytes(&of_another).unwrap_err().to_string();
     assert_eq!(error, format!("{unusable}the format is `pt`, but must be `wgpu-adam`"));
-    let cases: [(Change, &str); 9] = [
+    let cases: [(Change, &str); 12] = [
         (&|s| s["groups"][1]["config"]["beta1"] = 1.0.into(), "group 1: beta1 is 1, but must be in [0, 1)"),
         (
             &|s| s["groups"][1]["config"]["beta1"] = "x".into(),
-            "`state` in the metadata: invalid type: string \"x\", expected f64 at",
+            "`groups[1].config.beta1` in `state` of the metadata: invalid type: string \"x\", expected f64 at",
         ),
-        (&|s| s["groups"][1]["config"]["unheard"] = 1.into(), "`state` in the metadata: unknown field `unheard`"),
+        (
+            &|s| s["groups"][1]["config"]["unheard"] = 1.into(),
+            "`groups[1].config.unheard` of the state: unknown field `unheard`: a newer version of this crate wrote the state",
+        ),
+        (
+            &|s| s["groups"][0]["config"]["variant"] = "Sophia".into(),
+            "`groups[0].config.variant` of the state: unknown variant `Sophia`: a newer version of this crate wrote the state",
+        ),
+        (
+            &|s| s["options"]["clip"] = serde_json::json!({"Value": -1.0}),
+            "option clip (value) is -1, but must be finite and above 0",
+        ),
+        (
+            &|s| {
+                s["clocks"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(serde_json::json!({"group": 1, "t": 9, "position": 4, "lr": 0.0}))
+            },
+            "group 1: clock 1 has position 9 and clock 2 has 4, but must have the same",
+        ),
         (&|s| s["clocks"][0]["t"] = 4.into(), "`w.1.step` must be the i64 4, the step count of its clock"),
         (&|s| s["clocks"][0]["powers"][0] = "xyz".into(), "clock 0: `xyz` is not a 64-bit number in hexadecimal"),
         (&|s| s["clocks"][1]["group"] = 2.into(), "clock 1 refers to group 2, but there are 2 groups"),
@@ -344,74 +494,4 @@ impl safetensors::View for Empty {
     fn data_len(&self) -> usize {
         0
     }
-}
-
-#[test]
-fn a_failed_save_is_an_error_and_leaves_no_file() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refused");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(folder.join("taken.partial/full")).unwrap();
-    let error = GOOD.0.save(folder.join("no/such/folder")).unwrap_err().to_string();
-    assert!(error.starts_with("writing `") && error.contains("no/such/folder` failed: No such file"), "{error}");
-    let error = GOOD.0.save(folder.join("taken")).unwrap_err().to_string();
-    assert!(error.contains("taken` failed: "), "{error}");
-    assert!(!folder.join("taken").exists());
-    let error = State::load(folder.join("none")).unwrap_err().to_string();
-    assert!(error.starts_with("reading `") && error.contains("none` failed: No such file"), "{error}");
-    // An invalid state does not replace a valid file.
-    let path = folder.join("good");
-    GOOD.0.save(&path).unwrap();
-    let mut invalid = GOOD.0.clone();
-    invalid.groups[0].config.lr = f64::NAN;
-    assert!(matches!(invalid.save(&path), Err(Error::Config { .. })));
-    assert_eq!(State::load(&path).unwrap(), GOOD.0);
-    assert!(!folder.join("good.partial").exists());
-}
-
-/// The test runs itself in another process, which saves two states alternately until it is killed.
-#[test]
-fn a_process_killed_while_saving_leaves_the_old_or_the_new_file() {
-    const PATH: &str = "WGPU_ADAM_TEST_SAVE";
-    // The state is so large that some kills hit the write.
-    let large = |value: u8| {
-        let mut state = state(value.into());
-        for tensor in state.tensors.iter_mut().flat_map(|tensor| &mut tensor.state) {
-            tensor.bytes = vec![value; 1 << 18];
-        }
-        state
-    };
-    let states = [large(1), large(2)];
-    if let Ok(path) = std::env::var(PATH) {
-        states.iter().cycle().take(1_000_000).for_each(|state| state.save(&path).unwrap());
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("killed");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("state");
-    let (mut seen, mut partial) = ([0, 0], 0);
-    for kill in 0..100_u64 {
-        let mut child = child::test(a_process_killed_while_saving_leaves_the_old_or_the_new_file)
-            .env(PATH, &path)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // The first kill waits until a file exists. The later ones come at any moment.
-        while kill == 0 && !path.exists() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_micros(20_000 + kill * 7919 % 40_000));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let found = State::load(&path).unwrap();
-        let which = states.iter().position(|state| *state == found);
-        seen[which.expect("the file should contain one of the two states")] += 1;
-        let left = folder.join("state.partial");
-        partial += u32::from(left.exists() && State::load(left).is_err());
-    }
-    println!(
-        "found the first state {} times, the second {} times, and an incomplete temporary file {partial} times",
-        seen[0], seen[1]
-    );
-    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
-    assert!(partial > 0, "no kill hit a write, so the test has shown nothing");
 }

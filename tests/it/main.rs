@@ -10,6 +10,7 @@ mod extremes;
 mod family;
 mod faults;
 mod files;
+mod fit;
 mod formats;
 mod golden;
 mod guard;
@@ -23,6 +24,8 @@ mod memory;
 mod parity;
 mod pytorch;
 mod sampling;
+#[cfg(unix)]
+mod saving;
 mod scene;
 mod schedules;
 mod setters;

@@ -83,6 +83,9 @@ impl World {
     /// Compares the GPU, the twin, and the tensors alone.
     fn check(&self) {
         let (state, twin) = (self.gpu.state(&self.adam), self.twin.state());
+        for valid in [&state, &twin].map(State::to_bytes) {
+            valid.unwrap();
+        }
         if self.gpu.software {
             assert_same(&self.gpu.read(&self.param), &self.params.concat(), "params");
             assert_eq!(state, twin);
@@ -338,6 +341,43 @@ fn a_schedule_follows_the_steps_of_its_group() {
     }
 }
 
+/// A state in which they differ is invalid, so that writing it to bytes checks that they do not.
+#[test]
+fn the_clocks_of_a_group_stay_at_one_position() {
+    let options = Options::default();
+    let config = configs()[0].clone();
+    let mut world = World::new(Gpu::new(), &configs(), options.clone(), vec![vec![0, 1], vec![2]]);
+    let positions = |world: &World, want: &[(usize, u32, u32)]| {
+        for state in [world.gpu.state(&world.adam), world.twin.state()] {
+            state.to_bytes().unwrap();
+            let clocks: Vec<_> = state.clocks.iter().map(|clock| (clock.group, clock.t, clock.position)).collect();
+            assert_eq!(clocks, want);
+        }
+    };
+    (0..3).for_each(|_| world.step());
+    world.add(0, &[3], config.clone(), options.clone());
+    positions(&world, &[(0, 3, 3), (0, 0, 3), (1, 3, 3)]);
+    (0..2).for_each(|_| world.step());
+    world.reset(&[0], config.clone(), options.clone());
+    positions(&world, &[(0, 5, 5), (0, 2, 5), (0, 0, 5), (1, 5, 5)]);
+    // The group keeps its position while it has no tensors.
+    world.remove(&[0, 1, 3]);
+    (0..4).for_each(|_| world.step());
+    world.add(0, &[0], config.clone(), options.clone());
+    world.step();
+    world.add(0, &[1], config.clone(), options.clone());
+    positions(&world, &[(0, 1, 10), (0, 0, 10), (1, 10, 10)]);
+    world.check();
+    world.adam.set_t(40).unwrap();
+    world.twin.set_t(40);
+    positions(&world, &[(0, 40, 40), (0, 40, 40), (1, 40, 40)]);
+    world.remove(&[0, 1]);
+    world.adam.set_t(7).unwrap();
+    world.twin.set_t(7);
+    world.add(0, &[3], config, options);
+    positions(&world, &[(0, 0, 7), (1, 7, 7)]);
+}
+
 /// A state contains the clocks. An optimizer that was created with all tensors at once adopts them.
 #[test]
 fn a_state_contains_the_clocks_of_tensors_added_later() {
@@ -366,6 +406,17 @@ fn a_state_contains_the_clocks_of_tensors_added_later() {
     world.check();
     // The same state loads again into the clocks that the optimizer has now.
     pollster::block_on(world.adam.load_state(&world.twin.state())).unwrap();
+    world.check();
+    // The clocks may be in any order, and one of them may have no tensors.
+    let mut state = world.twin.state();
+    state.clocks.reverse();
+    let clocks = state.clocks.len();
+    state.tensors.iter_mut().for_each(|tensor| tensor.clock = clocks - 1 - tensor.clock);
+    state.clocks.push(state.clocks[1].clone());
+    pollster::block_on(world.adam.load_state(&state)).unwrap();
+    world.twin.load_state(&state).unwrap();
+    assert_eq!(world.gpu.state(&world.adam), state);
+    (0..3).for_each(|_| world.step());
     world.check();
 }
 

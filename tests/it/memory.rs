@@ -47,9 +47,8 @@ fn each_kind_of_buffer_has_the_expected_size() {
     let with = |options| Scene::scattered(&[LEN], &[Config::default()], options).start(&gpu).adam.memory_use().small;
     let guarded = with(Options { skip_nonfinite: true, ..Options::default() });
     assert_eq!(with(Options { loss_scale: Some(LossScale::default()), ..Options::default() }), guarded + 16);
-    // The settings of the norm's dispatch begin at a multiple of 256 bytes. 16 bytes for one partial are always
-    // allocated.
-    assert_eq!(guarded, small + 256 + 16 * (LEN as u64 / 16_384 - 1));
+    // The norm's dispatch has a uniform of 48 bytes. 16 bytes for one partial are always allocated.
+    assert_eq!(guarded, small + 48 + 16 * (LEN as u64 / 16_384 - 1));
     let memory = held(4096, 0, 0, 8, 0);
     assert_eq!(memory.to_string(), format!("m 4096, master 8, small {small}: {} bytes", 4104 + small));
 }
@@ -108,6 +107,28 @@ fn check(gpu: &Gpu, adam: &Adam) {
         "{bytes} in {buffers} buffers, memory_use says {}",
         adam.memory_use()
     );
+}
+
+#[test]
+fn reading_one_tensor_copies_only_its_bytes() {
+    let gpu = Gpu::new();
+    let Some(_) = allocated(&gpu) else {
+        return println!("skipped: {:?} does not report its allocations", gpu.backend);
+    };
+    let run = Scene::arena(&[LEN, 1000, LEN], 64, &[Config::default()], Options::default()).start(&gpu);
+    let staging = || {
+        let report = gpu.device.generate_allocator_report().unwrap();
+        let sizes = report.allocations.iter().filter(|allocation| allocation.name == "wgpu-adam staging");
+        sizes.map(|allocation| allocation.size).sum::<u64>()
+    };
+    let reading = run.adam.read_tensor_state("tensor1");
+    // Two moments, and the clock, twice.
+    let own = 2 * 4 * 1000;
+    assert!((own..own + 1024).contains(&staging()), "{}", staging());
+    assert_eq!(pollster::block_on(reading).unwrap().m(), [0.0; 1000]);
+    let reading = run.adam.read_state();
+    assert!(staging() > 2 * 2 * 4 * LEN as u64, "{}", staging());
+    drop(reading);
 }
 
 /// Checks each line of the README's table.

@@ -9,8 +9,10 @@ use crate::sampling::sample;
 use crate::scene::precisions::{GRADS, align, stored};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Run, Scene, assert_same};
-use wgpu_adam::state::Transfer;
-use wgpu_adam::{Clip, Config, Decay, Error, LossScale, Options, Precision, Report, State, Variant};
+use wgpu::Limits;
+use wgpu_adam::precision::StateDtype;
+use wgpu_adam::state::{ClockState, StateKind, Transfer};
+use wgpu_adam::{Clip, Config, Decay, Dtype, Error, LossScale, Options, Precision, Report, State, Variant};
 
 fn options() -> Options {
     Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() }
@@ -228,6 +230,36 @@ fn a_state_larger_than_the_staging_buffer_is_transferred_in_pieces() {
 }
 
 #[test]
+fn the_state_of_one_tensor_is_that_in_the_whole_state() {
+    let gpu = Gpu::new();
+    for scene in cases() {
+        let mut run = started(&gpu, &scene, 3);
+        // Tensors that were reset have a clock of their own.
+        run.adam.reset(&["tensor1"]).unwrap();
+        run.twin.reset(&["tensor1"]).unwrap();
+        let (whole, twin) = (gpu.state(&run.adam), run.twin.state());
+        for (tensor, twin) in whole.tensors.iter().zip(twin.tensors) {
+            let name = &tensor.name;
+            assert_eq!(pollster::block_on(run.adam.read_tensor_state(name)).unwrap(), *tensor, "{scene:?}");
+            assert_eq!(run.twin.tensor_state(name).unwrap(), twin);
+        }
+    }
+    // Tensors that are split, because the device has small limits.
+    let small = Limits { max_storage_buffer_binding_size: 4096, ..Limits::default() };
+    let gpu = Gpu::with(small);
+    let options = Options { precision: Precision { state: StateDtype::Block8, ..Precision::default() }, ..options() };
+    for options in [self::options(), options] {
+        let run = started(&gpu, &Scene::arena(&[5000, 17, 4201], 64, &[Config::default()], options), 3);
+        for tensor in gpu.state(&run.adam).tensors {
+            assert_eq!(pollster::block_on(run.adam.read_tensor_state(&tensor.name)).unwrap(), tensor);
+        }
+        let error = pollster::block_on(run.adam.read_tensor_state("none")).unwrap_err();
+        assert_eq!(error.to_string(), "tensor `none` does not exist");
+        assert_eq!(run.twin.tensor_state("none"), Err(error));
+    }
+}
+
+#[test]
 fn a_step_while_the_state_is_read_in_pieces_is_detected() {
     let gpu = Gpu::new();
     let run = started(&gpu, &arena(&[Config::default()]), 10);
@@ -264,7 +296,7 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
     };
     let name = "tensor0";
     assert_eq!(good.tensors[0].name, name);
-    let cases: [(Change, &str); 13] = [
+    let cases: [(Change, &str); 24] = [
         (&|s| s.tensors[0].name = "other".into(), "tensor `tensor0` is not in the state"),
         (
             &|s| s.tensors[0].name = "tensor1".into(),
@@ -284,7 +316,21 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
             },
             "tensor `more` of the state is not in the optimizer",
         ),
-        (&|s| s.tensors[0].len = 299, "tensor `tensor0`: its length is 299 in the state, but must be 300"),
+        (
+            &|s| {
+                s.tensors[0].len = 299;
+                s.tensors[0].state.iter_mut().for_each(|moment| moment.bytes.truncate(4 * 299));
+            },
+            "tensor `tensor0`: its length is 299 in the state, but must be 300",
+        ),
+        (
+            &|s| {
+                s.tensors[0].state[0].dtype = Dtype::Bf16;
+                s.tensors[0].state[0].bytes.truncate(2 * 300);
+            },
+            "tensor `tensor0`: its list of state tensors is [m as Bf16 in 600 bytes, v as F32 in 1200 bytes] in the state, \
+             but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
+        ),
         (&|s| s.tensors[0].clock = 1, "tensor `tensor0`: its group is 1 in the state, but must be 0"),
         (
             &|s| s.tensors[0].clock = 2,
@@ -295,20 +341,72 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
             &|s| {
                 s.tensors[0].state[0].bytes.pop();
             },
-            "tensor `tensor0`: its list of state tensors is [m as F32 in 1199 bytes, v as F32 in 1200 bytes] in the state, \
-             but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
+            "invalid optimizer state: tensor `tensor0`: m as F32 has 1199 bytes, but 300 elements need 1200",
+        ),
+        (
+            &|s| s.tensors[0].len = u64::MAX,
+            "invalid optimizer state: tensor `tensor0`: m as F32 has 1200 bytes, but 18446744073709551615 elements need \
+             18446744073709551615",
         ),
         (
             &|s| {
                 s.tensors[0].state.pop();
             },
-            "tensor `tensor0`: its list of state tensors is [m as F32 in 1200 bytes] in the state, \
-             but must be [m as F32 in 1200 bytes, v as F32 in 1200 bytes]",
+            "invalid optimizer state: tensor `tensor0`: v is missing",
         ),
-        (&|s| s.groups.push(s.groups[0].clone()), "the state has 3 groups, but the optimizer has 2"),
+        (&|s| s.tensors[0].state[1].kind = StateKind::M, "invalid optimizer state: tensor `tensor0`: v is missing"),
+        (
+            &|s| {
+                let again = s.tensors[0].state[0].clone();
+                s.tensors[0].state.push(again);
+            },
+            "invalid optimizer state: tensor `tensor0`: m occurs twice",
+        ),
+        (
+            &|s| {
+                let mut more = s.tensors[0].state[0].clone();
+                more.kind = StateKind::MScale;
+                s.tensors[0].state.push(more);
+            },
+            "invalid optimizer state: tensor `tensor0`: m_scale belongs neither to the rule Adam nor to 8-bit moments of it",
+        ),
+        (
+            &|s| s.tensors[0].state[0].dtype = Dtype::I32,
+            "invalid optimizer state: tensor `tensor0`: m is I32, which it cannot be",
+        ),
+        (
+            &|s| {
+                s.tensors[0].state[0].dtype = Dtype::U8;
+                s.tensors[0].state[0].bytes.truncate(300);
+            },
+            "invalid optimizer state: tensor `tensor0`: m_scale is missing",
+        ),
+        (
+            &|s| {
+                s.clocks.push(s.clocks[0].clone());
+                s.clocks[2].position += 1;
+            },
+            "invalid optimizer state: group 0: clock 0 has position 10 and clock 2 has 11, but must have the same",
+        ),
+        (&|s| s.clocks[1].group = 0, "invalid optimizer state: group 1 has no clock, but must have at least one"),
+        (
+            &|s| s.options.clip = Clip::GlobalNorm(f64::NAN),
+            "option clip (global norm) is NaN, but must be finite and above 0",
+        ),
+        (
+            &|s| {
+                s.groups.push(s.groups[0].clone());
+                s.clocks.push(ClockState::at(2, &s.groups[2].config, 0));
+            },
+            "the state has 3 groups, but the optimizer has 2",
+        ),
+        (
+            &|s| s.groups[1].config.variant = Variant::NAdam { momentum_decay: None },
+            "group 1: the state has the rule NAdam, but the optimizer has Adam",
+        ),
         (
             &|s| s.groups[1].config.variant = Variant::Lion,
-            "group 1: the state has the rule Lion, but the optimizer has Adam",
+            "invalid optimizer state: tensor `tensor1`: v belongs neither to the rule Lion nor to 8-bit moments of it",
         ),
         (&|s| s.groups[1].config.beta1 = 1.5, "group 1: beta1 is 1.5, but must be in [0, 1)"),
     ];
