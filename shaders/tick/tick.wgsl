@@ -14,7 +14,8 @@ struct Control {
     growth_factor: f32, // of the loss scale: see loss_scale.wgsl
     backoff_factor: f32,
     growth_interval: u32,
-    pad: vec2<u32>,
+    max_skipped_in_a_row: u32,
+    pad: u32,
 }
 
 // The configuration of a clock's group. `Settings` in src/tick/settings.rs. Betas count units of 2^-64, with the lower
@@ -92,7 +93,7 @@ struct Clocks {
     nonfinite_element: u32,   // that element of its region
     grad_norm: f32,     // the norm of the last step's unscaled gradients
     clip_coef: f32,
-    pad: u32,
+    skipped_in_a_row: u32,    // steps skipped since the last applied one
     clocks: array<Clock>,
 }
 
@@ -318,7 +319,8 @@ fn decide(total: Partial) {
             );
         }
         // The norm may overflow although all gradients are finite. The report then names no tensor.
-        if control.guard != 0u && (total.first_nonfinite != NONE || !is_finite(clock.grad_norm)) {
+        let nonfinite = total.first_nonfinite != NONE || !is_finite(clock.grad_norm);
+        if control.guard != 0u && nonfinite && clock.skipped_in_a_row < control.max_skipped_in_a_row {
             skip = 1u;
             clock.nonfinite_partial = total.first_nonfinite;
             if total.first_nonfinite != NONE {
@@ -328,6 +330,7 @@ fn decide(total: Partial) {
     }
     clock.clip_coef = clip_coef;
     clock.last_skipped = skip;
+    clock.skipped_in_a_row = select(0u, min(clock.skipped_in_a_row, 0xfffffffdu) + 1u, skip != 0u);
     // Both counts stop at the largest u32.
     clock.skipped += select(0u, skip, clock.skipped != 0xffffffffu);
     clock.applied += select(0u, 1u, skip == 0u && clock.applied != 0xffffffffu);

@@ -23,6 +23,14 @@ pub struct Options {
     /// overflows. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it
     /// and names the tensor.
     pub skip_nonfinite: bool,
+    /// The most steps to skip in a row. The step after them is applied although its gradients are not finite: it makes
+    /// parameters NaN, so that a run that cannot recover is noticed and does not stand still in silence. Only with
+    /// [`skip_nonfinite`](Self::skip_nonfinite). Default: no limit.
+    ///
+    /// This is optax's `apply_if_finite` with `max_consecutive_errors`. PyTorch has no such limit. The
+    /// [`Report`](crate::Report) has the count in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_skipped_in_a_row: Option<u32>,
     /// Sets the gradients to zero after they are read, in the same pass over memory. Default: false.
     ///
     /// A skipped step zeroes them too, so that a NaN does not survive in accumulated gradients.
@@ -59,6 +67,12 @@ impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.precision.validate()?;
         self.loss_scale.as_ref().map_or(Ok(()), |scale| scale.validate())?;
+        if let Some(given) = self.max_skipped_in_a_row
+            && (self.loss_scale.is_some() || !self.skip_nonfinite)
+        {
+            let need = "none unless skip_nonfinite is set and there is no loss scale";
+            return Err(Error::Option { field: "max_skipped_in_a_row", given: given.into(), need });
+        }
         match self.clip {
             Clip::None => Ok(()),
             Clip::GlobalNorm(limit) | Clip::Value(limit) if limit > 0.0 && (limit as f32).is_finite() => Ok(()),

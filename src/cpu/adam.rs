@@ -154,7 +154,7 @@ impl Adam {
             curves: Vec::new(),
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
-            head: ClockHead::at(0, 0),
+            head: ClockHead::at(0, 0, 0),
             loss_scale: options.loss_scale.as_ref().map(|scale| scale.begin()),
             options,
             regions: regions.to_vec(),

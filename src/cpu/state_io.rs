@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::plan::clocks::ClockMap;
 use crate::plan::storage::Storage;
 use crate::state::contents::{ClockState, GroupState, Outline, State, StateTensor, TensorState};
-use crate::tick::clock::ClockHead;
 
 impl Adam {
     /// Returns a copy of the whole state.
@@ -15,6 +14,7 @@ impl Adam {
         State {
             t: self.head.applied,
             skipped: self.head.skipped,
+            skipped_in_a_row: self.head.skipped_in_a_row,
             options: self.options.clone(),
             loss_scale: self.loss_scale,
             groups: self
@@ -72,8 +72,7 @@ impl Adam {
         }
         self.groups = groups;
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
-        let (applied, skipped) = (state.t, state.skipped);
-        self.head = ClockHead::at(applied, skipped);
+        self.head = state.clock_head();
         self.loss_scale = self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         self.set_clocks(ClockMap::of_state(state, &order));
         for (moments, place) in self.moments.iter_mut().zip(order) {

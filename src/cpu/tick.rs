@@ -94,7 +94,9 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
             head.clip_coef = if finite { normal_or_zero(coef.min(1.0)) } else { f32::NAN };
         }
         // The norm may overflow although all gradients are finite. The report then names no tensor.
-        if options.guards() && (total.first_nonfinite != NONE || !head.grad_norm.is_finite()) {
+        let nonfinite = total.first_nonfinite != NONE || !head.grad_norm.is_finite();
+        let most = options.max_skipped_in_a_row.unwrap_or(u32::MAX);
+        if options.guards() && nonfinite && head.skipped_in_a_row < most {
             skip = true;
             head.nonfinite_partial = total.first_nonfinite;
             if let Some(partial) = partials.get(total.first_nonfinite as usize) {
@@ -103,6 +105,7 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
         }
     }
     head.last_skipped = skip.into();
+    head.skipped_in_a_row = if skip { head.skipped_in_a_row.min(u32::MAX - 2) + 1 } else { 0 };
     head.skipped = head.skipped.saturating_add(skip.into());
     head.applied += u32::from(!skip && head.applied != u32::MAX);
     skip

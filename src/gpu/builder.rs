@@ -165,7 +165,7 @@ impl<'a> Builder<'a> {
         let layout = &self.layout;
         let sizes = &self.sizes;
         let options = &layout.options;
-        let head = ClockHead::at(0, 0);
+        let head = ClockHead::at(0, 0, 0);
         let settings =
             self.filled("settings", BufferUsages::STORAGE | BufferUsages::COPY_DST, cast_slice(&self.settings))?;
         let mut clock = bytes_of(&head).to_vec();

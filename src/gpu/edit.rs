@@ -135,7 +135,7 @@ impl Adam {
         };
         // The recorded non-finite element refers to the old regions.
         for Range { start, end } in
-            [0..offset_of!(ClockHead, nonfinite_partial), offset_of!(ClockHead, grad_norm)..offset_of!(ClockHead, pad)]
+            [0..offset_of!(ClockHead, nonfinite_partial), offset_of!(ClockHead, grad_norm)..size_of::<ClockHead>()]
         {
             copy_clock(start as u64, start as u64, (end - start) as u64);
         }

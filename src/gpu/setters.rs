@@ -175,7 +175,7 @@ impl Adam {
     /// Returns [`Error::OutOfMemory`]. Nothing has changed then. A lost device is not an error here: the next report
     /// reports it.
     pub fn set_t(&self, t: u32) -> Result<(), Error> {
-        let head = ClockHead::at(t, 0);
+        let head = ClockHead::at(t, 0, 0);
         let clocks = self.registry.unscheduled();
         let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
         let clocks: Vec<Clock> = clocks.collect();

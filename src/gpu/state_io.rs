@@ -117,6 +117,7 @@ impl Adam {
             Ok(State {
                 t: head.applied,
                 skipped: head.skipped,
+                skipped_in_a_row: head.skipped_in_a_row,
                 options: layout.options.clone(),
                 loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),
                 groups,

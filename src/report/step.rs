@@ -10,6 +10,9 @@ pub struct Report {
     pub t: u32,
     /// The number of skipped steps.
     pub skipped: u32,
+    /// The number of steps skipped since the last applied one. See
+    /// [`Options::max_skipped_in_a_row`](crate::Options::max_skipped_in_a_row).
+    pub skipped_in_a_row: u32,
     /// Whether the last step was skipped.
     pub last_skipped: bool,
     /// The name of a tensor with a non-finite gradient in the last skipped step. A gradient that overflows when squared
@@ -62,6 +65,7 @@ impl Report {
         Self {
             t: head.applied,
             skipped: head.skipped,
+            skipped_in_a_row: head.skipped_in_a_row,
             last_skipped: head.last_skipped != 0,
             nonfinite_tensor,
             grad_norm: norm.then_some(head.grad_norm),

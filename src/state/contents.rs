@@ -49,6 +49,8 @@ pub struct State {
     pub t: u32,
     /// The number of skipped steps.
     pub skipped: u32,
+    /// The number of steps skipped since the last applied one.
+    pub skipped_in_a_row: u32,
     /// The options of the optimizer, for information. Loading does not change an optimizer's options.
     pub options: Options,
     /// The state of the loss scale. `None` without a [`LossScale`](crate::LossScale).
@@ -330,10 +332,14 @@ impl State {
         }
     }
 
+    /// The head of the clock as `tick` has it.
+    pub(crate) fn clock_head(&self) -> ClockHead {
+        ClockHead::at(self.t, self.skipped, self.skipped_in_a_row)
+    }
+
     /// The clock as `tick` has it.
     pub(crate) fn clock_bytes(&self) -> Vec<u8> {
-        let (applied, skipped) = (self.t, self.skipped);
-        let head = ClockHead::at(applied, skipped);
+        let head = self.clock_head();
         let clocks: Vec<Clock> = self.clocks.iter().map(ClockState::clock).collect();
         [bytes_of(&head), cast_slice(&clocks)].concat()
     }

@@ -132,7 +132,8 @@ impl State {
         let run = if base == Base::State { self } else { current };
         let loss_scale = run.loss_scale.or(current.loss_scale);
         let options = current.options.clone();
-        let fitted = Self { t: run.t, skipped: run.skipped, options, loss_scale, groups, clocks, tensors };
+        let State { t, skipped, skipped_in_a_row, .. } = *run;
+        let fitted = Self { t, skipped, skipped_in_a_row, options, loss_scale, groups, clocks, tensors };
         fitted.validate()?;
         Ok((fitted, outcome))
     }

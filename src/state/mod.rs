@@ -31,6 +31,7 @@
 //! | object | field | value | default |
 //! |---|---|---|---|
 //! | root | `t`, `skipped` | the numbers of applied and of skipped steps: 32-bit unsigned integers | |
+//! | | `skipped_in_a_row` | the number of steps skipped since the last applied one | 0 |
 //! | | `options` | the [`Options`](crate::Options), for information | |
 //! | | `loss_scale` | an object: the state of the loss scale | none |
 //! | | `groups`, `clocks`, `tensors` | lists of objects | |

@@ -43,12 +43,18 @@ struct Header<'a> {
 struct Head {
     t: u32,
     skipped: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    skipped_in_a_row: u32,
     options: Options,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss_scale: Option<ScaleHead>,
     groups: Vec<GroupHead>,
     clocks: Vec<ClockHead>,
     tensors: Vec<TensorHead>,
+}
+
+fn is_zero(x: &u32) -> bool {
+    *x == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -334,6 +340,7 @@ impl State {
         Head {
             t: self.t,
             skipped: self.skipped,
+            skipped_in_a_row: self.skipped_in_a_row,
             options: self.options.clone(),
             loss_scale: self
                 .loss_scale
@@ -395,6 +402,7 @@ impl Head {
         Ok(State {
             t: self.t,
             skipped: self.skipped,
+            skipped_in_a_row: self.skipped_in_a_row,
             options: self.options.clone(),
             loss_scale: self
                 .loss_scale

@@ -14,7 +14,8 @@ mirror! {
         pub nonfinite_element: u32,
         pub grad_norm: f32,
         pub clip_coef: f32,
-        pub pad: u32,
+        /// Steps skipped since the last applied one.
+        pub skipped_in_a_row: u32,
     }
 }
 
@@ -32,8 +33,8 @@ mirror! {
 
 impl ClockHead {
     /// The head after these steps, none of which left a finding.
-    pub fn at(applied: u32, skipped: u32) -> Self {
-        Self { applied, skipped, nonfinite_partial: NONE, clip_coef: 1.0, ..Self::default() }
+    pub fn at(applied: u32, skipped: u32, skipped_in_a_row: u32) -> Self {
+        Self { applied, skipped, skipped_in_a_row, nonfinite_partial: NONE, clip_coef: 1.0, ..Self::default() }
     }
 }
 

@@ -16,7 +16,8 @@ mirror! {
         pub growth_factor: f32,
         pub backoff_factor: f32,
         pub growth_interval: u32,
-        pub pad: [u32; 2],
+        pub max_skipped_in_a_row: u32,
+        pub pad: u32,
     }
 }
 
@@ -29,6 +30,7 @@ impl Control {
             guard: options.guards().into(),
             limit: f32::INFINITY,
             nan: f32::NAN.to_bits(),
+            max_skipped_in_a_row: options.max_skipped_in_a_row.unwrap_or(u32::MAX),
             ..Self::default()
         };
         match options.clip {

@@ -86,6 +86,10 @@ fn invalid_configurations_are_named() {
         let options = Options { clip, ..Options::default() };
         assert_eq!(message(&gpu, &group(good.clone(), vec![tensor()]), options), want);
     }
+    let options = Options { max_skipped_in_a_row: Some(3), ..Options::default() };
+    let want =
+        "option max_skipped_in_a_row is 3, but must be none unless skip_nonfinite is set and there is no loss scale";
+    assert_eq!(message(&gpu, &group(good.clone(), vec![tensor()]), options), want);
     let mut adam = Adam::new(&gpu.device, &gpu.queue, &group(good, vec![tensor()]), Options::default()).unwrap();
     let error = adam.set_lr(1, 0.1).unwrap_err();
     assert_eq!(error.to_string(), "group 1 does not exist: the optimizer has 1, counted from 0");

@@ -238,3 +238,47 @@ fn tiny_gradients_with_a_tiny_eps_make_bounded_steps() {
         }
     }
 }
+
+/// A step with a NaN is skipped only so often in a row. The count is part of the state.
+#[test]
+fn skips_in_a_row_are_counted_and_limited() {
+    let gpu = Gpu::new();
+    for limit in [None, Some(0), Some(2)] {
+        let options = Options { max_skipped_in_a_row: limit, ..guarded() };
+        let scene = Scene::scattered(&[5, 8], &[Config::default()], options);
+        let mut run = scene.start(&gpu);
+        run.steps(&gpu, 2);
+        let mut skipped = Vec::new();
+        for t in 0..6 {
+            run.fresh_grads();
+            // A finite gradient ends the row.
+            if t != 1 {
+                run.grads[0][3] = f32::NAN;
+            }
+            if t == 3 {
+                let state = wgpu_adam::State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
+                assert_eq!(state, gpu.state(&run.adam));
+                let params = run.params.clone();
+                run = Run { params, grads: run.grads.clone(), steps: run.steps, ..scene.start(&gpu) };
+                run.param_buffers.iter().zip(&run.params).for_each(|(buffer, values)| gpu.write(buffer, values));
+                pollster::block_on(run.adam.load_state(&state)).unwrap();
+                run.twin.load_state(&state).unwrap();
+            }
+            run.upload_grads(&gpu);
+            gpu.step(&run.adam);
+            run.twin_step();
+            let (report, twin) = (gpu.report(&run.adam), run.twin.report());
+            assert_eq!(report.skipped_in_a_row, twin.skipped_in_a_row);
+            assert_eq!(report.last_skipped, twin.last_skipped);
+            skipped.push(report.skipped_in_a_row);
+        }
+        let (want, last) = match limit {
+            None => ([1, 0, 1, 2, 3, 4], false),
+            Some(0) => ([0; 6], true),
+            _ => ([1, 0, 1, 2, 0, 1], true),
+        };
+        assert_eq!(skipped, want, "{limit:?}");
+        assert_eq!(gpu.read(&run.param_buffers[0])[3].is_nan(), last, "{limit:?}");
+        assert_eq!(run.params[0][3].is_nan(), last);
+    }
+}

@@ -74,6 +74,8 @@ pub const SHADERS: &[Shader] = &[
             ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP", "two buffers"),
             ("adapt_scale(skip != 0u)", "adapt_scale(false)", "loss scale"),
             ("lr = s.lr * factor(s, now.position)", "lr = s.lr", "schedules"),
+            ("skipped_in_a_row < control", "skipped_in_a_row <= control", "limited skips"),
+            ("skipped_in_a_row = select(0u", "skipped_in_a_row = select(1u", "limited skips"),
             ("settings[i].is_active != 0u", "settings[i].is_active != 7u", "inactive"),
             ("clock.clocks[i].position += select(1u, 0u", "clock.clocks[i].position += select(0u, 0u", "schedules"),
             ("sqrt(correction2) / correction1", "sqrt(correction1) / correction1", "measured, guarded"),

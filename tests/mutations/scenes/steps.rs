@@ -29,6 +29,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("norm that overflows", |gpu| steps(gpu, Scene::scattered(&[40], &[adamw()], scaled(-20, 3)), 1e38)),
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
+    ("limited skips", limited_skips),
 ];
 
 fn adamw() -> Config {
@@ -128,4 +129,23 @@ fn inactive(gpu: &Gpu) -> Option<String> {
     run.twin.set_active(&["tensor1"], false).unwrap();
     run.steps(gpu, 3);
     run.difference(gpu)
+}
+
+/// No more than one step is skipped in a row.
+fn limited_skips(gpu: &Gpu) -> Option<String> {
+    let options = Options { skip_nonfinite: true, max_skipped_in_a_row: Some(1), ..Options::default() };
+    let mut run = Scene::scattered(&[8], &[adamw()], options).start(gpu);
+    run.steps(gpu, 1);
+    for _ in 0..3 {
+        run.fresh_grads();
+        run.grads[0][3] = f32::NAN;
+        run.upload_grads(gpu);
+        gpu.step(&run.adam);
+        run.twin_step();
+        let counts = [gpu.report(&run.adam), run.twin.report()].map(|report| (report.skipped, report.skipped_in_a_row));
+        if counts[0] != counts[1] {
+            return Some(format!("{counts:?}"));
+        }
+    }
+    None
 }
