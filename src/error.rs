@@ -94,6 +94,14 @@ pub enum Error {
     #[error("the probe was made for another optimizer, or for this one before its tensors changed: make a new one")]
     OtherOptimizer,
 
+    /// Two optimizers cannot share a loss scale.
+    #[error("the loss scale cannot be shared: {reason}")]
+    #[non_exhaustive]
+    NotShareable {
+        /// The need.
+        reason: &'static str,
+    },
+
     // --- the caller's tensors ---
     /// The optimizer does not have a tensor of this name.
     #[error("tensor `{tensor}` does not exist")]

@@ -24,6 +24,7 @@
 //! | change the learning rate over time | [`Schedule`], [`Adam::set_lr`], [`Adam::set_config`] |
 //! | clip, skip non-finite gradients, zero gradients | [`Options`], [`Clip`] |
 //! | train in mixed precision | [`Precision`], [`LossScale`], [`Dtype`] |
+//! | train two optimizers on one loss | [`Adam::share_loss_scale`] |
 //! | see what a step did | [`Adam::read_report`] gives a [`Report`]; a [`Probe`] measures each tensor |
 //! | save and resume | [`Adam::read_state`] and [`Adam::load_state`] with a [`State`], which is a file or bytes |
 //! | load a state into an optimizer that differs | [`State::fitted`] |

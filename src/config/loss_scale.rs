@@ -67,7 +67,7 @@ impl Default for LossScale {
     }
 }
 
-/// The state of a [`LossScale`]. On the device it is 16 bytes: `scale`, `growth_tracker` and 8 bytes of padding.
+/// The state of a [`LossScale`]. On the device it is 16 bytes: `scale`, `growth_tracker`, the scale of the last step, and padding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossScaleState {
     /// The factor for the loss of the next step.
@@ -114,13 +114,15 @@ mirror! {
     pub(crate) struct ScaleBytes {
         pub scale: f32,
         pub growth_tracker: u32,
-        pub pad: [u32; 2],
+        /// The scale of the gradients of the last step.
+        pub used: f32,
+        pub pad: u32,
     }
 }
 
 impl From<LossScaleState> for ScaleBytes {
     fn from(LossScaleState { scale, growth_tracker }: LossScaleState) -> Self {
-        Self { scale, growth_tracker, pad: [0; 2] }
+        Self { scale, growth_tracker, used: scale, pad: 0 }
     }
 }
 

@@ -63,6 +63,15 @@ pub enum Clip {
     Value(f64),
 }
 
+/// Checks that an optimizer can use the loss scale of another.
+pub(crate) fn check_shareable(follower: &Options, leader: &Options) -> Result<(), Error> {
+    match (&follower.loss_scale, &leader.loss_scale) {
+        (Some(own), Some(other)) if own == other => Ok(()),
+        (Some(_), Some(_)) => Err(Error::NotShareable { reason: "the options of both must have the same loss_scale" }),
+        _ => Err(Error::NotShareable { reason: "the options of both must have a loss_scale" }),
+    }
+}
+
 impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.precision.validate()?;

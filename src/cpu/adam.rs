@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
-use crate::config::loss_scale::LossScaleState;
-use crate::config::options::Options;
+use crate::config::loss_scale::ScaleBytes;
+use crate::config::options::{Options, check_shareable};
 use crate::config::precision::StateDtype;
 use crate::config::rule::{Rule, StateKind};
 use crate::cpu::moments::Moments;
@@ -55,7 +55,7 @@ pub struct Adam {
     pub(crate) curves: Vec<Curve>,
     pub(crate) clocks: Vec<Clock>,
     pub(crate) head: ClockHead,
-    pub(crate) loss_scale: Option<LossScaleState>,
+    pub(crate) loss_scale: Option<ScaleBytes>,
     pub(crate) options: Options,
     /// Set the order in which the norm is summed.
     pub(crate) regions: Vec<Region>,
@@ -155,7 +155,7 @@ impl Adam {
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead::at(0, 0, 0),
-            loss_scale: options.loss_scale.as_ref().map(|scale| scale.begin()),
+            loss_scale: options.loss_scale.as_ref().map(|scale| scale.begin().into()),
             options,
             regions: regions.to_vec(),
         };
@@ -188,13 +188,29 @@ impl Adam {
     /// # Errors
     /// Returns [`Error::TensorCount`], [`Error::TensorDtype`] or [`Error::TensorLength`]. Nothing has changed then.
     pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
-        self.step_and(tensors, |_, _, _| {})
+        self.step_and(tensors, false, |_, _, _| {})
+    }
+
+    /// Takes one step with the loss scale of another optimizer, which must have taken its step before: see
+    /// [`crate::Adam::share_loss_scale`]. The scale of both is then that of the next step.
+    ///
+    /// # Errors
+    /// Returns [`Error::NotShareable`] if the options of the two optimizers have no loss scale or different ones, and
+    /// the errors of [`step`](Self::step). Nothing has changed then.
+    pub fn step_with_loss_scale_of(&mut self, leader: &mut Self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
+        check_shareable(&self.options, &leader.options)?;
+        self.check(tensors)?;
+        self.loss_scale = leader.loss_scale;
+        let report = self.step_and(tensors, true, |_, _, _| {})?;
+        leader.loss_scale = self.loss_scale;
+        Ok(report)
     }
 
     /// Makes a step, and calls `look` between `tick` and `update`.
     pub(crate) fn step_and(
         &mut self,
         tensors: &mut [TensorMut],
+        shared: bool,
         look: impl FnOnce(&Self, &[Scalars], &[Floats]),
     ) -> Result<Report, Error> {
         self.check(tensors)?;
@@ -208,7 +224,7 @@ impl Adam {
             Vec::new()
         };
         let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
-        let scalars = tick::tick(options, &partials, settings, curves, clocks, head, loss_scale);
+        let scalars = tick::tick(options, &partials, settings, curves, clocks, head, loss_scale, shared);
         look(self, &scalars, &floats);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.owned()).collect();
@@ -226,7 +242,7 @@ impl Adam {
     /// As for [`step`](Self::step).
     pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
-        let report = self.step_and(tensors, |adam, scalars, tensors| {
+        let report = self.step_and(tensors, false, |adam, scalars, tensors| {
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, tensors, &adam.moments);
         })?;
         let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::tensor_and_len);

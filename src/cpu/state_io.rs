@@ -1,5 +1,6 @@
 //! Reading the state of a CPU optimizer, and loading it. Counterpart of `src/gpu/state_io.rs`.
 
+use crate::config::loss_scale::LossScaleState;
 use crate::config::rule::Rule;
 use crate::cpu::adam::Adam;
 use crate::cpu::storage::values;
@@ -16,7 +17,7 @@ impl Adam {
             skipped: self.head.skipped,
             skipped_in_a_row: self.head.skipped_in_a_row,
             options: self.options.clone(),
-            loss_scale: self.loss_scale,
+            loss_scale: self.loss_scale.map(LossScaleState::from),
             groups: self
                 .groups
                 .iter()
@@ -73,7 +74,8 @@ impl Adam {
         self.groups = groups;
         self.clocks = state.clocks.iter().map(ClockState::clock).collect();
         self.head = state.clock_head();
-        self.loss_scale = self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
+        self.loss_scale =
+            self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()).into());
         self.set_clocks(ClockMap::of_state(state, &order));
         for (moments, place) in self.moments.iter_mut().zip(order) {
             let tensor = &state.tensors[place];

@@ -1,7 +1,7 @@
 //! The tick: finishes the norm, decides on the step, and makes the scalars of each clock. Twin of `tick.wgsl`. The
 //! arithmetic of powers and scalars is in `src/tick/powers.rs` and `src/tick/scalars.rs`.
 
-use crate::config::loss_scale::LossScaleState;
+use crate::config::loss_scale::ScaleBytes;
 use crate::config::options::{Clip, Options};
 use crate::cpu::loss_scale::{adapt_scale, inverse_scale};
 use crate::cpu::schedule::factor;
@@ -20,12 +20,13 @@ pub(crate) fn tick(
     curves: &[Curve],
     clocks: &mut [Clock],
     head: &mut ClockHead,
-    loss_scale: &mut Option<LossScaleState>,
+    loss_scale: &mut Option<ScaleBytes>,
+    shared: bool,
 ) -> Vec<Scalars> {
-    let unscale = inverse_scale(*loss_scale);
+    let unscale = inverse_scale(*loss_scale, shared);
     let skip = decide(options, partials, unscale, head);
     if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale) {
-        adapt_scale(options, state, skip);
+        adapt_scale(options, state, shared, skip);
     }
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
     let decision = Decision { clip_coef: head.clip_coef, unscale, limit };

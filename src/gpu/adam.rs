@@ -186,7 +186,8 @@ impl Adam {
 
     /// Returns the buffer that holds the loss scale. `None` without a [`LossScale`](crate::LossScale).
     ///
-    /// The buffer has 16 bytes. The first four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and
+    /// After [`share_loss_scale`](Self::share_loss_scale) it is the other optimizer's. The buffer has 16 bytes. The first
+    /// four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and
     /// `COPY_SRC`: a shader can declare it as `var<uniform> loss_scale: f32`, and must not write it. A step reads the
     /// scale and stores the scale of the next step.
     ///
@@ -198,7 +199,8 @@ impl Adam {
 
     /// Returns the bytes of device memory that the optimizer holds, by purpose.
     pub fn memory_use(&self) -> MemoryUse {
-        let tick = self.tick.buffers.iter().chain(&self.tick.curves).chain(self.loss_scale_buffer());
+        let own_scale = self.loss_scale_buffer().filter(|_| !self.reusable.shares);
+        let tick = self.tick.buffers.iter().chain(&self.tick.curves).chain(own_scale);
         let small = self.small + tick.map(Buffer::size).sum::<u64>();
         let mut all = MemoryUse { small, ..MemoryUse::default() };
         for (batch, state) in self.layout.batched().zip(&self.state) {

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, sub_binding, window};
-use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
+use crate::gpu::kernel::{Kernel, Scale, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::{Reusable, dispatch, update_kernel};
@@ -131,8 +131,13 @@ impl<'a> Builder<'a> {
         Ok(builder)
     }
 
-    fn tick_kernel(&self) -> Kernel {
-        Kernel::Tick { scheduled: !self.curves.is_empty(), scaled: self.layout.options.loss_scale.is_some() }
+    fn tick_kernel(&self, shares: bool) -> Kernel {
+        let scale = match self.layout.options.loss_scale {
+            None => Scale::None,
+            Some(_) if shares => Scale::Shared,
+            Some(_) => Scale::Own,
+        };
+        Kernel::Tick { scheduled: !self.curves.is_empty(), scale }
     }
 
     /// Checks the limits that the plan does not ensure.
@@ -140,7 +145,7 @@ impl<'a> Builder<'a> {
         let limits = self.device.limits();
         let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
         let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options, self.layout.limits));
-        let storage = updates.chain([self.tick_kernel()]);
+        let storage = updates.chain([self.tick_kernel(false)]);
         let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
         let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
         let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves);
@@ -253,7 +258,7 @@ impl<'a> Builder<'a> {
     /// The dispatch of `tick` with these buffers. The schedules get new buffers.
     pub fn tick(&self, buffers: [Buffer; 5], reusable: &mut Reusable) -> Result<(Tick, Dispatch), Error> {
         let tick = Tick { buffers, curves: Tick::curves(self.device, &self.curves)? };
-        let dispatch = tick.dispatch(self.device, &self.limits, self.tick_kernel(), reusable);
+        let dispatch = tick.dispatch(self.device, &self.limits, self.tick_kernel(reusable.shares), reusable);
         Ok((tick, dispatch))
     }
 

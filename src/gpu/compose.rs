@@ -12,7 +12,7 @@ use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::config::rule::StateKind;
 use crate::gpu::binding::{Access, Binding};
-use crate::gpu::kernel::{Grad, Kernel, Shape};
+use crate::gpu::kernel::{Grad, Kernel, Scale, Shape};
 use crate::num::block8::SIGNED;
 use crate::plan::region::NORM_QUADS;
 use crate::plan::storage::Storage;
@@ -70,7 +70,7 @@ impl Kernel {
         module.constant("WORKGROUP", self.workgroup());
         match self {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
-            Kernel::Tick { scheduled, scaled } => tick(&mut module, scheduled, scaled),
+            Kernel::Tick { scheduled, scale } => tick(&mut module, scheduled, scale),
             Kernel::Update { storage, shape, grad, limits } => {
                 module.flag("LIMITS", limits);
                 update(&mut module, &storage, shape, grad);
@@ -99,7 +99,7 @@ fn norm(module: &mut Module, shape: Shape, grad: Dtype) {
     regions(module, shape.regions);
 }
 
-fn tick(module: &mut Module, scheduled: bool, scaled: bool) {
+fn tick(module: &mut Module, scheduled: bool, scale: Scale) {
     for (name, binding) in [
         ("control", Binding::Control),
         ("settings", Binding::Settings),
@@ -118,8 +118,9 @@ fn tick(module: &mut Module, scheduled: bool, scaled: bool) {
     } else {
         module.file("fn factor(s: Settings, t: u32) -> f32 { return 1.0; }\n");
     }
-    if scaled {
+    if scale != Scale::None {
         module.bind("loss_scale", Binding::LossScale);
+        module.flag("SHARED", scale == Scale::Shared);
         module.file(shader!("tick/loss_scale"));
     } else {
         module.file("fn inverse_scale() -> f32 { return 1.0; }\n\nfn adapt_scale(skipped: bool) {}\n");

@@ -26,6 +26,15 @@ pub(crate) enum Grad {
     Zero,
 }
 
+/// The loss scale of an optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scale {
+    None,
+    Own,
+    /// Another optimizer's, which steps before.
+    Shared,
+}
+
 /// A kernel, with everything that is compiled into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
@@ -36,8 +45,8 @@ pub(crate) enum Kernel {
     Tick {
         /// Whether any group has a schedule.
         scheduled: bool,
-        /// Whether the optimizer has a loss scale.
-        scaled: bool,
+        /// The optimizer's loss scale.
+        scale: Scale,
     },
     Update {
         storage: Storage,
@@ -98,7 +107,7 @@ impl Kernel {
                 bindings.extend(shape.table.then_some((Binding::Tiles, Read)));
                 bindings
             }
-            Kernel::Tick { scheduled, scaled } => {
+            Kernel::Tick { scheduled, scale } => {
                 let mut bindings = vec![
                     (Binding::Control, Uniform),
                     (Binding::Settings, Read),
@@ -107,7 +116,7 @@ impl Kernel {
                     (Binding::Scalars, Write),
                 ];
                 bindings.extend(scheduled.then_some((Binding::Curves, Read)));
-                bindings.extend(scaled.then_some((Binding::LossScale, Write)));
+                bindings.extend((scale != Scale::None).then_some((Binding::LossScale, Write)));
                 bindings
             }
             Kernel::Update { storage, grad, shape, .. } => {

@@ -20,6 +20,8 @@ pub(crate) struct Reusable {
     pub pipelines: Pipelines,
     /// The caller's bind groups may use this buffer too, so it must stay the same.
     pub loss_scale: Option<Buffer>,
+    /// The loss scale belongs to another optimizer.
+    pub shares: bool,
 }
 
 /// The shape of a batch's dispatch. In a batch of several regions it holds for all of them.

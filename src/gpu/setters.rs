@@ -5,12 +5,14 @@ use std::mem::offset_of;
 use bytemuck::{bytes_of, cast_slice};
 
 use crate::config::hyperparameters::Config;
+use crate::config::options::check_shareable;
 use crate::config::schedule::Schedule;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
-use crate::plan::clocks::numbers_of;
+use crate::gpu::pipelines::Reusable;
+use crate::plan::clocks::{Registry, numbers_of};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::settings::Settings;
 
@@ -99,13 +101,50 @@ impl Adam {
         self.registry.group(group)?;
         let mut registry = self.registry.clone();
         registry.groups[group].schedule = schedule;
+        self.remake_tick(registry, self.reusable.clone(), "setting the schedule")
+    }
+
+    /// Uses the loss scale of another optimizer of the same device, for two optimizers of one loss.
+    ///
+    /// The other optimizer must step first in each training step. Both options must have the same
+    /// [`loss_scale`](crate::Options::loss_scale). The scale then behaves as PyTorch's `GradScaler` with several
+    /// optimizers: each optimizer skips the step if its own gradients are not finite, so one may step while the other
+    /// skips; and the scale backs off once if any of them skips, and grows as the other optimizer's steps say.
+    ///
+    /// [`loss_scale_buffer`](Self::loss_scale_buffer) is the other optimizer's from now on. The loss scale belongs to
+    /// it: loading a state into this optimizer leaves the scale alone.
+    ///
+    /// This call replaces the dispatch that makes the scalars, as [`set_schedule`](Self::set_schedule) does: record
+    /// steps again after it.
+    ///
+    /// # Errors
+    /// Returns [`Error::NotShareable`], [`Error::OutOfMemory`] and [`Error::Device`]. Nothing has changed then.
+    ///
+    /// ```no_run
+    /// # fn pair(generator: &wgpu_adam::Adam, mut encoder_adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
+    /// encoder_adam.share_loss_scale(generator)?;
+    /// // In each step: generator.step(&mut encoder), and then encoder_adam.step(&mut encoder).
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn share_loss_scale(&mut self, other: &Self) -> Result<(), Error> {
+        check_shareable(&self.layout.options, &other.layout.options)?;
+        if self.device != other.device {
+            return Err(Error::NotShareable { reason: "both optimizers must be of one device" });
+        }
+        let loss_scale = other.reusable.loss_scale.clone();
+        let reusable = Reusable { loss_scale, shares: true, ..self.reusable.clone() };
+        self.remake_tick(self.registry.clone(), reusable, "sharing the loss scale")
+    }
+
+    /// Replaces the dispatch of `tick`.
+    fn remake_tick(&mut self, registry: Registry, mut reusable: Reusable, what: &'static str) -> Result<(), Error> {
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
-        let mut reusable = self.reusable.clone();
         let made = builder.tick(self.tick.buffers.clone(), &mut reusable).inspect(|_| {
             self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
         });
-        now_or_none(scopes.close("setting the schedule")).unwrap_or(Ok(()))?;
+        now_or_none(scopes.close(what)).unwrap_or(Ok(()))?;
         let (tick, dispatch) = made?;
         // The updates, one for each batch, are last, and `tick` is before them.
         let place = self.dispatches.len() - self.layout.batches.len() - 1;

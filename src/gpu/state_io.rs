@@ -195,7 +195,9 @@ impl Adam {
             (self.layout.buffer_layouts(), state.clock_bytes(), cast_slice::<_, u8>(settings));
         let scale = self.layout.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         let scale = scale.map(ScaleBytes::from);
-        let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(self.loss_scale_buffer()).collect();
+        // A scale that is shared belongs to the other optimizer.
+        let own_scale = self.loss_scale_buffer().filter(|_| !self.reusable.shares);
+        let small: Vec<&Buffer> = [&self.clock, &self.settings].into_iter().chain(own_scale).collect();
         let buffers: Vec<Buffer> = small.iter().copied().chain(self.state.iter().flatten()).cloned().collect();
         let give = |chunk: &Chunk, to: &mut Vec<u8>| {
             let part = |bytes: &[u8]| bytes[chunk.bytes.start as usize..chunk.bytes.end as usize].to_vec();

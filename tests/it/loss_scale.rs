@@ -449,3 +449,79 @@ fn gradients_that_vanish_in_f16_train_with_a_loss_scale() {
     assert!(report.skipped > 0 && report.loss_scale.unwrap() > 1e9, "{report:?}");
     assert_eq!(report.t + report.skipped, 400);
 }
+
+/// Two optimizers of one loss share a scale, as with one `GradScaler` in PyTorch: each skips by its own gradients, and
+/// the scale backs off once if any of them skips.
+#[test]
+fn two_optimizers_share_a_scale() {
+    let gpu = Gpu::new();
+    let (grown, lr) = (LossScale { initial: 1024.0, ..restless() }, 0.01);
+    let scene = |options| Scene::scattered(&[40, 300], &[Config { lr, ..Config::default() }], options);
+    let mut leader = scene(scaled(grown.clone())).start(&gpu);
+    let mut follower = scene(Options { clip: Clip::GlobalNorm(0.5), ..scaled(grown.clone()) }).start(&gpu);
+    // The same without a scale, which a power of two must not change.
+    let plain = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
+    let mut unscaled = scene(plain).start(&gpu);
+    let own = follower.adam.memory_use().small;
+    follower.adam.share_loss_scale(&leader.adam).unwrap();
+    assert_eq!(own - follower.adam.memory_use().small, 16, "the scale belongs to the leader");
+    assert_eq!(follower.adam.loss_scale_buffer(), leader.adam.loss_scale_buffer());
+    let mut model = Model::new(grown);
+    for t in 0..40 {
+        if t == 20 {
+            // Changes of the follower keep the scale and its owner.
+            follower.adam.reset(&["tensor1"]).unwrap();
+            unscaled.adam.reset(&["tensor1"]).unwrap();
+            follower.twin.reset(&["tensor1"]).unwrap();
+            let state = gpu.state(&follower.adam);
+            let mut other = state.clone();
+            other.loss_scale = Some(LossScaleState { scale: 2.0, growth_tracker: 1 });
+            pollster::block_on(follower.adam.load_state(&other)).unwrap();
+            assert_eq!(gpu.state(&follower.adam), state);
+        }
+        let found = [t % 7 == 4, t % 5 == 4];
+        let scale = model.scale;
+        assert_eq!(held(&gpu, &leader.adam), scale, "step {t}");
+        for (run, found) in [&mut leader, &mut follower, &mut unscaled].into_iter().zip([found[0], found[1], found[1]])
+        {
+            run.steps += 1;
+            let factor = if run.scene.options.loss_scale.is_some() { scale } else { 1.0 };
+            let grad = |(i, g): (usize, &mut f32)| *g = factor * crate::scene::normal(t, 3, i as u64);
+            run.grads.iter_mut().flatten().enumerate().for_each(grad);
+            if found {
+                run.grads[0][7] = f32::INFINITY;
+            }
+            run.upload_grads(&gpu);
+            gpu.step(&run.adam);
+        }
+        model.update(found[0] || found[1]);
+        let reports = [&leader, &follower].map(|run| gpu.report(&run.adam));
+        assert_eq!(reports.clone().map(|report| report.last_skipped), found);
+        assert_eq!(reports.map(|report| report.loss_scale), [Some(model.scale); 2], "step {t}");
+        leader.twin_step();
+        follower.twin_step_by(|twin, tensors| twin.step_with_loss_scale_of(&mut leader.twin, tensors));
+        assert_eq!([&leader, &follower].map(|run| run.twin.loss_scale()), [Some(model.scale); 2]);
+    }
+    assert!(model.scale != 1024.0);
+    leader.assert_same(&gpu);
+    assert_same(&gpu.read(&follower.param_buffers[0]), &gpu.read(&unscaled.param_buffers[0]), "unscaled");
+    if gpu.software {
+        assert_same(&gpu.read(&follower.param_buffers[0]), &follower.params[0], "the follower");
+        assert_eq!(gpu.state(&follower.adam), follower.twin.state());
+    }
+}
+
+#[test]
+fn a_scale_that_cannot_be_shared_is_named() {
+    let gpu = Gpu::new();
+    let start = |options: Options| Scene::scattered(&[8], &[Config::default()], options).start(&gpu);
+    let (mut one, other) = (start(scaled(LossScale::default())), start(scaled(restless())));
+    let error = one.adam.share_loss_scale(&other.adam).unwrap_err().to_string();
+    assert_eq!(error, "the loss scale cannot be shared: the options of both must have the same loss_scale");
+    let error = one.adam.share_loss_scale(&start(Options::default()).adam).unwrap_err().to_string();
+    assert_eq!(error, "the loss scale cannot be shared: the options of both must have a loss_scale");
+    let [one, other] = Gpu::two();
+    let start = |gpu: &Gpu| Scene::scattered(&[8], &[Config::default()], scaled(LossScale::default())).start(gpu).adam;
+    let error = start(&one).share_loss_scale(&start(&other)).unwrap_err().to_string();
+    assert_eq!(error, "the loss scale cannot be shared: both optimizers must be of one device");
+}

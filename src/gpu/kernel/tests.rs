@@ -37,11 +37,11 @@ impl Shape {
 impl Kernel {
     /// All kernels that can be built, with one or three regions in a dispatch.
     fn all() -> impl Iterator<Item = Kernel> {
-        let ticks = [(false, false), (false, true), (true, false), (true, true)];
-        let ticks = ticks.map(|(scheduled, scaled)| Kernel::Tick { scheduled, scaled });
+        let scales = [Scale::None, Scale::Own, Scale::Shared];
+        let ticks = [false, true].map(|scheduled| scales.map(|scale| Kernel::Tick { scheduled, scale }));
         let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
         let norms = Shape::all().flat_map(move |shape| grads.map(|grad| Kernel::Norm { shape, grad }));
-        ticks.into_iter().chain([Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
+        ticks.into_iter().flatten().chain([Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
     }
 
     /// The kernels that update or measure tensors of a storage.
@@ -151,7 +151,7 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(update, RegionUniform, "Region");
     same_layout!(update, Tile);
     same_layout!(update, Scalars);
-    let tick = Kernel::Tick { scheduled: true, scaled: true };
+    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own };
     same_layout!(tick, Control);
     same_layout!(tick, ScaleBytes, "LossScale");
     same_layout!(tick, Settings);
@@ -195,7 +195,7 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
         ("adamw_bf16_all", update(Dtype::Bf16, StateDtype::Bf16, plain)),
         ("adamw_bf16_block8", update(Dtype::Bf16, StateDtype::Block8, plain)),
         ("norm_f32", Kernel::Norm { shape: plain, grad: Dtype::F32 }),
-        ("tick", Kernel::Tick { scheduled: false, scaled: false }),
+        ("tick", Kernel::Tick { scheduled: false, scale: Scale::None }),
     ]
 }
 

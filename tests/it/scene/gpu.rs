@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use wgpu::util::{BufferInitDescriptor, DeviceExt, initialize_adapter_from_env_or_default};
 use wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages, ComputePipeline,
+    Adapter, BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages, ComputePipeline,
     ComputePipelineDescriptor, Device, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, Limits, Queue,
     ShaderModuleDescriptor, ShaderSource,
 };
@@ -81,14 +81,28 @@ impl Gpu {
         })
     }
 
+    /// Two devices of one adapter. wgpu cannot tell devices of different instances apart.
+    pub fn two() -> [Self; 2] {
+        let adapter = Self::adapter();
+        [0; 2].map(|_| Self::of(&adapter, Limits::default()))
+    }
+
     /// A device with the limits that the function returns, given the limits of the adapter.
     fn asking(limits: impl FnOnce(Limits) -> Limits) -> Self {
+        let adapter = Self::adapter();
+        Self::of(&adapter, limits(adapter.limits()))
+    }
+
+    /// WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several adapters.
+    fn adapter() -> Adapter {
         let _ = env_logger::builder().is_test(true).try_init();
-        // WGPU_BACKEND and WGPU_ADAPTER_NAME choose among several adapters.
         let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
-        let adapter = pollster::block_on(initialize_adapter_from_env_or_default(&instance, None))
-            .expect("no adapter: these tests need one (a software adapter is enough)");
-        let descriptor = DeviceDescriptor { required_limits: limits(adapter.limits()), ..Default::default() };
+        pollster::block_on(initialize_adapter_from_env_or_default(&instance, None))
+            .expect("no adapter: these tests need one (a software adapter is enough)")
+    }
+
+    fn of(adapter: &Adapter, required_limits: Limits) -> Self {
+        let descriptor = DeviceDescriptor { required_limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("no device");
         let info = adapter.get_info();
         let software = info.device_type == DeviceType::Cpu;

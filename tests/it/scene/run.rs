@@ -84,7 +84,11 @@ impl Run {
         (got, self.twin_step_by(cpu::Adam::step_measured).1)
     }
 
-    fn twin_step_by<T>(&mut self, step: impl FnOnce(&mut cpu::Adam, &mut [cpu::TensorMut]) -> Result<T, Error>) -> T {
+    /// Makes the twin's step on the images with another method.
+    pub fn twin_step_by<T>(
+        &mut self,
+        step: impl FnOnce(&mut cpu::Adam, &mut [cpu::TensorMut]) -> Result<T, Error>,
+    ) -> T {
         let order: Vec<Spot> = self.scene.order().into_iter().cloned().collect();
         let mut values: Vec<_> = order.iter().map(|s| (s.param_of(&self.params), s.grad_of(&self.grads))).collect();
         for ((s, (param, grad)), largest) in order.iter().zip(&values).zip(&mut self.largest) {

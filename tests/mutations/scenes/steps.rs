@@ -3,7 +3,7 @@
 use wgpu_adam::{Clip, Config, Decay, LossScale, Options, preset};
 
 use super::Difference;
-use crate::scene::{Gpu, Scene, Spot, normal};
+use crate::scene::{Gpu, Run, Scene, Spot, normal};
 
 pub const SCENES: &[(&str, Difference)] = &[
     ("arena", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw(), other()], all()), 1.0)),
@@ -30,6 +30,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
     ("limited skips", limited_skips),
+    ("shared loss scale", shared_loss_scale),
 ];
 
 fn adamw() -> Config {
@@ -148,4 +149,24 @@ fn limited_skips(gpu: &Gpu) -> Option<String> {
         }
     }
     None
+}
+
+/// Two optimizers share a loss scale. Either, both or none of them skips.
+fn shared_loss_scale(gpu: &Gpu) -> Option<String> {
+    let start = || Scene::scattered(&[8], &[adamw()], power_of_two(10, 3)).start(gpu);
+    let (mut leader, mut follower) = (start(), start());
+    follower.adam.share_loss_scale(&leader.adam).unwrap();
+    for t in 0..24 {
+        for (run, every) in [(&mut leader, 7), (&mut follower, 5)] {
+            run.fresh_grads();
+            if t % every == every - 1 {
+                run.grads[0][3] = f32::NAN;
+            }
+            run.upload_grads(gpu);
+            gpu.step(&run.adam);
+        }
+        leader.twin_step();
+        follower.twin_step_by(|twin, tensors| twin.step_with_loss_scale_of(&mut leader.twin, tensors));
+    }
+    leader.difference(gpu).or_else(|| follower.difference(gpu))
 }
