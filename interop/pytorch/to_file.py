@@ -55,12 +55,16 @@ def to_file(optimizer, state_dict, path, *, model=None, names=None, model_order=
 
 
 def rate(number, settings, current):
-    """Returns the learning rate that a schedule here multiplies: what a scheduler of PyTorch began with."""
-    now, initial = float(settings["lr"]), float(settings.get("initial_lr", settings["lr"]))
-    if current or initial == now:
-        return now
-    note(f"group {number}: lr is {initial}, the `initial_lr` of PyTorch's scheduler; --current-lr takes {now} instead")
-    return initial
+    """Returns the learning rate that a schedule here multiplies: OneCycleLR's peak, or what a scheduler began with."""
+    if "max_momentum" in settings or "base_momentum" in settings:
+        note(f"group {number}: PyTorch's scheduler also moves the momentum, which stays as it is now")
+    for key in [] if current else ["max_lr", "initial_lr"]:
+        if key in settings:
+            if float(settings[key]) != float(settings["lr"]):
+                note(f"group {number}: lr is {key} = {float(settings[key])}, for a schedule here; --current-lr takes "
+                     f"{float(settings['lr'])}")
+            return float(settings[key])
+    return float(settings["lr"])
 
 
 def step_of_sgd(number, settings, state, position):

@@ -87,9 +87,9 @@ def rates(head, number):
     # The other form of no schedule is a constant factor of 1.
     if group.get("schedule") in (None, {"Constant": 1.0}) or position == 0:
         return {}
-    last = f"last_epoch={position - 1}"
-    note(f"group {number} has a schedule: create PyTorch's scheduler with {last}, after load_state_dict")
-    # PyTorch's schedulers go on from the rate of the last step.
+    note(f"group {number} has a schedule: create PyTorch's scheduler as at the start, load the state_dict, then set "
+         f"scheduler.last_epoch = {position - 1} and call scheduler.step()")
+    # PyTorch's schedulers make the next rate from the last.
     return {"initial_lr": group["config"]["lr"], "lr": clocks[0]["lr"]}
 
 
