@@ -30,7 +30,7 @@ def in_groups(groups, names, model_names, prefix):
     elif names is None and model_names is None:
         raise Refusal(f"the optimizer does not have the names of its parameters: {HOW}")
     elif names is None and len(groups) > 1:
-        raise Refusal(f"the optimizer has {len(groups)} groups, and the order of a model does not say which: give --names")
+        raise Refusal(f"the optimizer has {len(groups)} groups, which the order of a model does not have: give --names")
     names = without(prefix, names or model_names)
     if len(names) != len(own):
         raise Refusal(f"the optimizer has {len(own)} parameters, but there are {len(names)} names: {', '.join(names)}")

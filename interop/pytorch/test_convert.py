@@ -155,8 +155,10 @@ class Names(Case):
         for names in (["a"], ["a", "b", "c"]):
             error = self.refused("to-file", "Adam", source, self.path("state"), "--names", *names)
             self.assertIn(f"has 2 parameters, but there are {len(names)} names", error)
-        self.assertIn("2 parameters have the name `a`",
-                      self.refused("to-file", "Adam", source, self.path("state"), "--names", "a", "a"))
+        self.assertIn(
+            "2 parameters have the name `a`",
+            self.refused("to-file", "Adam", source, self.path("state"), "--names", "a", "a"),
+        )
         self.assertFalse(Path(self.path("state")).exists())
 
     def test_an_order_that_is_not_the_models_is_never_guessed(self):
@@ -172,17 +174,17 @@ class Names(Case):
             if given is not named:
                 error = self.refused("to-file", "Adam", source, self.path("state"), "--model", model_file)
                 self.assertIn("create the optimizer from model.named_parameters(), or give --names", error)
-                error = self.refused("to-file", "Adam", source, self.path("state"), "--model", model_file, "--model-order")
+                by_model = ["--model", model_file, "--model-order"]
+                error = self.refused("to-file", "Adam", source, self.path("state"), *by_model)
                 self.assertIn("the names are not in the order of the optimizer", error)
                 names = ["--names", *(name for name, _ in named)]
             _, tensors = self.to_file("Adam", optimizer, *names)
             for name, p in model.named_parameters():
                 self.assert_equal(tensors[f"{name}.exp_avg"], optimizer.state[p]["exp_avg"].flatten())
             # And back.
-            error = self.refused("to-torch", self.path("state.safetensors"), self.path("back.pt"), "--model", model_file)
-            self.assertIn("the order of the parameters in PyTorch is needed", error)
-            order = ["--optimizer", source, *names]
-            self.convert("to-torch", self.path("state.safetensors"), self.path("back.pt"), "--model", model_file, *order)
+            back = ["to-torch", self.path("state.safetensors"), self.path("back.pt"), "--model", model_file]
+            self.assertIn("the order of the parameters in PyTorch is needed", self.refused(*back))
+            self.convert(*back, "--optimizer", source, *names)
             back = torch.load(self.path("back.pt"))
             self.assert_equal(back["state"], optimizer.state_dict()["state"])
 
@@ -193,6 +195,8 @@ class Names(Case):
         source, model_file = self.save("o.pt", optimizer.state_dict()), self.save("m.pt", model.state_dict())
         error = self.refused("to-file", "AdamW", source, self.path("state"), "--model", model_file, "--model-order")
         self.assertIn("2 groups", error)
+        error = self.refused("to-file", "AdamW", source, self.path("state"), "--model-order")
+        self.assertIn("--model-order needs --model", error)
 
     def test_a_prefix_is_left_out_and_put_back(self):
         model, optimizer = make("adam", torch.nn.DataParallel(Net()))
@@ -241,7 +245,8 @@ class Models(Case):
 
     def test_tied_weights_are_one_parameter_with_the_first_name(self):
         for named in (True, False):
-            model = torch.nn.Sequential(torch.nn.Embedding(4, 3), torch.nn.Linear(3, 4, bias=False), torch.nn.Linear(4, 2))
+            tied = torch.nn.Linear(3, 4, bias=False)
+            model = torch.nn.Sequential(torch.nn.Embedding(4, 3), tied, torch.nn.Linear(4, 2))
             model[1].weight = model[0].weight
             model, optimizer = make("adam", model, named)
             steps(model, optimizer, gradients(model, 1, 2))
@@ -344,7 +349,8 @@ class RoundTrips(Case):
         steps(model, optimizer, gradients(model, 1, count))
         model_file = self.save("model.pt", model.state_dict())
         self.to_file(kind, optimizer, "--model", model_file)
-        self.convert("to-torch", self.path("state.safetensors"), self.path("back.pt"), "--model", model_file, "--model-order")
+        order = ["--model", model_file, "--model-order"]
+        self.convert("to-torch", self.path("state.safetensors"), self.path("back.pt"), *order)
         back = torch.load(self.path("back.pt"))
         self.assertEqual(back["param_groups"], optimizer.state_dict()["param_groups"])
         # The settings of this one are the defaults.
@@ -415,7 +421,8 @@ class RoundTrips(Case):
             printed = self.convert("to-torch", self.path("state.safetensors"), self.path("back.pt"), *order)
             self.assertIn(f"is for torch.optim.{kind}\n", printed)
             back = torch.load(self.path("back.pt"))["param_groups"]
-            self.assertEqual([(g["weight_decay"], g["decoupled_weight_decay"]) for g in back], [(0.1, decay), (0.0, decay)])
+            decays = [(group["weight_decay"], group["decoupled_weight_decay"]) for group in back]
+            self.assertEqual(decays, [(0.1, decay), (0.0, decay)])
 
 
 class Files(Case):
@@ -435,8 +442,9 @@ class Files(Case):
             with self.assertRaisesRegex(RuntimeError, "CUDA"):
                 torch.load(source)
         self.convert("to-file", "Adam", source, self.path("state"), "--model", model_file)
-        self.assert_equal(state_file.read(self.path("state"))[1]["weight.exp_avg"],
-                          optimizer.state[model.weight]["exp_avg"].flatten())
+        self.assert_equal(
+            state_file.read(self.path("state"))[1]["weight.exp_avg"], optimizer.state[model.weight]["exp_avg"].flatten()
+        )
 
     def test_the_rate_may_be_a_number_of_numpy_or_a_tensor(self):
         for lr in (numpy.float64(0.25), numpy.float32(0.25), torch.tensor(0.25), torch.tensor([0.25])):
@@ -464,10 +472,12 @@ class Files(Case):
             source = self.save("checkpoint.pt", checkpoint)
             self.convert("to-file", "Adam", source, self.path("state"), "--model", source)
         other = torch.optim.SGD(model.parameters())
-        source = self.save("checkpoint.pt", lightning | {"optimizer_states": [other.state_dict(), optimizer.state_dict()]})
+        two = [other.state_dict(), optimizer.state_dict()]
+        source = self.save("checkpoint.pt", lightning | {"optimizer_states": two})
         error = self.refused("to-file", "Adam", source, self.path("state"))
         self.assertIn(f"it has `{source}::optimizer_states.0` and `{source}::optimizer_states.1`", error)
-        self.convert("to-file", "Adam", f"{source}::optimizer_states.1", self.path("state"), "--model", f"{source}::state_dict")
+        model_place = ["--model", f"{source}::state_dict"]
+        self.convert("to-file", "Adam", f"{source}::optimizer_states.1", self.path("state"), *model_place)
         error = self.refused("to-file", "Adam", f"{source}::optimizer", self.path("state"))
         self.assertIn("has no optimizer at `optimizer`", error)
 
@@ -496,8 +506,10 @@ class Files(Case):
             error = self.refused("to-file", given, source, self.path("state"), "--model", model_file)
             self.assertIn(f"does not belong to torch.optim.{given}", error)
         source = self.save("o.pt", torch.optim.Adam(model.named_parameters(), weight_decay=0.1).state_dict())
-        self.assertIn("belongs to torch.optim.Adam, not to AdamW",
-                      self.refused("to-file", "AdamW", source, self.path("state"), "--model", model_file))
+        self.assertIn(
+            "belongs to torch.optim.Adam, not to AdamW",
+            self.refused("to-file", "AdamW", source, self.path("state"), "--model", model_file),
+        )
 
     def test_a_state_of_other_tensors_is_refused(self):
         _, optimizer = self.trained()
@@ -539,13 +551,15 @@ class Refusals(Case):
             ("adam", config(bias_correction=False), "`bias_correction` = False"),
             ("adam", config(future=1), "`future`"),
             ("adamax", config(decay={"Decoupled": 0.1}), "decoupled weight decay"),
-            ("rmsprop_momentum", config(variant={"RmsProp": rmsprop | {"nesterov": True}}), "`nesterov`"),
-            ("rmsprop_momentum", config(variant={"RmsProp": rmsprop | {"lr_in_momentum": True}}), "`lr_in_momentum`"),
+            ("rmsprop", config(variant={"RmsProp": rmsprop | {"nesterov": True}}), "`nesterov`"),
+            ("rmsprop", config(variant={"RmsProp": rmsprop | {"lr_in_momentum": True}}), "`lr_in_momentum`"),
             ("rmsprop", config(bias_correction=True), "`bias_correction` = True"),
         ):
             with self.subTest(what):
                 path = self.edit(change, case)
-                error = self.refused("to-torch", path, self.path("b"), "--model", self.path("model.pt"), "--model-order")
+                error = self.refused(
+                    "to-torch", path, self.path("b"), "--model", self.path("model.pt"), "--model-order"
+                )
                 self.assertIn("PyTorch has no counterpart of", error)
                 self.assertIn(what, error)
 
@@ -560,7 +574,8 @@ class Refusals(Case):
         self.to_file("Adam", optimizer)
         back = [self.path("state.safetensors"), self.path("back.pt"), "--model"]
         model_file = self.save("m.pt", model.state_dict())
-        self.assertIn("the file has no `c`", self.refused("to-torch", *back, model_file, "--names", "weight", "bias", "c"))
+        error = self.refused("to-torch", *back, model_file, "--names", "weight", "bias", "c")
+        self.assertIn("the file has no `c`", error)
         self.assertIn("the file has `bias`", self.refused("to-torch", *back, model_file, "--names", "weight"))
         other = self.save("other.pt", {"weight": torch.ones(3, 2), "bias": torch.ones(2)})
         error = self.refused("to-torch", *back, other, "--model-order")
@@ -575,6 +590,31 @@ class Refusals(Case):
         error = self.refused("to-torch", *back, model_file, "--optimizer", other)
         self.assertIn("does not belong to torch.optim.Adam", error)
 
+    def test_groups_must_be_the_same_on_both_sides(self):
+        model = torch.nn.ParameterDict({"a": torch.ones(2), "b": torch.ones(2), "empty": torch.ones(0)})
+        groups = lambda one, other: [{"params": [(name, model[name]) for name in names]} for names in (one, other)]
+        optimizer = torch.optim.Adam(groups(["a", "empty"], ["b"]))
+        steps(model, optimizer, gradients(model, 1, 1))
+        head, tensors = self.to_file("Adam", optimizer)
+        model_file = self.save("m.pt", model.state_dict())
+        back = ["to-torch", self.path("state.safetensors"), self.path("back.pt"), "--model", model_file]
+        other = self.save("o.pt", torch.optim.Adam(groups(["b", "empty"], ["a"])).state_dict())
+        error = self.refused(*back, "--optimizer", other)
+        self.assertIn("`b` is in group 0 in PyTorch, but in group 1 of the file", error)
+        self.assertIn("`empty` is empty, and the file does not have its group", self.refused(*back, "--model-order"))
+        self.convert(*back, "--optimizer", self.path("optimizer.pt"))
+        self.assert_equal(torch.load(self.path("back.pt"))["state"][0], optimizer.state_dict()["state"][0])
+        head["groups"][1]["config"]["variant"] = "AdaMax"
+        state_file.write(self.path("state.safetensors"), head, tensors)
+        error = self.refused(*back, "--optimizer", self.path("optimizer.pt"))
+        self.assertIn("the groups are Adam, Adamax, but the groups of an optimizer in PyTorch have one rule", error)
+
+    def test_what_pytorch_ignores_is_left_out(self):
+        # This crate refuses a dampening of no momentum.
+        optimizer = torch.optim.SGD(torch.nn.Linear(2, 2).named_parameters(), dampening=0.1)
+        head, _ = self.to_file("SGD", optimizer, "--model", self.save("m.pt", torch.nn.Linear(2, 2).state_dict()))
+        self.assertEqual(head["groups"][0]["config"]["variant"]["Sgd"]["dampening"], 0.0)
+
 
 class Scalers(Case):
     def test_a_loss_scale_comes_in_and_goes_out(self):
@@ -582,13 +622,15 @@ class Scalers(Case):
         steps(model, optimizer, gradients(model, 1, 1))
         scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_factor=4.0, backoff_factor=0.25, growth_interval=7)
         state = scaler.state_dict() | {"scale": 32.0, "_growth_tracker": 3}
-        checkpoint = self.save("c.pt", {"model": model.state_dict(), "scaler": state, "optimizer": optimizer.state_dict()})
+        all_three = {"model": model.state_dict(), "scaler": state, "optimizer": optimizer.state_dict()}
+        checkpoint = self.save("c.pt", all_three)
         path = self.path("state")
         self.convert("to-file", "Adam", checkpoint, path, "--scaler", checkpoint)
         head, _ = state_file.read(path)
         self.assertEqual(head["loss_scale"], {"scale": 32.0, "growth_tracker": 3})
-        self.assertEqual(head["options"]["loss_scale"],
-                         {"growth_factor": 4.0, "backoff_factor": 0.25, "growth_interval": 7})
+        self.assertEqual(
+            head["options"]["loss_scale"], {"growth_factor": 4.0, "backoff_factor": 0.25, "growth_interval": 7}
+        )
         back = ["to-torch", path, self.path("back.pt"), "--model", checkpoint, "--model-order"]
         self.assertIn("the file has a loss scale: --scaler writes it", self.convert(*back))
         self.convert(*back, "--scaler", self.path("scaler.pt"))

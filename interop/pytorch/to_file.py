@@ -9,12 +9,25 @@ import torch
 from state_file import Refusal, note
 
 
-def to_file(optimizer, state_dict, path, *, model=None, names=None, model_order=False, prefix="", scaler=None,
-            position=None, current_lr=False):
+def to_file(
+    optimizer,
+    state_dict,
+    path,
+    *,
+    model=None,
+    names=None,
+    model_order=False,
+    prefix="",
+    scaler=None,
+    position=None,
+    current_lr=False,
+):
     """Writes the `state_dict` of a `torch.optim.<optimizer>` as a state file. The arguments are those of --help."""
     head = {"t": 0, "skipped": 0, "options": {}, "groups": [], "clocks": [], "tensors": []}
     tensors, groups = {}, state_dict["param_groups"]
-    grouped = naming.in_groups(groups, names, naming.parameters(model or {}) if model_order else None, prefix)
+    if model_order and model is None:
+        raise Refusal("--model-order needs --model")
+    grouped = naming.in_groups(groups, names, naming.parameters(model) if model_order else None, prefix)
     in_model = None if model is None else naming.tensors(model, prefix)
     for number, (settings, names) in enumerate(zip(groups, grouped)):
         optimizers.check(optimizer, number, settings)
@@ -61,8 +74,8 @@ def rate(number, settings, current):
     for key in [] if current else ["max_lr", "initial_lr"]:
         if key in settings:
             if float(settings[key]) != float(settings["lr"]):
-                note(f"group {number}: lr is {key} = {float(settings[key])}, for a schedule here; --current-lr takes "
-                     f"{float(settings['lr'])}")
+                base, now = float(settings[key]), float(settings["lr"])
+                note(f"group {number}: lr is {key} = {base}, for a schedule here; --current-lr takes {now}")
             return float(settings[key])
     return float(settings["lr"])
 
@@ -88,8 +101,10 @@ def shape_of(name, state, in_model):
         need = tuple(in_model[name].shape)
     for key, shape in shapes.items():
         if shape != need:
-            raise Refusal(f"`{name}` has the shape {need}, but its `{key}` {shape}: the names are not in the order of the "
-                          f"optimizer; {naming.HOW}")
+            raise Refusal(
+                f"`{name}` has the shape {need}, but its `{key}` {shape}: the names are not in the order of the "
+                f"optimizer; {naming.HOW}"
+            )
     if any(value.is_complex() for value in [*state.values(), *([in_model[name]] if in_model else [])]):
         raise Refusal(f"`{name}` is complex: wgpu-adam has no complex parameters")
     return need

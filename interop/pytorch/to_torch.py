@@ -10,7 +10,7 @@ from state_file import Refusal, note
 
 
 def to_torch(path, model, *, optimizer=None, names=None, model_order=False, prefix=""):
-    """Returns the name in `torch.optim` of the optimizer, its `state_dict`, and the loss scale as a `state_dict` or None.
+    """Returns the name in `torch.optim`, the `state_dict` and that of a GradScaler, if the file has a loss scale.
 
     The arguments are those of --help.
     """
@@ -87,8 +87,10 @@ def rates(head, number):
     # The other form of no schedule is a constant factor of 1.
     if group.get("schedule") in (None, {"Constant": 1.0}) or position == 0:
         return {}
-    note(f"group {number} has a schedule: create PyTorch's scheduler as at the start, load the state_dict, then set "
-         f"scheduler.last_epoch = {position - 1} and call scheduler.step()")
+    note(
+        f"group {number} has a schedule: create PyTorch's scheduler as at the start, load the state_dict, then set "
+        f"scheduler.last_epoch = {position - 1} and call scheduler.step()"
+    )
     # PyTorch's schedulers make the next rate from the last.
     return {"initial_lr": group["config"]["lr"], "lr": clocks[0]["lr"]}
 
