@@ -71,6 +71,9 @@ cargo run --quiet --locked --example train -- --epochs 2 --no-plot
 step "tests"
 cargo test --locked
 
+step "pytorch"
+interop/pytorch/test.sh
+
 step "mutations"
 tests/mutations/run.sh
 

@@ -1,16 +1,20 @@
-//! Runs that move from PyTorch to this crate and back in the middle, by `tests/pytorch/convert.py`.
+//! Runs that move from PyTorch to this crate and back in the middle, by `interop/pytorch/convert.py`.
 //!
 //! `tests/pytorch/generate.py` made the numbers. The second half of each run is made by this crate, by PyTorch in
 //! float32 and by PyTorch in float64. A miss is an error against float64, in units of the distance that the second half
 //! moves. Our miss must be no larger than PyTorch's own, to the tolerance of `golden`.
+//!
+//! `continue_runs_of_pytorch` is a part of `interop/pytorch/test_convert.py`.
 
 use std::path::{Path, PathBuf};
 
 use crate::golden::problem;
-use crate::scene::Gpu;
+use crate::scene::{Gpu, assert_same};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use wgpu_adam::preset::pytorch;
-use wgpu_adam::{Adam, Config, Decay, Group, Options, State, Tensor, Variant, cpu};
+use wgpu_adam::state::GroupState;
+use wgpu_adam::{Adam, Config, Decay, Group, Options, Schedule, State, Tensor, Variant, cpu};
 
 const HALF: usize = 50;
 const LEN: usize = 512;
@@ -188,8 +192,82 @@ fn write_first_halves() {
         let (state, param) = ours(config);
         state.save(folder(format!("{case}.ours.safetensors"))).unwrap();
         let data: Vec<u8> = param.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let view = safetensors::tensor::TensorView::new(Dtype::F32, vec![LEN], &data).unwrap();
+        let view = TensorView::new(Dtype::F32, vec![LEN], &data).unwrap();
         let path = folder(format!("{case}.ours.params.safetensors"));
         safetensors::serialize_to_file([("w", view)], None, &path).unwrap();
     }
+}
+
+/// Makes the middle of runs that `interop/pytorch/test_convert.py` begins and ends. It reads `<case>.state.safetensors`,
+/// which the converter wrote, and `<case>.run.safetensors`, which has `param.<name>`, for each step `grad.<step>.<name>`,
+/// and as metadata the schedule of all groups. It writes `<case>.ours.safetensors` and `<case>.params.safetensors`.
+#[test]
+#[ignore = "interop/pytorch/test_convert.py runs it"]
+fn continue_runs_of_pytorch() {
+    let folder = PathBuf::from(std::env::var("PYTORCH_RUNS").expect("PYTORCH_RUNS must be a folder"));
+    let gpu = Gpu::new();
+    let mut cases = 0;
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let Some(case) = name.strip_suffix(".run.safetensors") else { continue };
+        continue_run(&gpu, &folder, case);
+        cases += 1;
+    }
+    assert!(cases > 0, "{} has no run", folder.display());
+    println!("{cases} runs were continued");
+}
+
+fn continue_run(gpu: &Gpu, folder: &Path, case: &str) {
+    let file = |what: &str| folder.join(format!("{case}.{what}.safetensors"));
+    let state = State::load(file("state")).unwrap_or_else(|e| panic!("{case}: {e}"));
+    let bytes = std::fs::read(file("run")).unwrap();
+    let run = SafeTensors::deserialize(&bytes).unwrap();
+    let numbers = |name: String| run.tensor(&name).ok().map(|view| narrowed(&floats(view.data(), Dtype::F32)));
+    let metadata = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone().unwrap_or_default();
+    let schedule: Schedule =
+        metadata.get("schedule").map_or_else(Schedule::default, |json| serde_json::from_str(json).unwrap());
+
+    let mut params: Vec<Vec<f32>> =
+        state.tensors.iter().map(|tensor| numbers(format!("param.{}", tensor.name)).unwrap()).collect();
+    let buffers: Vec<_> = params.iter().map(|param| (gpu.buffer(param), gpu.buffer(param))).collect();
+    let (mut groups, mut on_cpu) = (Vec::new(), Vec::new());
+    for (number, GroupState { config, .. }) in state.groups.iter().enumerate() {
+        let (mut tensors, mut lens) = (Vec::new(), Vec::new());
+        for (tensor, (param, grad)) in state.tensors.iter().zip(&buffers) {
+            if state.clocks[tensor.clock].group == number {
+                tensors.push(Tensor::f32(&tensor.name, param, grad));
+                lens.push(cpu::Tensor::new(&tensor.name, tensor.len as usize));
+            }
+        }
+        groups.push(Group::new(config.clone(), tensors).with_schedule(schedule.clone()));
+        on_cpu.push(cpu::Group::new(config.clone(), lens).with_schedule(schedule.clone()));
+    }
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, &groups, state.options.clone()).unwrap();
+    let mut twin = cpu::Adam::new(&on_cpu, state.options.clone()).unwrap();
+    pollster::block_on(adam.load_state(&state)).unwrap_or_else(|e| panic!("{case}: {e}"));
+    twin.load_state(&state).unwrap();
+    for step in 0.. {
+        let grads: Option<Vec<_>> =
+            state.tensors.iter().map(|tensor| numbers(format!("grad.{step}.{}", tensor.name))).collect();
+        let Some(mut grads) = grads else { break };
+        for (grad, (_, buffer)) in grads.iter().zip(&buffers) {
+            gpu.write(buffer, grad);
+        }
+        gpu.step(&adam);
+        let mut tensors: Vec<_> =
+            params.iter_mut().zip(&mut grads).map(|(param, grad)| cpu::TensorMut::new(param, grad)).collect();
+        twin.step(&mut tensors).unwrap();
+    }
+    for ((tensor, param), (buffer, _)) in state.tensors.iter().zip(&params).zip(&buffers) {
+        if gpu.software {
+            assert_same(&gpu.read(buffer), param, &format!("{case}, {}", tensor.name));
+        }
+    }
+    pollster::block_on(adam.read_state()).unwrap().save(file("ours")).unwrap();
+    let data: Vec<Vec<u8>> =
+        buffers.iter().map(|(buffer, _)| bytemuck::cast_slice(&gpu.read(buffer)).to_vec()).collect();
+    let views = state.tensors.iter().zip(&data).map(|(tensor, data)| {
+        (tensor.name.as_str(), TensorView::new(Dtype::F32, vec![tensor.len as usize], data).unwrap())
+    });
+    safetensors::serialize_to_file(views, None, &file("params")).unwrap();
 }

@@ -3,9 +3,9 @@
     cargo test --test it write_first_halves -- --ignored  # writes <case>.ours.safetensors, <case>.ours.params.safetensors
     python generate.py                                    # writes <case>.torch.safetensors, ends.safetensors
 
-The runs use the problem of ../golden. A run makes HALF steps in float32 and then as many again: here in float32 and in
-float64, and with this crate in `tests/it/pytorch.rs`. `<case>.to_here.*` belong to a run that started in PyTorch,
-`<case>.to_torch.*` to a run that started in this crate.
+The runs use the problem of ../golden and the converter in ../../interop/pytorch. A run makes HALF steps in float32 and
+then as many again: here in float32 and in float64, and with this crate in `tests/it/pytorch.rs`. `<case>.to_here.*`
+belong to a run that started in PyTorch, `<case>.to_torch.*` to a run that started in this crate.
 
     python generate.py --seeds 40 FOLDER
 
@@ -14,19 +14,21 @@ PyTorch to this crate with other gradients and parameters, as two files for each
 """
 
 import argparse
+import copy
 import os
 import sys
 from pathlib import Path
 
 os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "golden"))
+sys.path[:0] = [str(HERE.parent / "golden"), str(HERE.parents[1] / "interop/pytorch")]
 
 import torch
 from safetensors.torch import load_file, save_file
 
-import convert
 import problem
+from to_file import to_file
+from to_torch import to_torch
 
 torch.set_num_threads(1)
 HALF = 50
@@ -59,11 +61,7 @@ def second_half(case, p, state_dict, dtype, grads):
     name, kwargs = CASES[case]
     p = p.to(dtype).clone()
     optimizer = getattr(torch.optim, name)([p], **kwargs)
-    state_dict = {
-        "state": {0: {k: v.clone() for k, v in state_dict["state"][0].items()}},
-        "param_groups": [dict(group) for group in state_dict["param_groups"]],
-    }
-    convert.load_into(optimizer, state_dict)
+    optimizer.load_state_dict(copy.deepcopy(state_dict))
     steps(optimizer, p, grads[HALF:])
     return p
 
@@ -74,9 +72,9 @@ def to_here(case, seed, file):
     p = torch.from_numpy(problem.first_params(0, seed)[:LEN].copy())
     optimizer = getattr(torch.optim, name)([p], **kwargs)
     steps(optimizer, p, grads(seed)[:HALF])
-    convert.to_file(name, optimizer.state_dict(), file, ["w"])
-    state_dict = convert.to_torch(file, {"w": (LEN,)})
+    to_file(name, optimizer.state_dict(), file, names=["w"])
     half = p.clone()
+    _, state_dict, _ = to_torch(file, {"w": p}, names=["w"])
     f64 = second_half(case, half, state_dict, torch.float64, grads(seed))
     steps(optimizer, p, grads(seed)[HALF:])
     # The round trip through the file loses nothing.
@@ -84,10 +82,11 @@ def to_here(case, seed, file):
     return {f"{case}.to_here.half": half, f"{case}.to_here.f64": f64, f"{case}.to_here.f32": p}
 
 
-def to_torch(case):
+def from_here(case):
     """Continues this crate's first half in PyTorch, and returns the ends."""
-    half = load_file(HERE / f"{case}.ours.params.safetensors")["w"]
-    state_dict = convert.to_torch(HERE / f"{case}.ours.safetensors", {"w": (LEN,)})
+    model = load_file(HERE / f"{case}.ours.params.safetensors")
+    _, state_dict, _ = to_torch(HERE / f"{case}.ours.safetensors", model, names=["w"])
+    half = model["w"]
     dtypes = {"f32": torch.float32, "f64": torch.float64}
     ends = {key: second_half(case, half, state_dict, dtype, grads(0)) for key, dtype in dtypes.items()}
     return {f"{case}.to_torch.{key}": end for key, end in ends.items()}
@@ -101,7 +100,7 @@ def main():
     if arguments.seeds is None:
         ends = {}
         for case in CASES:
-            ends |= to_here(case, 0, HERE / f"{case}.torch.safetensors") | to_torch(case)
+            ends |= to_here(case, 0, HERE / f"{case}.torch.safetensors") | from_here(case)
         save_file(ends, HERE / "ends.safetensors")
     for seed in range(1, (arguments.seeds or 0) + 1):
         ends = to_here("sgd", seed, arguments.folder / f"seed{seed}.torch.safetensors")
