@@ -133,7 +133,7 @@ impl Adam {
             Moments {
                 m: tensor_state(&[StateKind::M], 0.0),
                 v: tensor_state(&[StateKind::V], variant.initial()),
-                v_max: tensor_state(&[StateKind::VMax], 0.0),
+                v_max: tensor_state(&[StateKind::VMax, StateKind::GradAvg], 0.0),
                 master: tensor_state(&[StateKind::Master, StateKind::Remainder], 0.0),
             }
         });

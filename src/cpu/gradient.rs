@@ -14,7 +14,7 @@ pub(crate) fn larger(old: f32, x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn squarable(g: f32) -> f32 {
+pub(crate) fn squarable(g: f32) -> f32 {
     let bits = g.to_bits();
     let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f80_0000) < 0x2000_0000;
     if overflows { f32::from_bits((bits & 0x8000_0000) | 0x5f7f_ffff) } else { g }

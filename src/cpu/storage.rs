@@ -201,9 +201,7 @@ pub(crate) fn store(
 pub(crate) fn bytes(storage: &Storage, kind: StateKind, values: &[f32]) -> Vec<u8> {
     match (kind, storage.state) {
         (StateKind::Remainder, _) => values.iter().flat_map(|x| split(*x).1.to_le_bytes()).collect(),
-        (StateKind::MScale | StateKind::VScale | StateKind::VMaxScale, _) => {
-            scales(values).flat_map(f32::to_le_bytes).collect()
-        }
+        (kind, _) if kind.is_scale() => scales(values).flat_map(f32::to_le_bytes).collect(),
         (StateKind::Master, _) | (_, StateDtype::F32) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
         (_, StateDtype::Block8) => kind.code().codes(values),
         (_, StateDtype::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),

@@ -77,7 +77,8 @@ impl Storage {
     pub fn dtype(&self, kind: StateKind) -> Dtype {
         match (kind, self.state) {
             (StateKind::Remainder, _) => Dtype::I16,
-            (StateKind::Master | StateKind::MScale | StateKind::VScale | StateKind::VMaxScale, _) => Dtype::F32,
+            (StateKind::Master, _) => Dtype::F32,
+            (kind, _) if kind.is_scale() => Dtype::F32,
             (_, StateDtype::F32) => Dtype::F32,
             (_, StateDtype::Bf16) => Dtype::Bf16,
             (_, StateDtype::Block8) => Dtype::U8,

@@ -140,7 +140,8 @@ impl TensorState {
         self.values(StateKind::M)
     }
 
-    /// Returns the second moment, without bias correction. Empty if the rule does not use it.
+    /// Returns the second moment, without bias correction. For centered RMSProp, this is the variance of the gradient.
+    /// Empty if the rule does not use it.
     pub fn v(&self) -> Vec<f32> {
         self.values(StateKind::V)
     }
@@ -148,6 +149,11 @@ impl TensorState {
     /// Returns the maximum of all second moments so far. Empty unless the rule is AMSGrad.
     pub fn v_max(&self) -> Vec<f32> {
         self.values(StateKind::VMax)
+    }
+
+    /// Returns the average of the gradient. Empty unless the rule is centered RMSProp.
+    pub fn grad_avg(&self) -> Vec<f32> {
+        self.values(StateKind::GradAvg)
     }
 
     fn find(&self, kind: StateKind) -> Option<&StateTensor> {
@@ -170,8 +176,8 @@ impl StateTensor {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v` and `v_max`
-    /// decode them.
+    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v`, `v_max` and
+    /// `grad_avg` decode them.
     pub fn values(&self) -> Vec<f32> {
         match self.dtype {
             Dtype::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),

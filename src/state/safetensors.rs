@@ -7,6 +7,7 @@
 //!            m      "exp_avg", or "momentum_buffer" for RMSProp and SGD
 //!            v      "exp_avg_sq", "exp_inf" for AdaMax, "square_avg" for RMSProp, "sum" for AdaGrad
 //!            v_max  "max_exp_avg_sq"
+//!            for centered RMSProp "grad_avg", and v is "grad_var", which is PyTorch's square_avg - grad_avg^2
 //!            for moments in 8-bit blocks also "<name>_scale", one scale per block; see `block8.wgsl` for the codes
 //!            for 16-bit params "master" or "remainder"
 //! ```

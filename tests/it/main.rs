@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the library and wgpu are linked once.
 
 mod blocks;
+mod centered;
 mod child;
 mod claims;
 mod errors;

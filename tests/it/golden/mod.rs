@@ -100,11 +100,11 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
     let decoupled = |config: Config| Config { decay: Decay::Decoupled(1e-2), ..config };
     let rmsprop = |momentum| Config {
         lr: 1e-3,
-        variant: Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0 },
+        variant: Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: false },
         ..pytorch::rmsprop()
     };
     let optax_rmsprop = |momentum, nesterov, initial| Config {
-        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum: true, initial },
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum: true, initial, centered: false },
         ..optax::rmsprop()
     };
     let adagrad = |lr_decay, initial| Config { variant: Variant::AdaGrad { lr_decay, initial }, ..pytorch::adagrad() };
@@ -118,15 +118,15 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
     vec![
         ("amsgrad", vec![pytorch::amsgrad()]),
         ("amsgrad l2", vec![l2(pytorch::amsgrad())]),
-        ("amsgradw", vec![decoupled(pytorch::amsgrad())]),
+        ("amsgradw", vec![pytorch::adamw_amsgrad()]),
         ("adamax", vec![pytorch::adamax()]),
         ("adamax l2", vec![l2(pytorch::adamax())]),
         ("nadam", vec![pytorch::nadam()]),
         ("nadam l2", vec![l2(pytorch::nadam())]),
-        ("nadamw", vec![decoupled(pytorch::nadam())]),
+        ("nadamw", vec![pytorch::nadamw(1e-2)]),
         ("radam", vec![pytorch::radam()]),
         ("radam l2", vec![l2(pytorch::radam())]),
-        ("radamw", vec![decoupled(pytorch::radam())]),
+        ("radamw", vec![pytorch::radamw(1e-2)]),
         ("rmsprop", vec![rmsprop(0.0)]),
         ("rmsprop l2", vec![Config { beta2: 0.9, eps: 1e-6, ..l2(rmsprop(0.0)) }]),
         ("rmsprop momentum", vec![rmsprop(0.9)]),

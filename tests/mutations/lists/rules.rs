@@ -1,18 +1,36 @@
-//! Adam's rule.
+//! The rules that divide by the root of v: Adam, and centered RMSProp, which alone keeps the average of the gradient.
 
 use crate::Shader;
 
-pub const SHADERS: &[Shader] = &[Shader {
-    file: "shaders/rules/adam.wgsl",
-    mutations: &[
-        ("average(load_m(place), g, s.m_rate", "average(load_m(place), g, s.v_rate", "arena"),
-        ("average(load_v(place), g * g, s.v_rate", "average(load_v(place), g * g, s.m_rate", "arena"),
-        ("average(load_v(place), g * g,", "average(load_v(place), g,", "arena"),
-        ("(s.m_coef * m)", "(s.m_coef * g)", "arena"),
-        ("(sqrt(v + s.eps_root)", "((v + s.eps_root)", "arena"),
-        ("s.eps_root) * s.v_coef", "s.eps_root)", "arena"),
-        ("s.v_coef + s.eps)", "s.v_coef - s.eps)", "arena"),
-        ("s.v_coef + s.eps)", "s.v_coef)", "arena"),
-        ("store_m(place, m)", "store_m(place, g)", "arena"),
-    ],
-}];
+pub const SHADERS: &[Shader] = &[
+    Shader {
+        file: "shaders/rules/adam.wgsl",
+        mutations: &[
+            ("average(load_m(place), g, s.m_rate", "average(load_m(place), g, s.v_rate", "arena"),
+            ("average(load_v(place), g * g, s.v_rate", "average(load_v(place), g * g, s.m_rate", "arena"),
+            ("average(load_v(place), g * g,", "average(load_v(place), g,", "arena"),
+            ("(s.m_coef * m)", "(s.m_coef * g)", "arena"),
+            ("(sqrt(v + s.eps_root)", "((v + s.eps_root)", "arena"),
+            ("s.eps_root) * s.v_coef", "s.eps_root)", "arena"),
+            ("s.v_coef + s.eps)", "s.v_coef - s.eps)", "arena"),
+            ("s.v_coef + s.eps)", "s.v_coef)", "arena"),
+            ("store_m(place, m)", "store_m(place, g)", "arena"),
+        ],
+    },
+    Shader {
+        file: "shaders/rules/rmsprop_centered.wgsl",
+        mutations: &[
+            ("squarable(g - before)", "squarable(g - grad_avg)", "centered RMSProp"),
+            ("squarable(g - grad_avg)", "squarable(g)", "centered RMSProp"),
+            ("store_grad_avg(place, grad_avg)", "store_grad_avg(place, g)", "centered RMSProp"),
+        ],
+    },
+    Shader {
+        file: "shaders/rules/rmsprop_centered_momentum.wgsl",
+        mutations: &[
+            ("squarable(g - before)", "squarable(g - grad_avg)", "centered RMSProp with momentum"),
+            ("let before = load_grad_avg(place)", "let before = Quad(0.0)", "centered RMSProp with momentum"),
+            ("let u = g /", "let u = grad_avg /", "centered RMSProp with momentum"),
+        ],
+    },
+];

@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, LossScale, Options};
+use wgpu_adam::{Clip, Config, Decay, LossScale, Options, Variant};
 
 use super::Difference;
 use crate::scene::{Gpu, Scene, Spot, normal};
@@ -23,6 +23,10 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("largest loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(63, 2)), 1e10)),
     // The norm overflows when the gradients are unscaled.
     ("norm that overflows", |gpu| steps(gpu, Scene::scattered(&[40], &[adamw()], scaled(-20, 3)), 1e38)),
+    ("centered RMSProp", |gpu| steps(gpu, Scene::scattered(&[1000], &[centered(0.0)], Options::default()), 1.0)),
+    ("centered RMSProp with momentum", |gpu| {
+        steps(gpu, Scene::scattered(&[1000], &[centered(0.9)], Options::default()), 1.0)
+    }),
     ("unguarded NaN", unguarded_nan),
 ];
 
@@ -36,6 +40,11 @@ fn other() -> Config {
 
 fn l2() -> Config {
     Config { beta1: 0.4, decay: Decay::L2(0.1), ..Config::default() }
+}
+
+fn centered(momentum: f64) -> Config {
+    let variant = Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: true };
+    Config { beta2: 0.9, variant, ..Config::default() }
 }
 
 fn all() -> Options {
