@@ -63,9 +63,11 @@ pub enum Error {
         need: &'static str,
     },
     /// The fields of a [`Precision`](crate::Precision) contradict each other.
-    #[error("option precision: {reason}")]
+    #[error("{}precision: {reason}", group.map_or("option ".to_owned(), |group| format!("group {group}: ")))]
     #[non_exhaustive]
     Precision {
+        /// The group, counted from 0, or `None` for [`Options::precision`](crate::Options::precision).
+        group: Option<usize>,
         /// The contradiction, and the need.
         reason: &'static str,
     },

@@ -111,10 +111,11 @@ pub enum Master {
 }
 
 impl Precision {
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// `group` is `None` for the precision in [`Options`](crate::Options).
+    pub(crate) fn validate(&self, group: Option<usize>) -> Result<(), Error> {
         if self.master != Master::None && self.param_rounding == Rounding::Stochastic {
             let reason = "param_rounding must be Nearest with a master, which the parameter is rounded from";
-            return Err(Error::Precision { reason });
+            return Err(Error::Precision { group, reason });
         }
         Ok(())
     }

@@ -98,12 +98,14 @@ impl Adam {
                     offset: 0,
                     size: (len * dtype.bytes()).next_multiple_of(4),
                 };
-                let storage = tensor.storage(group.config.variant.rule(), &options.precision)?;
+                let precision = group.precision_in(&options);
+                let storage = tensor.storage(group.config.variant.rule(), precision)?;
                 tensor_plans.push(TensorPlan {
                     tensor: number,
                     clock: clocks.of_tensor[number] as u32,
                     storage,
                     grad_scale: tensor.grad_scale,
+                    seed: precision.seed,
                     param: place(2 * number, tensor.param),
                     grad: place(2 * number + 1, tensor.grad),
                     len,
@@ -144,7 +146,7 @@ impl Adam {
             grad_scales: tensors().map(|(_, t)| t.grad_scale).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
             moments: moments.collect(),
-            noise_origins: storage::noise_origins(regions, storages.len(), options.precision.seed),
+            noise_origins: storage::noise_origins(regions, storages.len()),
             storages,
             rules: Vec::new(),
             settings: Vec::new(),

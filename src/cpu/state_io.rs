@@ -27,11 +27,7 @@ impl Adam {
             skipped: self.head.skipped,
             options: self.options.clone(),
             loss_scale: self.loss_scale,
-            groups: self
-                .groups
-                .iter()
-                .map(|group| GroupState { config: group.config.clone(), schedule: Some(group.schedule.clone()) })
-                .collect(),
+            groups: self.groups.iter().map(GroupState::of).collect(),
             clocks: self
                 .of
                 .groups

@@ -72,13 +72,13 @@ pub(crate) struct NoiseOrigin {
 }
 
 /// The origins of each tensor's noise, in ascending order.
-pub(crate) fn noise_origins(regions: &[Region], tensors: usize, seed: u32) -> Vec<Vec<NoiseOrigin>> {
+pub(crate) fn noise_origins(regions: &[Region], tensors: usize) -> Vec<Vec<NoiseOrigin>> {
     let mut all = vec![Vec::new(); tensors];
     for (i, region) in regions.iter().enumerate() {
         for (segment, span) in region.spans_of_segments() {
             let element = span.of_state().start as u32 - LANES as u32 * region.state;
             let first = segment.first as usize;
-            all[segment.tensor].push(NoiseOrigin { first, element, stream_seed: region.stream_seed(i, seed) });
+            all[segment.tensor].push(NoiseOrigin { first, element, stream_seed: region.stream_seed(i, region.seed) });
         }
     }
     all.iter_mut().for_each(|origins| origins.sort_by_key(|origin| origin.first));

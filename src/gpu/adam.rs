@@ -228,6 +228,7 @@ impl Adam {
             config: group.config.clone(),
             tensors: tensors(group),
             schedule: group.schedule.clone(),
+            precision: group.precision.clone(),
         });
         let clocks = self.registry.clocks.clone();
         CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.layout.options.clone(), &self.layout.regions)

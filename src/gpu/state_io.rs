@@ -43,12 +43,7 @@ impl Adam {
         let (small, last) = (small.count(), buffers.len() - 1);
         let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, transfer);
         let layout = self.layout.clone();
-        let groups = self
-            .registry
-            .groups
-            .iter()
-            .map(|group| GroupState { config: group.config.clone(), schedule: Some(group.schedule.clone()) })
-            .collect();
+        let groups = self.registry.groups.iter().map(GroupState::of).collect();
         async move {
             begun.await?;
             let buffer_layouts = layout.buffer_layouts();

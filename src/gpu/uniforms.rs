@@ -90,7 +90,7 @@ impl Layout {
             partial: self.partials[number],
             nonfinite_bits: nonfinite_bits(&self.options),
             grad_scale: region.grad_scale,
-            stream_seed: region.stream_seed(number, self.options.precision.seed),
+            stream_seed: region.stream_seed(number, region.seed),
             first_scale: region.first_scale,
             state: region.state,
         }

@@ -136,7 +136,7 @@ mod tests {
             let at = |buffer, shift| Location { buffer, offset: ((tensor as u64) << 20) + 4 * shift, size: 1 << 30 };
             let param = at(param, 0);
             let grad = at(grad, (1 << 16) + shift);
-            TensorPlan { tensor, clock, storage, grad_scale: 1.0, param, grad, len }
+            TensorPlan { tensor, clock, storage, grad_scale: 1.0, seed: 0, param, grad, len }
         };
         given.iter().enumerate().map(tensor_plan).collect()
     }

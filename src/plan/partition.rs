@@ -23,6 +23,8 @@ pub(crate) struct TensorPlan {
     pub storage: Storage,
     /// The value of 1 in an integer gradient.
     pub grad_scale: f32,
+    /// The seed of stochastic rounding.
+    pub seed: u32,
     pub param: Location,
     pub grad: Location,
     /// The number of elements.
@@ -94,10 +96,11 @@ pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits
     Ok(Plan { regions, batches })
 }
 
-/// Groups the tensors that can share a region: they have the same storage, the same two buffers and the same distance
-/// between param and grad. Gaps between them cost no memory, since the state has none.
+/// Groups the tensors that can share a region: they have the same storage, the same seed if it matters, the same two
+/// buffers and the same distance between param and grad. Gaps between them cost no memory, since the state has none.
 fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
-    let key = |p: &TensorPlan| (p.storage, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
+    let seed = |p: &TensorPlan| if p.storage.is_stochastic() { p.seed } else { 0 };
+    let key = |p: &TensorPlan| (p.storage, p.grad_scale.to_bits(), seed(p), p.param.buffer, p.grad.buffer, p.shift());
     let mut sorted = tensor_plans.to_vec();
     sorted.sort_by_key(|p| (key(p), p.param.offset));
     let mut runs: Vec<Vec<TensorPlan>> = Vec::new();
@@ -238,6 +241,7 @@ fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, u
     Region {
         storage: run[0].storage,
         grad_scale: run[0].grad_scale,
+        seed: run[0].seed,
         param,
         grad,
         unaligned,

@@ -56,6 +56,8 @@ pub(crate) struct Segment {
 pub(crate) struct Region {
     pub storage: Storage,
     pub grad_scale: f32,
+    /// The seed of stochastic rounding.
+    pub seed: u32,
     pub param: Window,
     pub grad: Window,
     /// Quads are loaded and stored element by element.

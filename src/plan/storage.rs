@@ -95,6 +95,11 @@ impl Storage {
         Self { rounding: Rounding::Nearest, state_rounding: Rounding::Nearest, ..self }
     }
 
+    /// Whether anything is rounded stochastically.
+    pub fn is_stochastic(&self) -> bool {
+        *self != self.to_nearest()
+    }
+
     /// Whether the state is in 8-bit blocks.
     pub fn in_blocks(&self) -> bool {
         self.state == StateDtype::Block8
@@ -127,7 +132,7 @@ impl Storage {
                 })
             })
         });
-        let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate().is_ok()).collect();
+        let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate(None).is_ok()).collect();
         let mut all = Vec::new();
         for (rule, param) in Rule::ALL.iter().flat_map(|rule| params.map(|param| (rule, param))) {
             for (grad, precision) in grads.into_iter().flat_map(|grad| precisions.iter().map(move |p| (grad, p))) {

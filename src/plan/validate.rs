@@ -6,6 +6,7 @@ use wgpu::{Buffer, BufferUsages};
 
 use crate::config::group::Group;
 use crate::config::options::Options;
+use crate::config::precision::Precision;
 use crate::config::rule::Rule;
 use crate::config::tensor::{Outside, Tensor, View};
 use crate::error::Error;
@@ -40,13 +41,15 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
-        let storage = storage(tensor, groups[group].config.variant.rule(), options)?;
+        let precision = groups[group].precision_in(options);
+        let storage = storage(tensor, groups[group].config.variant.rule(), precision, options.zero_grad)?;
         let number = tensor_plans.len();
         tensor_plans.push(TensorPlan {
             tensor: number,
             clock: registry.clocks.of_tensor[number] as u32,
             storage,
             grad_scale: tensor.grad_scale,
+            seed: precision.seed,
             param,
             grad,
             len: tensor.param.len,
@@ -60,11 +63,11 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
 }
 
 /// The storage of a tensor, or an error if it cannot be stored in this way.
-fn storage(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Storage, Error> {
+fn storage(tensor: &Tensor, rule: Rule, precision: &Precision, zero_grad: bool) -> Result<Storage, Error> {
     let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype, tensor.param.len);
-    let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, &options.precision)?;
+    let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, precision)?;
     let elements = |view: &View| view.offset / view.dtype.bytes();
-    if options.zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
+    if zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
         let reason = "with zero_grad and 16-bit gradients, param and grad must begin at the same element modulo 4";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }

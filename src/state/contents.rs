@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use bytemuck::{bytes_of, cast_slice};
 
 use crate::config::dtype::Dtype;
+use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::{LossScaleState, is_scale};
 use crate::config::options::Options;
+use crate::config::precision::Precision;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
@@ -68,6 +70,15 @@ pub struct GroupState {
     pub config: Config,
     /// The schedule. With `None`, an optimizer that loads the state keeps its own schedule.
     pub schedule: Option<Schedule>,
+    /// The group's own precision, for information, as [`State::options`].
+    pub precision: Option<Precision>,
+}
+
+impl GroupState {
+    pub(crate) fn of<T>(group: &Group<T>) -> Self {
+        let Group { config, schedule, precision, .. } = group;
+        Self { config: config.clone(), schedule: Some(schedule.clone()), precision: precision.clone() }
+    }
 }
 
 /// The step count of tensors that started together, and the powers of beta that belong to it.

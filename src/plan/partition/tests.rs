@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::dtype::Dtype;
-use crate::config::precision::{Precision, StateDtype};
+use crate::config::precision::{Precision, Rounding, StateDtype};
 use crate::config::rule::Rule;
 use crate::plan::region::{NORM_TILE, TILES_A_WORKGROUP, UPDATE_TILE};
 
@@ -26,6 +26,7 @@ fn place(storage: Storage, tensors: &[(u64, u64, u32)], param: u64, grad: u64, s
             clock: *clock,
             storage,
             grad_scale: 1.0,
+            seed: 0,
             param: place(0, param, storage.param),
             grad: place(1, grad, storage.grad),
             len: *len,
@@ -139,6 +140,20 @@ fn neighbours_are_one_region_and_strangers_are_not() {
     apart[1].grad.offset -= 16;
     apart[1].param.buffer = 2;
     assert_eq!(count(&apart), 2);
+}
+
+#[test]
+fn a_region_has_one_seed_if_it_matters() {
+    let count = |state_rounding| {
+        let precision = Precision { state: StateDtype::Bf16, state_min_len: 0, state_rounding, ..Precision::default() };
+        let storage = Storage::new("x", Rule::Adam, Dtype::F32, Dtype::F32, 1.0, 1, &precision).unwrap();
+        let mut tensor_plans = place(storage, &[(8, 0, 0), (8, 0, 0)], 0, 0, 0);
+        tensor_plans[1].seed = 1;
+        let regions = plan(&tensor_plans, false, &Limits::DEFAULT).unwrap().regions;
+        regions.iter().map(|region| region.seed).collect::<Vec<_>>()
+    };
+    assert_eq!(count(Rounding::Stochastic), [0, 1]);
+    assert_eq!(count(Rounding::Nearest), [0]);
 }
 
 #[test]
