@@ -193,6 +193,21 @@ pub enum Error {
         /// The missing usages.
         missing: BufferUsages,
     },
+    /// A view ends in the last 1 to 3 bytes of a buffer whose size is not a multiple of 4. A dispatch cannot bind them.
+    #[error(
+        "tensor `{tensor}`: the buffer of its {view} view has {given} bytes, but must have {need}, a multiple of 4"
+    )]
+    #[non_exhaustive]
+    BufferSize {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The size of the buffer in bytes.
+        given: u64,
+        /// The needed size in bytes.
+        need: u64,
+    },
     /// Two views share bytes of a buffer.
     #[error("tensor `{tensor}`: its {view} view shares bytes with the {other_view} view of tensor `{other}`")]
     #[non_exhaustive]
@@ -358,8 +373,18 @@ pub enum Error {
         /// The operation.
         what: &'static str,
     },
-    /// The device refused an operation. The reason may be a lost device, a destroyed buffer, or a buffer of another
-    /// device.
+    /// The device does not bind the buffer of a tensor: the buffer was destroyed, or belongs to another device.
+    #[error("tensor `{tensor}`: the device cannot bind the buffer of its {view} view: {reason}")]
+    #[non_exhaustive]
+    Buffer {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The error of the device.
+        reason: String,
+    },
+    /// The device refused an operation. The reason may be a lost device.
     #[error("{what}: the device reported an error: {reason}")]
     #[non_exhaustive]
     Device {

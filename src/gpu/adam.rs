@@ -13,6 +13,7 @@ use crate::config::options::Options;
 use crate::cpu::adam::Adam as CpuAdam;
 use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
+use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
@@ -96,13 +97,13 @@ impl Adam {
     ///
     /// # Errors
     /// Returns an error for an invalid configuration, schedule, option or tensor, and for limits of the device that are
-    /// too low. Returns [`Error::OutOfMemory`], or [`Error::Device`] for a lost device, a destroyed buffer or a buffer
-    /// of another device.
+    /// too low. Returns [`Error::OutOfMemory`], [`Error::Buffer`] for a destroyed buffer or a buffer of another device,
+    /// and [`Error::Device`] for a lost device.
     pub fn new(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
         let made = builder.build(Reusable::default());
-        now_or_none(scopes.close(MAKING)).unwrap_or(Ok(()))?;
+        now_or_none(blame(scopes.close(MAKING), device, groups)).unwrap_or(Ok(()))?;
         made
     }
 
@@ -114,7 +115,7 @@ impl Adam {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
         let made = builder.build(Reusable::default());
-        scopes.close(MAKING).await?;
+        blame(scopes.close(MAKING), device, groups).await?;
         made
     }
 

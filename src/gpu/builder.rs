@@ -1,5 +1,6 @@
 //! Turns a plan into dispatches: makes the small buffers, the state buffers and the bind groups.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
@@ -13,14 +14,15 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, sub_binding};
+use crate::gpu::check::check_limits;
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
-use crate::gpu::pipelines::{Reusable, dispatch, shape, update_kernel};
+use crate::gpu::pipelines::{Reusable, dispatch, norm_kernel, update_kernel};
 use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
 use crate::num::block8::{UNSIGNED, scales};
 use crate::num::half::nearest_bf16;
-use crate::num::quad::{LANES, WORKGROUP};
+use crate::num::quad::LANES;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
@@ -133,29 +135,20 @@ impl<'a> Builder<'a> {
         Kernel::Tick { scheduled: !self.curves.is_empty(), scaled: self.layout.options.loss_scale.is_some() }
     }
 
+    /// The batches of the norm kernel.
+    fn norms(&self) -> Vec<Range<usize>> {
+        let layout = &self.layout;
+        if layout.options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() }
+    }
+
     /// Checks the limits that the plan does not ensure.
     fn check(&self) -> Result<(), Error> {
-        let limits = self.device.limits();
-        let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-        let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options));
-        let storage = updates.chain([self.tick_kernel()]);
-        let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
+        let layout = &self.layout;
+        let updates = layout.batched().map(|batch| update_kernel(batch, &layout.options));
+        let norms = self.norms().into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
         let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
         let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves);
-        for (limit, given, need) in [
-            ("max_compute_invocations_per_workgroup", invocations.into(), WORKGROUP),
-            (
-                "max_storage_buffers_per_shader_stage",
-                limits.max_storage_buffers_per_shader_stage.into(),
-                storage.into(),
-            ),
-            ("max_storage_buffer_binding_size", self.limits.binding, largest),
-        ] {
-            if given < need {
-                return Err(Error::Limit { limit, given, need });
-            }
-        }
-        Ok(())
+        check_limits(self.device, updates.chain(norms).chain([self.tick_kernel()]), largest)
     }
 
     /// Makes the GPU objects, except for those in `reusable`.
@@ -184,7 +177,7 @@ impl<'a> Builder<'a> {
         }
         let (tick, tick_dispatch) =
             self.tick([&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone), &mut reusable)?;
-        let norms = if options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() };
+        let norms = self.norms();
         let mut uniforms = Uniforms::default();
         let norm_workgroups = uniforms.add(layout, &norms, |region| {
             let tiles = batch::norm_workgroups(region);
@@ -210,8 +203,7 @@ impl<'a> Builder<'a> {
                 vec![(Binding::Region, uniforms.of(&regions, i)), (Binding::Partials, partials.as_entire_binding())];
             bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), bind(&region.grad))));
             bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
-            let kernel = Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad };
-            dispatches.push(dispatch(kernel, workgroups, &bindings));
+            dispatches.push(dispatch(norm_kernel(batch), workgroups, &bindings));
             tables.extend(table);
         }
         dispatches.push(tick_dispatch);

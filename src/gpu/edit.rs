@@ -9,6 +9,7 @@ use crate::config::group::Group;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::plan::buffer_layout::copies;
@@ -90,11 +91,12 @@ impl Adam {
     fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
         let members = regroup(&mut groups, lists);
         let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
-        let builder =
-            Builder::checked(&self.device, &self.queue, Registry { groups, clocks }, self.layout.options.clone())?;
+        let registry = Registry { groups: groups.clone(), clocks };
+        let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
         let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, &members, &before));
-        now_or_none(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
+        let closed = scopes.close("changing the tensors");
+        now_or_none(blame(closed, &self.device, &groups)).unwrap_or(Ok(()))?;
         *self = made?;
         Ok(())
     }

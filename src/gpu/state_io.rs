@@ -9,6 +9,7 @@ use crate::config::loss_scale::ScaleBytes;
 use crate::config::rule::Rule;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::split_clock;
@@ -121,7 +122,7 @@ impl Adam {
             let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
             let scopes = ErrorScopes::open(&self.device);
             let made = builder.build(self.reusable.clone());
-            scopes.close("making the optimizer").await?;
+            blame(scopes.close("making the optimizer"), &self.device, &self.registry.groups).await?;
             let adam = made?;
             adam.fill(state, &order, &adam.registry.scheduled().0, transfer).await?;
             *self = adam;

@@ -8,7 +8,9 @@ use crate::num::block8::BLOCK;
 use crate::num::quad::LANES;
 use crate::plan::batch;
 use crate::plan::limits::Limits;
-use crate::plan::region::{BLOCK_QUADS, QUAD_BYTES, Region, Segment, UPDATE_QUADS, UPDATE_WORKGROUP, Window};
+use crate::plan::region::{
+    BLOCK_QUADS, QUAD_BYTES, Region, Segment, Tile, UPDATE_QUADS, UPDATE_TILE, UPDATE_WORKGROUP, Window,
+};
 use crate::plan::storage::Storage;
 
 /// If the last quad of a region is not entirely inside its buffer, the region is cut into whole quads and a tail, which
@@ -162,6 +164,9 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
     let align = param.align.min(grad.align);
     // Each segment may begin a tile that it does not fill. Half of the workgroups are for such tiles, half for others.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
+    // The table of tiles must fit in a binding: each tensor begins a tile, and all others are whole.
+    let tiles = limits.binding / size_of::<Tile>() as u64;
+    let most_tensors = workgroups.min(tiles.saturating_sub(state_quads / UPDATE_TILE + 2)).max(1);
     let dispatch = workgroups.saturating_mul(UPDATE_WORKGROUP * UPDATE_QUADS * LANES / 2);
 
     let mut regions = Vec::new();
@@ -173,7 +178,7 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
         let by_state = (begin / LANES + state_quads) * LANES;
         let by_dispatch = (begin / param.align * param.align).saturating_add(dispatch);
         let behind = run.partition_point(|tensor_plan| tensor_plan.end() <= begin);
-        let by_tensors = run.get(behind + workgroups as usize).map_or(run_end, TensorPlan::start);
+        let by_tensors = run.get(behind + most_tensors as usize).map_or(run_end, TensorPlan::start);
         let mut end = run_end.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
         if end < run_end {
             end = if first.storage.in_blocks() {

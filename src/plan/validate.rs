@@ -95,6 +95,10 @@ fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Erro
         let size = view.buffer.size();
         return Err(Error::OutOfBounds { tensor: named(), view: which, offset: view.offset, end, size });
     }
+    if end.next_multiple_of(4) > view.buffer.size() {
+        let (given, need) = (view.buffer.size(), end.next_multiple_of(4));
+        return Err(Error::BufferSize { tensor: named(), view: which, given, need });
+    }
     let given = view.buffer.usage();
     let missing = BufferUsages::STORAGE - given;
     if !missing.is_empty() {

@@ -143,6 +143,12 @@ fn invalid_views_are_named() {
         usage: BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
+    let six = gpu.device.create_buffer(&BufferDescriptor {
+        label: None,
+        size: 6,
+        usage: BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
     let (p, g) = (|| View::f32(&param), || View::f32(&grad));
     let (mut unaligned, mut long) = (p().slice(..10), g());
     (unaligned.offset, long.len) = (2, 101);
@@ -185,6 +191,15 @@ fn invalid_views_are_named() {
             "tensor `w`: the buffer of its grad view was made with BufferUsages(COPY_DST), but needs \
              BufferUsages(STORAGE) as well",
         ),
+        (
+            vec![Tensor::new("w", View::bf16(&six), View::bf16(&param).slice(..3))],
+            "tensor `w`: the buffer of its param view has 6 bytes, but must have 8, a multiple of 4",
+        ),
+        (
+            vec![Tensor::new("w", View::bf16(&param).slice(..3), View::bf16(&six))],
+            "tensor `w`: the buffer of its grad view has 6 bytes, but must have 8, a multiple of 4",
+        ),
+        (vec![Tensor::new("w", View::bf16(&six).slice(..2), View::bf16(&param).slice(..2))], "no error"),
         (
             vec![
                 Tensor::new("a", p().slice(..10), g().slice(..10)),
