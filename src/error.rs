@@ -341,7 +341,7 @@ pub enum Error {
     },
 
     // --- the device ---
-    /// A limit of the device is too low.
+    /// A limit of the device is too low, or an alignment too high.
     #[error("the device's limit {limit} is {given}, but {need} is needed")]
     #[non_exhaustive]
     Limit {
@@ -354,13 +354,15 @@ pub enum Error {
     },
     /// A block of an 8-bit state does not fit into a binding.
     #[error(
-        "tensor `{tensor}`: a block of its 8-bit state needs bindings of {need} bytes, but the device's limit \
-         max_storage_buffer_binding_size is {given}"
+        "tensor `{tensor}`: a block of its 8-bit state needs bindings of {need} bytes, but the device's limit {limit} is \
+         {given}"
     )]
     #[non_exhaustive]
     BlockTooLarge {
         /// The name of the tensor.
         tensor: String,
+        /// The field of [`wgpu::Limits`].
+        limit: &'static str,
         /// The limit of the device in bytes.
         given: u64,
         /// The size of a binding with one block in bytes.
@@ -412,6 +414,20 @@ pub enum Error {
         given: usize,
         /// The number of tensors of the optimizer.
         need: usize,
+    },
+    /// A step on the CPU was given a tensor in the place of another. The places are those of
+    /// [`tensor_names`](crate::cpu::Adam::tensor_names).
+    #[error(
+        "the step was given tensor `{given}` in place {place}, counted from 0, but the optimizer has `{need}` there"
+    )]
+    #[non_exhaustive]
+    TensorName {
+        /// The place in the step's list of tensors, counted from 0.
+        place: usize,
+        /// The name that was given.
+        given: String,
+        /// The name of the optimizer's tensor.
+        need: String,
     },
     /// A slice has another dtype than its tensor.
     #[error("tensor `{tensor}`: the {view} slice has dtype {given}, but the tensor has {need}")]

@@ -171,10 +171,27 @@ impl Adam {
 
     /// Takes one step.
     ///
-    /// `tensors` are all tensors, in the order of [`tensor_names`](Self::tensor_names).
+    /// `tensors` are all tensors, in the order of [`tensor_names`](Self::tensor_names): group by group. Tensors of
+    /// equal length and dtype in another order are mixed up without notice, unless they have names:
+    ///
+    /// ```
+    /// use wgpu_adam::{Config, Options, cpu};
+    /// let group = |name| cpu::Group::new(Config::default(), vec![cpu::Tensor::new(name, 1)]);
+    /// let mut adam = cpu::Adam::new(&[group("a"), group("c")], Options::default())?;
+    /// adam.add(0, [cpu::Tensor::new("b", 1)])?; // behind `a`, and so before `c`
+    /// let ([mut a, mut b, mut c], mut g) = ([[1.0]; 3], [[0.5]; 3]);
+    /// let [ga, gb, gc] = &mut g;
+    /// adam.step(&mut [
+    ///     cpu::TensorMut::new(&mut a, ga).with_name("a"),
+    ///     cpu::TensorMut::new(&mut b, gb).with_name("b"),
+    ///     cpu::TensorMut::new(&mut c, gc).with_name("c"),
+    /// ])?;
+    /// # Ok::<(), wgpu_adam::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Returns [`Error::TensorCount`], [`Error::TensorDtype`] or [`Error::TensorLength`]. Nothing has changed then.
+    /// Returns [`Error::TensorCount`], [`Error::TensorName`], [`Error::TensorDtype`] or [`Error::TensorLength`].
+    /// Nothing has changed then.
     pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
         self.step_and(tensors, |_, _, _| {})
     }
@@ -226,6 +243,11 @@ impl Adam {
     pub(crate) fn check(&self, tensors: &[TensorMut]) -> Result<(), Error> {
         if tensors.len() != self.names.len() {
             return Err(Error::TensorCount { given: tensors.len(), need: self.names.len() });
+        }
+        for (place, (tensor, need)) in tensors.iter().zip(&self.names).enumerate() {
+            if let Some(given) = tensor.name.filter(|given| given != need) {
+                return Err(Error::TensorName { place, given: given.to_owned(), need: need.clone() });
+            }
         }
         for (((tensor, name), &need), dtypes) in tensors.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes) {
             for (view, given, need) in

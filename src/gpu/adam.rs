@@ -124,6 +124,10 @@ impl Adam {
     /// Recording creates no GPU object, and submits, writes and reads nothing. One submission may contain any number of
     /// steps. Each step uses the gradients that the commands before it wrote.
     ///
+    /// An operating system or a browser may stop a submission that runs too long, and the device is lost then: by
+    /// default after 2 seconds on Windows (its timeout detection and recovery, "TDR"), and after some seconds on macOS
+    /// and in browsers. Put only as many steps into a submission as take well below a second.
+    ///
     /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no
     /// command in it runs. State and clock are then unchanged.
     pub fn step(&self, encoder: &mut CommandEncoder) {
@@ -185,9 +189,12 @@ impl Adam {
 
     /// Returns the buffer that holds the loss scale. `None` without a [`LossScale`](crate::LossScale).
     ///
-    /// The buffer has 16 bytes. The first four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and
-    /// `COPY_SRC`: a shader can declare it as `var<uniform> loss_scale: f32`, and must not write it. A step reads the
-    /// scale and stores the scale of the next step.
+    /// The buffer has 16 bytes. The first four are the scale as an f32. A shader can declare it as `var<uniform>
+    /// loss_scale: f32`, and must not write it. A step reads the scale and stores the scale of the next step.
+    ///
+    /// Its usages are those that something needs: `UNIFORM` your shader, `STORAGE` the step, `COPY_SRC`
+    /// [`read_report`](Self::read_report) and [`read_state`](Self::read_state), `COPY_DST`
+    /// [`load_state`](Self::load_state).
     ///
     /// The buffer stays the same over [`add`](Self::add), [`remove`](Self::remove), [`reset`](Self::reset) and
     /// [`load_state`](Self::load_state).

@@ -95,7 +95,7 @@ impl<'a> Builder<'a> {
         for tensor_plan in tensor_plans {
             if let Some(need) = tensor_plan.block_too_large(&limits) {
                 let tensor = names[tensor_plan.tensor].clone();
-                return Err(Error::BlockTooLarge { tensor, given: limits.binding, need });
+                return Err(Error::BlockTooLarge { tensor, limit: limits.binding_limit, given: limits.binding, need });
             }
         }
         let Plan { regions, batches } = partition::plan(tensor_plans, options.zero_grad, &limits)?;
@@ -145,10 +145,12 @@ impl<'a> Builder<'a> {
     fn check(&self) -> Result<(), Error> {
         let layout = &self.layout;
         let updates = layout.batched().map(|batch| update_kernel(batch, &layout.options));
-        let norms = self.norms().into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
+        let norms = self.norms();
+        let uniform = UNIFORM_STRIDE * (norms.len() + layout.batches.len()) as u64;
+        let norms = norms.into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
         let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
         let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves);
-        check_limits(self.device, updates.chain(norms).chain([self.tick_kernel()]), largest)
+        check_limits(self.device, updates.chain(norms).chain([self.tick_kernel()]), largest, uniform)
     }
 
     /// Makes the GPU objects, except for those in `reusable`.

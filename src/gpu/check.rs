@@ -6,11 +6,22 @@ use crate::error::Error;
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
 use crate::plan::limits::Limits;
 
-/// Checks that a device can run these kernels, and bind a storage buffer of `largest` bytes.
-pub(crate) fn check_limits(device: &Device, kernels: impl Iterator<Item = Kernel>, largest: u64) -> Result<(), Error> {
+/// Checks that a device can run these kernels, and have a storage buffer and a uniform buffer of these sizes in bytes.
+pub(crate) fn check_limits(
+    device: &Device,
+    kernels: impl Iterator<Item = Kernel>,
+    storage: u64,
+    uniform: u64,
+) -> Result<(), Error> {
+    let limits = Limits::of(device);
     let kernels: Vec<Kernel> = kernels.collect();
     let most = |needed: fn(Kernel) -> u64| kernels.iter().map(|kernel| needed(*kernel)).max().unwrap_or(0);
     let has = device.limits();
+    // This limit may be too high: uniforms are at multiples of the stride.
+    let (limit, given) = ("min_uniform_buffer_offset_alignment", has.min_uniform_buffer_offset_alignment.into());
+    if given > UNIFORM_STRIDE {
+        return Err(Error::Limit { limit, given, need: UNIFORM_STRIDE });
+    }
     for (limit, given, need) in [
         (
             "max_compute_invocations_per_workgroup",
@@ -43,7 +54,8 @@ pub(crate) fn check_limits(device: &Device, kernels: impl Iterator<Item = Kernel
         ("max_bind_groups", has.max_bind_groups.into(), 1),
         // No uniform is larger.
         ("max_uniform_buffer_binding_size", has.max_uniform_buffer_binding_size, UNIFORM_STRIDE),
-        ("max_storage_buffer_binding_size", Limits::of(device).binding, largest),
+        (limits.binding_limit, limits.binding, storage),
+        ("max_buffer_size", has.max_buffer_size, uniform),
     ] {
         if given < need {
             return Err(Error::Limit { limit, given, need });

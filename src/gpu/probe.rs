@@ -139,7 +139,7 @@ impl Probe {
         };
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let kernels = layout.regions.iter().map(kernel).chain([Kernel::InsightFinish]);
-        check_limits(device, kernels, findings.max(size_of_val(&records[..]) as u64))?;
+        check_limits(device, kernels, findings.max(size_of_val(&records[..]) as u64), uniforms.bytes.len() as u64)?;
         let (limit, given) = ("max_compute_workgroups_per_dimension", Limits::of(device).workgroups);
         let need = (runs.len() as f64).sqrt().ceil() as u64;
         if given < need {

@@ -89,7 +89,7 @@ impl TensorPlan {
 pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
     // Two units of alignment: the offset of a view may waste one, and with the other each region still advances.
     if limits.binding < 2 * limits.align {
-        let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
+        let (limit, given) = (limits.binding_limit, limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
     let regions = merge(tensor_plans).into_iter().flat_map(|run| cut(&run, limits));

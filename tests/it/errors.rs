@@ -251,6 +251,21 @@ fn invalid_slots_of_the_twin_are_named() {
         .unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
     assert_eq!((a, adam.report().t), ([1.0; 2], 0), "an error must change nothing");
+    // A tensor that is added to the first group moves those of later groups.
+    let group = |name| cpu::Group::new(Config::default(), vec![cpu::Tensor::new(name, 2)]);
+    let mut adam = cpu::Adam::new(&[group("a"), group("c")], Options::default()).unwrap();
+    adam.add(0, [cpu::Tensor::new("b", 2)]).unwrap();
+    let mut step = |names: [Option<&str>; 3]| {
+        let (mut params, mut grads) = ([[1.0f32; 2]; 3], [[1.0f32; 2]; 3]);
+        let slots = params.iter_mut().zip(&mut grads).zip(names);
+        let slots = slots.map(|((param, grad), name)| cpu::TensorMut { name, ..cpu::TensorMut::new(param, grad) });
+        adam.step(&mut slots.collect::<Vec<_>>()).map(|report| report.t).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        step([Some("a"), Some("c"), Some("b")]).unwrap_err(),
+        "the step was given tensor `c` in place 1, counted from 0, but the optimizer has `b` there"
+    );
+    assert_eq!(step([Some("a"), None, Some("c")]), Ok(1), "the error changed nothing, and names may be left out");
     let duplicate = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)]);
     assert!(cpu::Adam::new(&[duplicate], Options::default()).unwrap_err().to_string().contains("used twice"));
     let empty = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 0)]);

@@ -167,6 +167,10 @@ fn limits_that_are_too_small_are_named() {
             "max_buffers_and_acceleration_structures_per_shader_stage is 5, but 6 is needed",
         ),
         (Limits { max_bindings_per_bind_group: 8, ..has() }, "max_bindings_per_bind_group is 8, but 22 is needed"),
+        (
+            Limits { min_uniform_buffer_offset_alignment: 512, ..has() },
+            "min_uniform_buffer_offset_alignment is 512, but 256 is needed",
+        ),
         (Limits { max_bind_groups: 0, ..has() }, "max_bind_groups is 0, but 1 is needed"),
         (
             Limits { max_compute_invocations_per_workgroup: 64, ..has() },
@@ -189,6 +193,12 @@ fn limits_that_are_too_small_are_named() {
         let gpu = Gpu::with(limits);
         assert_eq!(message(&gpu, 1, guarded.clone()), format!("the device's limit {want}"));
     }
+    // There are seventeen dispatches with uniforms of 256 bytes.
+    let gpu = Gpu::with(Limits { max_buffer_size: 4096, ..has() });
+    let want = "the device's limit max_buffer_size is 4096, but 4352 is needed";
+    assert_eq!(message(&gpu, 17, Options::default()), want);
+    let gpu = Gpu::with(Limits { max_buffer_size: 256, ..has() });
+    assert_eq!(message(&gpu, 1, Options::default()), "the device's limit max_buffer_size is 256, but 512 is needed");
     // Seventeen groups need seventeen slots of 256 bytes, but a binding has room for sixteen.
     let gpu = small();
     assert_eq!(message(&gpu, 16, Options::default()), "no error");
