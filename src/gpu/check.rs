@@ -54,6 +54,7 @@ pub(crate) fn check_limits(
         ("max_bind_groups", has.max_bind_groups.into(), 1),
         // No uniform is larger.
         ("max_uniform_buffer_binding_size", has.max_uniform_buffer_binding_size, UNIFORM_STRIDE),
+        ("max_compute_workgroups_per_dimension", limits.workgroups, 1),
         (limits.binding_limit, limits.binding, storage),
         ("max_buffer_size", has.max_buffer_size, uniform),
     ] {

@@ -171,6 +171,10 @@ fn limits_that_are_too_small_are_named() {
             Limits { min_uniform_buffer_offset_alignment: 512, ..has() },
             "min_uniform_buffer_offset_alignment is 512, but 256 is needed",
         ),
+        (
+            Limits { max_compute_workgroups_per_dimension: 0, ..has() },
+            "max_compute_workgroups_per_dimension is 0, but 1 is needed",
+        ),
         (Limits { max_bind_groups: 0, ..has() }, "max_bind_groups is 0, but 1 is needed"),
         (
             Limits { max_compute_invocations_per_workgroup: 64, ..has() },
@@ -217,6 +221,7 @@ fn the_least_limits_are_enough() {
         max_bind_groups: 1,
         max_compute_workgroup_storage_size: 4108,
         max_uniform_buffer_binding_size: 256,
+        max_compute_workgroups_per_dimension: 1,
         ..Limits::default()
     };
     let gpu = Gpu::with(limits);

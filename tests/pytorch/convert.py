@@ -28,8 +28,6 @@ DTYPES = {
 
 def config_of(optimizer, group):
     """Returns this crate's configuration of a group of `torch.optim.<optimizer>`."""
-    if group.get("centered"):
-        raise SystemExit(f"{optimizer}: `centered` has no counterpart in wgpu-adam")
     beta1, beta2 = group.get("betas", (0.9, group.get("alpha", 0.999)))
     weight_decay = group.get("weight_decay", 0.0)
     decoupled = optimizer == "AdamW" or group.get("decoupled_weight_decay", False)
@@ -44,6 +42,7 @@ def config_of(optimizer, group):
         "RAdam": lambda: {"RAdam": {"eps_on_raw": True}},
         "RMSprop": lambda: {
             "RmsProp": {"momentum": momentum, "nesterov": False, "lr_in_momentum": False, "initial": 0.0}
+            | ({"centered": True} if group["centered"] else {})
         },
         "Adagrad": lambda: {
             "AdaGrad": {"lr_decay": group["lr_decay"], "initial": group["initial_accumulator_value"]}
@@ -98,6 +97,10 @@ def to_file(optimizer, state_dict, path, names=()):
             state.pop("mu_product", None)
             state = {key: value for key, value in state.items() if value is not None}
             state = {key: value.detach().float().flatten().contiguous() for key, value in state.items()}
+            if group.get("centered"):
+                # wgpu-adam keeps the variance itself, which PyTorch gets as a difference.
+                square, mean = state.pop("square_avg").double(), state["grad_avg"].double()
+                state["grad_var"] = (square - mean * mean).clamp(min=0).float()
             if not state:
                 raise SystemExit(f"{name}: the optimizer has no state for it; make a step first")
             length = next(iter(state.values())).numel()
@@ -134,6 +137,8 @@ def to_torch(path, shapes):
     for index, name in enumerate(order):
         own = {key.rpartition(".")[2]: value for key, value in tensors.items() if key.rpartition(".")[0] == name}
         step = own.pop("step").to(torch.float32)
+        if "grad_var" in own:
+            own["square_avg"] = (own.pop("grad_var").double() + own["grad_avg"].double() ** 2).float()
         state[index] = {"step": step} | {key: value.reshape(shapes[name]) for key, value in own.items()}
     groups = []
     for number, group in enumerate(head["groups"]):
