@@ -110,8 +110,7 @@ fn the_scale_moves_like_pytorchs() {
 fn factors_that_f32_lacks_differ_from_pytorchs_by_three_roundings() {
     let mut worst: f64 = 0.0;
     for (growth_factor, backoff_factor, exact) in [(1.7, 0.6, false), (1.1, 0.3, false), (1.5, 0.75, true)] {
-        let options =
-            LossScale { growth_interval: 1, growth_factor, backoff_factor, initial: 3_000.0, ..LossScale::default() };
+        let options = LossScale { growth_interval: 1, growth_factor, backoff_factor, initial: 3_000.0 };
         let group = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]);
         let mut adam = cpu::Adam::new(&[group], scaled(options.clone())).unwrap();
         for t in 0..200 {
