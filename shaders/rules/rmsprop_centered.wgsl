@@ -1,6 +1,6 @@
 // RMSProp without momentum, divided by the root of the variance of the gradient. Graves 2013. The variance is not a
-// difference of two averages, which would cancel: it grows by the distances from the old and from the new average, which
-// have the same sign (Welford 1962).
+// difference of two averages, which would cancel. It averages the product of the distances from the old and from the
+// new average, which have the same sign (Welford 1962).
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let before = load_grad_avg(place);

@@ -27,8 +27,8 @@ pub struct Options {
     ///
     /// A skipped step zeroes them too, so that a NaN does not survive in accumulated gradients.
     pub zero_grad: bool,
-    /// The precision of state and parameters, of groups that have no [`precision`](crate::Group::precision) of their own.
-    /// Default: all in f32.
+    /// The precision of state and parameters, for groups that have no [`precision`](crate::Group::precision) of their
+    /// own. Default: all in f32.
     pub precision: Precision,
     /// A dynamic loss scale on the device. It implies [`skip_nonfinite`](Self::skip_nonfinite). Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]

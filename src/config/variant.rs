@@ -138,7 +138,8 @@ pub enum Variant {
     /// choose `eps` accordingly.
     ///
     /// Neither framework corrects the bias by default. With `bias_correction` and `centered`, optax corrects both
-    /// averages before it subtracts, so that its first step divides by `eps` alone. Here `v_hat` is `v / (1 - beta2^t)`.
+    /// averages before it subtracts, so that its first step divides by `eps` alone. Here `v_hat` is
+    /// `v / (1 - beta2^t)`.
     ///
     /// Sources: Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks for Machine Learning"; for `centered` Graves
     /// 2013, "Generating Sequences With Recurrent Neural Networks", section 4.2 (arXiv:1308.0850), and for the form of

@@ -125,8 +125,8 @@ impl Adam {
     /// steps. Each step uses the gradients that the commands before it wrote.
     ///
     /// An operating system or a browser may stop a submission that runs too long, and the device is lost then: by
-    /// default after 2 seconds on Windows (its timeout detection and recovery, "TDR"), and after some seconds on macOS
-    /// and in browsers. Put only as many steps into a submission as take well below a second.
+    /// default after 2 seconds on Windows (its `TdrDelay`), and after some seconds on macOS and in browsers. Put only as
+    /// many steps into a submission as take well below a second.
     ///
     /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no
     /// command in it runs. State and clock are then unchanged.

@@ -32,7 +32,8 @@ const SHARE: f64 = 1.02;
 /// Cases whose largest miss of p exceeds that share, and the share that is allowed for it. The root mean squares of
 /// their misses are 0.79 to 0.98 times the framework's. Which element has the largest miss, and how large it is, is
 /// random. With 20 other seeds our largest miss is no larger than the framework's in 15, 14, 18, 14 and 17 of them, its
-/// median is 0.89, 0.82, 0.83, 0.79 and 0.93 times the framework's, and our root mean square is smaller in each. See `the_largest_misses_vary_with_the_seed`.
+/// median is 0.89, 0.82, 0.83, 0.79 and 0.93 times the framework's, and our root mean square is smaller in each. See
+/// `the_largest_misses_vary_with_the_seed`.
 const LARGEST: [(&str, f64); 5] = [
     ("optax rmsprop initial scale", 1.05),
     ("sgd nesterov", 1.05),
