@@ -63,9 +63,11 @@ pub enum Error {
         need: &'static str,
     },
     /// The fields of a [`Precision`](crate::Precision) contradict each other.
-    #[error("option precision: {reason}")]
+    #[error("{}precision: {reason}", group.map_or("option ".to_owned(), |group| format!("group {group}: ")))]
     #[non_exhaustive]
     Precision {
+        /// The group, counted from 0, or `None` for [`Options::precision`](crate::Options::precision).
+        group: Option<usize>,
         /// The contradiction, and the need.
         reason: &'static str,
     },
@@ -198,6 +200,21 @@ pub enum Error {
         given: BufferUsages,
         /// The missing usages.
         missing: BufferUsages,
+    },
+    /// A view ends in the last 1 to 3 bytes of a buffer whose size is not a multiple of 4. A dispatch cannot bind them.
+    #[error(
+        "tensor `{tensor}`: the buffer of its {view} view has {given} bytes, but must have {need}, a multiple of 4"
+    )]
+    #[non_exhaustive]
+    BufferSize {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The size of the buffer in bytes.
+        given: u64,
+        /// The needed size in bytes.
+        need: u64,
     },
     /// Two views share bytes of a buffer.
     #[error("tensor `{tensor}`: its {view} view shares bytes with the {other_view} view of tensor `{other}`")]
@@ -356,7 +373,7 @@ pub enum Error {
     },
 
     // --- the device ---
-    /// A limit of the device is too low.
+    /// A limit of the device is too low, or an alignment too high.
     #[error("the device's limit {limit} is {given}, but {need} is needed")]
     #[non_exhaustive]
     Limit {
@@ -369,13 +386,15 @@ pub enum Error {
     },
     /// A block of an 8-bit state does not fit into a binding.
     #[error(
-        "tensor `{tensor}`: a block of its 8-bit state needs bindings of {need} bytes, but the device's limit \
-         max_storage_buffer_binding_size is {given}"
+        "tensor `{tensor}`: a block of its 8-bit state needs bindings of {need} bytes, but the device's limit {limit} is \
+         {given}"
     )]
     #[non_exhaustive]
     BlockTooLarge {
         /// The name of the tensor.
         tensor: String,
+        /// The field of [`wgpu::Limits`].
+        limit: &'static str,
         /// The limit of the device in bytes.
         given: u64,
         /// The size of a binding with one block in bytes.
@@ -388,8 +407,18 @@ pub enum Error {
         /// The operation.
         what: &'static str,
     },
-    /// The device refused an operation. The reason may be a lost device, a destroyed buffer, or a buffer of another
-    /// device.
+    /// The device does not bind the buffer of a tensor: the buffer was destroyed, or belongs to another device.
+    #[error("tensor `{tensor}`: the device cannot bind the buffer of its {view} view: {reason}")]
+    #[non_exhaustive]
+    Buffer {
+        /// The name of the tensor.
+        tensor: String,
+        /// The view: `param` or `grad`.
+        view: &'static str,
+        /// The error of the device.
+        reason: String,
+    },
+    /// The device refused an operation. The reason may be a lost device.
     #[error("{what}: the device reported an error: {reason}")]
     #[non_exhaustive]
     Device {
@@ -417,6 +446,20 @@ pub enum Error {
         given: usize,
         /// The number of tensors of the optimizer.
         need: usize,
+    },
+    /// A step on the CPU was given a tensor in the place of another. The places are those of
+    /// [`tensor_names`](crate::cpu::Adam::tensor_names).
+    #[error(
+        "the step was given tensor `{given}` in place {place}, counted from 0, but the optimizer has `{need}` there"
+    )]
+    #[non_exhaustive]
+    TensorName {
+        /// The place in the step's list of tensors, counted from 0.
+        place: usize,
+        /// The name that was given.
+        given: String,
+        /// The name of the optimizer's tensor.
+        need: String,
     },
     /// A slice has another dtype than its tensor.
     #[error("tensor `{tensor}`: the {view} slice has dtype {given}, but the tensor has {need}")]

@@ -115,5 +115,9 @@ def moments(name, state, shape, keys):
     for key, value in state.items():
         if value.dtype == torch.float64:
             note(f"`{name}.{key}` is rounded from float64 to float32")
-    state = state or {key: torch.zeros(shape) for key in keys}
+    state = dict(state or {key: torch.zeros(shape) for key in keys})
+    if "grad_avg" in state:
+        # Centered RMSprop: the file has the variance itself.
+        square, mean = state.pop("square_avg").double(), state["grad_avg"].double()
+        state["grad_var"] = (square - mean * mean).clamp(min=0).float()
     return {f"{name}.{key}": value.detach().float().flatten().contiguous() for key, value in state.items()}

@@ -100,8 +100,12 @@ def state_of(name, shape, tensors, kind, group):
     step, state = 0, {key: torch.zeros(shape) for key in optimizers.state_keys(kind, group)}
     if 0 not in shape:
         step = int(tensors[f"{name}.step"])
+        own = {key: tensors.get(f"{name}.{key}") for key in [*state, "grad_var"]}
+        if "grad_avg" in state:
+            # Centered RMSProp: the file has the variance itself.
+            own["square_avg"] = (own["grad_var"].double() + own["grad_avg"].double() ** 2).float()
         for key in state:
-            value = tensors[f"{name}.{key}"]
+            value = own[key]
             if value.numel() != math.prod(shape):
                 raise Refusal(f"`{name}` has {value.numel()} elements, but in the model it has the shape {shape}")
             state[key] = value.float().reshape(shape)

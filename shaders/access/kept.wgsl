@@ -5,6 +5,7 @@ struct Kept {
     m: Quad,
     v: Quad,
     v_max: Quad,
+    grad_avg: Quad,
 }
 
 var<private> kept: Kept;
@@ -19,4 +20,8 @@ fn store_v(place: Place, x: Quad) {
 
 fn store_v_max(place: Place, x: Quad) {
     kept.v_max = x;
+}
+
+fn store_grad_avg(place: Place, x: Quad) {
+    kept.grad_avg = x;
 }

@@ -262,6 +262,7 @@ struct Kept {
     m: Quad,
     v: Quad,
     v_max: Quad,
+    grad_avg: Quad,
 }
 
 var<private> kept: Kept;
@@ -276,6 +277,10 @@ fn store_v(place: Place, x: Quad) {
 
 fn store_v_max(place: Place, x: Quad) {
     kept.v_max = x;
+}
+
+fn store_grad_avg(place: Place, x: Quad) {
+    kept.grad_avg = x;
 }
 
 // --- num/half.wgsl ---

@@ -1,6 +1,8 @@
 //! Tensors that share one configuration, on the GPU and on the CPU alike.
 
 use crate::config::hyperparameters::Config;
+use crate::config::options::Options;
+use crate::config::precision::Precision;
 use crate::config::schedule::Schedule;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
@@ -24,11 +26,14 @@ pub struct Group<T = Tensor> {
     pub tensors: Vec<T>,
     /// The course of the learning rate over the group's steps. Default: constant.
     pub schedule: Schedule,
+    /// The precision of the group's state and parameters, with a seed of its own. Default: `None`, which means
+    /// [`Options::precision`]. It is fixed when the group is made: a state that is loaded must have the same formats.
+    pub precision: Option<Precision>,
 }
 
 impl<T> Default for Group<T> {
     fn default() -> Self {
-        Self { config: Config::default(), tensors: Vec::new(), schedule: Schedule::default() }
+        Self { config: Config::default(), tensors: Vec::new(), schedule: Schedule::default(), precision: None }
     }
 }
 
@@ -42,6 +47,31 @@ impl<T> Group<T> {
     #[must_use]
     pub fn with_schedule(self, schedule: Schedule) -> Self {
         Self { schedule, ..self }
+    }
+
+    /// Sets the precision of the group's state and parameters. Embeddings, for example, can stay in f32 beside 8-bit
+    /// moments elsewhere:
+    ///
+    /// ```
+    /// use wgpu_adam::precision::StateDtype;
+    /// use wgpu_adam::{Config, Options, Precision, cpu};
+    /// let embedding = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("embedding", 8192)])
+    ///     .with_precision(Precision::default());
+    /// let rest = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("weight", 8192)]);
+    /// let precision = Precision { state: StateDtype::Block8, ..Precision::default() };
+    /// let adam = cpu::Adam::new(&[embedding, rest], Options { precision, ..Options::default() })?;
+    /// let bytes: Vec<usize> = adam.state().tensors.iter().map(|tensor| tensor.state[0].bytes.len()).collect();
+    /// assert_eq!(bytes, [4 * 8192, 8192]);
+    /// # Ok::<(), wgpu_adam::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision: Some(precision), ..self }
+    }
+
+    /// The precision of its tensors.
+    pub(crate) fn precision_in<'a>(&'a self, options: &'a Options) -> &'a Precision {
+        self.precision.as_ref().unwrap_or(&options.precision)
     }
 
     /// Returns the learning rate of step `t`, counted from 1: `config.lr * schedule.factor(t)`.
@@ -64,6 +94,7 @@ impl<T> Group<T> {
 
     pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
         self.config.validate(number)?;
+        self.precision.as_ref().map_or(Ok(()), |precision| precision.validate(Some(number)))?;
         self.schedule.validate(number)?;
         self.schedule.check_lr(number, self.config.lr)
     }

@@ -32,10 +32,15 @@ use crate::num::mirror::mirror;
 /// [`Options::skip_nonfinite`](crate::Options::skip_nonfinite). The device decides, so that any number of steps fit in
 /// one submission. The scale stays between 2^-64 and 2^64; PyTorch's may grow to the largest f32 or shrink to zero.
 ///
+/// Here the factors are rounded to f32. PyTorch multiplies the scale by a factor in float64 and rounds the product to
+/// f32. If f32 has the factor, as it has 2, 1.5 and 0.5, the scales are equal to the last bit. Otherwise, with 0.6 for
+/// example, each change of the scale differs from PyTorch's by at most 3 roundings, 1.8e-7 of the scale.
+///
 /// A power of two scales gradients exactly, on every driver. The default factors keep the scale a power of two. A
 /// gradient above 2^64 after unscaling counts as 2^64.
 ///
-/// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.2 (arXiv:1710.03740).
+/// Sources: Micikevicius et al. 2018, "Mixed Precision Training", section 3.2 (arXiv:1710.03740); PyTorch's kernels
+/// `_amp_update_scale_` in `aten/src/ATen/native/cuda/AmpKernels.cu` and `cpu/AmpGradScalerKernels.cpp`.
 ///
 /// ```
 /// use wgpu_adam::{Config, LossScale, Options, cpu};

@@ -35,7 +35,8 @@ pub struct Options {
     ///
     /// A skipped step zeroes them too, so that a NaN does not survive in accumulated gradients.
     pub zero_grad: bool,
-    /// The precision of state and parameters. Default: all in f32.
+    /// The precision of state and parameters, for groups that have no [`precision`](crate::Group::precision) of their
+    /// own. Default: all in f32.
     pub precision: Precision,
     /// A dynamic loss scale on the device. It implies [`skip_nonfinite`](Self::skip_nonfinite). Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +75,7 @@ pub(crate) fn check_shareable(follower: &Options, leader: &Options) -> Result<()
 
 impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        self.precision.validate()?;
+        self.precision.validate(None)?;
         self.loss_scale.as_ref().map_or(Ok(()), |scale| scale.validate())?;
         if let Some(given) = self.max_skipped_in_a_row
             && (self.loss_scale.is_some() || !self.skip_nonfinite)

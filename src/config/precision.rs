@@ -18,7 +18,7 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Precision {
-    /// The storage format of `m`, `v` and `v_max`. Default: [`StateDtype::F32`].
+    /// The storage format of `m`, `v`, `v_max` and `grad_avg`. Default: [`StateDtype::F32`].
     pub state: StateDtype,
     /// The smallest length of a tensor, in elements, at which [`state`](Self::state) applies. Moments of shorter
     /// tensors stay in f32. Default: 4,096, as in bitsandbytes (`min_8bit_size`).
@@ -53,7 +53,7 @@ impl Default for Precision {
     }
 }
 
-/// The storage format of `m`, `v` and `v_max`.
+/// The storage format of `m`, `v`, `v_max` and `grad_avg`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StateDtype {
@@ -69,7 +69,7 @@ pub enum StateDtype {
     ///
     /// | | 3 bits of mantissa | 2 bits of mantissa | below |
     /// |---|---|---|---|
-    /// | `m` (signed) | down to 2^-11 of the scale | down to 7e-7 of the scale | 0 |
+    /// | `m`, `grad_avg` (signed) | down to 2^-11 of the scale | down to 7e-7 of the scale | 0 |
     /// | `v`, `v_max` | down to 2^-24 of the scale | down to 1.6e-12 of the scale | the smallest code |
     ///
     /// A non-zero second moment is never rounded to zero, since a step would then have no bound. Zero is exact. A
@@ -112,10 +112,11 @@ pub enum Master {
 }
 
 impl Precision {
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// `group` is `None` for the precision in [`Options`](crate::Options).
+    pub(crate) fn validate(&self, group: Option<usize>) -> Result<(), Error> {
         if self.master != Master::None && self.param_rounding == Rounding::Stochastic {
             let reason = "param_rounding must be Nearest with a master, which the parameter is rounded from";
-            return Err(Error::Precision { reason });
+            return Err(Error::Precision { group, reason });
         }
         Ok(())
     }

@@ -20,9 +20,14 @@ pub mod pytorch {
         Config { decay: Decay::Decoupled(1e-2), ..Config::default() }
     }
 
-    /// `Adam(amsgrad=True)`: takes the maximum of `v`.
+    /// `Adam(amsgrad=True)`: takes the maximum of `v`. No decay: for `AdamW(amsgrad=True)` see [`adamw_amsgrad`].
     pub fn amsgrad() -> Config {
         Config { variant: Variant::AmsGrad { of_corrected: false }, ..Config::default() }
+    }
+
+    /// `AdamW(amsgrad=True)`: takes the maximum of `v`, with decoupled decay 1e-2.
+    pub fn adamw_amsgrad() -> Config {
+        Config { variant: Variant::AmsGrad { of_corrected: false }, ..adamw() }
     }
 
     /// `Adamax`: lr 2e-3.
@@ -35,15 +40,35 @@ pub mod pytorch {
         Config { lr: 2e-3, variant: Variant::NAdam { momentum_decay: Some(4e-3) }, ..Config::default() }
     }
 
+    /// `NAdam(weight_decay=…, decoupled_weight_decay=True)`: like `NAdam`, with decoupled decay. PyTorch's default for
+    /// `weight_decay` is 0, so it is an argument here.
+    pub fn nadamw(weight_decay: f64) -> Config {
+        Config { decay: Decay::Decoupled(weight_decay), ..nadam() }
+    }
+
     /// `RAdam`: adds eps to `sqrt(v)`.
     pub fn radam() -> Config {
         Config { variant: Variant::RAdam { eps_on_raw: true }, ..Config::default() }
     }
 
-    /// `RMSprop`: lr 1e-2, alpha 0.99 (here `beta2`), no momentum.
+    /// `RAdam(weight_decay=…, decoupled_weight_decay=True)`: like `RAdam`, with decoupled decay. PyTorch's default for
+    /// `weight_decay` is 0, so it is an argument here.
+    pub fn radamw(weight_decay: f64) -> Config {
+        Config { decay: Decay::Decoupled(weight_decay), ..radam() }
+    }
+
+    /// `RMSprop`: lr 1e-2, alpha 0.99 (here `beta2`), no momentum, not centered.
     pub fn rmsprop() -> Config {
-        let variant = Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: false, initial: 0.0 };
+        let variant =
+            Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: false };
         Config { lr: 1e-2, beta2: 0.99, bias_correction: false, variant, ..Config::default() }
+    }
+
+    /// `RMSprop(centered=True)`: like `RMSprop`, divided by the root of the variance.
+    pub fn rmsprop_centered() -> Config {
+        let variant =
+            Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: true };
+        Config { variant, ..rmsprop() }
     }
 
     /// `Adagrad`: lr 1e-2, eps 1e-10.
@@ -84,6 +109,11 @@ pub mod optax {
         Config { variant: Variant::AdaMax, ..Config::default() }
     }
 
+    /// `adamaxw`: like `adamax`, with decoupled decay 1e-4.
+    pub fn adamaxw() -> Config {
+        Config { decay: Decay::Decoupled(1e-4), ..adamax() }
+    }
+
     /// `nadam`: without a momentum schedule.
     pub fn nadam() -> Config {
         Config { variant: Variant::NAdam { momentum_decay: None }, ..Config::default() }
@@ -109,10 +139,23 @@ pub mod optax {
         Config { beta2: 0.99, decay: Decay::Decoupled(1e-3), variant: Variant::Lion, ..Config::default() }
     }
 
-    /// `rmsprop`: decay 0.9 (here `beta2`), eps 1e-8 inside the root, no momentum.
+    /// `signum`: the sign of the momentum, beta 0.9, no decay. This is Lion with equal betas.
+    pub fn signum() -> Config {
+        Config { beta1: 0.9, beta2: 0.9, variant: Variant::Lion, ..Config::default() }
+    }
+
+    /// `rmsprop`: decay 0.9 (here `beta2`), eps 1e-8 inside the root, no momentum, not centered.
     pub fn rmsprop() -> Config {
-        let variant = Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: true, initial: 0.0 };
+        let variant =
+            Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: true, initial: 0.0, centered: false };
         Config { beta2: 0.9, eps: 0.0, eps_root: 1e-8, bias_correction: false, variant, ..Config::default() }
+    }
+
+    /// `rmsprop(centered=True)`: like `rmsprop`, divided by the root of the variance.
+    pub fn rmsprop_centered() -> Config {
+        let variant =
+            Variant::RmsProp { momentum: 0.0, nesterov: false, lr_in_momentum: true, initial: 0.0, centered: true };
+        Config { variant, ..rmsprop() }
     }
 
     /// `adagrad`: initial accumulator 0.1, eps 1e-7 inside the root.

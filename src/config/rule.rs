@@ -50,6 +50,9 @@ rules! {
     Lion, "lion", [M: "exp_avg"], snr: false;
     RmsProp, "rmsprop", [V: "square_avg"], snr: false;
     RmsPropMomentum, "rmsprop_momentum", [M: "momentum_buffer", V: "square_avg"], snr: false;
+    RmsPropCentered, "rmsprop_centered", [V: "grad_var", GradAvg: "grad_avg"], snr: false;
+    RmsPropCenteredMomentum, "rmsprop_centered_momentum",
+        [M: "momentum_buffer", V: "grad_var", GradAvg: "grad_avg"], snr: false;
     AdaGrad, "adagrad", [V: "sum"], snr: false;
     Momentum, "momentum", [M: "momentum_buffer"], snr: false;
     Sgd, "sgd", [], snr: false;
@@ -68,16 +71,20 @@ impl Rule {
 pub enum StateKind {
     /// The first moment.
     M,
-    /// The second moment.
+    /// The second moment. The variance of the gradient, for centered RMSProp.
     V,
     /// The maximum of all second moments so far, of AMSGrad.
     VMax,
+    /// The average of the gradient, of centered RMSProp.
+    GradAvg,
     /// The block scales of an 8-bit `m`: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
     MScale,
     /// The block scales of an 8-bit `v`.
     VScale,
     /// The block scales of an 8-bit `v_max`.
     VMaxScale,
+    /// The block scales of an 8-bit `grad_avg`.
+    GradAvgScale,
     /// The f32 copies of 16-bit parameters: see [`Master::F32`](crate::precision::Master::F32).
     Master,
     /// The lower 16 bits of bf16 parameters: see [`Master::Remainder`](crate::precision::Master::Remainder).
@@ -85,8 +92,18 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::M, Self::MScale, Self::V, Self::VScale, Self::VMax, Self::VMaxScale, Self::Master, Self::Remainder];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::M,
+        Self::MScale,
+        Self::V,
+        Self::VScale,
+        Self::VMax,
+        Self::VMaxScale,
+        Self::GradAvg,
+        Self::GradAvgScale,
+        Self::Master,
+        Self::Remainder,
+    ];
 
     /// Returns the name in equations and in WGSL, `"v_max"` for example.
     pub fn name(self) -> &'static str {
@@ -94,9 +111,11 @@ impl StateKind {
             Self::M => "m",
             Self::V => "v",
             Self::VMax => "v_max",
+            Self::GradAvg => "grad_avg",
             Self::MScale => "m_scale",
             Self::VScale => "v_scale",
             Self::VMaxScale => "v_max_scale",
+            Self::GradAvgScale => "grad_avg_scale",
             Self::Master => "master",
             Self::Remainder => "remainder",
         }
@@ -108,16 +127,17 @@ impl StateKind {
             Self::M => Some(Self::MScale),
             Self::V => Some(Self::VScale),
             Self::VMax => Some(Self::VMaxScale),
+            Self::GradAvg => Some(Self::GradAvgScale),
             _ => None,
         }
     }
 
     pub(crate) fn is_scale(self) -> bool {
-        matches!(self, Self::MScale | Self::VScale | Self::VMaxScale)
+        matches!(self, Self::MScale | Self::VScale | Self::VMaxScale | Self::GradAvgScale)
     }
 
     /// How its codes of 8 bits are to be read.
     pub(crate) fn code(self) -> Code {
-        if self == Self::M { SIGNED } else { UNSIGNED }
+        if matches!(self, Self::M | Self::GradAvg) { SIGNED } else { UNSIGNED }
     }
 }

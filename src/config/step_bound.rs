@@ -34,7 +34,7 @@ impl Config {
     /// |---|---|
     /// | Adam, AMSGrad | `(1 - beta1) / sqrt((1 - beta2) * (1 - beta1^2/beta2))` where `beta1^2 < beta2` |
     /// | AdaMax | `(1 - beta1) / (1 - beta1/beta2)` where `beta1 < beta2` |
-    /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`; none with momentum and `lr_in_momentum` |
+    /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`; none if centered, or with momentum and `lr_in_momentum` |
     /// | AdaGrad, Lion | 1 |
     ///
     /// Adam's bound follows from the Cauchy-Schwarz inequality. With `g_k` the gradient `k` steps ago, `m^2 = ((1-b1)
@@ -51,6 +51,7 @@ impl Config {
             }
             Variant::AdaMax if beta1 == 0.0 => Some(1.0),
             Variant::AdaMax => (beta1 < beta2).then(|| (1.0 - beta1) / (1.0 - beta1 / beta2)),
+            Variant::RmsProp { centered: true, .. } => None,
             Variant::RmsProp { lr_in_momentum: true, momentum, .. } if momentum != 0.0 => None,
             Variant::RmsProp { momentum, .. } => Some(lone / (1.0 - momentum)),
             Variant::AdaGrad { .. } | Variant::Lion => Some(1.0),

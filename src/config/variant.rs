@@ -117,14 +117,33 @@ pub enum Variant {
     /// RMSProp. Does not use `beta1`; `beta2` is PyTorch's `alpha` (0.99) and optax's `decay` (0.9).
     ///
     /// ```text
-    /// v = beta2*v + (1 - beta2)*g*g
+    /// v = beta2*v + (1 - beta2)*g*g                           (centered: see below)
     /// d = g / (sqrt(v_hat + eps_root) + eps)
     /// m = momentum*m + d                                      (lr_in_momentum: m = momentum*m + lr*d, param = param - m)
     /// u = m                                                   (nesterov: u = d + momentum*m; no momentum: u = d)
     /// ```
     ///
-    /// Neither framework corrects the bias by default. Source: Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks
-    /// for Machine Learning".
+    /// If `centered`, `v` is the variance of the gradient around its average:
+    ///
+    /// ```text
+    /// before   = grad_avg
+    /// grad_avg = beta2*grad_avg + (1 - beta2)*g
+    /// v        = beta2*v + (1 - beta2)*(g - before)*(g - grad_avg)
+    /// ```
+    ///
+    /// In exact arithmetic this is the `square_avg - grad_avg^2` of PyTorch and optax. They subtract, which loses the
+    /// variance of nearly constant gradients to rounding: PyTorch's f32 may take the root of a negative number and
+    /// return NaN. This `v` is never negative. If `grad_avg` is stored in bf16 or 8 bits, the square of its rounding
+    /// error is added to `v`. As in exact arithmetic, constant gradients let `v` tend to 0, and the step to `lr*g/eps`:
+    /// choose `eps` accordingly.
+    ///
+    /// Neither framework corrects the bias by default. With `bias_correction` and `centered`, optax corrects both
+    /// averages before it subtracts, so that its first step divides by `eps` alone. Here `v_hat` is
+    /// `v / (1 - beta2^t)`.
+    ///
+    /// Sources: Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks for Machine Learning"; for `centered` Graves
+    /// 2013, "Generating Sequences With Recurrent Neural Networks", section 4.2 (arXiv:1308.0850), and for the form of
+    /// `v` Welford 1962, "Note on a Method for Calculating Corrected Sums of Squares and Products".
     RmsProp {
         /// The momentum, in `[0, 1)`. With 0 there is no `m`.
         momentum: f64,
@@ -134,6 +153,9 @@ pub enum Variant {
         lr_in_momentum: bool,
         /// The initial value of `v`, optax's `initial_scale`: finite and not negative.
         initial: f64,
+        /// Divides by the root of the variance, as PyTorch's and optax's `centered`. Keeps `grad_avg` as well.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        centered: bool,
     },
     /// AdaGrad. Does not use `beta1`, `beta2` and `bias_correction`.
     ///
@@ -215,8 +237,10 @@ impl Variant {
             Self::NAdam { .. } => Rule::NAdam,
             Self::AdaBelief => Rule::AdaBelief,
             Self::Lion => Rule::Lion,
-            Self::RmsProp { momentum: 0.0, .. } => Rule::RmsProp,
-            Self::RmsProp { .. } => Rule::RmsPropMomentum,
+            Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,
+            Self::RmsProp { momentum: 0.0, .. } => Rule::RmsPropCentered,
+            Self::RmsProp { centered: false, .. } => Rule::RmsPropMomentum,
+            Self::RmsProp { .. } => Rule::RmsPropCenteredMomentum,
             Self::AdaGrad { .. } => Rule::AdaGrad,
             Self::Sgd { momentum: 0.0, .. } => Rule::Sgd,
             Self::Sgd { .. } => Rule::Momentum,

@@ -99,7 +99,8 @@ impl Adam {
                     offset: 0,
                     size: (len * dtype.bytes()).next_multiple_of(4),
                 };
-                let storage = tensor.storage(group.config.variant.rule(), &options.precision)?;
+                let precision = group.precision_in(&options);
+                let storage = tensor.storage(group.config.variant.rule(), precision)?;
                 tensor_plans.push(TensorPlan {
                     tensor: number,
                     clock: clocks.of_tensor[number] as u32,
@@ -108,7 +109,7 @@ impl Adam {
                     param: place(2 * number, tensor.param),
                     grad: place(2 * number + 1, tensor.grad),
                     len,
-                    stream_seed: stream_seed(options.precision.seed, &tensor.name),
+                    stream_seed: stream_seed(precision.seed, &tensor.name),
                     share: clocks.share(clocks.of_tensor[number]),
                 });
             }
@@ -128,6 +129,11 @@ impl Adam {
         storages.sort_unstable();
         storages.dedup();
         let storages: Vec<Storage> = storages.into_iter().map(|(_, storage)| storage).collect();
+        let seeds = |group: &Group| {
+            let seed = group.precision_in(&options).seed;
+            group.tensors.iter().map(move |tensor| stream_seed(seed, &tensor.name)).collect::<Vec<_>>()
+        };
+        let stream_seeds = groups.iter().flat_map(seeds).collect();
         let moments = tensors().zip(&storages).map(|((variant, t), storage)| {
             let tensor_state = |which: &[StateKind], initial: f32| {
                 let initial = if storage.state == StateDtype::Bf16 { nearest_bf16(initial) } else { initial };
@@ -136,7 +142,7 @@ impl Adam {
             Moments {
                 m: tensor_state(&[StateKind::M], 0.0),
                 v: tensor_state(&[StateKind::V], variant.initial()),
-                v_max: tensor_state(&[StateKind::VMax], 0.0),
+                v_max: tensor_state(&[StateKind::VMax, StateKind::GradAvg], 0.0),
                 master: tensor_state(&[StateKind::Master, StateKind::Remainder], 0.0),
             }
         });
@@ -147,7 +153,7 @@ impl Adam {
             grad_scales: tensors().map(|(_, t)| t.grad_scale).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
             moments: moments.collect(),
-            stream_seeds: tensors().map(|(_, t)| stream_seed(options.precision.seed, &t.name)).collect(),
+            stream_seeds,
             storages,
             rules: Vec::new(),
             settings: Vec::new(),
@@ -183,10 +189,27 @@ impl Adam {
 
     /// Takes one step.
     ///
-    /// `tensors` are all tensors, in the order of [`tensor_names`](Self::tensor_names).
+    /// `tensors` are all tensors, in the order of [`tensor_names`](Self::tensor_names): group by group. Tensors of
+    /// equal length and dtype in another order are mixed up without notice, unless they have names:
+    ///
+    /// ```
+    /// use wgpu_adam::{Config, Options, cpu};
+    /// let group = |name| cpu::Group::new(Config::default(), vec![cpu::Tensor::new(name, 1)]);
+    /// let mut adam = cpu::Adam::new(&[group("a"), group("c")], Options::default())?;
+    /// adam.add(0, [cpu::Tensor::new("b", 1)])?; // behind `a`, and so before `c`
+    /// let ([mut a, mut b, mut c], mut g) = ([[1.0]; 3], [[0.5]; 3]);
+    /// let [ga, gb, gc] = &mut g;
+    /// adam.step(&mut [
+    ///     cpu::TensorMut::new(&mut a, ga).with_name("a"),
+    ///     cpu::TensorMut::new(&mut b, gb).with_name("b"),
+    ///     cpu::TensorMut::new(&mut c, gc).with_name("c"),
+    /// ])?;
+    /// # Ok::<(), wgpu_adam::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Returns [`Error::TensorCount`], [`Error::TensorDtype`] or [`Error::TensorLength`]. Nothing has changed then.
+    /// Returns [`Error::TensorCount`], [`Error::TensorName`], [`Error::TensorDtype`] or [`Error::TensorLength`].
+    /// Nothing has changed then.
     pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
         self.step_and(tensors, false, |_, _, _| {})
     }
@@ -254,6 +277,11 @@ impl Adam {
     pub(crate) fn check(&self, tensors: &[TensorMut]) -> Result<(), Error> {
         if tensors.len() != self.names.len() {
             return Err(Error::TensorCount { given: tensors.len(), need: self.names.len() });
+        }
+        for (place, (tensor, need)) in tensors.iter().zip(&self.names).enumerate() {
+            if let Some(given) = tensor.name.filter(|given| given != need) {
+                return Err(Error::TensorName { place, given: given.to_owned(), need: need.clone() });
+            }
         }
         for (((tensor, name), &need), dtypes) in tensors.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes) {
             for (view, given, need) in

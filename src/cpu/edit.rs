@@ -11,7 +11,8 @@ use crate::tick::clock::ClockHead;
 /// The remaining tensors keep their state and their step counts. Gradient norms are then summed in the order of a GPU
 /// optimizer with separately allocated tensors.
 impl Adam {
-    /// Adds tensors to a group.
+    /// Adds tensors to a group, at its end. In the order of [`tensor_names`](Self::tensor_names), and so in the list of
+    /// a step, they come before the tensors of later groups.
     ///
     /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
     /// steps. The group's schedule continues for them at the group's position.

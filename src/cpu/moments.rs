@@ -7,6 +7,7 @@ use crate::config::rule::StateKind;
 pub(crate) struct Moments {
     pub m: Vec<f32>,
     pub v: Vec<f32>,
+    /// Or the average of the gradient: no rule has both.
     pub v_max: Vec<f32>,
     /// The f32 master of a 16-bit param. For a remainder, only the lower 16 bits matter.
     pub master: Vec<f32>,
@@ -18,7 +19,7 @@ impl Moments {
         match kind {
             StateKind::M | StateKind::MScale => &self.m,
             StateKind::V | StateKind::VScale => &self.v,
-            StateKind::VMax | StateKind::VMaxScale => &self.v_max,
+            StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale => &self.v_max,
             StateKind::Master | StateKind::Remainder => &self.master,
         }
     }
@@ -27,7 +28,7 @@ impl Moments {
         match kind {
             StateKind::M | StateKind::MScale => &mut self.m,
             StateKind::V | StateKind::VScale => &mut self.v,
-            StateKind::VMax | StateKind::VMaxScale => &mut self.v_max,
+            StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale => &mut self.v_max,
             StateKind::Master | StateKind::Remainder => &mut self.master,
         }
     }

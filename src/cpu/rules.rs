@@ -10,6 +10,7 @@ use crate::tick::scalars::Scalars;
 pub(crate) struct State {
     pub m: f32,
     pub v: f32,
+    /// Or the average of the gradient: no rule has both.
     pub v_max: f32,
 }
 
@@ -47,6 +48,14 @@ macro_rules! with_rule {
             }
             Rule::RmsPropMomentum => {
                 let $function = $crate::cpu::rules::rmsprop_momentum;
+                $body
+            }
+            Rule::RmsPropCentered => {
+                let $function = $crate::cpu::rules::rmsprop_centered;
+                $body
+            }
+            Rule::RmsPropCenteredMomentum => {
+                let $function = $crate::cpu::rules::rmsprop_centered_momentum;
                 $body
             }
             Rule::AdaGrad => {
@@ -138,6 +147,29 @@ pub(crate) fn rmsprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn rmsprop_momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    state.v = v;
+    let u = g / divisor(s, v + s.eps_root);
+    let m = average(state.m, s.m_gain * u, s.m_rate, s.m_from_target);
+    state.m = m;
+    s.m_coef * m + s.g_coef * u
+}
+
+#[inline(always)]
+pub(crate) fn rmsprop_centered(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let before = state.v_max;
+    let grad_avg = average(before, g, s.v_rate, s.v_from_target);
+    let v = average(state.v, squarable(g - before) * squarable(g - grad_avg), s.v_rate, s.v_from_target);
+    state.v_max = grad_avg;
+    state.v = v;
+    (s.m_coef * g) / divisor(s, v + s.eps_root)
+}
+
+#[inline(always)]
+pub(crate) fn rmsprop_centered_momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let before = state.v_max;
+    let grad_avg = average(before, g, s.v_rate, s.v_from_target);
+    let v = average(state.v, squarable(g - before) * squarable(g - grad_avg), s.v_rate, s.v_from_target);
+    state.v_max = grad_avg;
     state.v = v;
     let u = g / divisor(s, v + s.eps_root);
     let m = average(state.m, s.m_gain * u, s.m_rate, s.m_from_target);

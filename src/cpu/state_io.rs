@@ -18,11 +18,7 @@ impl Adam {
             skipped_in_a_row: self.head.skipped_in_a_row,
             options: self.options.clone(),
             loss_scale: self.loss_scale.map(LossScaleState::from),
-            groups: self
-                .groups
-                .iter()
-                .map(|group| GroupState { config: group.config.clone(), schedule: Some(group.schedule.clone()) })
-                .collect(),
+            groups: self.groups.iter().map(GroupState::of).collect(),
             clocks: self
                 .of
                 .groups

@@ -7,6 +7,8 @@ use crate::config::dtype::Dtype;
 /// Mutable slices of one tensor's parameters and gradients, for one step.
 #[derive(Debug)]
 pub struct TensorMut<'a> {
+    /// The name of the tensor, which the step checks. Default: `None`, which is not checked.
+    pub name: Option<&'a str>,
     /// The parameters, which the step updates in place.
     pub param: Values<'a>,
     /// The gradients. The step reads them, and zeroes them with [`Options::zero_grad`](crate::Options::zero_grad).
@@ -30,7 +32,14 @@ pub enum Values<'a> {
 impl<'a> TensorMut<'a> {
     /// Borrows one tensor's parameters and gradients: slices, arrays or vectors of f32, f16, bf16 or i32.
     pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
-        Self { param: param.into(), grad: grad.into() }
+        Self { name: None, param: param.into(), grad: grad.into() }
+    }
+
+    /// Sets [`name`](Self::name), so that a step returns [`Error::TensorName`](crate::Error::TensorName) if another
+    /// tensor has this place.
+    #[must_use]
+    pub fn with_name(self, name: &'a str) -> Self {
+        Self { name: Some(name), ..self }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::options::Options;
 use crate::cpu::adam::Adam as CpuAdam;
 use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
+use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
@@ -98,13 +99,13 @@ impl Adam {
     ///
     /// # Errors
     /// Returns an error for an invalid configuration, schedule, option or tensor, and for limits of the device that are
-    /// too low. Returns [`Error::OutOfMemory`], or [`Error::Device`] for a lost device, a destroyed buffer or a buffer
-    /// of another device.
+    /// too low. Returns [`Error::OutOfMemory`], [`Error::Buffer`] for a destroyed buffer or a buffer of another device,
+    /// and [`Error::Device`] for a lost device.
     pub fn new(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
         let made = builder.build(Reusable::default());
-        now_or_none(scopes.close(MAKING)).unwrap_or(Ok(()))?;
+        now_or_none(blame(scopes.close(MAKING), device, groups)).unwrap_or(Ok(()))?;
         made
     }
 
@@ -116,7 +117,7 @@ impl Adam {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
         let scopes = ErrorScopes::open(device);
         let made = builder.build(Reusable::default());
-        scopes.close(MAKING).await?;
+        blame(scopes.close(MAKING), device, groups).await?;
         made
     }
 
@@ -124,6 +125,10 @@ impl Adam {
     ///
     /// Recording creates no GPU object, and submits, writes and reads nothing. One submission may contain any number of
     /// steps. Each step uses the gradients that the commands before it wrote.
+    ///
+    /// An operating system or a browser may stop a submission that runs too long, and the device is lost then: by
+    /// default after 2 seconds on Windows (its `TdrDelay`), and after some seconds on macOS and in browsers. Put only as
+    /// many steps into a submission as take well below a second.
     ///
     /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no
     /// command in it runs. State and clock are then unchanged.
@@ -186,10 +191,12 @@ impl Adam {
 
     /// Returns the buffer that holds the loss scale. `None` without a [`LossScale`](crate::LossScale).
     ///
-    /// After [`share_loss_scale`](Self::share_loss_scale) it is the other optimizer's. The buffer has 16 bytes. The first
-    /// four are the scale as an f32. Its usages are `STORAGE`, `UNIFORM` and
-    /// `COPY_SRC`: a shader can declare it as `var<uniform> loss_scale: f32`, and must not write it. A step reads the
-    /// scale and stores the scale of the next step.
+    /// After [`share_loss_scale`](Self::share_loss_scale) it is the other optimizer's. The buffer has 16 bytes. The first four are the scale as an f32. A shader can declare it as `var<uniform>
+    /// loss_scale: f32`, and must not write it. A step reads the scale and stores the scale of the next step.
+    ///
+    /// Its usages are those that something needs: `UNIFORM` your shader, `STORAGE` the step, `COPY_SRC`
+    /// [`read_report`](Self::read_report) and [`read_state`](Self::read_state), `COPY_DST`
+    /// [`load_state`](Self::load_state).
     ///
     /// The buffer stays the same over [`add`](Self::add), [`remove`](Self::remove), [`reset`](Self::reset) and
     /// [`load_state`](Self::load_state).
@@ -232,6 +239,7 @@ impl Adam {
             config: group.config.clone(),
             tensors: tensors(group),
             schedule: group.schedule.clone(),
+            precision: group.precision.clone(),
         });
         let clocks = self.registry.clocks.clone();
         CpuAdam::like(&groups.collect::<Vec<_>>(), clocks, self.layout.options.clone(), &self.layout.regions)

@@ -43,7 +43,8 @@ impl Binding {
             // The scales of an 8-bit state tensor follow its codes in the same buffer.
             Self::State(StateKind::M | StateKind::MScale) => 1,
             Self::State(StateKind::V | StateKind::VScale) => 2,
-            Self::State(StateKind::VMax | StateKind::VMaxScale) => 3,
+            // No rule has both `v_max` and `grad_avg`.
+            Self::State(StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale) => 3,
             Self::State(StateKind::Master | StateKind::Remainder) => 4,
             Self::Scalars => 5,
             Self::Tiles => 6,

@@ -1,5 +1,6 @@
 //! Turns a plan into dispatches: makes the small buffers, the state buffers and the bind groups.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
@@ -13,15 +14,16 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, sub_binding, window};
+use crate::gpu::check::check_limits;
 use crate::gpu::kernel::{Kernel, Scale, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::norm::Norm;
-use crate::gpu::pipelines::{Reusable, dispatch, update_kernel};
+use crate::gpu::pipelines::{Reusable, dispatch, norm_kernel, update_kernel};
 use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
 use crate::num::block8::{UNSIGNED, scales};
 use crate::num::half::nearest_bf16;
-use crate::num::quad::{LANES, WORKGROUP};
+use crate::num::quad::LANES;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
@@ -94,7 +96,7 @@ impl<'a> Builder<'a> {
         for tensor_plan in tensor_plans {
             if let Some(need) = tensor_plan.block_too_large(&limits) {
                 let tensor = names[tensor_plan.tensor].clone();
-                return Err(Error::BlockTooLarge { tensor, given: limits.binding, need });
+                return Err(Error::BlockTooLarge { tensor, limit: limits.binding_limit, given: limits.binding, need });
             }
         }
         let Plan { regions, batches } = partition::plan(tensor_plans, options.zero_grad, &limits)?;
@@ -140,29 +142,22 @@ impl<'a> Builder<'a> {
         Kernel::Tick { scheduled: !self.curves.is_empty(), scale }
     }
 
+    /// The batches of the norm kernel.
+    fn norms(&self) -> Vec<Range<usize>> {
+        let layout = &self.layout;
+        if layout.options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() }
+    }
+
     /// Checks the limits that the plan does not ensure.
     fn check(&self) -> Result<(), Error> {
-        let limits = self.device.limits();
-        let invocations = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-        let updates = self.layout.batched().map(|batch| update_kernel(batch, &self.layout.options, self.layout.limits));
-        let storage = updates.chain([self.tick_kernel(false)]);
-        let storage = storage.map(Kernel::storage_buffers).max().unwrap_or(0);
+        let layout = &self.layout;
+        let updates = layout.batched().map(|batch| update_kernel(batch, &layout.options, layout.limits));
+        let norms = self.norms();
+        let uniform = UNIFORM_STRIDE * (norms.len() + layout.batches.len()) as u64;
+        let norms = norms.into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
         let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
         let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves);
-        for (limit, given, need) in [
-            ("max_compute_invocations_per_workgroup", invocations.into(), WORKGROUP),
-            (
-                "max_storage_buffers_per_shader_stage",
-                limits.max_storage_buffers_per_shader_stage.into(),
-                storage.into(),
-            ),
-            ("max_storage_buffer_binding_size", self.limits.binding, largest),
-        ] {
-            if given < need {
-                return Err(Error::Limit { limit, given, need });
-            }
-        }
-        Ok(())
+        check_limits(self.device, updates.chain(norms).chain([self.tick_kernel(false)]), largest, uniform)
     }
 
     /// Makes the GPU objects, except for those in `reusable`.

@@ -10,6 +10,7 @@ use crate::config::hyperparameters::Config;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::plan::buffer_layout::copies;
@@ -113,10 +114,12 @@ impl Adam {
 
     /// Makes an optimizer with these groups and clocks, and copies the state of the members that have an old number.
     fn rebuild(&mut self, registry: Registry, members: &[Member], before: &[Option<usize>]) -> Result<(), Error> {
+        let groups = registry.groups.clone();
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
         let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, members, before));
-        now_or_none(scopes.close("changing the tensors")).unwrap_or(Ok(()))?;
+        let closed = scopes.close("changing the tensors");
+        now_or_none(blame(closed, &self.device, &groups)).unwrap_or(Ok(()))?;
         *self = made?;
         Ok(())
     }

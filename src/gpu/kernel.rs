@@ -9,8 +9,10 @@ use wgpu::{
 use crate::config::dtype::Dtype;
 use crate::gpu::binding::{Access, Binding};
 use crate::num::quad::WORKGROUP;
-use crate::plan::region::UPDATE_WORKGROUP;
+use crate::plan::region::{TILES_A_WORKGROUP, UPDATE_WORKGROUP};
 use crate::plan::storage::Storage;
+use crate::report::records::{BINS, Measured};
+use crate::tick::partial::Partial;
 
 /// The bytes from one uniform to the next. Every WebGPU device allows multiples of this as offsets of a binding.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -150,8 +152,33 @@ impl Kernel {
     }
 
     /// The number of storage buffers that it binds, which the device limits.
-    pub fn storage_buffers(self) -> u32 {
-        self.bindings().iter().filter(|(_, access)| *access != Access::Uniform).count() as u32
+    pub fn storage_buffers(self) -> u64 {
+        self.bindings().len() as u64 - self.uniform_buffers()
+    }
+
+    /// The number of uniform buffers that it binds, which the device limits.
+    pub fn uniform_buffers(self) -> u64 {
+        self.bindings().iter().filter(|(_, access)| *access == Access::Uniform).count() as u64
+    }
+
+    /// One more than its largest binding number, which the device limits.
+    pub fn binding_numbers(self) -> u64 {
+        self.bindings().iter().map(|(binding, _)| u64::from(binding.number()) + 1).max().unwrap_or(0)
+    }
+
+    /// The bytes that the invocations of a workgroup share, which the device limits.
+    pub fn workgroup_storage(self) -> u64 {
+        let tree = |element: usize| WORKGROUP * element as u64;
+        match self {
+            Kernel::Norm { .. } => tree(size_of::<Partial>()),
+            // The decision has three numbers.
+            Kernel::Tick { .. } => tree(size_of::<Partial>()) + 12,
+            Kernel::Update { storage, .. } if storage.in_blocks() => {
+                4 * TILES_A_WORKGROUP * storage.rule.state().len() as u64
+            }
+            Kernel::Update { .. } => 0,
+            Kernel::Insight { .. } | Kernel::InsightFinish => tree(size_of::<Measured>()) + 4 * BINS as u64,
+        }
     }
 
     pub fn build(self, device: &Device) -> (ComputePipeline, BindGroupLayout) {

@@ -2,8 +2,10 @@
 
 pub(crate) mod adam;
 pub(crate) mod binding;
+pub(crate) mod blame;
 pub(crate) mod buffers;
 pub(crate) mod builder;
+pub(crate) mod check;
 pub(crate) mod compose;
 pub(crate) mod edit;
 pub(crate) mod error_scopes;

@@ -8,14 +8,12 @@ use wgpu::{Buffer, BufferUsages, Device, Queue};
 use crate::error::Error;
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, window};
-use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
-use crate::gpu::pipelines::{Pipelines, dispatch, shape};
+use crate::gpu::pipelines::{Pipelines, dispatch, norm_kernel};
 use crate::gpu::uniforms::Uniforms;
 use crate::plan::batch::{norm_workgroups, norms};
 use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
-use crate::plan::region::Region;
 
 /// The regions that the norm covers, in dispatches.
 pub(crate) struct Norm {
@@ -68,8 +66,7 @@ impl Norm {
                 vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, partials.as_entire_binding())];
             bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), window(buffers, &region.grad))));
             bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
-            let kernel = Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad };
-            dispatches.push(dispatch(device, limits, pipelines, kernel, workgroups, &bindings));
+            dispatches.push(dispatch(device, limits, pipelines, norm_kernel(batch), workgroups, &bindings));
             tables.push(table);
         }
         Ok((Self { batches, uniforms: Some(of_regions), tables }, dispatches))

@@ -25,7 +25,7 @@ pub(crate) struct Reusable {
 }
 
 /// The shape of a batch's dispatch. In a batch of several regions it holds for all of them.
-pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
+fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
     let first = &batch[0];
     Shape {
         unaligned: first.unaligned,
@@ -34,6 +34,11 @@ pub(crate) fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> S
         shifted: batch.len() > 1 || first.grad_shift != 0,
         regions: batch.len() as u32,
     }
+}
+
+/// The kernel that sums the squares of a batch's gradients.
+pub(crate) fn norm_kernel(batch: &[Region]) -> Kernel {
+    Kernel::Norm { shape: shape(batch, Region::norm_spans), grad: batch[0].storage.grad }
 }
 
 /// The kernel that updates a batch.

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use bytemuck::{Zeroable, cast_slice, pod_read_unaligned};
 use wgpu::{
-    BindingResource, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, Device,
+    BindingResource, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor,
 };
 
 use crate::config::hyperparameters::Config;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
+use crate::gpu::blame::blame;
 use crate::gpu::buffers::{filled, window};
+use crate::gpu::check::check_limits;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
@@ -85,7 +87,8 @@ impl Probe {
     pub fn new(adam: &Adam) -> Result<Self, Error> {
         let scopes = ErrorScopes::open(&adam.device);
         let made = Self::make(adam);
-        now_or_none(scopes.close("making the probe")).unwrap_or(Ok(()))?;
+        let closed = scopes.close("making the probe");
+        now_or_none(blame(closed, &adam.device, &adam.registry.groups)).unwrap_or(Ok(()))?;
         made
     }
 
@@ -96,7 +99,7 @@ impl Probe {
     pub async fn new_async(adam: &Adam) -> Result<Self, Error> {
         let scopes = ErrorScopes::open(&adam.device);
         let made = Self::make(adam);
-        scopes.close("making the probe").await?;
+        blame(scopes.close("making the probe"), &adam.device, &adam.registry.groups).await?;
         made
     }
 
@@ -133,8 +136,13 @@ impl Probe {
             limits: layout.limits,
         };
         let findings = (size_of::<Finding>() * runs.len()) as u64;
-        let storage = layout.regions.iter().map(|region| kernel(region).storage_buffers()).max();
-        check(device, storage.unwrap_or(0), findings.max(size_of_val(&records[..]) as u64), runs.len() as u64)?;
+        let kernels = layout.regions.iter().map(kernel).chain([Kernel::InsightFinish]);
+        check_limits(device, kernels, findings.max(size_of_val(&records[..]) as u64), uniforms.bytes.len() as u64)?;
+        let (limit, given) = ("max_compute_workgroups_per_dimension", Limits::of(device).workgroups);
+        let need = (runs.len() as f64).sqrt().ceil() as u64;
+        if given < need {
+            return Err(Error::Limit { limit, given, need });
+        }
 
         let of_regions = filled(device, "insight regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
         let records = filled(device, "insight records", BufferUsages::STORAGE, cast_slice(&records))?;
@@ -233,29 +241,4 @@ impl Probe {
             Ok(Insight::new(findings, parts, &layout.names, &configs))
         }
     }
-}
-
-/// That the device has as many storage buffers, as large ones, and as many workgroups in two dimensions.
-fn check(device: &Device, storage: u32, largest: u64, runs: u64) -> Result<(), Error> {
-    let device_limits = device.limits();
-    let workgroup = WORKGROUP * size_of::<Measured>() as u64 + 4 * BINS as u64;
-    for (limit, given, need) in [
-        (
-            "max_storage_buffers_per_shader_stage",
-            u64::from(device_limits.max_storage_buffers_per_shader_stage),
-            storage.into(),
-        ),
-        ("max_compute_workgroup_storage_size", device_limits.max_compute_workgroup_storage_size.into(), workgroup),
-        ("max_storage_buffer_binding_size", Limits::of(device).binding, largest),
-        (
-            "max_compute_workgroups_per_dimension",
-            device_limits.max_compute_workgroups_per_dimension.into(),
-            runs.isqrt() + u64::from(runs.isqrt().pow(2) < runs),
-        ),
-    ] {
-        if given < need {
-            return Err(Error::Limit { limit, given, need });
-        }
-    }
-    Ok(())
 }

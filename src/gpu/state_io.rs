@@ -9,6 +9,7 @@ use crate::config::loss_scale::ScaleBytes;
 use crate::config::rule::Rule;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::split_clock;
@@ -87,12 +88,7 @@ impl Adam {
             ranges.sort_by_key(|range| range.buffer);
         }
         let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, &ranges, transfer);
-        let groups = self
-            .registry
-            .groups
-            .iter()
-            .map(|group| GroupState { config: group.config.clone(), schedule: Some(group.schedule.clone()) })
-            .collect();
+        let groups = self.registry.groups.iter().map(GroupState::of).collect();
         async move {
             begun.await?;
             let chosen = |(tensor, outline): (usize, Outline)| match only.is_none_or(|only| only == tensor) {
@@ -172,7 +168,7 @@ impl Adam {
             let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
             let scopes = ErrorScopes::open(&self.device);
             let made = builder.build(self.reusable.clone());
-            scopes.close("making the optimizer").await?;
+            blame(scopes.close("making the optimizer"), &self.device, &self.registry.groups).await?;
             let adam = made?;
             adam.fill(state, &order, &adam.registry.scheduled().0, transfer).await?;
             *self = adam;

@@ -7,6 +7,8 @@ use wgpu::Device;
 pub(crate) struct Limits {
     /// The most bytes in a binding.
     pub binding: u64,
+    /// The field of [`wgpu::Limits`] that says so.
+    pub binding_limit: &'static str,
     /// The offset of a binding must be a multiple of this number of bytes.
     pub align: u64,
     /// The most workgroups in each dimension of a dispatch.
@@ -17,13 +19,24 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// The default limits of WebGPU.
-    pub const DEFAULT: Self = Self { binding: 128 << 20, align: 256, workgroups: 65_535, storage_buffers: 8 };
+    pub const DEFAULT: Self = Self {
+        binding: 128 << 20,
+        binding_limit: "max_storage_buffer_binding_size",
+        align: 256,
+        workgroups: 65_535,
+        storage_buffers: 8,
+    };
 
     pub fn of(device: &Device) -> Self {
         let limits = device.limits();
         Self {
             // Kernels count elements in u32.
             binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 32),
+            binding_limit: if limits.max_buffer_size < limits.max_storage_buffer_binding_size {
+                "max_buffer_size"
+            } else {
+                "max_storage_buffer_binding_size"
+            },
             align: limits.min_storage_buffer_offset_alignment.into(),
             workgroups: limits.max_compute_workgroups_per_dimension.into(),
             // A dispatch also binds two uniform buffers.

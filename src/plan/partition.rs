@@ -8,7 +8,9 @@ use crate::num::block8::BLOCK;
 use crate::num::quad::LANES;
 use crate::plan::batch;
 use crate::plan::limits::Limits;
-use crate::plan::region::{BLOCK_QUADS, QUAD_BYTES, Region, Segment, UPDATE_QUADS, UPDATE_WORKGROUP, Window};
+use crate::plan::region::{
+    BLOCK_QUADS, QUAD_BYTES, Region, Segment, Tile, UPDATE_QUADS, UPDATE_TILE, UPDATE_WORKGROUP, Window,
+};
 use crate::plan::storage::Storage;
 
 /// If the last quad of a region is not entirely inside its buffer, the region is cut into whole quads and a tail, which
@@ -89,7 +91,7 @@ impl TensorPlan {
 pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits) -> Result<Plan, Error> {
     // Two units of alignment: the offset of a view may waste one, and with the other each region still advances.
     if limits.binding < 2 * limits.align {
-        let (limit, given) = ("max_storage_buffer_binding_size", limits.binding);
+        let (limit, given) = (limits.binding_limit, limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
     let regions = merge(tensor_plans).into_iter().flat_map(|run| cut(&run, limits));
@@ -98,8 +100,8 @@ pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits
     Ok(Plan { regions, batches })
 }
 
-/// Groups the tensors that can share a region: they have the same storage, the same two buffers and the same distance
-/// between param and grad. Gaps between them cost no memory, since the state has none.
+/// Groups the tensors that can share a region: they have the same storage, the same two
+/// buffers and the same distance between param and grad. Gaps between them cost no memory, since the state has none.
 fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
     let key = |p: &TensorPlan| (p.storage, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
     let mut sorted = tensor_plans.to_vec();
@@ -163,6 +165,9 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
     let align = param.align.min(grad.align);
     // Each segment may begin a tile that it does not fill. Half of the workgroups are for such tiles, half for others.
     let workgroups = (limits.workgroups * limits.workgroups / 2).max(1);
+    // The table of tiles must fit in a binding: each tensor begins a tile, and all others are whole.
+    let tiles = limits.binding / size_of::<Tile>() as u64;
+    let most_tensors = workgroups.min(tiles.saturating_sub(state_quads / UPDATE_TILE + 2)).max(1);
     let dispatch = workgroups.saturating_mul(UPDATE_WORKGROUP * UPDATE_QUADS * LANES / 2);
 
     let mut regions = Vec::new();
@@ -174,7 +179,7 @@ fn cut(run: &[TensorPlan], limits: &Limits) -> Vec<Region> {
         let by_state = (begin / LANES + state_quads) * LANES;
         let by_dispatch = (begin / param.align * param.align).saturating_add(dispatch);
         let behind = run.partition_point(|tensor_plan| tensor_plan.end() <= begin);
-        let by_tensors = run.get(behind + workgroups as usize).map_or(run_end, TensorPlan::start);
+        let by_tensors = run.get(behind + most_tensors as usize).map_or(run_end, TensorPlan::start);
         let mut end = run_end.min(by_param).min(by_grad).min(by_state).min(by_dispatch);
         if end < run_end {
             end = if first.storage.in_blocks() {

@@ -76,7 +76,8 @@ impl Storage {
     pub fn dtype(&self, kind: StateKind) -> Dtype {
         match (kind, self.state) {
             (StateKind::Remainder, _) => Dtype::I16,
-            (StateKind::Master | StateKind::MScale | StateKind::VScale | StateKind::VMaxScale, _) => Dtype::F32,
+            (StateKind::Master, _) => Dtype::F32,
+            (kind, _) if kind.is_scale() => Dtype::F32,
             (_, StateDtype::F32) => Dtype::F32,
             (_, StateDtype::Bf16) => Dtype::Bf16,
             (_, StateDtype::Block8) => Dtype::U8,
@@ -120,7 +121,7 @@ impl Storage {
                 })
             })
         });
-        let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate().is_ok()).collect();
+        let precisions: Vec<Precision> = precisions.filter(|precision| precision.validate(None).is_ok()).collect();
         let mut all = Vec::new();
         for (rule, param) in Rule::ALL.iter().flat_map(|rule| params.map(|param| (rule, param))) {
             for (grad, precision) in grads.into_iter().flat_map(|grad| precisions.iter().map(move |p| (grad, p))) {

@@ -6,6 +6,7 @@ use wgpu::{Buffer, BufferUsages};
 
 use crate::config::group::Group;
 use crate::config::options::Options;
+use crate::config::precision::Precision;
 use crate::config::rule::Rule;
 use crate::config::tensor::{Outside, Tensor, View};
 use crate::error::Error;
@@ -41,7 +42,8 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
-        let storage = storage(tensor, groups[group].config.variant.rule(), options)?;
+        let precision = groups[group].precision_in(options);
+        let storage = storage(tensor, groups[group].config.variant.rule(), precision, options.zero_grad)?;
         let number = tensor_plans.len();
         tensor_plans.push(TensorPlan {
             tensor: number,
@@ -51,7 +53,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             param,
             grad,
             len: tensor.param.len,
-            stream_seed: stream_seed(options.precision.seed, &tensor.name),
+            stream_seed: stream_seed(precision.seed, &tensor.name),
             share: registry.clocks.share(registry.clocks.of_tensor[number]),
         });
     }
@@ -63,11 +65,11 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
 }
 
 /// The storage of a tensor, or an error if it cannot be stored in this way.
-fn storage(tensor: &Tensor, rule: Rule, options: &Options) -> Result<Storage, Error> {
+fn storage(tensor: &Tensor, rule: Rule, precision: &Precision, zero_grad: bool) -> Result<Storage, Error> {
     let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype, tensor.param.len);
-    let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, &options.precision)?;
+    let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, precision)?;
     let elements = |view: &View| view.offset / view.dtype.bytes();
-    if options.zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
+    if zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
         let reason = "with zero_grad and 16-bit gradients, param and grad must begin at the same element modulo 4";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }
@@ -94,6 +96,10 @@ fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Erro
     if end > view.buffer.size() {
         let size = view.buffer.size();
         return Err(Error::OutOfBounds { tensor: named(), view: which, offset: view.offset, end, size });
+    }
+    if end.next_multiple_of(4) > view.buffer.size() {
+        let (given, need) = (view.buffer.size(), end.next_multiple_of(4));
+        return Err(Error::BufferSize { tensor: named(), view: which, given, need });
     }
     let given = view.buffer.usage();
     let missing = BufferUsages::STORAGE - given;

@@ -20,6 +20,8 @@ pub struct MemoryUse {
     pub v: u64,
     /// The maxima of the second moments (AMSGrad), with their block scales.
     pub v_max: u64,
+    /// The averages of the gradients (centered RMSProp), with their block scales.
+    pub grad_avg: u64,
     /// The f32 master copies of 16-bit parameters.
     pub master: u64,
     /// The 16-bit remainders of bf16 parameters.
@@ -35,8 +37,8 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// Returns the sum of all fields.
     pub fn total(&self) -> u64 {
-        let Self { m, v, v_max, master, remainder, small } = *self;
-        m + v + v_max + master + remainder + small
+        let Self { m, v, v_max, grad_avg, master, remainder, small } = *self;
+        m + v + v_max + grad_avg + master + remainder + small
     }
 
     pub(crate) fn add(&mut self, kind: StateKind, bytes: u64) {
@@ -44,6 +46,7 @@ impl MemoryUse {
             StateKind::M | StateKind::MScale => &mut self.m,
             StateKind::V | StateKind::VScale => &mut self.v,
             StateKind::VMax | StateKind::VMaxScale => &mut self.v_max,
+            StateKind::GradAvg | StateKind::GradAvgScale => &mut self.grad_avg,
             StateKind::Master => &mut self.master,
             StateKind::Remainder => &mut self.remainder,
         } += bytes;
@@ -53,9 +56,16 @@ impl MemoryUse {
 /// Formats the non-zero fields and the total in bytes: `m 4096, v 4096, small 1328: 9520 bytes`.
 impl fmt::Display for MemoryUse {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { m, v, v_max, master, remainder, small } = *self;
-        let all =
-            [("m", m), ("v", v), ("v_max", v_max), ("master", master), ("remainder", remainder), ("small", small)];
+        let Self { m, v, v_max, grad_avg, master, remainder, small } = *self;
+        let all = [
+            ("m", m),
+            ("v", v),
+            ("v_max", v_max),
+            ("grad_avg", grad_avg),
+            ("master", master),
+            ("remainder", remainder),
+            ("small", small),
+        ];
         let parts = all.iter().filter(|(_, bytes)| *bytes > 0).map(|(name, bytes)| format!("{name} {bytes}"));
         write!(f, "{}: {} bytes", parts.collect::<Vec<_>>().join(", "), self.total())
     }

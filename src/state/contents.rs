@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use bytemuck::{bytes_of, cast_slice};
 
 use crate::config::dtype::Dtype;
+use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::{LossScaleState, is_scale};
 use crate::config::options::Options;
+use crate::config::precision::Precision;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
@@ -73,6 +75,15 @@ pub struct GroupState {
     pub config: Config,
     /// The schedule. With `None`, an optimizer that loads the state keeps its own schedule.
     pub schedule: Option<Schedule>,
+    /// The group's own precision, for information, as [`State::options`].
+    pub precision: Option<Precision>,
+}
+
+impl GroupState {
+    pub(crate) fn of<T>(group: &Group<T>) -> Self {
+        let Group { config, schedule, precision, .. } = group;
+        Self { config: config.clone(), schedule: Some(schedule.clone()), precision: precision.clone() }
+    }
 }
 
 /// The step count of tensors that started together, and the powers of beta that belong to it.
@@ -154,9 +165,10 @@ impl StateKind {
     /// Whether a state tensor of this kind may have that dtype.
     fn allows(self, dtype: Dtype) -> bool {
         match self {
-            Self::M | Self::V | Self::VMax => matches!(dtype, Dtype::F32 | Dtype::Bf16 | Dtype::U8),
-            Self::MScale | Self::VScale | Self::VMaxScale | Self::Master => dtype == Dtype::F32,
-            Self::Remainder => dtype == Dtype::I16,
+            Self::M | Self::V | Self::VMax | Self::GradAvg => matches!(dtype, Dtype::F32 | Dtype::Bf16 | Dtype::U8),
+            Self::Master => dtype == Dtype::F32,
+            scale if scale.is_scale() => dtype == Dtype::F32,
+            _ => dtype == Dtype::I16,
         }
     }
 }
@@ -167,7 +179,8 @@ impl TensorState {
         self.values(StateKind::M)
     }
 
-    /// Returns the second moment, without bias correction. Empty if the rule does not use it.
+    /// Returns the second moment, without bias correction. For centered RMSProp, this is the variance of the gradient.
+    /// Empty if the rule does not use it.
     pub fn v(&self) -> Vec<f32> {
         self.values(StateKind::V)
     }
@@ -175,6 +188,11 @@ impl TensorState {
     /// Returns the maximum of all second moments so far. Empty unless the rule is AMSGrad.
     pub fn v_max(&self) -> Vec<f32> {
         self.values(StateKind::VMax)
+    }
+
+    /// Returns the average of the gradient. Empty unless the rule is centered RMSProp.
+    pub fn grad_avg(&self) -> Vec<f32> {
+        self.values(StateKind::GradAvg)
     }
 
     pub(crate) fn find(&self, kind: StateKind) -> Option<&StateTensor> {
@@ -210,8 +228,8 @@ impl StateTensor {
         self.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v` and `v_max`
-    /// decode them.
+    /// Returns the elements as numbers. 8-bit codes are returned as they are; [`TensorState::m`], `v`, `v_max` and
+    /// `grad_avg` decode them.
     pub fn values(&self) -> Vec<f32> {
         match self.dtype {
             Dtype::F32 => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),

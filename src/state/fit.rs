@@ -113,8 +113,8 @@ impl State {
         for (group, state) in groups.iter_mut().enumerate().filter(|_| base == Base::State) {
             let tensors = sources.iter().zip(&clock_of_tensor).filter(|(_, clock)| clock.0 == group);
             if let Some(given) = self.single_group(group, tensors.filter_map(|(source, _)| *source))? {
-                let GroupState { config, schedule } = self.groups[given].clone();
-                *state = GroupState { config, schedule: schedule.or(state.schedule.take()) };
+                let GroupState { config, schedule, .. } = self.groups[given].clone();
+                (state.config, state.schedule) = (config, schedule.or(state.schedule.take()));
                 positions[group] = self.position(given);
             }
         }

@@ -37,6 +37,7 @@
 //! | | `groups`, `clocks`, `tensors` | lists of objects | |
 //! | `loss_scale` | `scale`, `growth_tracker` | as in [`LossScaleState`]; `scale` is an f32 | |
 //! | group | `config` | the [`Config`](crate::Config) | |
+//! | | `precision` | the [`Precision`](crate::Precision) of the group, for information | none: the options' |
 //! | | `schedule` | the [`Schedule`](crate::Schedule) | none: the optimizer keeps its own |
 //! | clock | `group` | the number of the group, from 0 | |
 //! | | `t` | the number of steps applied to the tensors of the clock | |
@@ -76,6 +77,7 @@
 //! | AdaMax | `w.exp_avg` | `w.exp_inf` | |
 //! | Lion | `w.exp_avg` | | |
 //! | RMSProp | `w.momentum_buffer`, with momentum | `w.square_avg` | |
+//! | centered RMSProp | `w.momentum_buffer`, with momentum | `w.grad_var`, the variance | `w.grad_avg` instead |
 //! | AdaGrad | | `w.sum` | |
 //! | SGD | `w.momentum_buffer`, with momentum | | |
 //!
@@ -85,12 +87,12 @@
 //!
 //! | | code 0 | the codes of levels, ascending | the sign | NaN or infinite |
 //! |---|---|---|---|---|
-//! | `m` | 0 | 1 to 127 | upper bit | 0x80 |
+//! | `m`, `grad_avg` | 0 | 1 to 127 | upper bit | 0x80 |
 //! | `v`, `v_max` | 0 | 1 to 254 | none | 0xff |
 //!
 //! ```text
-//! n        = 127 - code for m (without its sign), 254 - code for v and v_max: the levels above it
-//! fine     = 11 for m, 24 for v and v_max: the octaves with eight levels; those below have four
+//! n        = 127 - code for m and grad_avg (without the sign), 254 - code for v and v_max: the levels above it
+//! fine     = 11 for m and grad_avg, 24 for v and v_max: the octaves with eight levels; those below have four
 //! f32 bits of level = 0x3f800000 - (n << 20)                                         if n < 8 * fine
 //!                   = 0x3f800000 - (fine << 23) - ((n - 8 * fine) << 21)             otherwise
 //! ```

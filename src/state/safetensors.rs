@@ -15,6 +15,7 @@ use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::LossScaleState;
 use crate::config::options::Options;
+use crate::config::precision::Precision;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
@@ -63,6 +64,8 @@ struct GroupHead {
     config: Config,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    precision: Option<Precision>,
 }
 
 /// A [`LossScaleState`].
@@ -76,7 +79,8 @@ struct ScaleHead {
 
 impl GroupHead {
     fn new(group: &GroupState) -> Self {
-        Self { config: group.config.clone(), schedule: group.schedule.clone() }
+        let GroupState { config, schedule, precision } = group.clone();
+        Self { config, schedule, precision }
     }
 }
 
@@ -410,7 +414,7 @@ impl Head {
             groups: self
                 .groups
                 .into_iter()
-                .map(|GroupHead { config, schedule }| GroupState { config, schedule })
+                .map(|GroupHead { config, schedule, precision }| GroupState { config, schedule, precision })
                 .collect(),
             clocks,
             tensors: tensors.collect(),

@@ -106,7 +106,7 @@ fn want(config: &Config, t: u32) -> Want {
 /// One configuration of each convention, with several betas if it depends on them.
 pub fn configs() -> Vec<Config> {
     let rmsprop = |momentum, nesterov, lr_in_momentum| Config {
-        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 },
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0, centered: false },
         ..pytorch::rmsprop()
     };
     let sgd = |momentum, dampening, nesterov| Config {

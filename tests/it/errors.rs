@@ -105,10 +105,14 @@ fn every_preset_is_accepted() {
         pytorch::adam(),
         pytorch::adamw(),
         pytorch::amsgrad(),
+        pytorch::adamw_amsgrad(),
         pytorch::adamax(),
         pytorch::nadam(),
+        pytorch::nadamw(0.01),
         pytorch::radam(),
+        pytorch::radamw(0.01),
         pytorch::rmsprop(),
+        pytorch::rmsprop_centered(),
         pytorch::adagrad(),
         pytorch::sgd(),
     ];
@@ -117,12 +121,15 @@ fn every_preset_is_accepted() {
         optax::adamw(),
         optax::amsgrad(),
         optax::adamax(),
+        optax::adamaxw(),
         optax::nadam(),
         optax::nadamw(),
         optax::radam(),
         optax::adabelief(),
         optax::lion(),
+        optax::signum(),
         optax::rmsprop(),
+        optax::rmsprop_centered(),
         optax::adagrad(),
         optax::sgd(),
     ];
@@ -142,6 +149,12 @@ fn invalid_views_are_named() {
         label: None,
         size,
         usage: BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let six = gpu.device.create_buffer(&BufferDescriptor {
+        label: None,
+        size: 6,
+        usage: BufferUsages::STORAGE,
         mapped_at_creation: false,
     });
     let (p, g) = (|| View::f32(&param), || View::f32(&grad));
@@ -186,6 +199,15 @@ fn invalid_views_are_named() {
             "tensor `w`: the buffer of its grad view was made with BufferUsages(COPY_DST), but needs \
              BufferUsages(STORAGE) as well",
         ),
+        (
+            vec![Tensor::new("w", View::bf16(&six), View::bf16(&param).slice(..3))],
+            "tensor `w`: the buffer of its param view has 6 bytes, but must have 8, a multiple of 4",
+        ),
+        (
+            vec![Tensor::new("w", View::bf16(&param).slice(..3), View::bf16(&six))],
+            "tensor `w`: the buffer of its grad view has 6 bytes, but must have 8, a multiple of 4",
+        ),
+        (vec![Tensor::new("w", View::bf16(&six).slice(..2), View::bf16(&param).slice(..2))], "no error"),
         (
             vec![
                 Tensor::new("a", p().slice(..10), g().slice(..10)),
@@ -237,6 +259,21 @@ fn invalid_slots_of_the_twin_are_named() {
         .unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
     assert_eq!((a, adam.report().t), ([1.0; 2], 0), "an error must change nothing");
+    // A tensor that is added to the first group moves those of later groups.
+    let group = |name| cpu::Group::new(Config::default(), vec![cpu::Tensor::new(name, 2)]);
+    let mut adam = cpu::Adam::new(&[group("a"), group("c")], Options::default()).unwrap();
+    adam.add(0, [cpu::Tensor::new("b", 2)]).unwrap();
+    let mut step = |names: [Option<&str>; 3]| {
+        let (mut params, mut grads) = ([[1.0f32; 2]; 3], [[1.0f32; 2]; 3]);
+        let slots = params.iter_mut().zip(&mut grads).zip(names);
+        let slots = slots.map(|((param, grad), name)| cpu::TensorMut { name, ..cpu::TensorMut::new(param, grad) });
+        adam.step(&mut slots.collect::<Vec<_>>()).map(|report| report.t).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        step([Some("a"), Some("c"), Some("b")]).unwrap_err(),
+        "the step was given tensor `c` in place 1, counted from 0, but the optimizer has `b` there"
+    );
+    assert_eq!(step([Some("a"), None, Some("c")]), Ok(1), "the error changed nothing, and names may be left out");
     let duplicate = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 1), cpu::Tensor::new("a", 1)]);
     assert!(cpu::Adam::new(&[duplicate], Options::default()).unwrap_err().to_string().contains("used twice"));
     let empty = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("a", 0)]);

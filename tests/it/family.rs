@@ -80,6 +80,10 @@ fn presets_make_the_first_step_of_their_frameworks() {
     for (name, config, times, eps, decay) in [
         ("torch.optim.Adam", pytorch::adam(), 1.0, 1e-8, 0.0),
         ("torch.optim.AdamW", pytorch::adamw(), 1.0, 1e-8, 1e-2),
+        ("torch.optim.AdamW with amsgrad", pytorch::adamw_amsgrad(), 1.0, 1e-8, 1e-2),
+        // RAdam's first step is not divided.
+        ("torch.optim.RAdam with decoupled decay", pytorch::radamw(0.03), grad + 1e-8, 1e-8, 0.03),
+        ("optax.adamaxw", optax::adamaxw(), 1.0, 1e-8, 1e-4),
         ("optax.adam", optax::adam(), 1.0, 1e-8, 0.0),
         ("optax.adamw", optax::adamw(), 1.0, 1e-8, 1e-4),
         ("optax.nadamw", optax::nadamw(), nesterov, 1e-8, 1e-4),

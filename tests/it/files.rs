@@ -138,7 +138,8 @@ fn a_file_is_safetensors_with_pytorchs_names() {
         names.sort_unstable();
         names.join(" ")
     };
-    let momentum = Variant::RmsProp { momentum: 0.9, nesterov: false, lr_in_momentum: false, initial: 0.0 };
+    let momentum =
+        Variant::RmsProp { momentum: 0.9, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: false };
     assert_eq!(key(Config { variant: momentum, ..pytorch::rmsprop() }), "w.momentum_buffer w.square_avg w.step");
     assert_eq!(key(pytorch::adamax()), "w.exp_avg w.exp_inf w.step");
     assert_eq!(key(pytorch::adagrad()), "w.step w.sum");

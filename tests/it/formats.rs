@@ -7,9 +7,11 @@ use crate::scene::variants::variants;
 use crate::scene::{Gpu, Numbers, Scene, normal};
 use half::{bf16, f16};
 use wgpu::Buffer;
-use wgpu_adam::precision::{Master, Rounding};
+use wgpu_adam::precision::{Master, Rounding, StateDtype};
+use wgpu_adam::state::TensorState;
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Options, Precision, Report, Tensor, View, cpu, preset,
+    Adam, Clip, Config, Decay, Dtype, Error, Group, LossScale, Options, Precision, Report, State, Tensor, View, cpu,
+    preset,
 };
 
 fn buffer(gpu: &Gpu, numbers: &Numbers) -> Buffer {
@@ -309,4 +311,90 @@ fn stochastic_rounding_does_not_depend_on_layout_order_or_neighbours() {
             assert_eq!(end, want, "layout {}, {format:?}, {precision:?}", layout + 1);
         }
     }
+}
+
+/// Three groups in one arena: f32 as the options say, 8 bits with a seed, and bf16 with another seed.
+fn mixed<T>(mut tensor: impl FnMut(usize) -> T) -> [Group<T>; 3] {
+    let group = |numbers: [usize; 2], tensor: &mut dyn FnMut(usize) -> T| {
+        Group::new(adamw(), numbers.into_iter().map(tensor).collect::<Vec<T>>())
+    };
+    let narrow = |state, seed| Precision { seed, ..precision((state, Rounding::Stochastic), BESIDE[1]) };
+    [
+        group([0, 3], &mut tensor),
+        group([1, 4], &mut tensor).with_precision(narrow(StateDtype::Block8, 5)),
+        group([2, 5], &mut tensor).with_precision(narrow(StateDtype::Bf16, 6)),
+    ]
+}
+
+#[test]
+fn groups_have_formats_of_their_own_that_every_change_keeps() {
+    const LEN: usize = 700;
+    let gpu = Gpu::new();
+    let values: Vec<bf16> = (0..8 * LEN as u64).map(|i| bf16::from_f32(normal(1, 0, i))).collect();
+    let [param, grad] = [0; 2].map(|_| buffer(&gpu, &Numbers::Bf16(values.clone())));
+    let tensor = |i: usize| {
+        let view = |buffer| View::bf16(buffer).slice((i * LEN) as u64..((i + 1) * LEN) as u64);
+        Tensor::new(format!("t{i}"), view(&param), view(&grad))
+    };
+    let made = || Adam::new(&gpu.device, &gpu.queue, &mixed(tensor), Options::default()).unwrap();
+    let (mut adam, mut params) = (made(), values.clone());
+    let mut twin = adam.to_cpu();
+    let steps = |adam: &Adam, twin: &mut cpu::Adam, params: &mut [bf16]| {
+        let mut grads = values.clone();
+        for _ in 0..8 {
+            gpu.step(adam);
+            let names: Vec<usize> = twin.tensor_names().map(|name| name[1..].parse().unwrap()).collect();
+            let mut slots: Vec<_> = params.chunks_mut(LEN).zip(grads.chunks_mut(LEN)).map(Some).collect();
+            let mut slots: Vec<_> = names.iter().filter_map(|&i| slots[i].take()).collect();
+            let mut slots: Vec<_> = slots.iter_mut().map(|(p, g)| cpu::TensorMut::new(&mut **p, &mut **g)).collect();
+            twin.step(&mut slots).unwrap();
+        }
+        let state = gpu.state(adam);
+        if gpu.software {
+            assert!(gpu_bytes(&gpu, &param) == bytemuck::cast_slice::<bf16, u8>(params), "the parameters differ");
+            assert!(state == twin.state(), "the states differ");
+        }
+        let dtypes = |tensor: &TensorState| tensor.state.iter().map(|state| state.dtype).collect::<Vec<_>>();
+        for tensor in &state.tensors {
+            let want = [
+                vec![Dtype::F32, Dtype::F32],
+                vec![Dtype::U8, Dtype::F32, Dtype::U8, Dtype::F32],
+                vec![Dtype::Bf16, Dtype::Bf16],
+            ];
+            assert_eq!(dtypes(tensor), want[state.clocks[tensor.clock].group % 3], "{}", tensor.name);
+        }
+        state
+    };
+    let state = steps(&adam, &mut twin, &mut params);
+    let precisions = |state: &State| state.groups.iter().map(|group| group.precision.clone()).collect::<Vec<_>>();
+    assert_eq!(precisions(&state), mixed(tensor).map(|group| group.precision));
+
+    // Another optimizer takes over the state from a file.
+    let saved = State::from_bytes(&state.to_bytes().unwrap()).unwrap();
+    assert!(saved == state);
+    let mut resumed = made();
+    let mut resumed_twin = resumed.to_cpu();
+    pollster::block_on(resumed.load_state(&saved)).unwrap();
+    resumed_twin.load_state(&saved).unwrap();
+    steps(&resumed, &mut resumed_twin, &mut params);
+    pollster::block_on(adam.load_state(&gpu.state(&resumed))).unwrap();
+
+    // Tensors that are added later get the formats of their group. `to_cpu` and a state give an equal twin.
+    adam.remove(&["t4"]).unwrap();
+    adam.add(1, [tensor(6)]).unwrap();
+    adam.reset(&["t5"]).unwrap();
+    adam.add_group(Group { tensors: vec![tensor(7)], ..mixed(tensor)[0].clone() }).unwrap();
+    let mut twin = adam.to_cpu();
+    twin.load_state(&gpu.state(&adam)).unwrap();
+    assert_eq!(precisions(&steps(&adam, &mut twin, &mut params))[1..3], precisions(&state)[1..3]);
+}
+
+#[test]
+fn a_precision_of_a_group_is_checked_as_the_options_are() {
+    let twice = Precision { param_rounding: Rounding::Stochastic, master: Master::F32, ..Precision::default() };
+    let group =
+        |precision| cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]).with_precision(precision);
+    let plain = Group { tensors: vec![cpu::Tensor::new("x", 1)], precision: None, ..group(twice.clone()) };
+    let error = cpu::Adam::new(&[plain, group(twice)], Options::default()).unwrap_err().to_string();
+    assert!(error.starts_with("group 1: precision: param_rounding must be Nearest"), "{error}");
 }

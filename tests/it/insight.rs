@@ -6,6 +6,7 @@ use crate::sampling::sample;
 use crate::scene::variants::{uncorrected, variants};
 use crate::scene::{Gpu, Run, Scene, Spot, mix, normal};
 use wgpu::Limits;
+use wgpu_adam::preset::pytorch;
 use wgpu_adam::probe::{Insight, Measures, Snr};
 use wgpu_adam::{Adam, Clip, Config, Decay, Error, Group, Options, Probe, Tensor, Variant, View};
 
@@ -384,7 +385,8 @@ fn zero_gradients_have_no_ratio_and_lr_0_has_no_step() {
 fn no_step_exceeds_its_bound() {
     let gpu = Gpu::new();
     let adam = |beta1, beta2| Config { beta1, beta2, eps: 0.0, ..Config::default() };
-    let rmsprop = |momentum| Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0 };
+    let rmsprop =
+        |momentum| Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: false };
     for (config, growth) in [
         (adam(0.9, 0.999), 0.999 / 0.9),
         (adam(0.9, 0.99), 0.99 / 0.9),
@@ -432,7 +434,10 @@ fn some_rules_have_no_bound() {
     let config = |variant, beta1, beta2| Config { variant, beta1, beta2, ..Config::default() };
     assert_eq!(config(Variant::Adam, 0.9, 0.81).step_bound(), None, "no bound unless beta1^2 < beta2");
     assert_eq!(config(Variant::AdaMax, 0.9, 0.9).step_bound(), None);
-    for variant in [Variant::RAdam { eps_on_raw: true }, Variant::AdaBelief, Variant::NAdam { momentum_decay: None }] {
+    let centered = pytorch::rmsprop_centered().variant;
+    for variant in
+        [Variant::RAdam { eps_on_raw: true }, Variant::AdaBelief, Variant::NAdam { momentum_decay: None }, centered]
+    {
         assert_eq!((config(variant, 0.9, 0.999).step_bound(), config(variant, 0.9, 0.999).paper_bound()), (None, None));
     }
     // The second case of the paper.

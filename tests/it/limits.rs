@@ -4,7 +4,7 @@ use crate::sampling::sample;
 use crate::scene::precisions::{GRADS, align, stored};
 use crate::scene::{Gpu, Scene};
 use wgpu::Limits;
-use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Tensor, View};
+use wgpu_adam::{Adam, Clip, Config, Group, Options, Tensor, View};
 
 /// A device with bindings of 4,096 bytes and two workgroups per dimension. The device must enforce both.
 fn small() -> Gpu {
@@ -140,41 +140,104 @@ fn a_tensor_may_have_more_elements_than_a_binding_holds() {
     );
 }
 
+fn message(gpu: &Gpu, groups: u32, options: Options) -> String {
+    let buffers: Vec<_> = (0..2 * groups).map(|_| gpu.buffer(&[0.0; 4])).collect();
+    let tensors =
+        buffers.chunks(2).enumerate().map(|(i, b)| Tensor::new(format!("t{i}"), View::f32(&b[0]), View::f32(&b[1])));
+    let groups = tensors.map(|tensor| Group::new(Config::default(), vec![tensor]));
+    let made = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), options);
+    made.err().map_or("no error".to_owned(), |error| error.to_string())
+}
+
 #[test]
 fn limits_that_are_too_small_are_named() {
-    let gpu = Gpu::with(Limits { max_storage_buffers_per_shader_stage: 3, ..Limits::default() });
-    let error = |gpu: &Gpu, tensors: u32| {
-        let buffers: Vec<_> = (0..2 * tensors).map(|_| gpu.buffer(&[0.0; 4])).collect();
-        let tensors = buffers
-            .chunks(2)
-            .enumerate()
-            .map(|(i, b)| Tensor::new(format!("t{i}"), View::f32(&b[0]), View::f32(&b[1])));
-        let groups = tensors.map(|tensor| Group::new(Config::default(), vec![tensor]));
-        Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), Options::default()).err()
-    };
-    assert_eq!(
-        error(&gpu, 1).unwrap().to_string(),
-        "the device's limit max_storage_buffers_per_shader_stage is 3, but 4 is needed"
-    );
-    let gpu = Gpu::with(Limits {
-        max_compute_invocations_per_workgroup: 64,
-        max_compute_workgroup_size_x: 64,
-        ..Limits::default()
-    });
-    assert!(matches!(
-        error(&gpu, 1),
-        Some(Error::Limit { limit: "max_compute_invocations_per_workgroup", given: 64, need: 256, .. })
-    ));
-    let gpu = Gpu::with(Limits { max_storage_buffer_binding_size: 256, ..Limits::default() });
-    assert!(matches!(
-        error(&gpu, 1),
-        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 256, need: 512, .. })
-    ));
+    let guarded = Options { skip_nonfinite: true, ..Options::default() };
+    let has = Limits::default;
+    for (limits, want) in [
+        (
+            Limits { max_storage_buffers_per_shader_stage: 3, ..has() },
+            "max_storage_buffers_per_shader_stage is 3, but 4 is needed",
+        ),
+        (
+            Limits { max_uniform_buffers_per_shader_stage: 1, ..has() },
+            "max_uniform_buffers_per_shader_stage is 1, but 2 is needed",
+        ),
+        (
+            Limits { max_buffers_and_acceleration_structures_per_shader_stage: 5, ..has() },
+            "max_buffers_and_acceleration_structures_per_shader_stage is 5, but 6 is needed",
+        ),
+        (Limits { max_bindings_per_bind_group: 8, ..has() }, "max_bindings_per_bind_group is 8, but 22 is needed"),
+        (
+            Limits { min_uniform_buffer_offset_alignment: 512, ..has() },
+            "min_uniform_buffer_offset_alignment is 512, but 256 is needed",
+        ),
+        (
+            Limits { max_compute_workgroups_per_dimension: 0, ..has() },
+            "max_compute_workgroups_per_dimension is 0, but 1 is needed",
+        ),
+        (Limits { max_bind_groups: 0, ..has() }, "max_bind_groups is 0, but 1 is needed"),
+        (
+            Limits { max_compute_invocations_per_workgroup: 64, ..has() },
+            "max_compute_invocations_per_workgroup is 64, but 256 is needed",
+        ),
+        (Limits { max_compute_workgroup_size_x: 64, ..has() }, "max_compute_workgroup_size_x is 64, but 256 is needed"),
+        (
+            Limits { max_compute_workgroup_storage_size: 4096, ..has() },
+            "max_compute_workgroup_storage_size is 4096, but 4108 is needed",
+        ),
+        (
+            Limits { max_uniform_buffer_binding_size: 64, ..has() },
+            "max_uniform_buffer_binding_size is 64, but 256 is needed",
+        ),
+        (
+            Limits { max_storage_buffer_binding_size: 256, ..has() },
+            "max_storage_buffer_binding_size is 256, but 512 is needed",
+        ),
+    ] {
+        let gpu = Gpu::with(limits);
+        assert_eq!(message(&gpu, 1, guarded.clone()), format!("the device's limit {want}"));
+    }
+    // There are seventeen dispatches with uniforms of 256 bytes.
+    let gpu = Gpu::with(Limits { max_buffer_size: 4096, ..has() });
+    let want = "the device's limit max_buffer_size is 4096, but 4352 is needed";
+    assert_eq!(message(&gpu, 17, Options::default()), want);
+    let gpu = Gpu::with(Limits { max_buffer_size: 256, ..has() });
+    assert_eq!(message(&gpu, 1, Options::default()), "the device's limit max_buffer_size is 256, but 512 is needed");
     // Seventeen groups need seventeen slots of 256 bytes, but a binding has room for sixteen.
     let gpu = small();
-    assert_eq!(error(&gpu, 16), None);
-    assert!(matches!(
-        error(&gpu, 17),
-        Some(Error::Limit { limit: "max_storage_buffer_binding_size", given: 4096, need: 4352, .. })
-    ));
+    assert_eq!(message(&gpu, 16, Options::default()), "no error");
+    let want = "the device's limit max_storage_buffer_binding_size is 4096, but 4352 is needed";
+    assert_eq!(message(&gpu, 17, Options::default()), want);
+}
+
+/// These limits are exactly what Adam needs, but for the bindings of three tensors in one dispatch of the norm.
+#[test]
+fn the_least_limits_are_enough() {
+    let limits = Limits {
+        max_storage_buffers_per_shader_stage: 4,
+        max_uniform_buffers_per_shader_stage: 2,
+        max_buffers_and_acceleration_structures_per_shader_stage: 6,
+        max_bindings_per_bind_group: 26,
+        max_bind_groups: 1,
+        max_compute_workgroup_storage_size: 4108,
+        max_uniform_buffer_binding_size: 256,
+        max_compute_workgroups_per_dimension: 1,
+        ..Limits::default()
+    };
+    let gpu = Gpu::with(limits);
+    for options in options() {
+        let mut run = Scene::scattered(&[1000, 300, 20], &[Config::default()], options).start(&gpu);
+        run.steps(&gpu, 3);
+        run.assert_same(&gpu);
+    }
+}
+
+/// Each tensor has a tile of its own, in a table whose tiles are larger than the state of a quad.
+#[test]
+fn many_tensors_of_one_element_are_split() {
+    let gpu = Gpu::with(Limits { max_storage_buffer_binding_size: 4096, ..Limits::default() });
+    let configs = [Config::default(), Config { lr: 0.01, ..Config::default() }];
+    let mut run = Scene::arena(&[1; 256], 4, &configs, Options::default()).start(&gpu);
+    run.steps(&gpu, 3);
+    run.assert_same(&gpu);
 }

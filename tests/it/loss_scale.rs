@@ -106,6 +106,37 @@ fn the_scale_moves_like_pytorchs() {
     }
 }
 
+#[test]
+fn factors_that_f32_lacks_differ_from_pytorchs_by_three_roundings() {
+    let mut worst: f64 = 0.0;
+    for (growth_factor, backoff_factor, exact) in [(1.7, 0.6, false), (1.1, 0.3, false), (1.5, 0.75, true)] {
+        let options = LossScale { growth_interval: 1, growth_factor, backoff_factor, initial: 3_000.0 };
+        let group = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", 1)]);
+        let mut adam = cpu::Adam::new(&[group], scaled(options.clone())).unwrap();
+        for t in 0..200 {
+            let found_inf = t % 3 == 0;
+            let mut model = Model { options: options.clone(), scale: adam.loss_scale().unwrap(), growth_tracker: 0 };
+            model.update(found_inf);
+            let grad = if found_inf { f32::INFINITY } else { 1.0 };
+            adam.step(&mut [cpu::TensorMut::new(&mut [1.0], &mut [grad])]).unwrap();
+            let got = adam.loss_scale().unwrap();
+            let miss = (f64::from(got) / f64::from(model.scale) - 1.0).abs();
+            assert!(miss <= if exact { 0.0 } else { 3.0 / f64::from(1 << 24) }, "step {t} of {options:?}: {miss:e}");
+            worst = worst.max(miss);
+        }
+    }
+    println!("the largest difference is {worst:.1e}");
+    assert!(worst > 0.0, "no factor was rounded");
+}
+
+#[test]
+fn the_buffer_of_the_scale_has_the_usages_that_something_needs() {
+    let gpu = Gpu::new();
+    let run = Scene::scattered(&[8], &[Config::default()], scaled(LossScale::default())).start(&gpu);
+    let usages = run.adam.loss_scale_buffer().unwrap().usage();
+    assert_eq!(usages, BufferUsages::UNIFORM | BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST);
+}
+
 /// The scales are not powers of two. Infinities come at random. The options include clipping and zeroing, and there are
 /// several groups.
 #[test]

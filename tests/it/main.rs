@@ -2,6 +2,7 @@
 
 mod active;
 mod blocks;
+mod centered;
 mod child;
 mod claims;
 mod clamp;

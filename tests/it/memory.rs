@@ -29,6 +29,10 @@ fn each_kind_of_buffer_has_the_expected_size() {
         (held.m, held.v, held.v_max, held.master, held.remainder, held.small) = (m, v, v_max, master, remainder, small);
         held
     };
+    let averaged = |mut held: MemoryUse| {
+        held.grad_avg = 4 * len;
+        held
+    };
     let beside = |master| Precision { master, ..Precision::default() };
     let bf16 = Precision { state: StateDtype::Bf16, ..Precision::default() };
     for (config, formats, precision, want) in [
@@ -36,13 +40,14 @@ fn each_kind_of_buffer_has_the_expected_size() {
         (preset::pytorch::amsgrad(), f32s, Precision::default(), held(4 * len, 4 * len, 4 * len, 0, 0)),
         (preset::optax::lion(), f32s, Precision::default(), held(4 * len, 0, 0, 0, 0)),
         (preset::pytorch::adagrad(), f32s, bf16.clone(), held(0, 2 * len, 0, 0, 0)),
+        (preset::pytorch::rmsprop_centered(), f32s, Precision::default(), averaged(held(0, 4 * len, 0, 0, 0))),
         (preset::pytorch::sgd(), f32s, bf16, held(0, 0, 0, 0, 0)),
         (preset::pytorch::adam(), halves, beside(Master::F32), held(4 * len, 4 * len, 0, 4 * len, 0)),
         (preset::pytorch::amsgrad(), halves, beside(Master::Remainder), held(4 * len, 4 * len, 4 * len, 0, 2 * len)),
     ] {
         let memory = adam(&gpu, config.clone(), formats, precision.clone()).memory_use();
         assert_eq!(memory, want, "{config:?}, {precision:?}");
-        assert_eq!(memory.total(), want.m + want.v + want.v_max + want.master + want.remainder + small);
+        assert_eq!(memory.total(), want.m + want.v + want.v_max + want.grad_avg + want.master + want.remainder + small);
     }
     let with = |options| Scene::scattered(&[LEN], &[Config::default()], options).start(&gpu).adam.memory_use().small;
     let guarded = with(Options { skip_nonfinite: true, ..Options::default() });

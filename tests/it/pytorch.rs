@@ -29,7 +29,8 @@ const SGD_TO_HERE: f64 = 1.06;
 
 fn cases() -> Vec<(&'static str, Config)> {
     let variant = |variant, config| Config { variant, ..config };
-    let rmsprop = Variant::RmsProp { momentum: 0.9, nesterov: false, lr_in_momentum: false, initial: 0.0 };
+    let rmsprop =
+        Variant::RmsProp { momentum: 0.9, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: false };
     vec![
         ("adamw_amsgrad", variant(Variant::AmsGrad { of_corrected: false }, pytorch::adamw())),
         ("adam_l2", Config { decay: Decay::L2(1e-2), ..pytorch::adam() }),

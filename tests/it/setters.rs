@@ -51,10 +51,10 @@ fn other(config: Config) -> Config {
         }
         Variant::RAdam { eps_on_raw } => Config { variant: Variant::RAdam { eps_on_raw: !eps_on_raw }, ..averages },
         Variant::Lion => averages,
-        Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
+        Variant::RmsProp { momentum, nesterov, lr_in_momentum, centered, .. } => {
             let momentum = 0.5 * momentum;
             let nesterov = momentum > 0.0 && !nesterov;
-            let variant = Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0 };
+            let variant = Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial: 0.0, centered };
             Config { beta2: 0.8, eps_root: 1e-6, bias_correction: true, variant, ..config }
         }
         Variant::AdaGrad { .. } => {

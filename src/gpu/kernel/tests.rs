@@ -108,6 +108,16 @@ fn eight_storage_buffers_are_enough() {
     assert_eq!(most, Some(7), "one is left for Metal, but with masters and probes");
 }
 
+#[test]
+fn the_workgroup_storage_is_that_of_the_module() {
+    for kernel in Kernel::all().step_by(997).chain(Kernel::all().take(5)) {
+        let module = parsed(kernel);
+        let shared = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+        let bytes = shared.map(|(_, v)| u64::from(module.types[v.ty].inner.size(module.to_ctx()))).sum::<u64>();
+        assert_eq!(kernel.workgroup_storage(), bytes, "{kernel:?}");
+    }
+}
+
 /// The name and offset of each member of a WGSL struct, and the size that the Rust struct must have.
 fn layout(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
     let mut types = module.types.iter().filter(|(_, t)| t.name.as_deref() == Some(name));

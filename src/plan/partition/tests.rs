@@ -6,7 +6,7 @@ use super::*;
 use crate::config::dtype::Dtype;
 use crate::config::precision::{Precision, StateDtype};
 use crate::config::rule::Rule;
-use crate::plan::region::{NORM_TILE, TILES_A_WORKGROUP, UPDATE_TILE};
+use crate::plan::region::{NORM_TILE, TILES_A_WORKGROUP};
 
 fn storage(param: Dtype, grad: Dtype, state: StateDtype) -> Storage {
     let precision = Precision { state, state_min_len: 0, ..Precision::default() };
@@ -84,6 +84,7 @@ proptest! {
                 [(region.update_spans(), UPDATE_TILE, TILES_A_WORKGROUP), (region.norm_spans(), NORM_TILE, 1)]
             {
                 let tiles = region.tiles(&spans, quads);
+                prop_assert!(spans.len() == 1 || size_of_val(&tiles[..]) as u64 <= limits.binding, "the table too");
                 prop_assert_eq!(tiles.len() as u64, region.count_tiles(&spans, quads));
                 let workgroups = (tiles.len() as u64).div_ceil(each);
                 let [x, y, z] = limits.dimensions(workgroups).map(u64::from);

@@ -30,15 +30,16 @@ use wgpu_adam::{Clip, Config, Decay, Options, Variant};
 /// The share of the framework's miss that is allowed. Two per cent are for the noise in two sums of roundings.
 const SHARE: f64 = 1.02;
 /// Cases whose largest miss of p exceeds that share, and the share that is allowed for it. The root mean squares of
-/// their misses are 0.79 to 0.89 times the framework's. Which element has the largest miss, and how large it is, is
-/// random (here it is another element on either side, in all four cases). With 20 other seeds our largest miss is no
-/// larger than the framework's in 15, 14, 18 and 14 of them, its median is 0.89, 0.82, 0.83 and 0.79 times the
-/// framework's, and our root mean square is smaller in each. See `the_largest_misses_vary_with_the_seed`.
-const LARGEST: [(&str, f64); 4] = [
+/// their misses are 0.79 to 0.98 times the framework's. Which element has the largest miss, and how large it is, is
+/// random. With 20 other seeds our largest miss is no larger than the framework's in 15, 14, 18, 14 and 17 of them, its
+/// median is 0.89, 0.82, 0.83, 0.79 and 0.93 times the framework's, and our root mean square is smaller in each. See
+/// `the_largest_misses_vary_with_the_seed`.
+const LARGEST: [(&str, f64); 5] = [
     ("optax rmsprop initial scale", 1.05),
     ("sgd nesterov", 1.05),
     ("sgd dampening", 1.15),
     ("optax sgd nesterov", 1.05),
+    ("optax rmsprop centered", 1.25),
 ];
 /// The allowed share of PyTorch's miss of p if PyTorch rounds p twice: once for the decay and once for the step.
 const SHARE_DECOUPLED: f64 = 1.0 / 3.0;
@@ -100,11 +101,16 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
     let decoupled = |config: Config| Config { decay: Decay::Decoupled(1e-2), ..config };
     let rmsprop = |momentum| Config {
         lr: 1e-3,
-        variant: Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0 },
+        variant: Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: false },
         ..pytorch::rmsprop()
     };
+    let centered = |momentum, lr_in_momentum, config| Config {
+        lr: 1e-3,
+        variant: Variant::RmsProp { momentum, nesterov: false, lr_in_momentum, initial: 0.0, centered: true },
+        ..config
+    };
     let optax_rmsprop = |momentum, nesterov, initial| Config {
-        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum: true, initial },
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum: true, initial, centered: false },
         ..optax::rmsprop()
     };
     let adagrad = |lr_decay, initial| Config { variant: Variant::AdaGrad { lr_decay, initial }, ..pytorch::adagrad() };
@@ -118,18 +124,20 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
     vec![
         ("amsgrad", vec![pytorch::amsgrad()]),
         ("amsgrad l2", vec![l2(pytorch::amsgrad())]),
-        ("amsgradw", vec![decoupled(pytorch::amsgrad())]),
+        ("amsgradw", vec![pytorch::adamw_amsgrad()]),
         ("adamax", vec![pytorch::adamax()]),
         ("adamax l2", vec![l2(pytorch::adamax())]),
         ("nadam", vec![pytorch::nadam()]),
         ("nadam l2", vec![l2(pytorch::nadam())]),
-        ("nadamw", vec![decoupled(pytorch::nadam())]),
+        ("nadamw", vec![pytorch::nadamw(1e-2)]),
         ("radam", vec![pytorch::radam()]),
         ("radam l2", vec![l2(pytorch::radam())]),
-        ("radamw", vec![decoupled(pytorch::radam())]),
+        ("radamw", vec![pytorch::radamw(1e-2)]),
         ("rmsprop", vec![rmsprop(0.0)]),
         ("rmsprop l2", vec![Config { beta2: 0.9, eps: 1e-6, ..l2(rmsprop(0.0)) }]),
         ("rmsprop momentum", vec![rmsprop(0.9)]),
+        ("rmsprop centered", vec![centered(0.0, false, pytorch::rmsprop_centered())]),
+        ("rmsprop centered momentum", vec![centered(0.9, false, pytorch::rmsprop_centered())]),
         ("adagrad", vec![adagrad(0.0, 0.0)]),
         ("adagrad lr decay", vec![adagrad(0.01, 0.0)]),
         ("adagrad l2", vec![l2(adagrad(0.0, 0.1))]),
@@ -153,6 +161,8 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
         ("optax rmsprop nesterov", vec![optax_rmsprop(0.9, true, 0.0)]),
         ("optax rmsprop initial scale", vec![eps_outside]),
         ("optax rmsprop bias correction", vec![corrected]),
+        ("optax rmsprop centered", vec![optax::rmsprop_centered()]),
+        ("optax rmsprop centered momentum", vec![centered(0.9, true, optax::rmsprop_centered())]),
         ("optax adagrad", vec![Config { lr: 1e-2, ..optax::adagrad() }]),
         ("optax sgd", vec![optax::sgd()]),
         ("optax sgd momentum", vec![sgd(0.9, 0.0, false)]),

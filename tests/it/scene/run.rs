@@ -132,6 +132,7 @@ impl Run {
                     StateKind::M if decoded => tensor.m(),
                     StateKind::V if decoded => tensor.v(),
                     StateKind::VMax if decoded => tensor.v_max(),
+                    StateKind::GradAvg if decoded => tensor.grad_avg(),
                     _ => state.values(),
                 };
                 values.push((Some(got.kind), of(tensor, got), of(twin, want)));
@@ -149,7 +150,7 @@ impl Run {
                 }
                 let tolerance = match what {
                     None => of(e).param,
-                    Some(StateKind::M) => of(e).m,
+                    Some(StateKind::M | StateKind::GradAvg) => of(e).m,
                     _ => of(e).v,
                 };
                 let share = share(got, want, tolerance, gpu.software);

@@ -5,10 +5,11 @@ use wgpu_adam::{Config, Options, Variant, cpu};
 
 /// One configuration of each variant with each of its conventions.
 pub fn variants() -> Vec<Config> {
-    let rmsprop = |momentum, nesterov, lr_in_momentum, initial| Config {
-        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial },
+    let of = |momentum, nesterov, lr_in_momentum, initial, centered| Config {
+        variant: Variant::RmsProp { momentum, nesterov, lr_in_momentum, initial, centered },
         ..pytorch::rmsprop()
     };
+    let rmsprop = |momentum, nesterov, lr_in_momentum, initial| of(momentum, nesterov, lr_in_momentum, initial, false);
     let sgd = |momentum, dampening, nesterov| Config {
         variant: Variant::Sgd { momentum, dampening, nesterov },
         ..pytorch::sgd()
@@ -29,6 +30,10 @@ pub fn variants() -> Vec<Config> {
         rmsprop(0.3, false, false, 0.0),
         rmsprop(0.9, true, true, 0.0),
         optax::rmsprop(),
+        pytorch::rmsprop_centered(),
+        of(0.9, false, false, 0.0, true),
+        of(0.9, true, true, 0.5, true),
+        Config { beta2: 0.3, ..optax::rmsprop_centered() },
         pytorch::adagrad(),
         Config { variant: Variant::AdaGrad { lr_decay: 0.1, initial: 0.1 }, ..optax::adagrad() },
         sgd(0.0, 0.0, false),

@@ -22,4 +22,20 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/rules/adagrad.wgsl",
         mutations: &[("within_bf16(load_v(place) + g * g)", "(load_v(place) + g * g)", "AdaGrad, largest gradients")],
     },
+    Shader {
+        file: "shaders/rules/rmsprop_centered.wgsl",
+        mutations: &[
+            ("squarable(g - before)", "squarable(g - grad_avg)", "centered RMSProp"),
+            ("squarable(g - grad_avg)", "squarable(g)", "centered RMSProp"),
+            ("store_grad_avg(place, grad_avg)", "store_grad_avg(place, g)", "centered RMSProp"),
+        ],
+    },
+    Shader {
+        file: "shaders/rules/rmsprop_centered_momentum.wgsl",
+        mutations: &[
+            ("squarable(g - before)", "squarable(g - grad_avg)", "centered RMSProp with momentum"),
+            ("let before = load_grad_avg(place)", "let before = Quad(0.0)", "centered RMSProp with momentum"),
+            ("let u = g /", "let u = grad_avg /", "centered RMSProp with momentum"),
+        ],
+    },
 ];

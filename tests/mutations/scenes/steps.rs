@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, LossScale, Options, preset};
+use wgpu_adam::{Clip, Config, Decay, LossScale, Options, Variant, preset};
 
 use super::Difference;
 use crate::scene::{Gpu, Run, Scene, Spot, normal};
@@ -27,6 +27,10 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("largest loss scale", |gpu| steps(gpu, Scene::scattered(&[40], &[other()], power_of_two(63, 2)), 1e10)),
     // The norm overflows when the gradients are unscaled.
     ("norm that overflows", |gpu| steps(gpu, Scene::scattered(&[40], &[adamw()], scaled(-20, 3)), 1e38)),
+    ("centered RMSProp", |gpu| steps(gpu, Scene::scattered(&[1000], &[centered(0.0)], Options::default()), 1.0)),
+    ("centered RMSProp with momentum", |gpu| {
+        steps(gpu, Scene::scattered(&[1000], &[centered(0.9)], Options::default()), 1.0)
+    }),
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
     ("limited skips", limited_skips),
@@ -55,6 +59,11 @@ fn without_eps() -> Config {
 
 fn largest(config: Config) -> Scene {
     Scene::scattered(&[64], &[config], Options::default())
+}
+
+fn centered(momentum: f64) -> Config {
+    let variant = Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: true };
+    Config { beta2: 0.9, variant, ..Config::default() }
 }
 
 fn all() -> Options {

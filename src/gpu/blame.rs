@@ -1,0 +1,55 @@
+//! Names the tensor whose buffer a device refuses. wgpu's error only has the label of the buffer, if it has any.
+
+use std::future::Future;
+
+use wgpu::{
+    BindGroupDescriptor, BindGroupEntry, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
+    BufferBindingType, Device, ShaderStages,
+};
+
+use crate::config::group::Group;
+use crate::error::Error;
+use crate::gpu::buffers::sub_binding;
+use crate::gpu::error_scopes::ErrorScopes;
+
+/// The outcome of closed error scopes. An error of the device is replaced by one that names the first tensor whose
+/// buffer cannot be bound, if there is one.
+pub(crate) async fn blame(
+    closed: impl Future<Output = Result<(), Error>>,
+    device: &Device,
+    groups: &[Group],
+) -> Result<(), Error> {
+    let outcome = closed.await;
+    if !matches!(outcome, Err(Error::Device { .. })) {
+        return outcome;
+    }
+    for tensor in groups.iter().flat_map(|group| &group.tensors) {
+        for (view, of) in [("param", &tensor.param), ("grad", &tensor.grad)] {
+            let scopes = ErrorScopes::open(device);
+            bind_alone(device, &of.buffer);
+            if let Err(Error::Device { reason, .. }) = scopes.close("binding a buffer").await {
+                return Err(Error::Buffer { tensor: tensor.name.clone(), view, reason });
+            }
+        }
+    }
+    outcome
+}
+
+/// Makes a bind group that has the first bytes of a buffer.
+fn bind_alone(device: &Device, buffer: &Buffer) {
+    let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+        label: None,
+        entries: &[BindGroupLayoutEntry {
+            binding: 0,
+            visibility: ShaderStages::COMPUTE,
+            ty: BindingType::Buffer {
+                ty: BufferBindingType::Storage { read_only: true },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        }],
+    });
+    let entries = [BindGroupEntry { binding: 0, resource: sub_binding(buffer, 0, 4) }];
+    let _ = device.create_bind_group(&BindGroupDescriptor { label: None, layout: &layout, entries: &entries });
+}
