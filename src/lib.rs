@@ -52,7 +52,7 @@ pub use config::dtype::Dtype;
 pub use config::group::Group;
 pub use config::hyperparameters::{Config, Decay};
 pub use config::loss_scale::LossScale;
-pub use config::options::{Clip, Options};
+pub use config::options::{Clip, GroupClip, Options};
 pub use config::precision::Precision;
 pub use config::preset;
 pub use config::schedule::Schedule;

@@ -50,10 +50,10 @@ struct Settings {
     rho_h: f32,
     rho_inf: f32,
     is_active: u32,     // 0 if the clock's tensors take no part in the steps
+    unit: u32,          // its unit in unit_clip.wgsl
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
-    pad: u32,
 }
 
 // Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
@@ -160,7 +160,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     }
     var now: Scalars;
     now.do_step = 1u;
-    now.grad_mul = normal_or_zero(s.sign * clip_coef * unscale);
+    now.grad_mul = normal_or_zero(s.sign * clip_coef * unit_coef(s) * unscale);
     now.l2 = s.l2;
     now.m_rate = s.m_rate;
     now.v_rate = s.v_rate;
@@ -277,30 +277,6 @@ fn finish_partials(index: u32) -> Partial {
     return reduce(index, mine);
 }
 
-// The norm of two parts, from the norm of each. A sum of squares would need the squares of the scales, and 2^-160 is
-// not an f32.
-fn together(a: f32, b: f32) -> f32 {
-    let longer = max(a, b);
-    if longer == 0.0 {
-        return 0.0;
-    }
-    let ratio = min(a, b) / longer;
-    return longer * sqrt(1.0 + ratio * ratio);
-}
-
-// The norm of the unscaled gradients. The parts are unscaled first, since the norm of the scaled gradients might
-// overflow.
-fn global_norm(total: Partial, unscale: f32) -> f32 {
-    let small = sqrt(total.small) * unscale * DOWN;
-    let middle = sqrt(total.middle) * unscale;
-    let big = sqrt(total.big) * unscale * UP;
-    return together(together(small, middle), big);
-}
-
-fn is_finite(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
-
 // Decides for all clocks: sets the norm and the clip coefficient, and whether to skip the step.
 fn decide(total: Partial) {
     skip = 0u;
@@ -312,11 +288,9 @@ fn decide(total: Partial) {
         clock.grad_norm = select(total.big, global_norm(total, unscale), finite);
         if control.clip != 0u {
             // Without the guard, a non-finite gradient makes every parameter NaN, so that it is noticed.
-            clip_coef = select(
-                bitcast<f32>(control.nan),
-                normal_or_zero(min(1.0, control.max_norm / (clock.grad_norm + 1e-6))),
-                finite,
-            );
+            let norm = clipped_norm(clock.grad_norm);
+            let coef = normal_or_zero(min(1.0, control.max_norm / (norm + 1e-6)));
+            clip_coef = select(bitcast<f32>(control.nan), coef, finite);
         }
         // The norm may overflow although all gradients are finite. The report then names no tensor.
         let nonfinite = total.first_nonfinite != NONE || !is_finite(clock.grad_norm);

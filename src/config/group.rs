@@ -1,7 +1,7 @@
 //! Tensors that share one configuration, on the GPU and on the CPU alike.
 
 use crate::config::hyperparameters::Config;
-use crate::config::options::Options;
+use crate::config::options::{GroupClip, Options};
 use crate::config::precision::Precision;
 use crate::config::schedule::Schedule;
 use crate::config::tensor::Tensor;
@@ -29,11 +29,20 @@ pub struct Group<T = Tensor> {
     /// The precision of the group's state and parameters, with a seed of its own. Default: `None`, which means
     /// [`Options::precision`]. It is fixed when the group is made: a state that is loaded must have the same formats.
     pub precision: Option<Precision>,
+    /// Clipping by the norm of the group, or of each of its tensors. It is fixed when the group is made, and is not part
+    /// of a state. Default: none.
+    pub clip: Option<GroupClip>,
 }
 
 impl<T> Default for Group<T> {
     fn default() -> Self {
-        Self { config: Config::default(), tensors: Vec::new(), schedule: Schedule::default(), precision: None }
+        Self {
+            config: Config::default(),
+            tensors: Vec::new(),
+            schedule: Schedule::default(),
+            precision: None,
+            clip: None,
+        }
     }
 }
 
@@ -69,6 +78,20 @@ impl<T> Group<T> {
         Self { precision: Some(precision), ..self }
     }
 
+    /// Sets the clipping by the norm of the group or of each tensor, beside the clipping of all groups.
+    ///
+    /// ```
+    /// use wgpu_adam::{Clip, Config, GroupClip, Options, cpu};
+    /// let group = |name| cpu::Group::new(Config::default(), vec![cpu::Tensor::new(name, 64)]);
+    /// let groups = [group("body").with_clip(GroupClip::Tensor(1.0)), group("head")];
+    /// let adam = cpu::Adam::new(&groups, Options { clip: Clip::GlobalNorm(5.0), ..Options::default() })?;
+    /// # Ok::<(), wgpu_adam::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_clip(self, clip: GroupClip) -> Self {
+        Self { clip: Some(clip), ..self }
+    }
+
     /// The precision of its tensors.
     pub(crate) fn precision_in<'a>(&'a self, options: &'a Options) -> &'a Precision {
         self.precision.as_ref().unwrap_or(&options.precision)
@@ -95,6 +118,10 @@ impl<T> Group<T> {
     pub(crate) fn validate(&self, number: usize) -> Result<(), Error> {
         self.config.validate(number)?;
         self.precision.as_ref().map_or(Ok(()), |precision| precision.validate(Some(number)))?;
+        if let Some(given) = self.clip.map(GroupClip::max_norm).filter(|max| !(*max > 0.0 && (*max as f32).is_finite()))
+        {
+            return Err(Error::Config { group: number, field: "clip", given, need: "finite and above 0" });
+        }
         self.schedule.validate(number)?;
         self.schedule.check_lr(number, self.config.lr)
     }

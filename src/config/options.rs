@@ -73,6 +73,35 @@ pub(crate) fn check_shareable(follower: &Options, leader: &Options) -> Result<()
     }
 }
 
+/// Clipping of a group's gradients by a norm of their own, before [`Options::clip`]. The limit is finite and above 0.
+///
+/// ```text
+/// norm = sqrt(sum of grad^2 over the group, or over one tensor)
+/// grad = grad * min(1, max_norm / (norm + 1e-6))
+/// ```
+///
+/// [`Clip::GlobalNorm`] then uses the norm of the gradients that are clipped in this way. The reported norm is of the
+/// gradients as they are.
+///
+/// In PyTorch, this is `clip_grad_norm_` with the parameters of one group, or with each parameter alone. burn's
+/// `GradientClipping::Norm` clips each tensor alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum GroupClip {
+    /// Clips by the norm of all gradients of the group.
+    Group(f64),
+    /// Clips each tensor by the norm of its own gradients.
+    Tensor(f64),
+}
+
+impl GroupClip {
+    /// The limit.
+    pub(crate) fn max_norm(self) -> f64 {
+        let (Self::Group(max_norm) | Self::Tensor(max_norm)) = self;
+        max_norm
+    }
+}
+
 impl Options {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.precision.validate(None)?;

@@ -13,6 +13,8 @@ use crate::cpu::moments::Moments;
 use crate::cpu::storage::Floats;
 use crate::cpu::tensor::Group;
 use crate::cpu::tensor_mut::TensorMut;
+use crate::cpu::tick::Inputs;
+use crate::cpu::unit_norm::unit_norms;
 use crate::cpu::{insight, norm, storage, tick, update};
 use crate::error::Error;
 use crate::num::half::nearest_bf16;
@@ -23,6 +25,7 @@ use crate::plan::partition;
 use crate::plan::partition::{Location, TensorPlan};
 use crate::plan::region::{NORM_TILE, Region, Segment};
 use crate::plan::storage::Storage;
+use crate::plan::units::Units;
 use crate::report::insight::Insight;
 use crate::report::step::Report;
 use crate::tick::clock::{Clock, ClockHead, NONE};
@@ -53,6 +56,8 @@ pub struct Adam {
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<Settings>,
     pub(crate) curves: Vec<Curve>,
+    /// The units, if any group is clipped by a norm of its own.
+    pub(crate) units: Option<Units>,
     pub(crate) clocks: Vec<Clock>,
     pub(crate) head: ClockHead,
     pub(crate) loss_scale: Option<ScaleBytes>,
@@ -77,7 +82,7 @@ impl Adam {
     /// Returns an error for an invalid configuration, schedule or option, for a repeated name, and for an empty tensor.
     pub fn new(groups: &[Group], options: Options) -> Result<Self, Error> {
         options.validate()?;
-        Self::with(groups, ClockMap::new(groups.iter().map(|group| group.tensors.len())), options)
+        Self::with(groups, ClockMap::new(groups), options)
     }
 
     pub(crate) fn with(groups: &[Group], clocks: ClockMap, options: Options) -> Result<Self, Error> {
@@ -110,7 +115,7 @@ impl Adam {
                     grad: place(2 * number + 1, tensor.grad),
                     len,
                     stream_seed: stream_seed(precision.seed, &tensor.name),
-                    share: clocks.share(clocks.of_tensor[number]),
+                    share: clocks.share(clocks.of_tensor[number], group.clip.is_some()),
                 });
             }
         }
@@ -158,6 +163,7 @@ impl Adam {
             rules: Vec::new(),
             settings: Vec::new(),
             curves: Vec::new(),
+            units: None,
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead::at(0, 0, 0),
@@ -174,6 +180,8 @@ impl Adam {
         let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
         (self.settings, self.curves) = compile(groups, &self.of.groups);
         self.of.switch(&mut self.settings);
+        self.units = Units::new(&self.groups, &self.of, &self.regions);
+        self.units.iter().for_each(|units| units.assign(&mut self.settings));
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }
 
@@ -181,7 +189,8 @@ impl Adam {
     pub(crate) fn set_clocks(&mut self, clocks: ClockMap) {
         for segment in self.regions.iter_mut().flat_map(|region| &mut region.segments) {
             let clock = clocks.of_tensor[segment.tensor];
-            (segment.clock, segment.share) = (clock as u32, clocks.share(clock));
+            let clipped = self.groups[clocks.groups[clock]].clip.is_some();
+            (segment.clock, segment.share) = (clock as u32, clocks.share(clock, clipped));
         }
         self.of = clocks;
         self.settle();
@@ -241,13 +250,15 @@ impl Adam {
         let mut floats: Vec<Floats> = loaded
             .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
             .collect();
-        let partials = if self.options.reads_norm() {
-            norm::norm(&self.regions, &self.of, &floats, nonfinite_bits(&self.options))
+        let partials = if self.reads_norm() {
+            norm::norm(&self.regions, &self.of, &floats, nonfinite_bits(&self.options, self.units.is_some()))
         } else {
             Vec::new()
         };
+        let unit_norms = self.units.as_ref().map_or_else(Vec::new, |units| unit_norms(units, &partials));
         let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
-        let scalars = tick::tick(options, &partials, settings, curves, clocks, head, loss_scale, shared);
+        let inputs = Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared };
+        let scalars = tick::tick(&inputs, clocks, head, loss_scale);
         look(self, &scalars, &floats);
         update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.owned()).collect();
@@ -325,7 +336,7 @@ impl Adam {
     pub fn report(&self) -> Report {
         let bad = (self.head.nonfinite_partial != NONE)
             .then(|| self.tensor_at(self.head.nonfinite_partial, self.head.nonfinite_element));
-        let norm = self.options.reads_norm();
+        let norm = self.reads_norm();
         Report::new(&self.head, &self.of.groups, &self.clocks, norm, bad.flatten(), self.loss_scale())
     }
 
@@ -337,6 +348,11 @@ impl Adam {
         })?;
         let segment = region.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;
         Some(self.names[segment.tensor].clone())
+    }
+
+    /// Whether a step begins with a pass over all gradients.
+    fn reads_norm(&self) -> bool {
+        self.options.reads_norm() || self.units.is_some()
     }
 
     /// Returns the loss scale of the next step. `None` without a [`LossScale`](crate::LossScale).

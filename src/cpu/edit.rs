@@ -3,7 +3,7 @@
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::{Group, Tensor};
 use crate::error::Error;
-use crate::plan::clocks::{Lists, check_names, lists, regroup};
+use crate::plan::clocks::{Lists, check_names, lists, regroup, separate};
 use crate::tick::clock::ClockHead;
 
 /// # Changing the tensors
@@ -69,7 +69,7 @@ impl Adam {
     /// Makes an optimizer with these groups and tensors, and moves the state of the tensors that have an old number.
     fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
         let members = regroup(&mut groups, lists);
-        let (clocks, before) = self.of.changed(groups.len(), &members);
+        let (clocks, before) = self.of.changed(&separate(&groups), &members);
         let mut next = Self::with(&groups, clocks, self.options.clone())?;
         for (moments, (_, before)) in next.moments.iter_mut().zip(members) {
             if let Some(before) = before {

@@ -21,6 +21,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod edit;
+pub(crate) mod global_norm;
 pub(crate) mod gradient;
 pub(crate) mod insight;
 pub(crate) mod loss_scale;
@@ -35,6 +36,7 @@ pub(crate) mod storage;
 pub(crate) mod tensor;
 pub(crate) mod tensor_mut;
 pub(crate) mod tick;
+pub(crate) mod unit_norm;
 pub(crate) mod update;
 
 pub use adam::Adam;

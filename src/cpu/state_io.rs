@@ -5,7 +5,7 @@ use crate::config::rule::Rule;
 use crate::cpu::adam::Adam;
 use crate::cpu::storage::values;
 use crate::error::Error;
-use crate::plan::clocks::ClockMap;
+use crate::plan::clocks::{ClockMap, separate};
 use crate::plan::storage::Storage;
 use crate::state::contents::{ClockState, GroupState, Outline, State, StateTensor, TensorState};
 
@@ -68,11 +68,12 @@ impl Adam {
             group.validate(i)?;
         }
         self.groups = groups;
-        self.clocks = state.clocks.iter().map(ClockState::clock).collect();
+        let (clocks, copies) = ClockMap::of_state(state, &order, &separate(&self.groups));
+        self.clocks = copies.into_iter().map(|clock| state.clocks[clock].clock()).collect();
         self.head = state.clock_head();
         self.loss_scale =
             self.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()).into());
-        self.set_clocks(ClockMap::of_state(state, &order));
+        self.set_clocks(clocks);
         for (moments, place) in self.moments.iter_mut().zip(order) {
             let tensor = &state.tensors[place];
             // The numbers of scales are those that they scale.

@@ -3,33 +3,43 @@
 
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::options::{Clip, Options};
+use crate::cpu::global_norm::global_norm;
 use crate::cpu::loss_scale::{adapt_scale, inverse_scale};
 use crate::cpu::schedule::factor;
+use crate::cpu::unit_norm::{clipped_norm, unit_coef};
 use crate::num::quad::WORKGROUP;
 use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::curves::Curve;
-use crate::tick::partial::{DOWN, Partial, UP, reduce};
+use crate::tick::partial::{Partial, UnitNorm, reduce};
 use crate::tick::scalars::{Decision, Scalars, normal_or_zero};
 use crate::tick::settings::Settings;
 
+/// What a tick reads.
+pub(crate) struct Inputs<'a> {
+    pub options: &'a Options,
+    pub partials: &'a [Partial],
+    /// Empty if no group is clipped by a norm of its own.
+    pub unit_norms: &'a [UnitNorm],
+    pub settings: &'a [Settings],
+    pub curves: &'a [Curve],
+    /// Whether the loss scale belongs to another optimizer, which has stepped before.
+    pub shared: bool,
+}
+
 /// Advances the clocks, unless the step is skipped, and makes the scalars of each clock.
 pub(crate) fn tick(
-    options: &Options,
-    partials: &[Partial],
-    settings: &[Settings],
-    curves: &[Curve],
+    inputs: &Inputs,
     clocks: &mut [Clock],
     head: &mut ClockHead,
     loss_scale: &mut Option<ScaleBytes>,
-    shared: bool,
 ) -> Vec<Scalars> {
+    let Inputs { options, unit_norms, settings, curves, shared, .. } = *inputs;
     let unscale = inverse_scale(*loss_scale, shared);
-    let skip = decide(options, partials, unscale, head);
+    let skip = decide(inputs, unscale, head);
     if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale) {
         adapt_scale(options, state, shared, skip);
     }
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
-    let decision = Decision { clip_coef: head.clip_coef, unscale, limit };
     let scalars = settings.iter().zip(clocks).map(|(settings, clock)| {
         if !skip {
             clock.position = clock.position.saturating_add(1);
@@ -40,6 +50,8 @@ pub(crate) fn tick(
         clock.powers.advance(settings, clock.t);
         clock.t = clock.t.saturating_add(1);
         clock.lr = settings.lr * factor(curves, settings, clock.position);
+        let unit_coef = unit_coef(unit_norms, settings.unit, unscale);
+        let decision = Decision { clip_coef: head.clip_coef, unit_coef, unscale, limit };
         Scalars::new(settings, &clock.powers, clock.t, clock.lr, &decision)
     });
     scalars.collect()
@@ -62,28 +74,9 @@ fn finish_partials(partials: &[Partial]) -> Partial {
     reduce(&std::array::from_fn(invocation))
 }
 
-/// The norm of two parts, from the norm of each. A sum of squares would need the squares of the scales, and 2^-160 is
-/// not an f32.
-fn together(a: f32, b: f32) -> f32 {
-    let longer = a.max(b);
-    if longer == 0.0 {
-        return 0.0;
-    }
-    let ratio = a.min(b) / longer;
-    longer * (1.0 + ratio * ratio).sqrt()
-}
-
-/// The norm of the unscaled gradients. The parts are unscaled first, since the norm of the scaled gradients might
-/// overflow.
-fn global_norm(total: &Partial, unscale: f32) -> f32 {
-    let small = total.small.sqrt() * unscale * DOWN;
-    let middle = total.middle.sqrt() * unscale;
-    let big = total.big.sqrt() * unscale * UP;
-    together(together(small, middle), big)
-}
-
 /// Decides for all clocks: sets the norm and the clip coefficient, and returns whether to skip the step.
-fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut ClockHead) -> bool {
+fn decide(inputs: &Inputs, unscale: f32, head: &mut ClockHead) -> bool {
+    let Inputs { options, partials, unit_norms, .. } = *inputs;
     let mut skip = false;
     head.clip_coef = 1.0;
     if !partials.is_empty() {
@@ -91,7 +84,7 @@ fn decide(options: &Options, partials: &[Partial], unscale: f32, head: &mut Cloc
         let finite = total.big.is_finite();
         head.grad_norm = if finite { global_norm(&total, unscale) } else { total.big };
         if let Clip::GlobalNorm(max_norm) = options.clip {
-            let coef = max_norm as f32 / (head.grad_norm + 1e-6);
+            let coef = max_norm as f32 / (clipped_norm(unit_norms, head.grad_norm, unscale) + 1e-6);
             head.clip_coef = if finite { normal_or_zero(coef.min(1.0)) } else { f32::NAN };
         }
         // The norm may overflow although all gradients are finite. The report then names no tensor.

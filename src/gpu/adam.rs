@@ -185,7 +185,7 @@ impl Adam {
             let (head, clocks) = split_clock(clock);
             let scale = (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(scale).scale);
             let bad = layout.tensor_at(head.nonfinite_partial, head.nonfinite_element);
-            Ok(Report::new(&head, &layout.clocks.groups, &clocks, layout.options.reads_norm(), bad, scale))
+            Ok(Report::new(&head, &layout.clocks.groups, &clocks, layout.reads_norm(), bad, scale))
         }
     }
 
@@ -239,6 +239,7 @@ impl Adam {
             config: group.config.clone(),
             tensors: tensors(group),
             schedule: group.schedule.clone(),
+            clip: group.clip,
             precision: group.precision.clone(),
         });
         let clocks = self.registry.clocks.clone();

@@ -23,6 +23,9 @@ pub(crate) enum Binding {
     Records,
     Ranges,
     Findings,
+    /// The partials of each unit.
+    Units,
+    UnitNorms,
 }
 
 /// How a kernel uses a resource.
@@ -57,6 +60,8 @@ impl Binding {
             Self::Records => 13,
             Self::Ranges => 14,
             Self::Findings => 15,
+            Self::Units => 16,
+            Self::UnitNorms => 17,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
 use crate::plan::region::{Region, Segment, UPDATE_TILE, Window};
+use crate::plan::units::Units;
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
@@ -54,6 +55,7 @@ struct Sizes {
     scalar_slots: u64,
     partials: u64,
     curves: u64,
+    units: u64,
 }
 
 /// Builds an `Adam`.
@@ -105,10 +107,10 @@ impl<'a> Builder<'a> {
         for region in &regions {
             check_distance(region, &names, &limits)?;
             first_partials.push(partials as u32);
-            if options.reads_norm() {
-                partials += batch::norm_workgroups(region);
-            }
+            partials += batch::norm_workgroups(region);
         }
+        let units = Units::new(&registry.groups, &registry.clocks, &regions);
+        let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
         let layout = Layout {
             names,
             lens: tensors().map(|t| t.param.len).collect(),
@@ -116,10 +118,12 @@ impl<'a> Builder<'a> {
             batches,
             partials: first_partials,
             clocks: registry.clocks.clone(),
+            units,
             limits: registry.limits(&options),
             options,
         };
-        let (settings, curves) = registry.scheduled();
+        let (mut settings, curves) = registry.scheduled();
+        layout.units.iter().for_each(|units| units.assign(&mut settings));
         let count = registry.clocks.groups.len() as u64;
         let sizes = Sizes {
             settings: size_of::<Settings>() as u64 * count,
@@ -127,6 +131,7 @@ impl<'a> Builder<'a> {
             scalar_slots: UNIFORM_STRIDE * count,
             partials: 16 * partials.max(1),
             curves: size_of_val(curves.as_slice()) as u64,
+            units: layout.units.as_ref().map_or(0, |units| 4 * units.table().len() as u64),
         };
         let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, curves };
         builder.check()?;
@@ -139,13 +144,13 @@ impl<'a> Builder<'a> {
             Some(_) if shares => Scale::Shared,
             Some(_) => Scale::Own,
         };
-        Kernel::Tick { scheduled: !self.curves.is_empty(), scale }
+        Kernel::Tick { scheduled: !self.curves.is_empty(), scale, units: self.layout.units.is_some() }
     }
 
     /// The batches of the norm kernel.
     fn norms(&self) -> Vec<Range<usize>> {
         let layout = &self.layout;
-        if layout.options.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() }
+        if layout.reads_norm() { batch::norms(&layout.regions, &self.limits) } else { Vec::new() }
     }
 
     /// Checks the limits that the plan does not ensure.
@@ -155,8 +160,8 @@ impl<'a> Builder<'a> {
         let norms = self.norms();
         let uniform = UNIFORM_STRIDE * (norms.len() + layout.batches.len()) as u64;
         let norms = norms.into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
-        let Sizes { settings, clock, scalar_slots, partials, curves } = self.sizes;
-        let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves);
+        let Sizes { settings, clock, scalar_slots, partials, curves, units } = self.sizes;
+        let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves).max(units);
         check_limits(self.device, updates.chain(norms).chain([self.tick_kernel(false)]), largest, uniform)
     }
 
@@ -184,10 +189,10 @@ impl<'a> Builder<'a> {
             let usage = usage | BufferUsages::UNIFORM;
             reusable.loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }
-        let (tick, tick_dispatch) =
-            self.tick([&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone), &mut reusable)?;
         let (norm, mut dispatches) =
             Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &mut reusable.pipelines)?;
+        let buffers = [&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone);
+        let (tick, tick_dispatch) = self.tick(buffers, norm.unit_norms(), &mut reusable)?;
         let mut uniforms = Uniforms::default();
         let update_workgroups = uniforms.add(&layout.batches, |i| {
             let region = &layout.regions[i];
@@ -251,8 +256,13 @@ impl<'a> Builder<'a> {
     }
 
     /// The dispatch of `tick` with these buffers. The schedules get new buffers.
-    pub fn tick(&self, buffers: [Buffer; 5], reusable: &mut Reusable) -> Result<(Tick, Dispatch), Error> {
-        let tick = Tick { buffers, curves: Tick::curves(self.device, &self.curves)? };
+    pub fn tick(
+        &self,
+        buffers: [Buffer; 5],
+        unit_norms: Option<Buffer>,
+        reusable: &mut Reusable,
+    ) -> Result<(Tick, Dispatch), Error> {
+        let tick = Tick { buffers, curves: Tick::curves(self.device, &self.curves)?, unit_norms };
         let dispatch = tick.dispatch(self.device, &self.limits, self.tick_kernel(reusable.shares), reusable);
         Ok((tick, dispatch))
     }

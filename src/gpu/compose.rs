@@ -70,7 +70,8 @@ impl Kernel {
         module.constant("WORKGROUP", self.workgroup());
         match self {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
-            Kernel::Tick { scheduled, scale } => tick(&mut module, scheduled, scale),
+            Kernel::UnitNorm => unit_norm(&mut module),
+            Kernel::Tick { scheduled, scale, units } => tick(&mut module, scheduled, scale, units),
             Kernel::Update { storage, shape, grad, limits } => {
                 module.flag("LIMITS", limits);
                 update(&mut module, &storage, shape, grad);
@@ -99,7 +100,18 @@ fn norm(module: &mut Module, shape: Shape, grad: Dtype) {
     regions(module, shape.regions);
 }
 
-fn tick(module: &mut Module, scheduled: bool, scale: Scale) {
+fn unit_norm(module: &mut Module) {
+    for (name, binding) in
+        [("partials", Binding::Partials), ("units", Binding::Units), ("unit_norms", Binding::UnitNorms)]
+    {
+        module.bind(name, binding);
+    }
+    module.file(shader!("norm/unit_norm"));
+    module.file(shader!("norm/unit_norms"));
+    module.file(shader!("norm/partial"));
+}
+
+fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool) {
     for (name, binding) in [
         ("control", Binding::Control),
         ("settings", Binding::Settings),
@@ -110,6 +122,7 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale) {
     }
     scalars(module);
     module.file(shader!("tick/tick"));
+    module.file(shader!("norm/global_norm"));
     module.file(shader!("norm/partial"));
     module.file(shader!("num/fixed"));
     if scheduled {
@@ -117,6 +130,15 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale) {
         module.file(shader!("tick/schedule"));
     } else {
         module.file("fn factor(s: Settings, t: u32) -> f32 { return 1.0; }\n");
+    }
+    if units {
+        module.bind("unit_norms", Binding::UnitNorms);
+        module.file(shader!("tick/unit_clip"));
+        module.file(shader!("norm/unit_norms"));
+    } else {
+        module.file(
+            "fn unit_coef(s: Settings) -> f32 { return 1.0; }\n\nfn clipped_norm(norm: f32) -> f32 { return norm; }\n",
+        );
     }
     if scale != Scale::None {
         module.bind("loss_scale", Binding::LossScale);

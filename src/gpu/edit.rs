@@ -14,7 +14,7 @@ use crate::gpu::blame::blame;
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::plan::buffer_layout::copies;
-use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, regroup};
+use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, regroup, separate};
 use crate::tick::clock::{Clock, ClockHead};
 
 /// # Changing the tensors
@@ -91,7 +91,7 @@ impl Adam {
     /// Makes an optimizer with these groups and tensors, and copies the state of the tensors that have an old number.
     fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
         let members = regroup(&mut groups, lists);
-        let (clocks, before) = self.registry.clocks.changed(groups.len(), &members);
+        let (clocks, before) = self.registry.clocks.changed(&separate(&groups), &members);
         self.rebuild(Registry { groups, clocks }, &members, &before)
     }
 

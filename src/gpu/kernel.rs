@@ -44,11 +44,15 @@ pub(crate) enum Kernel {
         shape: Shape,
         grad: Dtype,
     },
+    /// Adds up the partials of each unit.
+    UnitNorm,
     Tick {
         /// Whether any group has a schedule.
         scheduled: bool,
         /// The optimizer's loss scale.
         scale: Scale,
+        /// Whether any group is clipped by a norm of its own.
+        units: bool,
     },
     Update {
         storage: Storage,
@@ -87,6 +91,7 @@ impl Kernel {
     pub fn entry_point(self) -> &'static str {
         match self {
             Kernel::Norm { .. } => "norm",
+            Kernel::UnitNorm => "unit_norm",
             Kernel::Tick { .. } => "tick",
             Kernel::Update { .. } => "update",
             Kernel::Insight { .. } => "insight",
@@ -109,7 +114,8 @@ impl Kernel {
                 bindings.extend(shape.table.then_some((Binding::Tiles, Read)));
                 bindings
             }
-            Kernel::Tick { scheduled, scale } => {
+            Kernel::UnitNorm => vec![(Binding::Partials, Read), (Binding::Units, Read), (Binding::UnitNorms, Write)],
+            Kernel::Tick { scheduled, scale, units } => {
                 let mut bindings = vec![
                     (Binding::Control, Uniform),
                     (Binding::Settings, Read),
@@ -119,6 +125,7 @@ impl Kernel {
                 ];
                 bindings.extend(scheduled.then_some((Binding::Curves, Read)));
                 bindings.extend((scale != Scale::None).then_some((Binding::LossScale, Write)));
+                bindings.extend(units.then_some((Binding::UnitNorms, Read)));
                 bindings
             }
             Kernel::Update { storage, grad, shape, .. } => {
@@ -170,7 +177,7 @@ impl Kernel {
     pub fn workgroup_storage(self) -> u64 {
         let tree = |element: usize| WORKGROUP * element as u64;
         match self {
-            Kernel::Norm { .. } => tree(size_of::<Partial>()),
+            Kernel::Norm { .. } | Kernel::UnitNorm => tree(size_of::<Partial>()),
             // The decision has three numbers.
             Kernel::Tick { .. } => tree(size_of::<Partial>()) + 12,
             Kernel::Update { storage, .. } if storage.in_blocks() => {

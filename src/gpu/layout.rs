@@ -10,6 +10,7 @@ use crate::plan::buffer_layout;
 use crate::plan::buffer_layout::BufferLayout;
 use crate::plan::clocks::ClockMap;
 use crate::plan::region::Region;
+use crate::plan::units::Units;
 use crate::state::contents::Outline;
 use crate::tick::clock::{Clock, ClockHead, NONE};
 
@@ -23,6 +24,8 @@ pub(crate) struct Layout {
     /// The number of the first partial of each region.
     pub partials: Vec<u32>,
     pub clocks: ClockMap,
+    /// The units, if any group is clipped by a norm of its own.
+    pub units: Option<Units>,
     /// Whether gradients are clipped by value or parameters are clamped.
     pub limits: bool,
     pub options: Options,
@@ -55,6 +58,11 @@ pub(crate) fn split_clock(bytes: &[u8]) -> (ClockHead, Vec<Clock>) {
 }
 
 impl Layout {
+    /// Whether a step begins with a pass over all gradients.
+    pub fn reads_norm(&self) -> bool {
+        self.options.reads_norm() || self.units.is_some()
+    }
+
     /// The regions of each batch.
     pub fn batched(&self) -> impl Iterator<Item = &[Region]> {
         self.batches.iter().map(|batch| &self.regions[batch.clone()])

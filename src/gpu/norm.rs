@@ -8,12 +8,15 @@ use wgpu::{Buffer, BufferUsages, Device, Queue};
 use crate::error::Error;
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{filled, window};
+use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
 use crate::gpu::pipelines::{Pipelines, dispatch, norm_kernel};
 use crate::gpu::uniforms::Uniforms;
 use crate::plan::batch::{norm_workgroups, norms};
 use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
+use crate::plan::units::Units;
+use crate::tick::partial::UnitNorm;
 
 /// The regions that the norm covers, in dispatches.
 pub(crate) struct Norm {
@@ -21,6 +24,8 @@ pub(crate) struct Norm {
     uniforms: Option<Buffer>,
     /// The tiles of each batch that has several spans.
     tables: Vec<Option<Buffer>>,
+    /// The partials of each unit, and the norms of the units.
+    units: Option<[Buffer; 2]>,
 }
 
 /// The uniforms of all dispatches, with the number of workgroups of each. A region of one span that is inactive is empty.
@@ -38,6 +43,16 @@ fn uniforms(layout: &Layout, batches: &[Range<usize>], clocks: &ClockMap) -> (Un
     (uniforms, workgroups)
 }
 
+/// The partials of each unit, and the norms of the units, which begin with their limits only.
+fn unit_buffers(device: &Device, units: &Units) -> Result<[Buffer; 2], Error> {
+    let norm = |max_norm: &f32| UnitNorm { max_norm: *max_norm, ..UnitNorm::default() };
+    let norms: Vec<UnitNorm> = units.max_norms.iter().map(norm).collect();
+    Ok([
+        filled(device, "units", BufferUsages::STORAGE, cast_slice(&units.table()))?,
+        filled(device, "unit norms", BufferUsages::STORAGE, cast_slice(&norms))?,
+    ])
+}
+
 impl Norm {
     /// Makes the buffers and the dispatches. Both are empty if the options need no norm.
     pub fn new(
@@ -48,8 +63,9 @@ impl Norm {
         partials: &Buffer,
         pipelines: &mut Pipelines,
     ) -> Result<(Self, Vec<Dispatch>), Error> {
-        if !layout.options.reads_norm() {
-            return Ok((Self { batches: Vec::new(), uniforms: None, tables: Vec::new() }, Vec::new()));
+        if !layout.reads_norm() {
+            let none = Self { batches: Vec::new(), uniforms: None, tables: Vec::new(), units: None };
+            return Ok((none, Vec::new()));
         }
         let batches = norms(&layout.regions, limits);
         let (uniforms, workgroups) = uniforms(layout, &batches, &layout.clocks);
@@ -69,7 +85,14 @@ impl Norm {
             dispatches.push(dispatch(device, limits, pipelines, norm_kernel(batch), workgroups, &bindings));
             tables.push(table);
         }
-        Ok((Self { batches, uniforms: Some(of_regions), tables }, dispatches))
+        let units = layout.units.as_ref().map(|units| unit_buffers(device, units)).transpose()?;
+        if let (Some(units), Some([table, norms])) = (&layout.units, &units) {
+            let bindings = [(Binding::Partials, partials), (Binding::Units, table), (Binding::UnitNorms, norms)];
+            let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
+            let workgroups = units.max_norms.len() as u64;
+            dispatches.push(dispatch(device, limits, pipelines, Kernel::UnitNorm, workgroups, &bindings));
+        }
+        Ok((Self { batches, uniforms: Some(of_regions), tables, units }, dispatches))
     }
 
     /// Writes which tensors are active, for steps that are submitted from now on.
@@ -83,8 +106,14 @@ impl Norm {
         }
     }
 
+    /// The norms of the units, which `tick` reads.
+    pub fn unit_norms(&self) -> Option<Buffer> {
+        self.units.as_ref().map(|[_, norms]| norms.clone())
+    }
+
     /// The bytes of its buffers.
     pub fn bytes(&self) -> u64 {
-        self.uniforms.iter().chain(self.tables.iter().flatten()).map(Buffer::size).sum()
+        let units = self.units.iter().flatten();
+        self.uniforms.iter().chain(self.tables.iter().flatten()).chain(units).map(Buffer::size).sum()
     }
 }

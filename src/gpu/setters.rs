@@ -141,7 +141,7 @@ impl Adam {
     fn remake_tick(&mut self, registry: Registry, mut reusable: Reusable, what: &'static str) -> Result<(), Error> {
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
         let scopes = ErrorScopes::open(&self.device);
-        let made = builder.tick(self.tick.buffers.clone(), &mut reusable).inspect(|_| {
+        let made = builder.tick(self.tick.buffers.clone(), self.tick.unit_norms.clone(), &mut reusable).inspect(|_| {
             self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
         });
         now_or_none(scopes.close(what)).unwrap_or(Ok(()))?;

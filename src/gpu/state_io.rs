@@ -15,11 +15,10 @@ use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::split_clock;
 use crate::gpu::transfer;
 use crate::gpu::transfer::Chunk;
-use crate::plan::clocks::ClockMap;
+use crate::plan::clocks::{ClockMap, Registry, separate};
 use crate::state::contents::{ClockState, GroupState, Outline, State, TensorState};
 use crate::state::transfer::Transfer;
 use crate::tick::clock::ClockHead;
-use crate::tick::settings::Settings;
 
 impl Adam {
     /// Reads the whole state, with the default [`Transfer`]: see [`read_state_with`](Self::read_state_with).
@@ -161,7 +160,8 @@ impl Adam {
             }
             group.validate(i)?;
         }
-        registry.clocks = ClockMap::of_state(state, &order);
+        let copies;
+        (registry.clocks, copies) = ClockMap::of_state(state, &order, &separate(&registry.groups));
         let clamped = registry.limits(&self.layout.options) != self.layout.limits;
         if registry.clocks != self.registry.clocks || rescheduled || clamped {
             // The regions, the schedules or the kernels differ, so new buffers are needed. The old ones stay until everything is loaded.
@@ -170,11 +170,11 @@ impl Adam {
             let made = builder.build(self.reusable.clone());
             blame(scopes.close("making the optimizer"), &self.device, &self.registry.groups).await?;
             let adam = made?;
-            adam.fill(state, &order, &adam.registry.scheduled().0, transfer).await?;
+            adam.fill(state, &order, &copies, &adam.registry, transfer).await?;
             *self = adam;
             return Ok(());
         }
-        self.fill(state, &order, &registry.scheduled().0, transfer).await?;
+        self.fill(state, &order, &copies, &registry, transfer).await?;
         self.registry = registry;
         Ok(())
     }
@@ -184,11 +184,14 @@ impl Adam {
         &self,
         state: &State,
         order: &[usize],
-        settings: &[Settings],
+        copies: &[usize],
+        registry: &Registry,
         transfer: Transfer,
     ) -> Result<(), Error> {
+        let mut settings = registry.scheduled().0;
+        self.layout.units.iter().for_each(|units| units.assign(&mut settings));
         let (buffer_layouts, clock, settings) =
-            (self.layout.buffer_layouts(), state.clock_bytes(), cast_slice::<_, u8>(settings));
+            (self.layout.buffer_layouts(), state.clock_bytes(copies), cast_slice::<_, u8>(&settings));
         let scale = self.layout.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));
         let scale = scale.map(ScaleBytes::from);
         // A scale that is shared belongs to the other optimizer.

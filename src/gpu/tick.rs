@@ -21,6 +21,8 @@ pub(crate) struct Tick {
     pub buffers: [Buffer; 5],
     /// The schedules. None if all learning rates are constant.
     pub curves: Option<Buffer>,
+    /// The norms of units, if there are any.
+    pub unit_norms: Option<Buffer>,
 }
 
 impl Tick {
@@ -36,6 +38,7 @@ impl Tick {
         let buffers = BUFFERS.into_iter().zip(&self.buffers);
         let buffers = buffers.chain(self.curves.as_ref().map(|buffer| (Binding::Curves, buffer)));
         let buffers = buffers.chain(reusable.loss_scale.as_ref().map(|buffer| (Binding::LossScale, buffer)));
+        let buffers = buffers.chain(self.unit_norms.as_ref().map(|buffer| (Binding::UnitNorms, buffer)));
         let bindings: Vec<_> = buffers.map(|(binding, buffer)| (binding, buffer.as_entire_binding())).collect();
         dispatch(device, limits, &mut reusable.pipelines, kernel, 1, &bindings)
     }

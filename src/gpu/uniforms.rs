@@ -83,7 +83,7 @@ impl Layout {
             tiles,
             workgroup: 0,
             partial: self.partials[number],
-            nonfinite_bits: nonfinite_bits(&self.options),
+            nonfinite_bits: nonfinite_bits(&self.options, self.units.is_some()),
             grad_scale: region.grad_scale,
             stream_seed: region.update_spans().first().map_or(0, |span| span.stream_seed),
             first_scale: region.first_scale,

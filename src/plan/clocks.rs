@@ -2,7 +2,7 @@
 
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
-use crate::config::options::{Clip, Options};
+use crate::config::options::{Clip, GroupClip, Options};
 use crate::error::Error;
 use crate::state::contents::State;
 use crate::tick::curves::{Curve, compile};
@@ -29,6 +29,11 @@ pub(crate) fn regroup<T>(groups: &mut [Group<T>], lists: Lists<T>) -> Vec<Member
         group.tensors = list.into_iter().map(|(tensor, _)| tensor).collect();
     }
     members
+}
+
+/// Which groups give each tensor a clock of its own: tensors that are clipped by norms of their own differ in scalars.
+pub(crate) fn separate<T>(groups: &[Group<T>]) -> Vec<bool> {
+    groups.iter().map(|group| matches!(group.clip, Some(GroupClip::Tensor(_)))).collect()
 }
 
 /// Checks that tensors of these names exist.
@@ -58,25 +63,38 @@ pub(crate) struct ClockMap {
 }
 
 impl ClockMap {
-    /// One clock for each group. `counts` gives the number of tensors of each group.
-    pub fn new(counts: impl Iterator<Item = usize>) -> Self {
-        let mut groups = Vec::new();
-        let mut of_tensor = Vec::new();
-        for (group, count) in counts.enumerate() {
-            groups.push(group);
-            of_tensor.extend(std::iter::repeat_n(group, count));
-        }
+    /// One clock for each group, or for each tensor of a group that keeps them separate.
+    pub fn new<T>(groups: &[Group<T>]) -> Self {
+        let numbers: Vec<usize> = (0..groups.len()).collect();
+        let of_tensor = numbers.iter().flat_map(|&i| std::iter::repeat_n(i, groups[i].tensors.len())).collect();
         let switches = vec![None; groups.len()];
-        Self { groups, of_tensor, switches }
+        Self { groups: numbers, of_tensor, switches }.separated(&separate(groups)).0
     }
 
-    /// The clocks of a state. `order` gives the place of each tensor in it.
-    pub fn of_state(state: &State, order: &[usize]) -> Self {
-        Self {
+    /// The clocks of a state, and where each of them is in it. `order` gives the place of each tensor.
+    pub fn of_state(state: &State, order: &[usize], separate: &[bool]) -> (Self, Vec<usize>) {
+        let clocks = Self {
             groups: state.clocks.iter().map(|clock| clock.group).collect(),
             of_tensor: order.iter().map(|&place| state.tensors[place].clock).collect(),
             switches: state.clocks.iter().map(|clock| clock.active).collect(),
+        };
+        clocks.separated(separate)
+    }
+
+    /// Gives each tensor of some groups a clock of its own. Returns the clock that each clock is a copy of.
+    fn separated(mut self, separate: &[bool]) -> (Self, Vec<usize>) {
+        let mut copies: Vec<usize> = (0..self.groups.len()).collect();
+        let mut used = vec![false; self.groups.len()];
+        for clock in &mut self.of_tensor {
+            let original = *clock;
+            if separate[self.groups[original]] && std::mem::replace(&mut used[original], true) {
+                *clock = self.groups.len();
+                self.groups.push(self.groups[original]);
+                self.switches.push(self.switches[original]);
+                copies.push(original);
+            }
         }
+        (self, copies)
     }
 
     /// Whether the tensors of a clock take part in the steps.
@@ -84,10 +102,11 @@ impl ClockMap {
         self.switches[clock] != Some(false)
     }
 
-    /// Tensors with the same number may share a partial of the norm. The norm leaves out tensors that are inactive, so
-    /// a clock with a switch shares no partial with others.
-    pub fn share(&self, clock: usize) -> u32 {
-        if self.switches[clock].is_some() { 1 + clock as u32 } else { 0 }
+    /// Tensors with the same number may share a partial of the norm. The norm leaves out tensors that are inactive, and
+    /// units have norms of their own, so clocks with a switch and clocks of `clipped` groups share no partial with
+    /// others.
+    pub fn share(&self, clock: usize, clipped: bool) -> u32 {
+        if clipped || self.switches[clock].is_some() { 1 + clock as u32 } else { 0 }
     }
 
     /// The clocks that have no tensors but these. `None` if one of these tensors shares its clock with another tensor,
@@ -137,11 +156,12 @@ impl ClockMap {
     }
 
     /// The clocks after a change of the groups and tensors, and the number that each clock had before. The new tensors
-    /// of a group share a new clock. A clock without a tensor is dropped, unless it is the only one of its group.
-    pub fn changed(&self, groups: usize, members: &[Member]) -> (Self, Vec<Option<usize>>) {
+    /// of a group share a new clock, unless the group keeps its tensors separate. A clock without a tensor is dropped,
+    /// unless it is the only one of its group.
+    pub fn changed(&self, separate: &[bool], members: &[Member]) -> (Self, Vec<Option<usize>>) {
         let mut now = Self { groups: Vec::new(), of_tensor: vec![0; members.len()], switches: Vec::new() };
         let mut before = Vec::new();
-        for group in 0..groups {
+        for group in 0..separate.len() {
             let group_members = || members.iter().enumerate().filter(move |(_, member)| member.0 == group);
             let mut kept: Vec<Option<usize>> =
                 group_members().filter_map(|(_, member)| member.1).map(|old| Some(self.of_tensor[old])).collect();
@@ -162,7 +182,8 @@ impl ClockMap {
             now.switches.extend(kept.iter().map(|old| old.and_then(|old| self.switches[old])));
             before.extend(kept);
         }
-        (now, before)
+        let (now, copies) = now.separated(separate);
+        (now, copies.into_iter().map(|clock| before[clock]).collect())
     }
 }
 
@@ -177,7 +198,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// One clock for each group.
     pub fn new(groups: &[Group]) -> Self {
-        Self { groups: groups.to_vec(), clocks: ClockMap::new(groups.iter().map(|group| group.tensors.len())) }
+        Self { groups: groups.to_vec(), clocks: ClockMap::new(groups) }
     }
 
     /// A group, or an error if it does not exist.
@@ -214,33 +235,37 @@ impl Registry {
 mod tests {
     use super::*;
 
+    fn of_counts(counts: [usize; 2]) -> ClockMap {
+        ClockMap::new(&counts.map(|count| Group { tensors: vec![(); count], ..Group::default() }))
+    }
+
     fn map(groups: &[usize], of_tensor: &[usize]) -> ClockMap {
         ClockMap { groups: groups.to_vec(), of_tensor: of_tensor.to_vec(), switches: vec![None; groups.len()] }
     }
 
     #[test]
     fn tensors_that_begin_later_have_their_own_clock() {
-        let begun = ClockMap::new([2, 1].into_iter());
+        let begun = of_counts([2, 1]);
         assert_eq!(begun, map(&[0, 1], &[0, 0, 1]));
         // Group 0 gets another tensor, and there is a new group of two.
         let members = [(0, Some(0)), (0, Some(1)), (0, None), (1, Some(2)), (2, None), (2, None)];
-        let (later, before) = begun.changed(3, &members);
+        let (later, before) = begun.changed(&[false; 3], &members);
         assert_eq!(later, map(&[0, 0, 1, 2], &[0, 0, 1, 2, 3, 3]));
         assert_eq!(before, [Some(0), None, Some(1), None]);
         // The first two tensors are removed and the third is reset: group 0 then has only one clock, a new one.
         let members = [(0, None), (1, Some(3)), (2, Some(4)), (2, Some(5))];
-        let (reset, before) = later.changed(3, &members);
+        let (reset, before) = later.changed(&[false; 3], &members);
         assert_eq!(reset, map(&[0, 1, 2], &[0, 1, 2, 2]));
         assert_eq!(before, [None, Some(2), Some(3)]);
         // A group that loses its tensors keeps a clock.
-        let (empty, before) = later.changed(3, &[(0, Some(2)), (2, Some(4))]);
+        let (empty, before) = later.changed(&[false; 3], &[(0, Some(2)), (2, Some(4))]);
         assert_eq!(empty, map(&[0, 1, 2], &[0, 2]));
         assert_eq!(before, [Some(1), Some(2), Some(3)]);
     }
 
     #[test]
     fn tensors_that_are_switched_have_clocks_of_their_own() {
-        let begun = ClockMap::new([3, 1].into_iter());
+        let begun = of_counts([3, 1]);
         assert_eq!(begun.switchable(&[1]), None);
         let (split, before) = begun.split(&[1, 3]);
         // Tensor 1 leaves its clock; tensor 3 is alone in its own.
@@ -248,11 +273,28 @@ mod tests {
         assert_eq!(split.switches, [None, Some(true), Some(true)]);
         assert_eq!(before, [Some(0), Some(1), Some(0)]);
         assert_eq!(split.switchable(&[3, 1]), Some(vec![1, 2]));
-        assert_eq!([0, 1, 2].map(|clock| split.share(clock)), [0, 2, 3]);
+        assert_eq!([0, 1, 2].map(|clock| split.share(clock, false)), [0, 2, 3]);
         // A later change keeps the switches.
         let members = [(0, Some(0)), (0, Some(1)), (0, None), (1, Some(3))];
-        let (later, before) = split.changed(2, &members);
+        let (later, before) = split.changed(&[false; 2], &members);
         assert_eq!((&later.of_tensor[..], before), (&[0, 1, 2, 3][..], vec![Some(0), Some(2), None, Some(1)]));
         assert_eq!(later.switches, [None, Some(true), None, Some(true)]);
+    }
+
+    #[test]
+    fn a_group_can_keep_its_tensors_separate() {
+        let group = |count, clip| Group { tensors: vec![(); count], clip, ..Group::default() };
+        let groups = [group(3, Some(GroupClip::Tensor(1.0))), group(2, Some(GroupClip::Group(1.0)))];
+        let begun = ClockMap::new(&groups);
+        assert_eq!((&begun.groups[..], &begun.of_tensor[..]), (&[0, 1, 0, 0][..], &[0, 2, 3, 1, 1][..]));
+        // One tensor is added to each group, and one is reset.
+        let members = [(0, Some(0)), (0, None), (0, Some(2)), (0, None), (1, Some(3)), (1, Some(4)), (1, None)];
+        let (later, before) = begun.changed(&separate(&groups), &members);
+        let old: Vec<Option<usize>> = later.of_tensor.iter().map(|&clock| before[clock]).collect();
+        assert_eq!(old, [Some(0), None, Some(3), None, Some(1), Some(1), None]);
+        let mut own: Vec<usize> = later.of_tensor[..4].to_vec();
+        own.sort_unstable();
+        own.dedup();
+        assert_eq!(own.len(), 4);
     }
 }

@@ -7,4 +7,5 @@ pub(crate) mod limits;
 pub(crate) mod partition;
 pub(crate) mod region;
 pub(crate) mod storage;
+pub(crate) mod units;
 pub(crate) mod validate;

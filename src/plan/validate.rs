@@ -54,7 +54,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             grad,
             len: tensor.param.len,
             stream_seed: stream_seed(precision.seed, &tensor.name),
-            share: registry.clocks.share(registry.clocks.of_tensor[number]),
+            share: registry.clocks.share(registry.clocks.of_tensor[number], groups[group].clip.is_some()),
         });
     }
     if tensor_plans.is_empty() {

@@ -355,10 +355,10 @@ impl State {
         ClockHead::at(self.t, self.skipped, self.skipped_in_a_row)
     }
 
-    /// The clock as `tick` has it.
-    pub(crate) fn clock_bytes(&self) -> Vec<u8> {
+    /// The clock as `tick` has it. `copies` gives the place of each clock in the state.
+    pub(crate) fn clock_bytes(&self, copies: &[usize]) -> Vec<u8> {
         let head = self.clock_head();
-        let clocks: Vec<Clock> = self.clocks.iter().map(ClockState::clock).collect();
+        let clocks: Vec<Clock> = copies.iter().map(|&clock| self.clocks[clock].clock()).collect();
         [bytes_of(&head), cast_slice(&clocks)].concat()
     }
 }

@@ -13,9 +13,9 @@ pub(crate) const NOT_SQUARABLE: u32 = 0x5f80_0000;
 
 /// Magnitudes from this bit pattern on count as non-finite. If the gradient is clipped or unscaled before it is
 /// squared, its square may be finite all the same, so only a gradient that is itself non-finite counts.
-pub(crate) fn nonfinite_bits(options: &Options) -> u32 {
+pub(crate) fn nonfinite_bits(options: &Options, units: bool) -> u32 {
     match options.clip {
-        Clip::None if options.loss_scale.is_none() => NOT_SQUARABLE,
+        Clip::None if options.loss_scale.is_none() && !units => NOT_SQUARABLE,
         _ => NOT_FINITE,
     }
 }
@@ -27,6 +27,17 @@ mirror! {
         pub middle: f32,
         pub big: f32,
         pub first_nonfinite: u32,
+    }
+}
+
+mirror! {
+    /// The sums of squares of a unit, as in [`Partial`], and its limit. `UnitNorm` in `unit_norm.wgsl`.
+    pub(crate) struct UnitNorm {
+        pub small: f32,
+        pub middle: f32,
+        pub big: f32,
+        /// Infinite if the gradients of the unit are not clipped by its norm.
+        pub max_norm: f32,
     }
 }
 
@@ -50,7 +61,7 @@ pub(crate) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
 impl Partial {
     pub const ZERO: Self = Self { small: 0.0, middle: 0.0, big: 0.0, first_nonfinite: NONE };
 
-    fn add(self, other: Self) -> Self {
+    pub fn add(self, other: Self) -> Self {
         Self {
             small: self.small + other.small,
             middle: self.middle + other.middle,

@@ -62,6 +62,8 @@ pub(crate) fn normal_or_zero(x: f32) -> f32 {
 pub(crate) struct Decision {
     /// The coefficient of clipping by global norm.
     pub clip_coef: f32,
+    /// The coefficient of clipping by the norm of the clock's unit.
+    pub unit_coef: f32,
     /// 1 / loss scale.
     pub unscale: f32,
     /// The limit of clipping by value. Infinite without.
@@ -71,7 +73,7 @@ pub(crate) struct Decision {
 impl Decision {
     /// Without clipping and loss scale.
     #[cfg(test)]
-    pub const PLAIN: Self = Self { clip_coef: 1.0, unscale: 1.0, limit: f32::INFINITY };
+    pub const PLAIN: Self = Self { clip_coef: 1.0, unit_coef: 1.0, unscale: 1.0, limit: f32::INFINITY };
 }
 
 impl Scalars {
@@ -82,13 +84,13 @@ impl Scalars {
 
     /// The scalars of step `t`, to which `powers` have just advanced.
     pub fn new(s: &Settings, powers: &Powers, t: u32, lr: f32, decision: &Decision) -> Self {
-        let Decision { clip_coef, unscale, limit } = *decision;
+        let Decision { clip_coef, unit_coef, unscale, limit } = *decision;
         let corrected = s.corrected != 0;
         let correction1 = if corrected { complement(powers.beta1_t) } else { 1.0 };
         let correction2 = if corrected { complement(powers.beta2_t) } else { 1.0 };
         let mut scalars = Self {
             do_step: 1,
-            grad_mul: normal_or_zero(s.sign * clip_coef * unscale),
+            grad_mul: normal_or_zero(s.sign * clip_coef * unit_coef * unscale),
             l2: s.l2,
             m_rate: s.m_rate,
             v_rate: s.v_rate,

@@ -75,19 +75,20 @@ mirror! {
         // The fields from here on do not come from the configuration: a change of it leaves them alone.
         /// 0 if the clock's tensors take no part in the steps.
         pub is_active: u32,
+        /// The unit whose norm clips the gradients, if there are units.
+        pub unit: u32,
         /// The schedule's first curve, how many it has (0 for a constant rate), and the unit of its factors.
         pub first_curve: u32,
         pub curves: u32,
         pub schedule_unit: f32,
-        pub pad: u32,
     }
 }
 
 impl Settings {
     /// Takes another configuration, and keeps the schedule and whether the clock is active.
     pub fn reconfigure(&mut self, config: &Config) {
-        let Self { is_active, first_curve, curves, schedule_unit, .. } = *self;
-        *self = Self { is_active, first_curve, curves, schedule_unit, ..Self::new(config) };
+        let Self { is_active, unit, first_curve, curves, schedule_unit, .. } = *self;
+        *self = Self { is_active, unit, first_curve, curves, schedule_unit, ..Self::new(config) };
     }
 
     pub fn new(config: &Config) -> Self {

@@ -529,6 +529,7 @@ fn a_tensor_may_have_more_workgroups_than_the_finish_has_invocations() {
         grads: vec![len + 100],
         spots: vec![spot(0, 3), spot(3, len), spot(len + 3, 97)],
         configs: vec![Config::default()],
+        clips: Vec::new(),
         options: Options::default(),
     };
     let mut run = scene.start(&gpu);

@@ -137,7 +137,7 @@ fn scene() -> impl Strategy<Value = Scene> {
             }
             let words = |bytes: [usize; 3]| bytes.map(|bytes| (bytes.div_ceil(4) + slack).max(1)).to_vec();
             let options = Options { precision, ..options };
-            Scene { params: words(params), grads: words(grads), spots, configs, options }
+            Scene { params: words(params), grads: words(grads), spots, configs, clips: Vec::new(), options }
         },
     )
 }

@@ -14,6 +14,7 @@ mod files;
 mod fit;
 mod formats;
 mod golden;
+mod group_clip;
 mod guard;
 mod house;
 mod insight;

@@ -122,6 +122,7 @@ fn tensors_may_be_in_any_order_and_in_several_buffers() {
             spot(0, (0, 0), 2500, 2600, 100),
         ],
         configs: configs().to_vec(),
+        clips: Vec::new(),
         options: Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, zero_grad: true, ..Options::default() },
     };
     // The last two updates share a dispatch, and so do all norms.

@@ -14,7 +14,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, Rec
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
 use crate::tick::curves::Curve;
-use crate::tick::partial::Partial;
+use crate::tick::partial::{Partial, UnitNorm};
 use crate::tick::powers::Powers;
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
@@ -38,10 +38,16 @@ impl Kernel {
     /// All kernels that can be built, with one or three regions in a dispatch.
     fn all() -> impl Iterator<Item = Kernel> {
         let scales = [Scale::None, Scale::Own, Scale::Shared];
-        let ticks = [false, true].map(|scheduled| scales.map(|scale| Kernel::Tick { scheduled, scale }));
+        let flags = [(false, false), (false, true), (true, false), (true, true)];
+        let tick = move |(scheduled, units)| scales.map(|scale| Kernel::Tick { scheduled, scale, units });
         let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
         let norms = Shape::all().flat_map(move |shape| grads.map(|grad| Kernel::Norm { shape, grad }));
-        ticks.into_iter().flatten().chain([Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
+        flags
+            .into_iter()
+            .flat_map(tick)
+            .chain([Kernel::UnitNorm, Kernel::InsightFinish])
+            .chain(norms)
+            .chain(Storage::all().flat_map(Self::of))
     }
 
     /// The kernels that update or measure tensors of a storage.
@@ -161,9 +167,10 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(update, RegionUniform, "Region");
     same_layout!(update, Tile);
     same_layout!(update, Scalars);
-    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own };
+    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own, units: true };
     same_layout!(tick, Control);
     same_layout!(tick, ScaleBytes, "LossScale");
+    same_layout!(tick, UnitNorm);
     same_layout!(tick, Settings);
     same_layout!(tick, Curve);
     same_layout!(tick, Partial);
@@ -205,7 +212,7 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
         ("adamw_bf16_all", update(Dtype::Bf16, StateDtype::Bf16, plain)),
         ("adamw_bf16_block8", update(Dtype::Bf16, StateDtype::Block8, plain)),
         ("norm_f32", Kernel::Norm { shape: plain, grad: Dtype::F32 }),
-        ("tick", Kernel::Tick { scheduled: false, scale: Scale::None }),
+        ("tick", Kernel::Tick { scheduled: false, scale: Scale::None, units: false }),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The layout of a scene: the place of each tensor in its buffers, its dtypes, and its configuration.
 
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Config, Dtype, Error, Group, Options, Tensor, View};
+use wgpu_adam::{Adam, Config, Dtype, Error, Group, GroupClip, Options, Tensor, View};
 
 use super::gpu::Gpu;
 use super::run::Run;
@@ -51,6 +51,8 @@ pub struct Scene {
     pub grads: Vec<usize>,
     pub spots: Vec<Spot>,
     pub configs: Vec<Config>,
+    /// Clipping by norms of their own. A group beyond the list has none.
+    pub clips: Vec<Option<GroupClip>>,
     pub options: Options,
 }
 
@@ -63,6 +65,7 @@ impl Scene {
             grads: lens.to_vec(),
             spots: lens.iter().enumerate().map(spot).collect(),
             configs: configs.to_vec(),
+            clips: Vec::new(),
             options,
         }
     }
@@ -76,7 +79,7 @@ impl Scene {
             at = (at + len).next_multiple_of(align);
         }
         let end = spots.last().map_or(0, |s: &Spot| s.param + s.len);
-        Self { params: vec![end], grads: vec![end], spots, configs: configs.to_vec(), options }
+        Self { params: vec![end], grads: vec![end], spots, configs: configs.to_vec(), clips: Vec::new(), options }
     }
 
     /// One tensor. `param` and `grad` are the numbers of elements before and after it in its buffers.
@@ -86,6 +89,7 @@ impl Scene {
             grads: vec![grad.0 + len + grad.1],
             spots: vec![Spot::f32(0, (0, 0), param.0, grad.0, len)],
             configs: vec![config],
+            clips: Vec::new(),
             options,
         }
     }
@@ -98,6 +102,11 @@ impl Scene {
         self.params.iter_mut().for_each(|words| *words += skip.0);
         self.grads.iter_mut().for_each(|words| *words += skip.1);
         self
+    }
+
+    /// The same scene, with groups that are clipped by norms of their own.
+    pub fn clipped(self, clips: impl Into<Vec<Option<GroupClip>>>) -> Self {
+        Self { clips: clips.into(), ..self }
     }
 
     /// The tensors in the order of the library: group by group.
@@ -122,7 +131,7 @@ impl Scene {
         let buffers = |values: &[Vec<f32>]| values.iter().map(|v| gpu.buffer(v)).collect::<Vec<_>>();
         let (param_buffers, grad_buffers) = (buffers(&params), buffers(&grads));
         let groups = self.configs.iter().enumerate().map(|(g, config)| {
-            Group::new(
+            let group = Group::new(
                 config.clone(),
                 (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
                     .map(|(i, s)| {
@@ -142,7 +151,8 @@ impl Scene {
                         })
                     })
                     .collect(),
-            )
+            );
+            Group { clip: self.clips.get(g).copied().flatten(), ..group }
         });
         let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), self.options.clone())?;
         let twin = adam.to_cpu();

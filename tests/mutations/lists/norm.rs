@@ -19,6 +19,26 @@ pub const SHADERS: &[Shader] = &[
         ],
     },
     Shader {
+        file: "shaders/norm/global_norm.wgsl",
+        mutations: &[
+            ("unscale * DOWN", "unscale * UP", "tiny gradients"),
+            ("unscale * UP", "unscale", "huge gradients"),
+            ("total.small) * unscale * DOWN", "total.small) * DOWN", "least loss scale"),
+            ("total.middle) * unscale", "total.middle)", "loss scale"),
+            ("total.big) * unscale * UP", "total.big) * UP", "largest loss scale"),
+        ],
+    },
+    Shader {
+        file: "shaders/norm/unit_norm.wgsl",
+        mutations: &[
+            ("units[unit] + index", "units[unit]", "groups clipped"),
+            ("partials[units[i]]", "partials[i]", "groups clipped"),
+            ("i < units[unit + 1u]", "i <= units[unit + 1u]", "groups clipped"),
+            ("unit_norms[unit].middle = total.middle;", "", "groups clipped"),
+            ("unit_norms[unit].big = total.big;", "", "groups clipped, huge gradients"),
+        ],
+    },
+    Shader {
         file: "shaders/norm/partial.wgsl",
         mutations: &[
             ("var i = index + 16u", "var i = index + 32u", "arena"),

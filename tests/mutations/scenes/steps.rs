@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, LossScale, Options, Variant, preset};
+use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Variant, preset};
 
 use super::Difference;
 use crate::scene::{Gpu, Run, Scene, Spot, normal};
@@ -31,6 +31,8 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("centered RMSProp with momentum", |gpu| {
         steps(gpu, Scene::scattered(&[1000], &[centered(0.9)], Options::default()), 1.0)
     }),
+    ("groups clipped", |gpu| steps(gpu, groups_clipped(0.01), 1.0)),
+    ("groups clipped, huge gradients", |gpu| steps(gpu, groups_clipped(1e30), 1e35)),
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
     ("limited skips", limited_skips),
@@ -79,6 +81,11 @@ fn scaled(exponent: i32, growth_interval: u32) -> Options {
     Options { skip_nonfinite: false, loss_scale: Some(loss_scale), ..all() }
 }
 
+fn groups_clipped(max_norm: f64) -> Scene {
+    let clips = [Some(GroupClip::Tensor(max_norm)), Some(GroupClip::Group(max_norm))];
+    Scene::arena(&[5, 20_003, 7, 2501], 4, &[adamw(), other()], all()).clipped(clips)
+}
+
 fn power_of_two(exponent: i32, growth_interval: u32) -> Options {
     let loss_scale = LossScale { initial: 2f64.powi(exponent), growth_interval, ..LossScale::default() };
     Options { clip: Clip::None, loss_scale: Some(loss_scale), ..all() }
@@ -91,6 +98,7 @@ fn two_buffers() -> Scene {
         // The first tensor covers exactly 28 workgroups of the update kernel, beginning at quad 2.
         spots: vec![Spot::f32(0, (0, 0), 9, 73, 28_671), Spot::f32(0, (1, 1), 4, 0, 50)],
         configs: vec![adamw()],
+        clips: Vec::new(),
         options: all(),
     }
 }

@@ -1,0 +1,63 @@
+//! Units: the tensors whose gradients are clipped by one norm, a group or a single tensor. Twin of `unit_norm.wgsl`.
+
+use crate::config::group::Group;
+use crate::config::options::GroupClip;
+use crate::plan::clocks::ClockMap;
+use crate::plan::region::{NORM_TILE, Region};
+use crate::tick::settings::Settings;
+
+/// The units of an optimizer. Unit 0 has all tensors that have no norm of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Units {
+    /// The unit of each clock.
+    pub of_clock: Vec<u32>,
+    /// The limit of each unit. Infinite for unit 0.
+    pub max_norms: Vec<f32>,
+    /// The numbers of the partials of each unit.
+    pub partials: Vec<Vec<u32>>,
+}
+
+impl Units {
+    /// `None` if no group is clipped by a norm of its own. Partials are numbered region by region.
+    pub fn new<T>(groups: &[Group<T>], clocks: &ClockMap, regions: &[Region]) -> Option<Self> {
+        if groups.iter().all(|group| group.clip.is_none()) {
+            return None;
+        }
+        let mut units = Self { of_clock: Vec::new(), max_norms: vec![f32::INFINITY], partials: Vec::new() };
+        let mut of_group = vec![None; groups.len()];
+        for &group in &clocks.groups {
+            let mut next = |max_norm: f64| {
+                units.max_norms.push(max_norm as f32);
+                units.max_norms.len() as u32 - 1
+            };
+            units.of_clock.push(match groups[group].clip {
+                None => 0,
+                Some(GroupClip::Group(max_norm)) => *of_group[group].get_or_insert_with(|| next(max_norm)),
+                Some(GroupClip::Tensor(max_norm)) => next(max_norm),
+            });
+        }
+        units.partials = vec![Vec::new(); units.max_norms.len()];
+        let tiles = regions.iter().flat_map(|region| region.tiles(&region.norm_spans(), NORM_TILE));
+        for (partial, tile) in (0..).zip(tiles) {
+            units.partials[units.of_clock[tile.clock as usize] as usize].push(partial);
+        }
+        Some(units)
+    }
+
+    /// Puts the units into the settings of the clocks.
+    pub fn assign(&self, settings: &mut [Settings]) {
+        settings.iter_mut().zip(&self.of_clock).for_each(|(settings, unit)| settings.unit = *unit);
+    }
+
+    /// The list that `unit_norm.wgsl` describes: where the partials of each unit begin in it, then the partials.
+    pub fn table(&self) -> Vec<u32> {
+        let mut begin = self.partials.len() as u32 + 1;
+        let mut table = vec![begin];
+        for partials in &self.partials {
+            begin += partials.len() as u32;
+            table.push(begin);
+        }
+        table.extend(self.partials.iter().flatten());
+        table
+    }
+}
