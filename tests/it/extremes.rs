@@ -126,7 +126,7 @@ fn gradients_whose_squares_vanish_make_bounded_steps_with_every_rule() {
         let Some(bound) = config.step_bound() else { continue };
         let config = Config { lr: 1.0, decay: Decay::None, ..config };
         for scale in [0.0, 1e-45, 1e-38, 1e-30, 1e-22, 1e-19] {
-            let mut run = Scene::scattered(&[64], &[config.clone()], Options::default()).start(&gpu);
+            let mut run = Scene::scattered(&[64], std::slice::from_ref(&config), Options::default()).start(&gpu);
             for t in 0..10 {
                 let before = run.params[0].clone();
                 run.grads[0].iter_mut().enumerate().for_each(|(i, g)| *g = scale * normal(t, 0, i as u64));

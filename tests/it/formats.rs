@@ -280,7 +280,7 @@ fn stochastic_rounding_does_not_depend_on_layout_order_or_neighbours() {
     let stochastic = |p: &Precision| [p.state_rounding, p.param_rounding].contains(&Rounding::Stochastic);
     for (format, precision) in sample(stored().filter(|(_, precision)| stochastic(precision))) {
         let options = Options { precision: Precision { state_min_len: 4, ..precision.clone() }, ..Options::default() };
-        let values = |i: usize| -> Vec<f32> { (0..lens[i] as u64).map(|e| normal(3, i as u64, e)).collect() };
+        let values = |i: usize| -> Vec<f32> { (0..lens[i]).map(|e| normal(3, i as u64, e)).collect() };
         let mut ends = layouts.iter().map(|(places, order)| {
             let mut images = [[const { Vec::new() }; 3], [const { Vec::new() }; 3]];
             images.as_flattened_mut().iter_mut().for_each(|image| image.resize(2048, 0.0));
