@@ -1,0 +1,6 @@
+//! The package for JavaScript.
+
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(start)]
+fn start() {}
