@@ -13,9 +13,9 @@ use crate::config::options::Options;
 use crate::cpu::adam::Adam as CpuAdam;
 use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
-use crate::gpu::blame::blame;
+use crate::gpu::blame::{at_once, awaited, blame};
 use crate::gpu::builder::Builder;
-use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
+use crate::gpu::error_scopes::{BROWSER, ErrorScopes};
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::Reusable;
@@ -35,8 +35,9 @@ use crate::report::step::Report;
 /// evaluates schedules, clips and skips, so the host never waits. Only the methods named `read_*` read something back.
 ///
 /// Errors of the device, such as out of memory, are returned as [`Error`] and do not reach the device's handler of
-/// uncaptured errors. In a browser they are known only after an event loop turn: a synchronous method cannot return
-/// them there and ignores them. The asynchronous methods wait for them.
+/// uncaptured errors. In a browser they are known only after a turn of the event loop, and a synchronous method cannot
+/// return them. The asynchronous methods wait for them; [`checked`](Adam::checked) is the asynchronous form of every
+/// change.
 ///
 /// ```no_run
 /// use wgpu_adam::{Adam, Config, Error, Group, Options, Tensor};
@@ -95,7 +96,8 @@ impl Adam {
     ///
     /// `queue` must be the queue of `device`, and the tensors' buffers must belong to `device`.
     ///
-    /// In a browser, errors of the device are not known when this returns. Use [`new_async`](Self::new_async) there.
+    /// In a browser, errors of the device are not known when this returns, and reach the device's handler of uncaptured
+    /// errors. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
     /// Returns an error for an invalid configuration, schedule, option or tensor, and for limits of the device that are
@@ -103,10 +105,7 @@ impl Adam {
     /// and [`Error::Device`] for a lost device.
     pub fn new(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
-        let scopes = ErrorScopes::open(device);
-        let made = builder.build(Reusable::default());
-        now_or_none(blame(scopes.close(MAKING), device, groups)).unwrap_or(Ok(()))?;
-        made
+        at_once(device, groups, MAKING, || builder.build(Reusable::default()))
     }
 
     /// Creates an optimizer as [`new`](Self::new) does, and waits for errors of the device, in a browser too.
@@ -115,10 +114,63 @@ impl Adam {
     /// As for [`new`](Self::new).
     pub async fn new_async(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
-        let scopes = ErrorScopes::open(device);
-        let made = builder.build(Reusable::default());
-        blame(scopes.close(MAKING), device, groups).await?;
-        made
+        let made = awaited(device, groups, MAKING, || builder.build(Reusable::default())).await?;
+        if BROWSER {
+            // A lost device reports no errors there. It can only not be read from.
+            let clock = Source { buffer: &made.clock, offset: 0, bytes: 4 };
+            read(device, queue, "a new optimizer", &[clock]).await?;
+        }
+        Ok(made)
+    }
+
+    /// Changes the optimizer, and waits for the device's errors, in a browser too. If there is one, the change is taken
+    /// back.
+    ///
+    /// On native, the synchronous methods return the device's errors themselves, and there is no need for this one. In a
+    /// browser they cannot: the device reports an error only after a turn of the event loop. It then reaches the error
+    /// scopes of the caller or the device's handler of uncaptured errors, and the optimizer is of no use.
+    ///
+    /// ```no_run
+    /// # async fn grow(mut adam: wgpu_adam::Adam, param: &wgpu::Buffer, grad: &wgpu::Buffer) -> Result<(), wgpu_adam::Error> {
+    /// use wgpu_adam::Tensor;
+    /// adam.checked(|adam| adam.add(0, [Tensor::f32("head", param, grad)])).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the error of the change, and the errors of the device. The optimizer is as before then, except for the
+    /// counts that [`set_t`](Self::set_t) has set.
+    pub async fn checked<T>(&mut self, change: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let before = self.handles();
+        let scopes = ErrorScopes::open(&self.device);
+        let done = change(self);
+        let closed = scopes.close("changing the optimizer");
+        let checked = blame(closed, &self.device, &self.registry.groups).await;
+        checked.and(done).inspect_err(|_| {
+            *self = before;
+            self.rewrite();
+        })
+    }
+
+    /// The same optimizer again: all of its parts are handles.
+    fn handles(&self) -> Self {
+        Self {
+            device: self.device.clone(),
+            queue: self.queue.clone(),
+            buffers: self.buffers.clone(),
+            dispatches: self.dispatches.clone(),
+            state: self.state.clone(),
+            settings: self.settings.clone(),
+            clock: self.clock.clone(),
+            scalar_slots: self.scalar_slots.clone(),
+            norm: self.norm.clone(),
+            tick: self.tick.clone(),
+            small: self.small,
+            registry: self.registry.clone(),
+            reusable: self.reusable.clone(),
+            layout: self.layout.clone(),
+        }
     }
 
     /// Records one step into a compute pass of its own at the end of `encoder`.

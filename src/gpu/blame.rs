@@ -1,4 +1,5 @@
-//! Names the tensor whose buffer a device refuses. wgpu's error only has the label of the buffer, if it has any.
+//! Uses of the device, with its errors. Names the tensor whose buffer the device refuses: wgpu's error only has the label
+//! of the buffer, if it has any.
 
 use std::future::Future;
 
@@ -10,7 +11,37 @@ use wgpu::{
 use crate::config::group::Group;
 use crate::error::Error;
 use crate::gpu::buffers::sub_binding;
-use crate::gpu::error_scopes::ErrorScopes;
+use crate::gpu::error_scopes::{BROWSER, ErrorScopes, now_or_none};
+
+/// Uses the device, and returns its errors without waiting for them. In a browser they are not known yet: no scope is open
+/// there, so that they reach the caller's scopes or the device's handler.
+pub(crate) fn at_once<T>(
+    device: &Device,
+    groups: &[Group],
+    what: &'static str,
+    run: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    if BROWSER {
+        return run();
+    }
+    let scopes = ErrorScopes::open(device);
+    let done = run();
+    now_or_none(blame(scopes.close(what), device, groups)).unwrap_or(Ok(()))?;
+    done
+}
+
+/// Uses the device, and waits for its errors.
+pub(crate) async fn awaited<T>(
+    device: &Device,
+    groups: &[Group],
+    what: &'static str,
+    run: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let scopes = ErrorScopes::open(device);
+    let done = run();
+    blame(scopes.close(what), device, groups).await?;
+    done
+}
 
 /// The outcome of closed error scopes. An error of the device is replaced by one that names the first tensor whose
 /// buffer cannot be bound, if there is one.

@@ -10,9 +10,8 @@ use crate::config::hyperparameters::Config;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
-use crate::gpu::blame::blame;
+use crate::gpu::blame::at_once;
 use crate::gpu::builder::Builder;
-use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::plan::buffer_layout::copies;
 use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, regroup, separate};
 use crate::tick::clock::{Clock, ClockHead};
@@ -116,11 +115,9 @@ impl Adam {
     fn rebuild(&mut self, registry: Registry, members: &[Member], before: &[Option<usize>]) -> Result<(), Error> {
         let groups = registry.groups.clone();
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
-        let scopes = ErrorScopes::open(&self.device);
-        let made = builder.build(self.reusable.clone()).inspect(|next| self.carry(next, members, before));
-        let closed = scopes.close("changing the tensors");
-        now_or_none(blame(closed, &self.device, &groups)).unwrap_or(Ok(()))?;
-        *self = made?;
+        *self = at_once(&self.device, &groups, "changing the tensors", || {
+            builder.build(self.reusable.clone()).inspect(|next| self.carry(next, members, before))
+        })?;
         Ok(())
     }
 

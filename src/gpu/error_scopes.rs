@@ -9,19 +9,23 @@ use wgpu::{Device, ErrorFilter, ErrorScopeGuard};
 
 use crate::error::Error;
 
+/// Whether the device is that of a browser, which reports errors only after a turn of the event loop.
+pub(crate) const BROWSER: bool = cfg!(target_arch = "wasm32");
+
 /// Error scopes of all kinds. They nest, and belong to the thread that opened them.
 pub(crate) struct ErrorScopes {
     // Scopes are a stack. Fields are dropped in this order, which is the reverse of the order in which scopes are
     // opened.
     validation: ErrorScopeGuard,
-    internal: ErrorScopeGuard,
+    /// None in a browser: wgpu 30 panics there when an internal error reaches a scope.
+    internal: Option<ErrorScopeGuard>,
     memory: ErrorScopeGuard,
 }
 
 impl ErrorScopes {
     pub fn open(device: &Device) -> Self {
         let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
-        let internal = device.push_error_scope(ErrorFilter::Internal);
+        let internal = (!BROWSER).then(|| device.push_error_scope(ErrorFilter::Internal));
         Self { validation: device.push_error_scope(ErrorFilter::Validation), internal, memory }
     }
 
@@ -29,10 +33,14 @@ impl ErrorScopes {
     /// is ready at once.
     pub fn close(self, what: &'static str) -> impl Future<Output = Result<(), Error>> + use<> {
         let validation = self.validation.pop();
-        let internal = self.internal.pop();
+        let internal = self.internal.map(ErrorScopeGuard::pop);
         let memory = self.memory.pop();
         async move {
-            for found in [memory.await, internal.await, validation.await] {
+            let internal = match internal {
+                Some(internal) => internal.await,
+                None => None,
+            };
+            for found in [memory.await, internal, validation.await] {
                 match found {
                     None => {}
                     Some(wgpu::Error::OutOfMemory { .. }) => return Err(Error::OutOfMemory { what }),
@@ -47,8 +55,7 @@ impl ErrorScopes {
     }
 }
 
-/// The outcome of a future that is ready, as those of error scopes are on native. In a browser it is not known yet;
-/// then `None`, and an error is only logged by the browser.
+/// The outcome of a future that is ready, as the futures of error scopes are on native.
 pub(crate) fn now_or_none<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),

@@ -8,11 +8,12 @@ use wgpu::{BindGroup, Buffer, ComputePass, ComputePipeline};
 use crate::config::options::Options;
 use crate::plan::buffer_layout;
 use crate::plan::buffer_layout::BufferLayout;
-use crate::plan::clocks::ClockMap;
+use crate::plan::clocks::{ClockMap, Registry};
 use crate::plan::region::Region;
 use crate::plan::units::Units;
 use crate::state::contents::Outline;
 use crate::tick::clock::{Clock, ClockHead, NONE};
+use crate::tick::settings::Settings;
 
 /// Where the tensors lie in the optimizer's buffers. Reports keep it, since they may outlive a change of the tensors.
 pub(crate) struct Layout {
@@ -32,6 +33,7 @@ pub(crate) struct Layout {
 }
 
 /// One dispatch, ready to be recorded.
+#[derive(Clone)]
 pub(crate) struct Dispatch {
     pub pipeline: ComputePipeline,
     pub bind_group: BindGroup,
@@ -58,6 +60,13 @@ pub(crate) fn split_clock(bytes: &[u8]) -> (ClockHead, Vec<Clock>) {
 }
 
 impl Layout {
+    /// The settings of each clock.
+    pub fn settings(&self, registry: &Registry) -> Vec<Settings> {
+        let mut settings = registry.scheduled().0;
+        self.units.iter().for_each(|units| units.assign(&mut settings));
+        settings
+    }
+
     /// Whether a step begins with a pass over all gradients.
     pub fn reads_norm(&self) -> bool {
         self.options.reads_norm() || self.units.is_some()

@@ -19,6 +19,7 @@ use crate::plan::units::Units;
 use crate::tick::partial::UnitNorm;
 
 /// The regions that the norm covers, in dispatches.
+#[derive(Clone)]
 pub(crate) struct Norm {
     batches: Vec<Range<usize>>,
     uniforms: Option<Buffer>,

@@ -14,10 +14,9 @@ use crate::config::hyperparameters::Config;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
-use crate::gpu::blame::blame;
+use crate::gpu::blame::{at_once, awaited};
 use crate::gpu::buffers::{filled, window};
 use crate::gpu::check::check_limits;
-use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
 use crate::gpu::pipelines::dispatch;
@@ -69,6 +68,8 @@ pub struct Probe {
     layout: Arc<Layout>,
 }
 
+const MAKING: &str = "making the probe";
+
 impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.debug_struct("Probe").field("tensors", &self.layout.names.len()).finish_non_exhaustive()
@@ -78,18 +79,15 @@ impl fmt::Debug for Probe {
 impl Probe {
     /// Creates a probe: its pipelines and its buffers. Submits nothing.
     ///
-    /// In a browser, errors of the device are not known when this returns. Use [`new_async`](Self::new_async) there.
+    /// In a browser, errors of the device are not known when this returns, and reach the device's handler of uncaptured
+    /// errors. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
     /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in
     /// addition to the rule's state (7 at most), 12,352 bytes of workgroup storage, and bindings as large as its
     /// buffers. Returns [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
     pub fn new(adam: &Adam) -> Result<Self, Error> {
-        let scopes = ErrorScopes::open(&adam.device);
-        let made = Self::make(adam);
-        let closed = scopes.close("making the probe");
-        now_or_none(blame(closed, &adam.device, &adam.registry.groups)).unwrap_or(Ok(()))?;
-        made
+        at_once(&adam.device, &adam.registry.groups, MAKING, || Self::make(adam))
     }
 
     /// Creates a probe as [`new`](Self::new) does, and waits for errors of the device, in a browser too.
@@ -97,10 +95,7 @@ impl Probe {
     /// # Errors
     /// As for [`new`](Self::new).
     pub async fn new_async(adam: &Adam) -> Result<Self, Error> {
-        let scopes = ErrorScopes::open(&adam.device);
-        let made = Self::make(adam);
-        blame(scopes.close("making the probe"), &adam.device, &adam.registry.groups).await?;
-        made
+        awaited(&adam.device, &adam.registry.groups, MAKING, || Self::make(adam)).await
     }
 
     fn make(adam: &Adam) -> Result<Self, Error> {

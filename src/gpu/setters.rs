@@ -9,8 +9,8 @@ use crate::config::options::check_shareable;
 use crate::config::schedule::Schedule;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
+use crate::gpu::blame::at_once;
 use crate::gpu::builder::Builder;
-use crate::gpu::error_scopes::{ErrorScopes, now_or_none};
 use crate::gpu::pipelines::Reusable;
 use crate::plan::clocks::{Registry, numbers_of};
 use crate::tick::clock::{Clock, ClockHead};
@@ -78,11 +78,12 @@ impl Adam {
         let settings = Settings::new(&config);
         // The fields that do not come from the configuration are the last ones.
         let changed = &bytes_of(&settings)[..offset_of!(Settings, is_active)];
-        let scopes = ErrorScopes::open(&self.device);
-        for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
-            self.queue.write_buffer(&self.settings, (clock * size_of::<Settings>()) as u64, changed);
-        }
-        now_or_none(scopes.close(what)).unwrap_or(Ok(()))?;
+        at_once(&self.device, &[], what, || {
+            for (clock, _) in self.registry.clocks.groups.iter().enumerate().filter(|(_, of)| **of == group) {
+                self.queue.write_buffer(&self.settings, (clock * size_of::<Settings>()) as u64, changed);
+            }
+            Ok(())
+        })?;
         self.registry.groups[group].config = config;
         Ok(())
     }
@@ -140,12 +141,11 @@ impl Adam {
     /// Replaces the dispatch of `tick`.
     fn remake_tick(&mut self, registry: Registry, mut reusable: Reusable, what: &'static str) -> Result<(), Error> {
         let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
-        let scopes = ErrorScopes::open(&self.device);
-        let made = builder.tick(self.tick.buffers.clone(), self.tick.unit_norms.clone(), &mut reusable).inspect(|_| {
-            self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
-        });
-        now_or_none(scopes.close(what)).unwrap_or(Ok(()))?;
-        let (tick, dispatch) = made?;
+        let (tick, dispatch) = at_once(&self.device, &[], what, || {
+            builder.tick(self.tick.buffers.clone(), self.tick.unit_norms.clone(), &mut reusable).inspect(|_| {
+                self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
+            })
+        })?;
         // The updates, one for each batch, are last, and `tick` is before them.
         let place = self.dispatches.len() - self.layout.batches.len() - 1;
         self.dispatches[place] = dispatch;
@@ -182,13 +182,14 @@ impl Adam {
         };
         let mut next = self.registry.clocks.clone();
         clocks.iter().for_each(|&clock| next.switches[clock] = Some(active));
-        let scopes = ErrorScopes::open(&self.device);
-        for clock in clocks {
-            let offset = clock * size_of::<Settings>() + offset_of!(Settings, is_active);
-            self.queue.write_buffer(&self.settings, offset as u64, bytes_of(&u32::from(active)));
-        }
-        self.norm.write(&self.queue, &self.layout, &next);
-        now_or_none(scopes.close("setting tensors active")).unwrap_or(Ok(()))?;
+        at_once(&self.device, &[], "setting tensors active", || {
+            for clock in clocks {
+                let offset = clock * size_of::<Settings>() + offset_of!(Settings, is_active);
+                self.queue.write_buffer(&self.settings, offset as u64, bytes_of(&u32::from(active)));
+            }
+            self.norm.write(&self.queue, &self.layout, &next);
+            Ok(())
+        })?;
         self.registry.clocks = next;
         Ok(())
     }
@@ -218,8 +219,16 @@ impl Adam {
         let clocks = self.registry.unscheduled();
         let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
         let clocks: Vec<Clock> = clocks.collect();
-        let scopes = ErrorScopes::open(&self.device);
-        self.queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
-        now_or_none(scopes.close("setting t")).unwrap_or(Ok(()))
+        at_once(&self.device, &[], "setting t", || {
+            self.queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
+            Ok(())
+        })
+    }
+
+    /// Writes again what setters write, as the registry has it.
+    pub(crate) fn rewrite(&self) {
+        let settings = self.layout.settings(&self.registry);
+        self.queue.write_buffer(&self.settings, 0, cast_slice(&settings));
+        self.norm.write(&self.queue, &self.layout, &self.registry.clocks);
     }
 }

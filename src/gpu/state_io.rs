@@ -9,9 +9,8 @@ use crate::config::loss_scale::ScaleBytes;
 use crate::config::rule::Rule;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
-use crate::gpu::blame::blame;
+use crate::gpu::blame::awaited;
 use crate::gpu::builder::Builder;
-use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::split_clock;
 use crate::gpu::transfer;
 use crate::gpu::transfer::Chunk;
@@ -166,10 +165,8 @@ impl Adam {
         if registry.clocks != self.registry.clocks || rescheduled || clamped {
             // The regions, the schedules or the kernels differ, so new buffers are needed. The old ones stay until everything is loaded.
             let builder = Builder::checked(&self.device, &self.queue, registry, self.layout.options.clone())?;
-            let scopes = ErrorScopes::open(&self.device);
-            let made = builder.build(self.reusable.clone());
-            blame(scopes.close("making the optimizer"), &self.device, &self.registry.groups).await?;
-            let adam = made?;
+            let build = || builder.build(self.reusable.clone());
+            let adam = awaited(&self.device, &self.registry.groups, "making the optimizer", build).await?;
             adam.fill(state, &order, &copies, &adam.registry, transfer).await?;
             *self = adam;
             return Ok(());
@@ -188,8 +185,7 @@ impl Adam {
         registry: &Registry,
         transfer: Transfer,
     ) -> Result<(), Error> {
-        let mut settings = registry.scheduled().0;
-        self.layout.units.iter().for_each(|units| units.assign(&mut settings));
+        let settings = self.layout.settings(registry);
         let (buffer_layouts, clock, settings) =
             (self.layout.buffer_layouts(), state.clock_bytes(copies), cast_slice::<_, u8>(&settings));
         let scale = self.layout.options.loss_scale.as_ref().map(|scale| state.loss_scale.unwrap_or(scale.begin()));

@@ -16,6 +16,7 @@ const BUFFERS: [Binding; 5] =
     [Binding::Control, Binding::Settings, Binding::Partials, Binding::Clock, Binding::Scalars];
 
 /// The buffers that `tick` binds, but for the loss scale.
+#[derive(Clone)]
 pub(crate) struct Tick {
     /// In the order of [`BUFFERS`].
     pub buffers: [Buffer; 5],

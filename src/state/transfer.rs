@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wgpu::WasmNotSend;
+
 /// Options for reading and loading a [`State`](crate::State): the size of the staging buffer, and a progress callback.
 ///
 /// ```
@@ -17,8 +19,13 @@ pub struct Transfer {
     pub progress: Progress,
 }
 
-/// A progress callback of a [`Transfer`]. Its arguments are the bytes that are done and the total.
+/// A progress callback of a [`Transfer`]. Its arguments are the bytes that are done and the total. On wasm32 it need not
+/// be `Send`.
+#[cfg(not(target_arch = "wasm32"))]
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
+/// A progress callback of a [`Transfer`]. Its arguments are the bytes that are done and the total.
+#[cfg(target_arch = "wasm32")]
+pub type Progress = Box<dyn FnMut(u64, u64)>;
 
 impl Default for Transfer {
     fn default() -> Self {
@@ -40,9 +47,10 @@ impl Transfer {
         self
     }
 
-    /// Sets the progress callback. It is called after each piece with the bytes that are done and the total.
+    /// Sets the progress callback. It is called after each piece with the bytes that are done and the total. On wasm32 it
+    /// need not be `Send`.
     #[must_use]
-    pub fn with_progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
+    pub fn with_progress(mut self, progress: impl FnMut(u64, u64) + WasmNotSend + 'static) -> Self {
         self.progress = Box::new(progress);
         self
     }

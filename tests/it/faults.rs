@@ -15,7 +15,7 @@ use wgpu::{
     PollType,
 };
 use wgpu_adam::state::Transfer;
-use wgpu_adam::{Adam, Config, Error, Group, Options, Probe, State, Tensor};
+use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Probe, State, Tensor};
 
 fn group(param: &Buffer, grad: &Buffer) -> Vec<Group> {
     vec![Group::new(Config::default(), vec![Tensor::f32("w", param, grad)])]
@@ -247,4 +247,33 @@ fn a_lost_device_is_an_error_and_the_run_resumes_on_another() {
     resumed.twin = run.twin;
     resumed.steps(&other, 20);
     resumed.assert_same(&other);
+}
+
+/// `checked` is the asynchronous form of every change. A failed change is taken back whole.
+#[test]
+fn a_checked_change_is_taken_back_if_it_fails() {
+    let gpu = Gpu::new();
+    let options = Options { clip: Clip::GlobalNorm(1.0), ..Options::default() };
+    let mut run = Scene::arena(&[40, 300], 4, &[Config::default()], options).start(&gpu);
+    run.steps(&gpu, 2);
+    let other = gpu.buffer(&[1.0; 8]);
+    let destroyed = gpu.buffer(&[1.0; 8]);
+    destroyed.destroy();
+    let grow = |adam: &mut Adam, grad: &wgpu::Buffer| {
+        adam.set_lr(0, 0.5)?;
+        adam.set_active(&["tensor1"], false)?;
+        adam.add(0, [Tensor::f32("new", &other, grad)])
+    };
+    let state = gpu.state(&run.adam);
+    let error = pollster::block_on(run.adam.checked(|adam| grow(adam, &destroyed))).unwrap_err();
+    assert!(error.to_string().starts_with("tensor `new`: the device cannot bind the buffer of its grad view"), "{error}");
+    assert_eq!((gpu.state(&run.adam), run.adam.groups()[0].config.lr), (state, 1e-3));
+    assert_eq!(run.adam.tensor_names().len(), 2);
+    run.steps(&gpu, 2);
+    run.assert_same(&gpu);
+    let grad = gpu.buffer(&[1.0; 8]);
+    pollster::block_on(run.adam.checked(|adam| grow(adam, &grad))).unwrap();
+    assert_eq!((run.adam.tensor_names().len(), run.adam.groups()[0].config.lr), (3, 0.5));
+    let number = pollster::block_on(run.adam.checked(|adam| adam.add_group(Group::default()))).unwrap();
+    assert_eq!(number, 1);
 }
