@@ -34,7 +34,7 @@ use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
 use crate::tick::curves::Curve;
 use crate::tick::scalars::Scalars;
-use crate::tick::settings::Settings;
+use crate::tick::settings::{Laws, Settings};
 
 /// Checks that a region does not bind overlapping windows of one buffer. It may bind one buffer twice.
 fn check_distance(region: &Region, names: &[String], limits: &Limits) -> Result<(), Error> {
@@ -144,7 +144,13 @@ impl<'a> Builder<'a> {
             Some(_) if shares => Scale::Shared,
             Some(_) => Scale::Own,
         };
-        Kernel::Tick { scheduled: !self.curves.is_empty(), scale, units: self.layout.units.is_some() }
+        Kernel::Tick {
+            scheduled: !self.curves.is_empty(),
+            scale,
+            units: self.layout.units.is_some(),
+            norm: self.layout.reads_norm(),
+            laws: Laws::of(self.registry.groups.iter().map(|group| group.config.variant.rule())),
+        }
     }
 
     /// The batches of the norm kernel.
