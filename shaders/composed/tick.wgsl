@@ -320,9 +320,8 @@ fn tick_clock(i: u32) {
     let now = clock.clocks[i];
     let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    let lr = s.lr * factor(s, now.position);
-    clock.clocks[i] = Clock(powers, t, lr, now.position, 0u);
-    scalar_slots[i].scalars = scalars(s, powers, t, lr);
+    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0u);
+    scalar_slots[i].scalars = scalars(s, powers, t, now.lr);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -338,6 +337,7 @@ fn tick(@builtin(local_invocation_index) index: u32) {
     for (var i = index; i < control.clocks; i += WORKGROUP) {
         if skip == 0u {
             clock.clocks[i].position += select(1u, 0u, clock.clocks[i].position == 0xffffffffu);
+            clock.clocks[i].lr = settings[i].lr * factor(settings[i], clock.clocks[i].position);
         }
         if skip == 0u && settings[i].is_active != 0u {
             tick_clock(i);

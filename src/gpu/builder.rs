@@ -27,7 +27,7 @@ use crate::num::quad::LANES;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
-use crate::plan::region::{Region, Segment, UPDATE_TILE, Window};
+use crate::plan::region::{Region, Segment, UPDATE_TILE, Window, order_of_partials};
 use crate::plan::units::Units;
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
@@ -102,14 +102,17 @@ impl<'a> Builder<'a> {
             }
         }
         let Plan { regions, batches } = partition::plan(tensor_plans, options.zero_grad, &limits)?;
-        let mut first_partials = Vec::new();
-        let mut partials = 0;
         for region in &regions {
             check_distance(region, &names, &limits)?;
-            first_partials.push(partials as u32);
-            partials += batch::norm_workgroups(region);
         }
-        let units = Units::new(&registry.groups, &registry.clocks, &regions);
+        let order = order_of_partials(&regions);
+        let mut first_partials = vec![0; regions.len()];
+        let mut partials = 0;
+        for &i in &order {
+            first_partials[i] = partials as u32;
+            partials += batch::norm_workgroups(&regions[i]);
+        }
+        let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]));
         let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
         let layout = Layout {
             names,
