@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds a crate of this folder for a browser: `web/build.sh CRATE` writes web/dist/CRATE with the files of CRATE/static,
-# CRATE.js and CRATE_bg.wasm. The latter is made smaller by the wasm-opt of npm's binaryen: Debian's confuses tables. PROFILE is
-# cargo's, by default that of the crate in Cargo.toml.
+# CRATE.js and CRATE_bg.wasm. The wasm-opt of npm's binaryen makes the latter smaller (Debian's is older and confuses its
+# tables). PROFILE is cargo's; each crate has a default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 crate=$1
@@ -26,7 +26,7 @@ rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/$crate.wasm" "$dist.new"
 if [ "$profile" != suite ]; then
     [ -x web/node_modules/.bin/wasm-opt ] || (cd web && npm ci --silent --no-audit --no-fund)
-    web/node_modules/.bin/wasm-opt -Oz "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
+    web/node_modules/.bin/wasm-opt -Os "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
     mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"

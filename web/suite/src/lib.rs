@@ -35,6 +35,7 @@ tests! {
     parity:
         every_variant_agrees_with_the_twin
         every_format_agrees_with_the_twin
+        every_format_with_8_bit_moments_agrees_with_the_twin
         every_clipping_agrees_with_the_twin
         a_nan_skips_the_step_and_is_named
         every_schedule_has_the_same_rates
