@@ -62,7 +62,8 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)", "arena"),
             ("1.0 / sqrt(correction2)", "1.0 / correction2", "arena"),
-            ("lr * s.weight_decay", "s.weight_decay", "arena"),
+            ("now.decay = lr * s.weight_decay;", "now.decay = s.weight_decay;", "arena"),
+            ("(lr * s.inverse_peak)", "lr", "corrected decay"),
             ("return Powers(s.beta1, s.beta2,", "return Powers(s.beta2, s.beta2,", "arena"),
             ("product(now.product, momentum(s.beta1, gamma_t))", "product(now.product, gamma_t)", "arena"),
             ("s.sign * clip_coef", "clip_coef", "arena"),
