@@ -9,7 +9,7 @@ const param_binding: u32 = 20u;
 const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 39u;
+const SCALAR_PADDING: u32 = 38u;
 const tiles_binding: u32 = 6u;
 const region_binding: u32 = 0u;
 
@@ -225,6 +225,7 @@ struct Scalars {
     g_coef: f32,        // multiplies the gradient, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
+    bound: f32,         // the bound of ADOPT's normalized gradient
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -276,24 +277,25 @@ fn scalars(clock: u32) -> Scalars {
     s.g_coef = bitcast<f32>(q2.x);
     s.v_coef = bitcast<f32>(q2.y);
     s.min_root = bitcast<f32>(q2.z);
-    s.max_coef = bitcast<f32>(q2.w);
+    s.bound = bitcast<f32>(q2.w);
     let q3 = scalar_slots[first + 3u];
-    s.eps = bitcast<f32>(q3.x);
-    s.eps_root = bitcast<f32>(q3.y);
-    s.adamax_beta2 = bitcast<f32>(q3.z);
-    s.m_gain = bitcast<f32>(q3.w);
+    s.max_coef = bitcast<f32>(q3.x);
+    s.eps = bitcast<f32>(q3.y);
+    s.eps_root = bitcast<f32>(q3.z);
+    s.adamax_beta2 = bitcast<f32>(q3.w);
     let q4 = scalar_slots[first + 4u];
-    s.decay = bitcast<f32>(q4.x);
-    s.limit = bitcast<f32>(q4.y);
-    s.param_min = bitcast<f32>(q4.z);
-    s.param_max = bitcast<f32>(q4.w);
+    s.m_gain = bitcast<f32>(q4.x);
+    s.decay = bitcast<f32>(q4.y);
+    s.limit = bitcast<f32>(q4.z);
+    s.param_min = bitcast<f32>(q4.w);
     let q5 = scalar_slots[first + 5u];
-    s.cautious = bitcast<u32>(q5.x);
-    s.t = bitcast<u32>(q5.y);
-    s.lr = bitcast<f32>(q5.z);
-    s.snr = bitcast<f32>(q5.w);
+    s.param_max = bitcast<f32>(q5.x);
+    s.cautious = bitcast<u32>(q5.y);
+    s.t = bitcast<u32>(q5.z);
+    s.lr = bitcast<f32>(q5.w);
     let q6 = scalar_slots[first + 6u];
-    s.unscale = bitcast<f32>(q6.x);
+    s.snr = bitcast<f32>(q6.x);
+    s.unscale = bitcast<f32>(q6.y);
     return s;
 }
 

@@ -8,7 +8,7 @@ const settings_binding: u32 = 9u;
 const partials_binding: u32 = 7u;
 const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 39u;
+const SCALAR_PADDING: u32 = 38u;
 const HAS_NADAM: bool = false;
 
 // --- tick/scalars.wgsl ---
@@ -28,6 +28,7 @@ struct Scalars {
     g_coef: f32,        // multiplies the gradient, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
+    bound: f32,         // the bound of ADOPT's normalized gradient
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -125,6 +126,7 @@ const CONSTANT: u32 = 7u;
 const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
+const ADOPT: u32 = 11u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
@@ -229,6 +231,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.g_coef = 0.0;
     now.v_coef = 1.0 / sqrt(correction2);
     now.min_root = s.min_root;
+    now.bound = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.

@@ -70,6 +70,7 @@ const CONSTANT: u32 = 7u;
 const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
+const ADOPT: u32 = 11u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
@@ -174,6 +175,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.g_coef = 0.0;
     now.v_coef = 1.0 / sqrt(correction2);
     now.min_root = s.min_root;
+    now.bound = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -235,6 +237,14 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
                 // The step is m_hat: the divisor is 1.
                 now.v_coef = 0.0;
                 now.eps = 1.0;
+            }
+        }
+        case ADOPT: {
+            now.m_coef = lr;
+            now.bound = sqrt(sqrt(f32(t - 1u)));
+            if t == 1u {
+                now.v_rate = 0.0;
+                now.v_from_target = 1u;
             }
         }
         case CONSTANT: {

@@ -134,6 +134,11 @@ pub mod optax {
         Config { eps: 1e-16, eps_root: 1e-16, variant: Variant::AdaBelief, ..Config::default() }
     }
 
+    /// `contrib.adopt`: b2 0.9999, eps 1e-6, with clipping.
+    pub fn adopt() -> Config {
+        Config { beta2: 0.9999, eps: 1e-6, variant: Variant::Adopt, ..Config::default() }
+    }
+
     /// `lion`: b2 0.99, decoupled decay 1e-3.
     pub fn lion() -> Config {
         Config { beta2: 0.99, decay: Decay::Decoupled(1e-3), variant: Variant::Lion, ..Config::default() }

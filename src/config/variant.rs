@@ -116,6 +116,23 @@ pub enum Variant {
     /// 1e-15. Source: Ziyin, Wang & Ueda 2020, "LaProp: Separating Momentum and Adaptivity in Adam", Algorithm 1
     /// (arXiv:2002.04839).
     LaProp,
+    /// ADOPT: momentum of the gradient that is normalized by the second moment of earlier steps. Does not use `eps_root`
+    /// and `bias_correction`.
+    ///
+    /// ```text
+    /// if t == 1:
+    ///     v = g*g                                             (param and m stay)
+    /// else:
+    ///     bound = (t - 1)^(1/4)
+    ///     m = beta1*m + (1 - beta1) * clamp(g / max(sqrt(v), eps), -bound, bound)
+    ///     v = beta2*v + (1 - beta2)*g*g
+    ///     u = m
+    /// ```
+    ///
+    /// The paper and optax use `beta2` = 0.9999 and `eps` = 1e-6, and optax this bound. timm's is (t - 1)^(1/3). Source:
+    /// Taniguchi et al. 2024, "ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate", Algorithm 2
+    /// (arXiv:2411.02853).
+    Adopt,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///
     /// ```text
@@ -223,6 +240,7 @@ impl Variant {
             Self::RAdam { .. } => "RAdam",
             Self::AdaBelief => "AdaBelief",
             Self::LaProp => "LaProp",
+            Self::Adopt => "ADOPT",
             Self::Lion => "Lion",
             Self::RmsProp { .. } => "RMSProp",
             Self::AdaGrad { .. } => "AdaGrad",
@@ -234,6 +252,7 @@ impl Variant {
     pub(crate) fn unused(&self) -> &'static [Field] {
         match self {
             Self::AdaMax => &[Field::EpsRoot],
+            Self::Adopt => &[Field::EpsRoot, Field::BiasCorrection],
             Self::Lion => &[Field::Eps, Field::EpsRoot, Field::BiasCorrection],
             Self::RmsProp { .. } => &[Field::Beta1],
             Self::AdaGrad { .. } => &[Field::Beta1, Field::Beta2, Field::BiasCorrection],
@@ -250,6 +269,7 @@ impl Variant {
             Self::NAdam { .. } => Rule::NAdam,
             Self::AdaBelief => Rule::AdaBelief,
             Self::LaProp => Rule::LaProp,
+            Self::Adopt => Rule::Adopt,
             Self::Lion => Rule::Lion,
             Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,
             Self::RmsProp { momentum: 0.0, .. } => Rule::RmsPropCentered,

@@ -33,7 +33,7 @@ pub(crate) fn divisor(s: &Scalars, v: f32) -> f32 {
 }
 
 #[inline(always)]
-fn clipped(g: f32, limit: f32) -> f32 {
+pub(crate) fn clipped(g: f32, limit: f32) -> f32 {
     let bound = if g < 0.0 { -limit } else { limit };
     if g.abs() > limit { bound } else { g }
 }

@@ -25,6 +25,8 @@ mirror! {
         pub v_coef: f32,
         /// Replaces `sqrt(v) * v_coef` where it is zero.
         pub min_root: f32,
+        /// The bound of ADOPT's normalized gradient.
+        pub bound: f32,
         /// Multiplies `v` for the maximum of AMSGrad.
         pub max_coef: f32,
         pub eps: f32,
@@ -102,6 +104,7 @@ impl Scalars {
             g_coef: 0.0,
             v_coef: 1.0 / correction2.sqrt(),
             min_root: s.min_root,
+            bound: 0.0,
             max_coef: 1.0,
             eps: s.eps,
             // The root is of v, not of v_hat, so `eps_root` must shrink as v does.
@@ -153,6 +156,13 @@ impl Scalars {
                     // The step is m_hat: the divisor is 1.
                     scalars.v_coef = 0.0;
                     scalars.eps = 1.0;
+                }
+            }
+            time_law::ADOPT => {
+                scalars.m_coef = lr;
+                scalars.bound = ((t - 1) as f32).sqrt().sqrt();
+                if t == 1 {
+                    (scalars.v_rate, scalars.v_from_target) = (0.0, 1);
                 }
             }
             time_law::CONSTANT => scalars.m_coef = lr,

@@ -26,10 +26,12 @@ pub(crate) mod time_law {
     pub const RMSPROP: u32 = 8;
     pub const ADAGRAD: u32 = 9;
     pub const SGD: u32 = 10;
+    pub const ADOPT: u32 = 11;
 }
 
 /// The time laws that have a case of their own in `tick.wgsl`.
-const CASES: [&str; 9] = [
+const CASES: [&str; 10] = [
+    "ADOPT",
     "AMSGRAD_OF_CORRECTED",
     "NADAM",
     "NADAM_PLAIN",
@@ -53,6 +55,7 @@ impl Laws {
             Rule::AmsGrad => &["AMSGRAD_OF_CORRECTED"],
             Rule::NAdam => &["NADAM", "NADAM_PLAIN"],
             Rule::AdaMax | Rule::AdaBelief | Rule::LaProp => &[],
+            Rule::Adopt => &["ADOPT"],
             Rule::Lion => &["CONSTANT"],
             Rule::RmsProp | Rule::RmsPropMomentum | Rule::RmsPropCentered | Rule::RmsPropCenteredMomentum => {
                 &["RMSPROP"]
@@ -199,6 +202,11 @@ impl Settings {
                 settings.rho_h = -config.beta2.ln() as f32;
                 settings.rho_inf = ((1.0 + config.beta2) / (1.0 - config.beta2)) as f32;
                 if eps_on_raw { time_law::RADAM_EPS_ON_RAW } else { time_law::RADAM }
+            }
+            Variant::Adopt => {
+                // The first step and a zero v must not divide by zero.
+                settings.eps = settings.eps.max(min_root(config.beta2));
+                time_law::ADOPT
             }
             Variant::Lion => time_law::CONSTANT,
             Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {

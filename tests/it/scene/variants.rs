@@ -25,6 +25,7 @@ pub fn variants() -> Vec<Config> {
         optax::radam(),
         optax::adabelief(),
         timm::laprop(),
+        optax::adopt(),
         optax::lion(),
         rmsprop(0.0, false, false, 0.5),
         rmsprop(0.9, false, false, 0.0),

@@ -62,6 +62,7 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)", "arena"),
             ("1.0 / sqrt(correction2)", "1.0 / correction2", "arena"),
+            ("sqrt(sqrt(f32(t - 1u)))", "sqrt(f32(t - 1u))", "ADOPT"),
             ("now.decay = lr * s.weight_decay;", "now.decay = s.weight_decay;", "arena"),
             ("(lr * s.inverse_peak)", "lr", "corrected decay"),
             ("product(now.beta1_t, s.beta1), s.beta1, first", "product(now.beta1_t, s.beta1), s.beta2, first", "arena"),

@@ -36,6 +36,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
     ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
+    ("ADOPT", |gpu| steps(gpu, largest(preset::optax::adopt()), 1.0)),
     ("NAdam", |gpu| steps(gpu, largest(preset::pytorch::nadam()), 1.0)),
     ("cautious decay", |gpu| steps(gpu, decayed(Decay::Cautious(0.3)), 1.0)),
     ("corrected decay", corrected_decay),
