@@ -8,7 +8,7 @@ const settings_binding: u32 = 9u;
 const partials_binding: u32 = 7u;
 const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 40u;
+const SCALAR_PADDING: u32 = 38u;
 const HAS_NADAM: bool = false;
 
 // --- tick/scalars.wgsl ---
@@ -28,6 +28,7 @@ struct Scalars {
     g_coef: f32,        // multiplies the gradient, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
+    bound: f32,         // the bound of ADOPT's normalized gradient
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -37,6 +38,7 @@ struct Scalars {
     limit: f32,         // the limit of clipping by value; infinite without it
     param_min: f32,     // the bounds of the parameters; infinite without them
     param_max: f32,
+    cautious: u32,      // 1 to decay only parameters that the step moves towards zero
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
@@ -86,6 +88,8 @@ struct Settings {
     param_max: f32,
     l2: f32,
     weight_decay: f32,
+    decay_by_rate: u32, // 1 to multiply the decay by the learning rate once more: it is then divided by `lr`
+    cautious: u32,
     sign: f32,
     m_rate: f32,
     v_rate: f32,
@@ -108,6 +112,8 @@ struct Settings {
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
+    inverse_peak: f32,  // 1 over the schedule's largest factor
+    pad: u32,
 }
 
 // Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
@@ -120,6 +126,7 @@ const CONSTANT: u32 = 7u;
 const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
+const ADOPT: u32 = 11u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
@@ -224,6 +231,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.g_coef = 0.0;
     now.v_coef = 1.0 / sqrt(correction2);
     now.min_root = s.min_root;
+    now.bound = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -231,9 +239,13 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.adamax_beta2 = s.adamax_beta2;
     now.m_gain = s.m_gain;
     now.decay = lr * s.weight_decay;
+    if s.decay_by_rate != 0u {
+        now.decay = lr * s.weight_decay * (lr * s.inverse_peak);
+    }
     now.limit = control.limit;
     now.param_min = s.param_min;
     now.param_max = s.param_max;
+    now.cautious = s.cautious;
     now.t = t;
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;

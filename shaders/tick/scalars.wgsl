@@ -13,6 +13,7 @@ struct Scalars {
     g_coef: f32,        // multiplies the gradient, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
+    bound: f32,         // the bound of ADOPT's normalized gradient
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -22,6 +23,7 @@ struct Scalars {
     limit: f32,         // the limit of clipping by value; infinite without it
     param_min: f32,     // the bounds of the parameters; infinite without them
     param_max: f32,
+    cautious: u32,      // 1 to decay only parameters that the step moves towards zero
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both

@@ -32,6 +32,8 @@ struct Settings {
     param_max: f32,
     l2: f32,
     weight_decay: f32,
+    decay_by_rate: u32, // 1 to multiply the decay by the learning rate once more: it is then divided by `lr`
+    cautious: u32,
     sign: f32,
     m_rate: f32,
     v_rate: f32,
@@ -54,6 +56,8 @@ struct Settings {
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
+    inverse_peak: f32,  // 1 over the schedule's largest factor
+    pad: u32,
 }
 
 // Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
@@ -66,6 +70,7 @@ const CONSTANT: u32 = 7u;
 const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
+const ADOPT: u32 = 11u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
@@ -170,6 +175,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.g_coef = 0.0;
     now.v_coef = 1.0 / sqrt(correction2);
     now.min_root = s.min_root;
+    now.bound = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -177,9 +183,13 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.adamax_beta2 = s.adamax_beta2;
     now.m_gain = s.m_gain;
     now.decay = lr * s.weight_decay;
+    if s.decay_by_rate != 0u {
+        now.decay = lr * s.weight_decay * (lr * s.inverse_peak);
+    }
     now.limit = control.limit;
     now.param_min = s.param_min;
     now.param_max = s.param_max;
+    now.cautious = s.cautious;
     now.t = t;
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;
@@ -227,6 +237,14 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
                 // The step is m_hat: the divisor is 1.
                 now.v_coef = 0.0;
                 now.eps = 1.0;
+            }
+        }
+        case ADOPT: {
+            now.m_coef = lr;
+            now.bound = sqrt(sqrt(f32(t - 1u)));
+            if t == 1u {
+                now.v_rate = 0.0;
+                now.v_from_target = 1u;
             }
         }
         case CONSTANT: {

@@ -134,6 +134,11 @@ pub mod optax {
         Config { eps: 1e-16, eps_root: 1e-16, variant: Variant::AdaBelief, ..Config::default() }
     }
 
+    /// `contrib.adopt`: b2 0.9999, eps 1e-6, with clipping.
+    pub fn adopt() -> Config {
+        Config { beta2: 0.9999, eps: 1e-6, variant: Variant::Adopt, ..Config::default() }
+    }
+
     /// `lion`: b2 0.99, decoupled decay 1e-3.
     pub fn lion() -> Config {
         Config { beta2: 0.99, decay: Decay::Decoupled(1e-3), variant: Variant::Lion, ..Config::default() }
@@ -167,6 +172,18 @@ pub mod optax {
     /// `sgd`: no momentum.
     pub fn sgd() -> Config {
         super::pytorch::sgd()
+    }
+}
+
+/// The optimizers of timm 1.0 that PyTorch does not have.
+pub mod timm {
+    use crate::config::hyperparameters::Config;
+    use crate::config::variant::Variant;
+
+    /// `LaProp`: lr 4e-4, eps 1e-15. timm multiplies by `lr` before `m`; here `lr` is outside, as in the paper. The two
+    /// differ after a change of the rate.
+    pub fn laprop() -> Config {
+        Config { lr: 4e-4, eps: 1e-15, variant: Variant::LaProp, ..Config::default() }
     }
 }
 

@@ -104,6 +104,35 @@ pub enum Variant {
     /// The paper and optax use `eps` = `eps_root` = 1e-16. `eps_root` must be at most `1e36*(1 - beta2)`. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm
     /// 2 (arXiv:2010.07468).
     AdaBelief,
+    /// LaProp: momentum of the normalized gradient, where Adam normalizes the momentum of the gradient.
+    ///
+    /// ```text
+    /// v = beta2*v + (1 - beta2)*g*g
+    /// m = beta1*m + (1 - beta1) * g / (sqrt(v_hat + eps_root) + eps)
+    /// u = m_hat
+    /// ```
+    ///
+    /// timm multiplies by `lr` before `m`, so that `m` keeps the rates of earlier steps. timm and the authors use `eps` =
+    /// 1e-15. Source: Ziyin, Wang & Ueda 2020, "LaProp: Separating Momentum and Adaptivity in Adam", Algorithm 1
+    /// (arXiv:2002.04839).
+    LaProp,
+    /// ADOPT: momentum of the gradient that is normalized by the second moment of earlier steps. Does not use `eps_root`
+    /// and `bias_correction`.
+    ///
+    /// ```text
+    /// if t == 1:
+    ///     v = g*g                                             (param and m stay)
+    /// else:
+    ///     bound = (t - 1)^(1/4)
+    ///     m = beta1*m + (1 - beta1) * clamp(g / max(sqrt(v), eps), -bound, bound)
+    ///     v = beta2*v + (1 - beta2)*g*g
+    ///     u = m
+    /// ```
+    ///
+    /// The paper and optax use `beta2` = 0.9999 and `eps` = 1e-6, and optax this bound. timm's is (t - 1)^(1/3). Source:
+    /// Taniguchi et al. 2024, "ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate", Algorithm 2
+    /// (arXiv:2411.02853).
+    Adopt,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///
     /// ```text
@@ -210,6 +239,8 @@ impl Variant {
             Self::NAdam { .. } => "NAdam",
             Self::RAdam { .. } => "RAdam",
             Self::AdaBelief => "AdaBelief",
+            Self::LaProp => "LaProp",
+            Self::Adopt => "ADOPT",
             Self::Lion => "Lion",
             Self::RmsProp { .. } => "RMSProp",
             Self::AdaGrad { .. } => "AdaGrad",
@@ -221,6 +252,7 @@ impl Variant {
     pub(crate) fn unused(&self) -> &'static [Field] {
         match self {
             Self::AdaMax => &[Field::EpsRoot],
+            Self::Adopt => &[Field::EpsRoot, Field::BiasCorrection],
             Self::Lion => &[Field::Eps, Field::EpsRoot, Field::BiasCorrection],
             Self::RmsProp { .. } => &[Field::Beta1],
             Self::AdaGrad { .. } => &[Field::Beta1, Field::Beta2, Field::BiasCorrection],
@@ -236,6 +268,8 @@ impl Variant {
             Self::AdaMax => Rule::AdaMax,
             Self::NAdam { .. } => Rule::NAdam,
             Self::AdaBelief => Rule::AdaBelief,
+            Self::LaProp => Rule::LaProp,
+            Self::Adopt => Rule::Adopt,
             Self::Lion => Rule::Lion,
             Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,
             Self::RmsProp { momentum: 0.0, .. } => Rule::RmsPropCentered,

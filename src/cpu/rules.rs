@@ -2,7 +2,7 @@
 //! and returns the step.
 
 use crate::config::rule::Rule;
-use crate::cpu::gradient::{average, divisor, larger, squarable, within_bf16};
+use crate::cpu::gradient::{average, clipped, divisor, larger, squarable, within_bf16};
 use crate::tick::scalars::Scalars;
 
 /// The state of one element. A moment that a rule does not keep is zero.
@@ -36,6 +36,14 @@ macro_rules! with_rule {
             }
             Rule::AdaBelief => {
                 let $function = $crate::cpu::rules::adabelief;
+                $body
+            }
+            Rule::LaProp => {
+                let $function = $crate::cpu::rules::laprop;
+                $body
+            }
+            Rule::Adopt => {
+                let $function = $crate::cpu::rules::adopt;
                 $body
             }
             Rule::Lion => {
@@ -127,6 +135,26 @@ pub(crate) fn adabelief(s: &Scalars, state: &mut State, g: f32) -> f32 {
     state.m = m;
     state.v = v;
     (s.m_coef * m) / divisor(s, v)
+}
+
+#[inline(always)]
+pub(crate) fn laprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let m = average(state.m, g / divisor(s, v + s.eps_root), s.m_rate, s.m_from_target);
+    state.m = m;
+    state.v = v;
+    s.m_coef * m
+}
+
+#[inline(always)]
+pub(crate) fn adopt(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let old = state.v;
+    let root = old.sqrt();
+    let n = g / if root < s.eps { s.eps } else { root };
+    let m = average(state.m, clipped(n, s.bound), s.m_rate, s.m_from_target);
+    state.m = m;
+    state.v = average(old, g * g, s.v_rate, s.v_from_target);
+    s.m_coef * m
 }
 
 #[inline(always)]

@@ -25,6 +25,8 @@ mirror! {
         pub v_coef: f32,
         /// Replaces `sqrt(v) * v_coef` where it is zero.
         pub min_root: f32,
+        /// The bound of ADOPT's normalized gradient.
+        pub bound: f32,
         /// Multiplies `v` for the maximum of AMSGrad.
         pub max_coef: f32,
         pub eps: f32,
@@ -38,6 +40,8 @@ mirror! {
         /// The bounds of the parameters; infinite without them.
         pub param_min: f32,
         pub param_max: f32,
+        /// 1 to decay only parameters that the step moves towards zero.
+        pub cautious: u32,
         /// Steps applied, including this one.
         pub t: u32,
         /// The learning rate of this step.
@@ -77,9 +81,9 @@ impl Decision {
 }
 
 impl Scalars {
-    /// Whether gradients are clipped by value or parameters are clamped.
+    /// Whether gradients are clipped by value, parameters are clamped or their decay is masked.
     pub fn limits(&self) -> bool {
-        self.limit.is_finite() || self.param_min.is_finite() || self.param_max.is_finite()
+        self.cautious != 0 || self.limit.is_finite() || self.param_min.is_finite() || self.param_max.is_finite()
     }
 
     /// The scalars of step `t`, to which `powers` have just advanced.
@@ -100,16 +104,18 @@ impl Scalars {
             g_coef: 0.0,
             v_coef: 1.0 / correction2.sqrt(),
             min_root: s.min_root,
+            bound: 0.0,
             max_coef: 1.0,
             eps: s.eps,
             // The root is of v, not of v_hat, so `eps_root` must shrink as v does.
             eps_root: s.eps_root * correction2,
             adamax_beta2: s.adamax_beta2,
             m_gain: s.m_gain,
-            decay: lr * s.weight_decay,
+            decay: lr * s.weight_decay * if s.decay_by_rate != 0 { lr * s.inverse_peak } else { 1.0 },
             limit,
             param_min: s.param_min,
             param_max: s.param_max,
+            cautious: s.cautious,
             t,
             lr,
             snr: correction2.sqrt() / correction1,
@@ -150,6 +156,13 @@ impl Scalars {
                     // The step is m_hat: the divisor is 1.
                     scalars.v_coef = 0.0;
                     scalars.eps = 1.0;
+                }
+            }
+            time_law::ADOPT => {
+                scalars.m_coef = lr;
+                scalars.bound = ((t - 1) as f32).sqrt().sqrt();
+                if t == 1 {
+                    (scalars.v_rate, scalars.v_from_target) = (0.0, 1);
                 }
             }
             time_law::CONSTANT => scalars.m_coef = lr,

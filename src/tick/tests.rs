@@ -64,7 +64,7 @@ fn want(config: &Config, t: u32) -> Want {
         decay,
     };
     match config.variant {
-        Variant::Adam | Variant::AdaMax | Variant::AmsGrad { of_corrected: false } => adam,
+        Variant::Adam | Variant::AdaMax | Variant::LaProp | Variant::AmsGrad { of_corrected: false } => adam,
         Variant::AmsGrad { of_corrected: true } => Want { max_coef: 1.0 / c2, v_coef: 1.0, eps_root, ..adam },
         Variant::AdaBelief => Want { eps_root, ..adam },
         Variant::NAdam { momentum_decay: Some(momentum_decay) } => {
@@ -85,7 +85,7 @@ fn want(config: &Config, t: u32) -> Want {
             Some(rectification) => Want { m_coef: lr / c1 * rectification, ..adam },
             None => Want { v_coef: 0.0, eps: 1.0, ..adam },
         },
-        Variant::Lion => Want { m_coef: lr, ..adam },
+        Variant::Lion | Variant::Adopt => Want { m_coef: lr, ..adam },
         Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
             // m is an average instead of a sum, so 1/(1 - momentum) times as much goes into it.
             let (inside, outside) = if lr_in_momentum && momentum != 0.0 { (lr, 1.0) } else { (1.0, lr) };

@@ -19,6 +19,21 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[("squarable(g - m)", "(g - m)", "AdaBelief, largest gradients")],
     },
     Shader {
+        file: "shaders/rules/adopt.wgsl",
+        mutations: &[
+            ("clipped(n, s.bound)", "n", "ADOPT"),
+            ("root < Quad(s.eps)", "root > Quad(s.eps)", "ADOPT"),
+            ("let root = sqrt(old);", "let root = old;", "ADOPT"),
+        ],
+    },
+    Shader {
+        file: "shaders/rules/laprop.wgsl",
+        mutations: &[
+            ("g / divisor(s, v + s.eps_root)", "g", "LaProp"),
+            ("return s.m_coef * m", "return s.m_coef * g", "LaProp"),
+        ],
+    },
+    Shader {
         file: "shaders/rules/adagrad.wgsl",
         mutations: &[("within_bf16(load_v(place) + g * g)", "(load_v(place) + g * g)", "AdaGrad, largest gradients")],
     },
