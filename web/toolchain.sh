@@ -28,7 +28,7 @@ debian_toolchain() (
             "$(uname -m)-linux-gnu" "${program#*:}" >"$new/${program%:*}"
         chmod +x "$new/${program%:*}"
     done
-    "$new/rustc" --version >&2
+    "$new/rustc" --version >&2 || exit 1
     chmod 755 "$new"
     mv -T "$new" "$folder" 2>/dev/null || [ -x "$folder/rustc" ]
 )
