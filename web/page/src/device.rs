@@ -42,16 +42,6 @@ impl Device {
         Ok(Self { instance, adapter, device, queue, faults })
     }
 
-    /// Its name, as far as the browser says it.
-    #[wasm_bindgen(getter)]
-    pub fn name(&self) -> String {
-        let info = self.adapter.get_info();
-        match info.name.is_empty() {
-            true => "a GPU without a name".to_owned(),
-            false => info.name,
-        }
-    }
-
     /// Returns what went wrong outside any call since the last time.
     #[wasm_bindgen(js_name = takeFaults)]
     pub fn take_faults(&self) -> Vec<String> {

@@ -1,8 +1,7 @@
 //! A training as a safetensors file: the parameters, with their names and shapes, and the optimizer's own file as a tensor
 //! of bytes.
 //!
-//! The metadata has `format` = `wgpu-adam page`, `training` as JSON, and `crc32`, the checksum of the parameters. The
-//! optimizer's file has a checksum of its own.
+//! The metadata has one field, `wgpu-adam page`, with a [`Header`] as JSON. The optimizer's file has a checksum of its own.
 
 use crate::{Result, cpu::tensor_ranges, network::Network, settings::Settings};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -25,6 +24,14 @@ pub struct Training {
     pub seen: u64,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    training: Training,
+    /// The CRC-32 of the parameters.
+    crc32: u32,
+}
+
 pub fn write(network: &Network, training: &Training, param: &[f32], state: &State) -> Result<Vec<u8>> {
     let optimizer = state.to_bytes()?;
     let bytes: &[u8] = bytemuck::cast_slice(param);
@@ -34,12 +41,8 @@ pub fn write(network: &Network, training: &Training, param: &[f32], state: &Stat
     });
     let mut tensors = tensors.into_iter().collect::<Result<Vec<_>>>()?;
     tensors.push((OPTIMIZER, TensorView::new(Dtype::U8, vec![optimizer.len()], &optimizer)?));
-    let metadata = [
-        ("format", FORMAT.to_owned()),
-        ("training", serde_json::to_string(training)?),
-        ("crc32", format!("{:08x}", crc32fast::hash(bytes))),
-    ];
-    let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let header = Header { training: training.clone(), crc32: crc32fast::hash(bytes) };
+    let metadata = HashMap::from([(FORMAT.to_owned(), serde_json::to_string(&header)?)]);
     Ok(safetensors::serialize(tensors, Some(metadata))?)
 }
 
@@ -48,14 +51,10 @@ pub fn read(network: &Network, bytes: &[u8]) -> Result<(Training, Vec<f32>, Stat
     let wrong = |what: String| JsError::new(&what);
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| wrong(format!("This is no whole safetensors file: {error}.")))?;
-    let field = |key: &str| header.metadata().as_ref().and_then(|all| all.get(key)).map(String::as_str);
-    if field("format") != Some(FORMAT) {
-        let given = field("format").unwrap_or("none");
-        return Err(wrong(format!(
-            "This file was not saved by this page: its format is {given}, and {FORMAT} was expected."
-        )));
-    }
-    let training = serde_json::from_str(field("training").unwrap_or_default())
+    let Some(json) = header.metadata().as_ref().and_then(|all| all.get(FORMAT)) else {
+        return Err(wrong("This safetensors file was not saved by this page.".to_owned()));
+    };
+    let Header { training, crc32 } = serde_json::from_str(json)
         .map_err(|error| wrong(format!("The file's description of the training is broken: {error}.")))?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| wrong(format!("The file is broken: {error}.")))?;
     let mut param = vec![0.0; network.len()];
@@ -70,8 +69,7 @@ pub fn read(network: &Network, bytes: &[u8]) -> Result<(Training, Vec<f32>, Stat
         }
         bytemuck::cast_slice_mut(&mut param[at]).copy_from_slice(tensor.data());
     }
-    let crc = format!("{:08x}", crc32fast::hash(bytemuck::cast_slice(&param)));
-    if field("crc32") != Some(&crc) {
+    if crc32fast::hash(bytemuck::cast_slice(&param)) != crc32 {
         return Err(wrong("The parameters in the file are damaged: their checksum does not fit.".to_owned()));
     }
     let state = file.tensor(OPTIMIZER).map_err(|_| wrong("The file has no state of an optimizer.".to_owned()))?;

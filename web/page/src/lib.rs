@@ -8,6 +8,7 @@
 //! | `gpu.rs`, `cpu.rs` | the network and the optimizer on the GPU, and without one |
 //! | `check.rs` | whether GPU and CPU agree about a step |
 //! | `file.rs` | a training as a file |
+//! | `matrix.rs` | products of small matrices, where the example has some for large ones |
 //! | `race.rs` | points of several rules that descend a landscape |
 //! | `bench.rs` | the time and the memory of a step |
 //!
@@ -20,6 +21,7 @@ mod device;
 mod digits;
 mod file;
 mod gpu;
+mod matrix;
 mod race;
 mod settings;
 mod trainer;
@@ -32,8 +34,6 @@ mod data;
 mod idx;
 #[path = "../../../examples/train/kernel.rs"]
 mod kernel;
-#[path = "../../../examples/train/matrix.rs"]
-mod matrix;
 #[path = "../../../examples/train/network.rs"]
 mod network;
 #[path = "../../../examples/train/passes.rs"]

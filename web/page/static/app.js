@@ -10,7 +10,7 @@ const RATES = {
   adam: -2.3, amsgrad: -2.3, adamax: -2, nadam: -2.3, radam: -2.3, adabelief: -2.3, lion: -3, rmsprop: -2.6, centered: -3,
   adagrad: -1.6, sgd: -0.7,
 };
-const RUN = 120; // milliseconds that a run should take
+const RUN = 250; // milliseconds that a run should take
 const CHECK = 5000; // milliseconds from one comparison with the CPU to the next
 
 const fixed = digits => number => number.toFixed(digits);
@@ -62,6 +62,12 @@ function show({ rule, lr, decay, schedule, moments }) {
 
 const showRate = () => $('lr-shown').textContent = Number((10 ** controls.lr.value).toPrecision(2));
 
+// The name of the adapter, as far as the browser tells it.
+async function adapterName() {
+  const { description, vendor, architecture } = (await navigator.gpu.requestAdapter())?.info ?? {};
+  return description || [vendor, architecture].filter(Boolean).join(' ') || 'a GPU';
+}
+
 // Begins a training, on the GPU if there is one.
 async function begin() {
   if (!device) {
@@ -72,7 +78,7 @@ async function begin() {
     }
   }
   for (const id of ['race', 'bench', 'check']) $(id).disabled = !device;
-  $('adapter').textContent = device ? device.name : 'the CPU, in WebAssembly';
+  $('adapter').textContent = device ? await adapterName() : 'the CPU, in WebAssembly';
   say('badge', device ? 'not checked yet' : 'it is the CPU');
   const next = device ? await Digits.onGpu(device, settings(), seed) : Digits.onCpu(settings(), seed);
   digits?.free();
@@ -364,7 +370,7 @@ $('bench').onclick = async () => {
 showRate();
 for (const id of ['start', 'reset', 'poison', 'check', 'save', 'example', 'race', 'bench']) $(id).disabled = true;
 try {
-  await load();
+  await load({ module_or_path: new URL('page_bg.wasm', import.meta.url) });
   await begin();
   for (const name of digits.tensors()) $('victim').add(new Option(name));
   for (const id of ['start', 'reset', 'poison', 'save', 'example']) $(id).disabled = false;

@@ -45,7 +45,7 @@ export class Plot {
     else high += (high - low) * 0.06 * (options.top === undefined);
     const first = Math.min(...all.map(point => point[0]), 0);
     const last = Math.max(...all.map(point => point[0]), first + 50);
-    const left = 34, right = width - 6, top = 8, bottom = height - 18;
+    const left = 40, right = width - 6, top = 8, bottom = height - 18;
     const x = step => left + (right - left) * (step - first) / (last - first);
     const y = value => bottom - (bottom - top) * (bend(value) - low) / (high - low);
 
