@@ -139,6 +139,8 @@ async function gpu(site, url, folder) {
   await page.bringToFront();
   await page.click('#race');
   await says(page, '#race-status', /steps and frames a second/);
+  await page.click('#race');
+  await says(page, '#race-status', /Stopped/);
   await page.click('#bench');
   await says(page, '#bench-status', /Medians/);
   console.log(`page: a step of 1 Mi: ${(await text(page, '#times')).replaceAll(/\s+/g, ' ')}`);
@@ -197,6 +199,8 @@ async function shots(site, url, folder) {
       await draw(page, [[0.25, 0.2], [0.75, 0.2], [0.42, 0.85]]);
       await page.click('#race');
       await says(page, '#race-status', /steps and frames/);
+      await page.waitForTimeout(2000);
+      await page.click('#race');
       await page.evaluate(() => scrollTo(0, 0));
       await page.screenshot({ path: path.join(folder, `${width}-${colorScheme}.png`), fullPage: true });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);

@@ -89,7 +89,8 @@ impl Race {
             source: ShaderSource::Wgsl([landscape_wgsl, include_str!("scenery.wgsl")].concat().into()),
         });
         let dark = f64::from(u8::from(dark));
-        let constants = [("dark", dark), ("points_of_a_rule", points.into())];
+        let aspect = f64::from(width) / f64::from(height);
+        let constants = [("dark", dark), ("aspect", aspect), ("points_of_a_rule", points.into())];
         let floor = [("dark", dark), ("landscape", landscape.into())];
         let pipeline = |vertex, fragment, buffers: &[_], vertex_constants: &[_], fragment_constants: &[_]| {
             render(device, &module, [vertex, fragment], buffers, [vertex_constants, fragment_constants], config.format)

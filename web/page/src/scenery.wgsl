@@ -1,6 +1,8 @@
 // The landscape with lines of equal height, and the points on it.
 
 override dark: u32;
+// The width of the canvas in heights.
+override aspect: f32;
 
 struct Corner {
     @builtin(position) position: vec4<f32>,
@@ -38,7 +40,7 @@ fn point(@builtin(vertex_index) index: u32, @builtin(instance_index) number: u32
     var night = DARK;
     let rule = number / points_of_a_rule;
     let color = select(light[rule], night[rule], dark == 1u);
-    return Corner(vec4(at + corner * 0.008, 0.0, 1.0), corner, color);
+    return Corner(vec4(at + corner * 0.009 / vec2(aspect, 1.0), 0.0, 1.0), corner, color);
 }
 
 @fragment

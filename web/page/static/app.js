@@ -125,8 +125,11 @@ function plot(run) {
   const mean = run.losses.reduce((sum, loss) => sum + loss, 0) / run.losses.length;
   $('loss-now').textContent = mean.toPrecision(2);
   $('accuracy-now').textContent = `${run.accuracy.toFixed(1)} %`;
-  $('snr-now').textContent = run.snr?.toFixed(2) ?? 'this rule has none';
-  $('step-now').textContent = run.rmsStep === undefined ? '' : `rms ${run.rmsStep.toFixed(2)}`;
+  // A skipped step has no measurements.
+  if (run.rmsStep !== undefined) {
+    $('snr-now').textContent = run.snr?.toFixed(2) ?? 'this rule has none';
+    $('step-now').textContent = `rms ${run.rmsStep.toFixed(2)}`;
+  }
   $('progress').textContent = `Step ${run.t}${run.skipped ? ` (${run.skipped} skipped)` : ''} · lr ${Number(run.lr.toPrecision(2))}`
     + ` · ${rate.toFixed(0)} steps/s · ${(run.bytes / 1024).toFixed(0)} KiB of state`;
 }
@@ -314,11 +317,12 @@ async function startRace() {
   $('race').disabled = !device;
   if (!race) return;
   $('stage').classList.remove('empty');
+  $('race').textContent = 'Stop';
+  say('race-status', 'Racing.');
   if (!racing) {
     racing = true;
     requestAnimationFrame(frame);
   }
-  $('race').textContent = 'Race again';
 }
 let frames = 0, since = 0;
 function frame(now) {
@@ -328,18 +332,18 @@ function frame(now) {
   } catch (error) {
     fail(error);
   }
-  if (++frames % 30 === 0) {
-    say('race-status', `${(30000 / (now - since)).toFixed(0)} steps and frames a second`);
+  if (++frames % 10 === 0) {
+    say('race-status', `${(10000 / (now - since)).toFixed(0)} steps and frames a second`);
     since = now;
   }
   requestAnimationFrame(frame);
 }
 function stopRace() {
+  if (racing) say('race-status', 'Stopped.');
   racing = false;
-  $('stage').classList.add('empty');
-  say('race-status', '');
+  $('race').textContent = 'Race';
 }
-$('race').onclick = startRace;
+$('race').onclick = () => racing ? stopRace() : startRace();
 $('landscape').onchange = $('points').onchange = () => racing && startRace();
 dark.addEventListener('change', () => racing && startRace());
 
