@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-const LIMIT = { timeout: 90_000 };
+const LIMIT = { timeout: 60_000, polling: 50 };
 
 export default async function (site) {
   const url = await site.serve('dist/page');
@@ -21,9 +21,16 @@ export default async function (site) {
 }
 
 const text = (page, selector) => page.locator(selector).innerText();
-const says = (page, selector, pattern, limit = LIMIT) =>
-  page.waitForFunction(([selector, source]) => new RegExp(source).test(document.querySelector(selector).innerText),
-    [selector, pattern.source], limit);
+// Waits until an element says something. If it does not, the error has what it says instead.
+const says = async (page, selector, pattern) => {
+  try {
+    await page.waitForFunction(([selector, source]) => new RegExp(source).test(document.querySelector(selector).innerText),
+      [selector, pattern.source], LIMIT);
+  } catch {
+    const notice = await text(page, '#notice');
+    throw new Error(`${selector} says "${await text(page, selector)}", and not ${pattern}; the notice is "${notice}"`);
+  }
+};
 const step = async page => Number(/Step (\d+)/.exec(await text(page, '#progress'))?.[1] ?? 0);
 const isReady = page => says(page, '#status', /Ready/);
 const trainedTo = (page, percent) => page.waitForFunction(percent =>

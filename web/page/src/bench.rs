@@ -1,6 +1,11 @@
 //! The time and the memory of a step.
 
-use crate::{Result, device::Device, gpu::empty, settings::Moments};
+use crate::{
+    Result,
+    device::{Device, finished},
+    gpu::empty,
+    settings::Moments,
+};
 use wasm_bindgen::prelude::*;
 use wgpu::BufferUsages;
 use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
@@ -50,9 +55,7 @@ impl Device {
         (0..steps).for_each(|_| adam.step_in_pass(&mut pass));
         drop(pass);
         self.queue.submit([encoder.finish()]);
-        let (sender, done) = futures_channel::oneshot::channel();
-        self.queue.on_submitted_work_done(move || sender.send(()).unwrap_or_default());
-        done.await?;
+        finished(&self.queue).await?;
         Ok(now() - start)
     }
 }

@@ -49,6 +49,13 @@ impl Device {
     }
 }
 
+/// Waits until the GPU has finished what was submitted.
+pub async fn finished(queue: &Queue) -> Result<()> {
+    let (sender, done) = futures_channel::oneshot::channel();
+    queue.on_submitted_work_done(move || sender.send(()).unwrap_or_default());
+    Ok(done.await?)
+}
+
 /// A range of a buffer, in f32.
 pub struct Part<'a>(pub &'a Buffer, pub usize, pub usize);
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Result,
-    device::Device,
+    device::{Device, finished},
     gpu::{empty, upload},
     kernel::{Binding, Kernel},
     random::Random,
@@ -103,8 +103,8 @@ impl Race {
         Ok(Self { device: device.clone(), queue: queue.clone(), surface, descent, adam, ground, points, param, count })
     }
 
-    /// Makes steps, and draws where the points are.
-    pub fn frame(&self, steps: u32) -> Result<()> {
+    /// Makes steps, draws where the points are, and waits for the GPU, so that no frames pile up in its queue.
+    pub async fn frame(&self, steps: u32) -> Result<()> {
         let (CurrentSurfaceTexture::Success(texture) | CurrentSurfaceTexture::Suboptimal(texture)) =
             self.surface.get_current_texture()
         else {
@@ -130,7 +130,7 @@ impl Race {
         drop(pass);
         self.queue.submit([encoder.finish()]);
         self.queue.present(texture);
-        Ok(())
+        finished(&self.queue).await
     }
 }
 

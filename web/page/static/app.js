@@ -25,7 +25,7 @@ const plots = {
 };
 
 let device = null, digits = null, race = null;
-let running = false, racing = false, steps = 4, victim = null, checked = 0, skipped = 0, rate = 0, seed = 0;
+let running = false, steps = 4, victim = null, checked = 0, skipped = 0, rate = 0, seed = 0;
 
 // The program does one thing at a time, in the order of the calls.
 let queue = Promise.resolve();
@@ -302,11 +302,13 @@ for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) {
 
 // The race.
 const dark = matchMedia('(prefers-color-scheme: dark)');
+let racing = false, ended = Promise.resolve();
 async function startRace() {
-  const old = race;
-  race = null;
-  old?.free();
   $('race').disabled = true;
+  racing = false;
+  await ended;
+  race?.free();
+  race = null;
   say('race-status', 'Compiling …');
   const canvas = $('field'), scale = Math.min(devicePixelRatio || 1, 2);
   canvas.width = canvas.clientWidth * scale;
@@ -315,33 +317,30 @@ async function startRace() {
     race = await Race.begin(device, canvas, Number($('landscape').value), Number($('points').value), dark.matches);
   });
   $('race').disabled = !device;
-  if (!race) return;
+  if (!race) return say('race-status', '');
   $('stage').classList.remove('empty');
   $('race').textContent = 'Stop';
-  say('race-status', 'Racing.');
-  if (!racing) {
-    racing = true;
-    requestAnimationFrame(frame);
+  racing = true;
+  ended = run(race).catch(fail);
+}
+async function run(race) {
+  for (let frames = 0, since = performance.now(); racing; frames++) {
+    await race.frame(1);
+    if (frames % 20 === 19) {
+      const now = performance.now();
+      say('race-status', `${(20000 / (now - since)).toFixed(0)} steps and frames a second`);
+      since = now;
+    }
+    await new Promise(requestAnimationFrame);
   }
 }
-let frames = 0, since = 0;
-function frame(now) {
+// The picture stays.
+async function stopRace() {
   if (!racing) return;
-  try {
-    race?.frame(1);
-  } catch (error) {
-    fail(error);
-  }
-  if (++frames % 10 === 0) {
-    say('race-status', `${(10000 / (now - since)).toFixed(0)} steps and frames a second`);
-    since = now;
-  }
-  requestAnimationFrame(frame);
-}
-function stopRace() {
-  if (racing) say('race-status', 'Stopped.');
   racing = false;
   $('race').textContent = 'Race';
+  await ended;
+  say('race-status', 'Stopped.');
 }
 $('race').onclick = () => racing ? stopRace() : startRace();
 $('landscape').onchange = $('points').onchange = () => racing && startRace();
@@ -350,7 +349,7 @@ dark.addEventListener('change', () => racing && startRace());
 // The measurements.
 $('bench').onclick = async () => {
   pause();
-  stopRace();
+  await stopRace();
   $('bench').disabled = true;
   $('times').replaceChildren();
   const elements = 1 << 20;
