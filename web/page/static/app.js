@@ -95,11 +95,10 @@ function restart() {
 }
 
 // Says what went wrong. A lost GPU is given up, and the training begins again without it.
-async function fail(error) {
-  const faults = device?.takeFaults() ?? [];
+async function fail(error, faults = device?.takeFaults() ?? []) {
   const lost = faults.some(fault => fault.startsWith('The GPU was lost')) || /lost|destroyed/.test(error.message);
   pause();
-  if (!lost) return notice([error.message ?? error, ...faults].join(' '));
+  if (!lost) return notice([error.message ?? error, ...faults].join(' ').trim());
   stopRace();
   race = device = null;
   digits = null;
@@ -113,7 +112,18 @@ async function fail(error) {
 }
 
 // Calls the program, and says what went wrong.
-const attempt = work => serial(work).catch(fail);
+const attempt = work => serial(() => watch() ?? work()).catch(fail);
+
+// The GPU may fail at any time, and not only in a call.
+function watch() {
+  const faults = device?.takeFaults() ?? [];
+  if (faults.length) return fail(new Error(''), faults);
+}
+setInterval(watch, 1000);
+addEventListener('error', event => {
+  pause();
+  notice(`The program has stopped: ${event.message} Reload the page.`);
+});
 
 function plot(run) {
   const first = run.t - run.losses.length;
@@ -148,8 +158,6 @@ async function train(most = steps) {
     say('poisoned', `Skipped: the gradient of ${run.culprit} is not finite. Parameters, moments and step count stayed as they were. The training goes on.`, 'good');
   }
   skipped = run.skipped;
-  const faults = device?.takeFaults() ?? [];
-  if (faults.length) throw new Error(faults.join(' '));
   run.free();
 }
 
