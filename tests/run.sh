@@ -74,6 +74,9 @@ cargo test --locked
 step "pytorch"
 interop/pytorch/test.sh
 
+step "browser"
+web/test.sh
+
 step "mutations"
 tests/mutations/run.sh
 
