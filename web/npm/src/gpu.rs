@@ -1,0 +1,113 @@
+//! The device. wgpu takes no device of JavaScript, so it is made here and handed out.
+
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsError, JsValue};
+use wgpu::{
+    Device, DeviceDescriptor, Error, ErrorFilter, Features, Instance, InstanceDescriptor, Limits, PowerPreference,
+    Queue, RequestAdapterOptions,
+};
+
+use crate::json::parse;
+
+/// What `requestDevice` takes, with the names of WebGPU.
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct Descriptor {
+    label: Option<String>,
+    power_preference: PowerPreference,
+    force_fallback_adapter: bool,
+    required_features: Vec<String>,
+    required_limits: Map<String, Value>,
+}
+
+impl Default for Descriptor {
+    fn default() -> Self {
+        Self {
+            label: None,
+            power_preference: PowerPreference::None,
+            force_fallback_adapter: false,
+            required_features: Vec::new(),
+            required_limits: Map::new(),
+        }
+    }
+}
+
+impl Descriptor {
+    fn features(&self) -> Result<Features, JsError> {
+        let feature = |name: &String| {
+            Features::from_str(name).map_err(|_| JsError::new(&format!("wgpu has no feature `{name}`")))
+        };
+        self.required_features.iter().map(feature).try_fold(Features::empty(), |all, one| Ok(all | one?))
+    }
+
+    /// The limits of the descriptor, and WebGPU's defaults for the others.
+    fn limits(&self) -> Result<Limits, JsError> {
+        let mut limits = serde_json::to_value(Limits::default())?;
+        for (name, value) in &self.required_limits {
+            match limits.get_mut(name) {
+                Some(limit) => *limit = value.clone(),
+                None => return Err(JsError::new(&format!("wgpu has no limit `{name}`"))),
+            }
+        }
+        parse("requiredLimits", &limits.to_string())
+    }
+}
+
+/// A device and its queue.
+#[wasm_bindgen]
+#[derive(Clone)]
+pub struct Gpu {
+    pub(crate) device: Device,
+    pub(crate) queue: Queue,
+}
+
+#[wasm_bindgen]
+impl Gpu {
+    /// Makes a device.
+    pub async fn request(descriptor: String) -> Result<Self, JsError> {
+        let descriptor: Descriptor = parse("the descriptor", &descriptor)?;
+        let (required_features, required_limits) = (descriptor.features()?, descriptor.limits()?);
+        let options = RequestAdapterOptions {
+            power_preference: descriptor.power_preference,
+            force_fallback_adapter: descriptor.force_fallback_adapter,
+            ..RequestAdapterOptions::default()
+        };
+        let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
+        let adapter = instance.request_adapter(&options).await?;
+        let descriptor = DeviceDescriptor {
+            label: descriptor.label.as_deref(),
+            required_features,
+            required_limits,
+            ..DeviceDescriptor::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await?;
+        Ok(Self { device, queue })
+    }
+
+    /// The `GPUDevice`.
+    #[wasm_bindgen(getter)]
+    pub fn device(&self) -> JsValue {
+        self.device.as_webgpu().map(|device| device.clone().into()).into()
+    }
+}
+
+impl Gpu {
+    /// Uses the device, and waits for its errors.
+    pub(crate) async fn checked<T>(&self, what: &str, act: impl FnOnce(&Device) -> T) -> Result<T, JsError> {
+        let memory = self.device.push_error_scope(ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(ErrorFilter::Validation);
+        let done = act(&self.device);
+        let (validation, memory) = (validation.pop(), memory.pop());
+        let failed = |reason: &str| Err(JsError::new(&format!("{what}: {reason}")));
+        match (memory.await, validation.await) {
+            (Some(_), _) => failed("the device has too little memory"),
+            (None, Some(Error::Validation { description, .. })) => failed(&description),
+            (None, Some(error)) => failed(&error.to_string()),
+            (None, None) => Ok(done),
+        }
+    }
+}
