@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds a crate of this folder for a browser: `web/build.sh CRATE` writes web/dist/CRATE with the files of CRATE/static,
+# CRATE.js and CRATE_bg.wasm. The latter is made smaller if wasm-opt is installed (Debian: binaryen). PROFILE is
+# cargo's; only that of the suite is not `release`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+crate=$1 profile=${PROFILE:-release}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/web}
+
+cargo build --quiet --locked --manifest-path web/bindgen/Cargo.toml
+bindgen=$CARGO_TARGET_DIR/debug/bindgen
+
+source web/toolchain.sh
+cargo build --quiet --locked --manifest-path web/Cargo.toml --package "$crate" --profile "$profile" "${wasm[@]}"
+
+# Made beside the folder, so that an interrupted run leaves no half of one.
+dist=web/dist/$crate
+rm -rf "$dist.new" && mkdir -p "$dist.new"
+"$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/$crate.wasm" "$dist.new"
+if [ "$profile" = release ] && command -v wasm-opt >/dev/null; then
+    wasm-opt -Os "$dist.new/${crate}_bg.wasm" -o "$dist.new/small" && mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
+fi
+[ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"
+rm -rf "$dist" && mv "$dist.new" "$dist"
+echo "$dist: $(stat -c %s "$dist/${crate}_bg.wasm") bytes of wasm, $(gzip -9 <"$dist/${crate}_bg.wasm" | wc -c) with gzip"

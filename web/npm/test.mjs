@@ -1,0 +1,3 @@
+export default async function (site) {
+    await site.serve('dist');
+}

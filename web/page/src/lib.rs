@@ -1,0 +1,6 @@
+//! The page.
+
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(start)]
+fn start() {}
