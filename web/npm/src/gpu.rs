@@ -91,7 +91,7 @@ impl Gpu {
     /// The `GPUDevice`.
     #[wasm_bindgen(getter)]
     pub fn device(&self) -> JsValue {
-        self.device.as_webgpu().map(|device| device.clone().into()).into()
+        self.device.as_webgpu().cloned().map(JsValue::from).into()
     }
 }
 

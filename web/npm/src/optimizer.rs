@@ -128,7 +128,8 @@ impl Optimizer {
     pub fn config(&self, group: usize) -> Result<String, JsError> {
         self.with(|adam| {
             let groups = adam.groups().len();
-            let missing = || JsError::new(&format!("group {group} does not exist: the optimizer has {groups}, counted from 0"));
+            let missing =
+                || JsError::new(&format!("group {group} does not exist: the optimizer has {groups}, counted from 0"));
             Ok(serde_json::to_string(&adam.groups().get(group).ok_or_else(missing)?.config)?)
         })?
     }
@@ -229,7 +230,7 @@ fn borrowed(names: &[String]) -> Vec<&str> {
 
 /// The `GPUBuffer`.
 fn handle(buffer: &Buffer) -> JsValue {
-    buffer.as_webgpu().map(|buffer| buffer.clone().into()).into()
+    buffer.as_webgpu().cloned().map(JsValue::from).into()
 }
 
 /// A number of bytes or elements: far below 2^53, up to which a number of JavaScript is exact.
