@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Builds a crate of this folder for a browser: `web/build.sh CRATE` writes web/dist/CRATE with the files of CRATE/static,
 # CRATE.js and CRATE_bg.wasm. The latter is made smaller if wasm-opt is installed (Debian: binaryen). PROFILE is
-# cargo's; only that of the suite is not `release`.
+# cargo's: by default `small` for npm, and `release` for the others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 crate=$1 profile=${PROFILE:-release}
+[ "$crate" != npm ] || profile=${PROFILE:-small}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/web}
 
 cargo build --quiet --locked --manifest-path web/bindgen/Cargo.toml
@@ -17,7 +18,7 @@ cargo build --quiet --locked --manifest-path web/Cargo.toml --package "$crate" -
 dist=web/dist/$crate
 rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/$crate.wasm" "$dist.new"
-if [ "$profile" = release ] && command -v wasm-opt >/dev/null; then
+if [ "$profile" != suite ] && command -v wasm-opt >/dev/null; then
     wasm-opt -Os "$dist.new/${crate}_bg.wasm" -o "$dist.new/small" && mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};
 use wgpu::{
@@ -13,27 +12,33 @@ use wgpu::{
 
 use crate::json::parse;
 
-/// What `requestDevice` takes, with the names of WebGPU.
-#[derive(Deserialize)]
+/// What `requestDevice` takes.
+#[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 struct Descriptor {
     label: Option<String>,
-    power_preference: PowerPreference,
-    force_fallback_adapter: bool,
+    power_preference: Option<Power>,
     required_features: Vec<String>,
-    required_limits: Map<String, Value>,
+    limits: LimitsOf,
 }
 
-impl Default for Descriptor {
-    fn default() -> Self {
-        Self {
-            label: None,
-            power_preference: PowerPreference::None,
-            force_fallback_adapter: false,
-            required_features: Vec::new(),
-            required_limits: Map::new(),
-        }
-    }
+/// `PowerPreference` of wgpu. The feature `serde` of wgpu, which would read it, makes the package larger by tens of kB.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Power {
+    LowPower,
+    HighPerformance,
+}
+
+/// Whose limits the device has.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LimitsOf {
+    /// Those that WebGPU guarantees.
+    #[default]
+    WebGpu,
+    /// The best of the adapter.
+    Adapter,
 }
 
 impl Descriptor {
@@ -42,18 +47,6 @@ impl Descriptor {
             Features::from_str(name).map_err(|_| JsError::new(&format!("wgpu has no feature `{name}`")))
         };
         self.required_features.iter().map(feature).try_fold(Features::empty(), |all, one| Ok(all | one?))
-    }
-
-    /// The limits of the descriptor, and WebGPU's defaults for the others.
-    fn limits(&self) -> Result<Limits, JsError> {
-        let mut limits = serde_json::to_value(Limits::default())?;
-        for (name, value) in &self.required_limits {
-            match limits.get_mut(name) {
-                Some(limit) => *limit = value.clone(),
-                None => return Err(JsError::new(&format!("wgpu has no limit `{name}`"))),
-            }
-        }
-        parse("requiredLimits", &limits.to_string())
     }
 }
 
@@ -70,10 +63,13 @@ impl Gpu {
     /// Makes a device.
     pub async fn request(descriptor: String) -> Result<Self, JsError> {
         let descriptor: Descriptor = parse("the descriptor", &descriptor)?;
-        let (required_features, required_limits) = (descriptor.features()?, descriptor.limits()?);
+        let required_features = descriptor.features()?;
         let options = RequestAdapterOptions {
-            power_preference: descriptor.power_preference,
-            force_fallback_adapter: descriptor.force_fallback_adapter,
+            power_preference: match descriptor.power_preference {
+                None => PowerPreference::None,
+                Some(Power::LowPower) => PowerPreference::LowPower,
+                Some(Power::HighPerformance) => PowerPreference::HighPerformance,
+            },
             ..RequestAdapterOptions::default()
         };
         let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
@@ -81,7 +77,10 @@ impl Gpu {
         let descriptor = DeviceDescriptor {
             label: descriptor.label.as_deref(),
             required_features,
-            required_limits,
+            required_limits: match descriptor.limits {
+                LimitsOf::WebGpu => Limits::default(),
+                LimitsOf::Adapter => adapter.limits(),
+            },
             ..DeviceDescriptor::default()
         };
         let (device, queue) = adapter.request_device(&descriptor).await?;

@@ -135,35 +135,35 @@ impl Optimizer {
     }
 
     pub async fn set_lr(&self, group: usize, lr: f64) -> Result<(), JsError> {
-        self.change(|adam| adam.set_lr(group, lr)).await
+        self.change(Box::new(|adam| adam.set_lr(group, lr))).await
     }
 
     pub async fn set_config(&self, group: usize, config: String) -> Result<(), JsError> {
         let config: Config = parse("config", &config)?;
-        self.change(|adam| adam.set_config(group, config)).await
+        self.change(Box::new(|adam| adam.set_config(group, config))).await
     }
 
     pub async fn set_schedule(&self, group: usize, schedule: String) -> Result<(), JsError> {
         let schedule: Schedule = parse("schedule", &schedule)?;
-        self.change(|adam| adam.set_schedule(group, schedule)).await
+        self.change(Box::new(|adam| adam.set_schedule(group, schedule))).await
     }
 
     pub async fn set_active(&self, names: Vec<String>, active: bool) -> Result<(), JsError> {
-        self.change(|adam| adam.set_active(&borrowed(&names), active)).await
+        self.change(Box::new(|adam| adam.set_active(&borrowed(&names), active))).await
     }
 
     pub async fn add(&self, group: usize, tensors: String) -> Result<(), JsError> {
         let specs: Vec<TensorSpec> = parse("tensors", &tensors)?;
         let tensors = make(&self.gpu, &specs, self.usage).await?;
-        self.change(|adam| adam.add(group, tensors)).await
+        self.change(Box::new(|adam| adam.add(group, tensors))).await
     }
 
     pub async fn remove(&self, names: Vec<String>) -> Result<(), JsError> {
-        self.change(|adam| adam.remove(&borrowed(&names))).await
+        self.change(Box::new(|adam| adam.remove(&borrowed(&names)))).await
     }
 
     pub async fn reset(&self, names: Vec<String>) -> Result<(), JsError> {
-        self.change(|adam| adam.reset(&borrowed(&names))).await
+        self.change(Box::new(|adam| adam.reset(&borrowed(&names)))).await
     }
 
     /// Reads the report of the last submitted step.
@@ -208,13 +208,16 @@ impl Optimizer {
     }
 
     /// Changes the optimizer, and waits for errors of the device.
-    async fn change(&self, change: impl FnOnce(&mut Adam) -> Result<(), Error>) -> Result<(), JsError> {
+    async fn change(&self, change: Change<'_>) -> Result<(), JsError> {
         let mut adam = self.take()?;
         let outcome = adam.checked(change).await;
         self.adam.replace(Some(adam));
         Ok(outcome?)
     }
 }
+
+/// Boxed, so that the wasm has the code of a change once and not for each kind.
+type Change<'a> = Box<dyn FnOnce(&mut Adam) -> Result<(), Error> + 'a>;
 
 async fn make(gpu: &Gpu, specs: &[TensorSpec], usage: BufferUsages) -> Result<Vec<Tensor>, JsError> {
     gpu.checked("making the buffers", |device| allocate(device, specs, usage)).await?
