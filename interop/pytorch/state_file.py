@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 import zlib
 from contextlib import contextmanager
 
@@ -31,12 +32,22 @@ def note(text):
 
 @contextmanager
 def replacing(path):
-    """Yields a path to write to. It replaces `path` once all of it is written."""
-    part = f"{path}.part"
+    """Yields a path to write to, a file of its own. It replaces `path`, or what a link leads to, once all is on disk."""
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Refusal(f"{path} is not a file that can be replaced")
+    file, part = tempfile.mkstemp(prefix="wgpu-adam-", suffix=".partial", dir=os.path.dirname(path))
     try:
+        umask = os.umask(0)
+        os.umask(umask)
+        os.fchmod(file, os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o666 & ~umask)
         yield part
+        # The content may be in another file of that name, which the writer has put there.
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
         os.replace(part, path)
     finally:
+        os.close(file)
         if os.path.exists(part):
             os.remove(part)
 

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 import warnings
@@ -368,6 +369,20 @@ class RoundTrips(Case):
             for count in (0, 4):
                 with self.subTest(case, steps=count):
                     self.round_trip(case, count)
+
+    def test_concurrent_conversions_do_not_damage_each_other(self):
+        model, optimizer = make("adam")
+        steps(model, optimizer, gradients(model, 1, 3))
+        source, target = self.save("optimizer.pt", optimizer.state_dict()), self.path("state.safetensors")
+        link = self.path("link.safetensors")
+        os.symlink(target, link)
+        command = [sys.executable, str(REPOSITORY / "interop/pytorch/convert.py"), "to-file", "Adam", source, link]
+        command += ["--names", *(name for name, _ in model.named_parameters())]
+        runs = [subprocess.Popen(command) for _ in range(4)]
+        self.assertEqual([run.wait() for run in runs], [0] * 4)
+        self.assertTrue(os.path.islink(link))
+        state_file.read(target)
+        self.assertEqual([name for name in os.listdir(self.path(".")) if name.endswith(".partial")], [])
 
     def test_moments_in_16_bits_lose_nothing(self):
         for dtype in (torch.bfloat16, torch.float16):

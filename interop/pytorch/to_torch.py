@@ -18,6 +18,9 @@ def to_torch(path, model, *, optimizer=None, names=None, model_order=False, pref
     other = sorted(key for key in tensors if key.endswith((".master", ".remainder", "_scale")))
     if other:
         raise Refusal(f"`{other[0]}`: PyTorch has no masters, remainders and 8-bit moments")
+    for tensor in head["tensors"]:
+        if head["clocks"][tensor["clock"]].get("active") is False:
+            note(f"`{tensor['name']}` is inactive: PyTorch steps it unless it has no gradient")
     kind, settings = optimizers.optimizer_of([group["config"] for group in head["groups"]])
     in_model = naming.tensors(model, prefix)
     templates = None if optimizer is None else optimizer["param_groups"]
@@ -92,7 +95,8 @@ def rates(head, number):
         f"scheduler.last_epoch = {position - 1} and call scheduler.step()"
     )
     # PyTorch's schedulers make the next rate from the last.
-    return {"initial_lr": group["config"]["lr"], "lr": clocks[0]["lr"]}
+    latest = max(clocks, key=lambda clock: clock["t"])
+    return {"initial_lr": group["config"]["lr"], "lr": latest["lr"]}
 
 
 def state_of(name, shape, tensors, kind, group):

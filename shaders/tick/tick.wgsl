@@ -117,16 +117,16 @@ fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
 }
 
 fn advance(now: Powers, s: Settings, t: u32) -> Powers {
-    if t == 0u {
-        return Powers(s.beta1, s.beta2, s.gamma, momentum(s.beta1, s.gamma));
+    let first = t == 0u;
+    var next = now;
+    next.beta1_t = select(product(now.beta1_t, s.beta1), s.beta1, first);
+    next.beta2_t = select(product(now.beta2_t, s.beta2), s.beta2, first);
+    if HAS_NADAM && (s.time_law == NADAM || s.time_law == NADAM_PLAIN) {
+        next.gamma_t = select(product(now.gamma_t, s.gamma), s.gamma, first);
+        let mu = momentum(s.beta1, next.gamma_t);
+        next.product = select(product(now.product, mu), mu, first);
     }
-    let gamma_t = product(now.gamma_t, s.gamma);
-    return Powers(
-        product(now.beta1_t, s.beta1),
-        product(now.beta2_t, s.beta2),
-        gamma_t,
-        product(now.product, momentum(s.beta1, gamma_t)),
-    );
+    return next;
 }
 
 // RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t). Its series is used if that would cancel: see `rho` in
@@ -184,6 +184,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;
     now.unscale = unscale;
+    // The host leaves out the cases of rules that are not in use: they would take longer to compile than all the rest.
     switch s.time_law {
         case AMSGRAD_OF_CORRECTED: {
             now.max_coef = 1.0 / correction2;
@@ -282,7 +283,7 @@ fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
     unscale = inverse_scale();
-    if control.partials > 0u {
+    if HAS_NORM && control.partials > 0u {
         // The sum of big gradients does not overflow if all gradients are finite.
         let finite = is_finite(total.big);
         clock.grad_norm = select(total.big, global_norm(total, unscale), finite);
@@ -316,14 +317,16 @@ fn tick_clock(i: u32) {
     let now = clock.clocks[i];
     let powers = advance(now.powers, s, now.t);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    let lr = s.lr * factor(s, now.position);
-    clock.clocks[i] = Clock(powers, t, lr, now.position, 0u);
-    scalar_slots[i].scalars = scalars(s, powers, t, lr);
+    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0u);
+    scalar_slots[i].scalars = scalars(s, powers, t, now.lr);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn tick(@builtin(local_invocation_index) index: u32) {
-    let total = finish_partials(index);
+    var total = Partial(0.0, 0.0, 0.0, NONE);
+    if HAS_NORM {
+        total = finish_partials(index);
+    }
     if index == 0u {
         decide(total);
     }
@@ -331,6 +334,7 @@ fn tick(@builtin(local_invocation_index) index: u32) {
     for (var i = index; i < control.clocks; i += WORKGROUP) {
         if skip == 0u {
             clock.clocks[i].position += select(1u, 0u, clock.clocks[i].position == 0xffffffffu);
+            clock.clocks[i].lr = settings[i].lr * factor(settings[i], clock.clocks[i].position);
         }
         if skip == 0u && settings[i].is_active != 0u {
             tick_clock(i);

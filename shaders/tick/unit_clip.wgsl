@@ -24,7 +24,9 @@ fn clipped_norm(unclipped: f32) -> f32 {
     var all = 0.0;
     for (var i = 0u; i < arrayLength(&unit_norms); i++) {
         let norm = norm_of(unit_norms[i]);
-        all = together(all, norm * coef_of(unit_norms[i], norm));
+        let coef = coef_of(unit_norms[i], norm);
+        // The norm of a unit may overflow. Then its coefficient is zero.
+        all = together(all, select(norm * coef, 0.0, coef == 0.0));
     }
     return all;
 }

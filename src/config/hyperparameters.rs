@@ -51,10 +51,10 @@ pub struct Config {
     pub beta2: f64,
     /// The constant added to the divisor, outside the square root: finite and not negative. Default: 1e-8.
     ///
-    /// It is used as it is, and may be 0. The limit is `v`: an increment `(1 - beta2)*g*g` below 2^-126 loses bits, and
+    /// It may be 0. (AdaMax needs more than that, and takes 2^-126 instead.) The limit is `v`: an increment `(1 - beta2)*g*g` below 2^-126 loses bits, and
     /// one below 2^-149 vanishes. A device that flushes small numbers to zero loses all of it below 2^-126, which is a
-    /// gradient of 3.4e-18 for `beta2` = 0.999. A root of `v` that is zero is replaced by `2^-63 / sqrt(1 - beta2)`, so
-    /// that a step has a bound all the same.
+    /// gradient of 3.4e-18 for `beta2` = 0.999. A root of `v` that is zero is replaced by `2^-63 / sqrt(1 - beta2)`, for
+    /// AdaGrad by 2^-63, so that a step has a bound all the same.
     pub eps: f64,
     /// The constant added to `v_hat`, inside the square root: finite and not negative. optax calls it `eps_root`;
     /// PyTorch does not have it. Default: 0.

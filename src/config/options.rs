@@ -19,16 +19,18 @@ pub struct Options {
     pub clip: Clip,
     /// Skips a step whose gradients are not finite. Default: false.
     ///
-    /// A step is skipped if any gradient is NaN or infinite or overflows when squared, or if the norm of all gradients
-    /// overflows. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it
+    /// A step is skipped if any gradient is NaN or infinite, or if the norm of all gradients overflows. Without clipping
+    /// and without a loss scale, it is also skipped if a gradient overflows when squared. A skipped step leaves parameters, moments and `t` unchanged. The [`Report`](crate::Report) counts it
     /// and names the tensor.
     pub skip_nonfinite: bool,
-    /// The most steps to skip in a row. The step after them is applied although its gradients are not finite: it makes
-    /// parameters NaN, so that a run that cannot recover is noticed and does not stand still in silence. Only with
-    /// [`skip_nonfinite`](Self::skip_nonfinite). Default: no limit.
+    /// The most steps to skip in a row. The step after them is applied although its gradients are not finite, so that a
+    /// run that cannot recover is noticed and does not stand still in silence: a NaN in a gradient makes its parameter
+    /// NaN, or all parameters with [`Clip::GlobalNorm`]. The count then restarts. Needs
+    /// [`skip_nonfinite`](Self::skip_nonfinite), and no [`loss_scale`](Self::loss_scale), which skips until it fits.
+    /// Default: no limit.
     ///
-    /// This is optax's `apply_if_finite` with `max_consecutive_errors`. PyTorch has no such limit. The
-    /// [`Report`](crate::Report) has the count in any case.
+    /// optax's `apply_if_finite` with `max_consecutive_errors` is similar. It applies all further steps until a finite
+    /// one. PyTorch has no such limit. The [`Report`](crate::Report) has the count in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_skipped_in_a_row: Option<u32>,
     /// Sets the gradients to zero after they are read, in the same pass over memory. Default: false.

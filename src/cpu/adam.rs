@@ -23,7 +23,7 @@ use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::partition;
 use crate::plan::partition::{Location, TensorPlan};
-use crate::plan::region::{NORM_TILE, Region, Segment};
+use crate::plan::region::{NORM_TILE, Region, Segment, order_of_partials};
 use crate::plan::storage::Storage;
 use crate::plan::units::Units;
 use crate::report::insight::Insight;
@@ -62,7 +62,7 @@ pub struct Adam {
     pub(crate) head: ClockHead,
     pub(crate) loss_scale: Option<ScaleBytes>,
     pub(crate) options: Options,
-    /// Set the order in which the norm is summed.
+    /// In the order in which the norm is summed.
     pub(crate) regions: Vec<Region>,
 }
 
@@ -169,7 +169,7 @@ impl Adam {
             head: ClockHead::at(0, 0, 0),
             loss_scale: options.loss_scale.as_ref().map(|scale| scale.begin().into()),
             options,
-            regions: regions.to_vec(),
+            regions: order_of_partials(regions).into_iter().map(|i| regions[i].clone()).collect(),
         };
         adam.settle();
         adam
@@ -180,7 +180,7 @@ impl Adam {
         let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
         (self.settings, self.curves) = compile(groups, &self.of.groups);
         self.of.switch(&mut self.settings);
-        self.units = Units::new(&self.groups, &self.of, &self.regions);
+        self.units = Units::new(&self.groups, &self.of, self.regions.iter());
         self.units.iter().for_each(|units| units.assign(&mut self.settings));
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }

@@ -15,7 +15,7 @@ impl Adam {
     /// a step, they come before the tensors of later groups.
     ///
     /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
-    /// steps. The group's schedule continues for them at the group's position.
+    /// steps. The group's schedule continues for them at the group's position. They are active, whatever the others are.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchGroup`], and the errors of [`new`](Self::new). Nothing has changed then.
@@ -52,8 +52,8 @@ impl Adam {
         self.change(self.groups.clone(), lists)
     }
 
-    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not
-    /// change.
+    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer, and they are active.
+    /// Parameters do not change.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchTensor`]. Nothing has changed then.

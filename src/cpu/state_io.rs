@@ -50,7 +50,8 @@ impl Adam {
     }
 
     /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules. For
-    /// one that differs, see [`State::fitted`]. The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules.
+    /// one that differs, see [`State::fitted`]. The optimizer takes over the moments, the clocks, the counts, the
+    /// configurations and the schedules.
     ///
     /// # Errors
     /// Returns [`Error::StateGroups`], [`Error::StateVariant`], [`Error::NotInState`], [`Error::OnlyInState`],

@@ -43,13 +43,13 @@ pub(crate) fn tick(
     let scalars = settings.iter().zip(clocks).map(|(settings, clock)| {
         if !skip {
             clock.position = clock.position.saturating_add(1);
+            clock.lr = settings.lr * factor(curves, settings, clock.position);
         }
         if skip || settings.is_active == 0 {
             return Scalars { unscale, t: clock.t, ..Scalars::default() };
         }
         clock.powers.advance(settings, clock.t);
         clock.t = clock.t.saturating_add(1);
-        clock.lr = settings.lr * factor(curves, settings, clock.position);
         let unit_coef = unit_coef(unit_norms, settings.unit, unscale);
         let decision = Decision { clip_coef: head.clip_coef, unit_coef, unscale, limit };
         Scalars::new(settings, &clock.powers, clock.t, clock.lr, &decision)

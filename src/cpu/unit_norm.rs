@@ -43,6 +43,7 @@ pub(crate) fn clipped_norm(norms: &[UnitNorm], norm: f32, unscale: f32) -> f32 {
     }
     norms.iter().fold(0.0, |all, unit| {
         let norm = norm_of(unit, unscale);
-        together(all, norm * coef_of(unit, norm))
+        let coef = coef_of(unit, norm);
+        together(all, if coef == 0.0 { 0.0 } else { norm * coef })
     })
 }

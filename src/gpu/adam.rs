@@ -243,8 +243,9 @@ impl Adam {
 
     /// Returns the buffer that holds the loss scale. `None` without a [`LossScale`](crate::LossScale).
     ///
-    /// After [`share_loss_scale`](Self::share_loss_scale) it is the other optimizer's. The buffer has 16 bytes. The first four are the scale as an f32. A shader can declare it as `var<uniform>
-    /// loss_scale: f32`, and must not write it. A step reads the scale and stores the scale of the next step.
+    /// After [`share_loss_scale`](Self::share_loss_scale) it is the other optimizer's. The buffer has 16 bytes. The first
+    /// four are the scale as an f32. A shader can declare it as `var<uniform> loss_scale: f32`, and must not write it. A
+    /// step reads the scale and stores the scale of the next step.
     ///
     /// Its usages are those that something needs: `UNIFORM` your shader, `STORAGE` the step, `COPY_SRC`
     /// [`read_report`](Self::read_report) and [`read_state`](Self::read_state), `COPY_DST`

@@ -27,14 +27,14 @@ use crate::num::quad::LANES;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
-use crate::plan::region::{Region, Segment, UPDATE_TILE, Window};
+use crate::plan::region::{Region, Segment, UPDATE_TILE, Window, order_of_partials};
 use crate::plan::units::Units;
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
 use crate::tick::curves::Curve;
 use crate::tick::scalars::Scalars;
-use crate::tick::settings::Settings;
+use crate::tick::settings::{Laws, Settings};
 
 /// Checks that a region does not bind overlapping windows of one buffer. It may bind one buffer twice.
 fn check_distance(region: &Region, names: &[String], limits: &Limits) -> Result<(), Error> {
@@ -102,14 +102,17 @@ impl<'a> Builder<'a> {
             }
         }
         let Plan { regions, batches } = partition::plan(tensor_plans, options.zero_grad, &limits)?;
-        let mut first_partials = Vec::new();
-        let mut partials = 0;
         for region in &regions {
             check_distance(region, &names, &limits)?;
-            first_partials.push(partials as u32);
-            partials += batch::norm_workgroups(region);
         }
-        let units = Units::new(&registry.groups, &registry.clocks, &regions);
+        let order = order_of_partials(&regions);
+        let mut first_partials = vec![0; regions.len()];
+        let mut partials = 0;
+        for &i in &order {
+            first_partials[i] = partials as u32;
+            partials += batch::norm_workgroups(&regions[i]);
+        }
+        let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]));
         let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
         let layout = Layout {
             names,
@@ -144,7 +147,13 @@ impl<'a> Builder<'a> {
             Some(_) if shares => Scale::Shared,
             Some(_) => Scale::Own,
         };
-        Kernel::Tick { scheduled: !self.curves.is_empty(), scale, units: self.layout.units.is_some() }
+        Kernel::Tick {
+            scheduled: !self.curves.is_empty(),
+            scale,
+            units: self.layout.units.is_some(),
+            norm: self.layout.reads_norm(),
+            laws: Laws::of(self.registry.groups.iter().map(|group| group.config.variant.rule())),
+        }
     }
 
     /// The batches of the norm kernel.

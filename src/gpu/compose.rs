@@ -17,6 +17,7 @@ use crate::num::block8::SIGNED;
 use crate::plan::region::NORM_QUADS;
 use crate::plan::storage::Storage;
 use crate::tick::scalars::{SCALAR_PADDING, Scalars};
+use crate::tick::settings::Laws;
 
 macro_rules! shader {
     ($path:literal) => {
@@ -71,7 +72,10 @@ impl Kernel {
         match self {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
             Kernel::UnitNorm => unit_norm(&mut module),
-            Kernel::Tick { scheduled, scale, units } => tick(&mut module, scheduled, scale, units),
+            Kernel::Tick { scheduled, scale, units, norm, laws } => {
+                module.flag("HAS_NORM", norm);
+                tick(&mut module, scheduled, scale, units, laws);
+            }
             Kernel::Update { storage, shape, grad, limits } => {
                 module.flag("LIMITS", limits);
                 update(&mut module, &storage, shape, grad);
@@ -111,7 +115,24 @@ fn unit_norm(module: &mut Module) {
     module.file(shader!("norm/partial"));
 }
 
-fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool) {
+/// Leaves out the cases of the switch in `tick` that are not in use. A case begins with a line of the names of its laws,
+/// and ends with a brace at the same depth.
+fn with_cases(wgsl: &str, laws: Laws) -> String {
+    let mut used = true;
+    let mut kept = String::new();
+    for line in wgsl.split_inclusive('\n') {
+        if let Some(names) = line.strip_prefix("        case ") {
+            used = names.split([',', ':']).any(|name| laws.has(name.trim()));
+        }
+        if used {
+            kept += line;
+        }
+        used |= line == "        }\n";
+    }
+    kept
+}
+
+fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, laws: Laws) {
     for (name, binding) in [
         ("control", Binding::Control),
         ("settings", Binding::Settings),
@@ -121,7 +142,8 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool) {
         module.bind(name, binding);
     }
     scalars(module);
-    module.file(shader!("tick/tick"));
+    module.flag("HAS_NADAM", laws.has("NADAM"));
+    module.file(&with_cases(shader!("tick/tick"), laws));
     module.file(shader!("norm/global_norm"));
     module.file(shader!("norm/partial"));
     module.file(shader!("num/fixed"));

@@ -27,7 +27,7 @@ impl Adam {
     /// Adds tensors to a group.
     ///
     /// Their moments start at zero, and they count their own steps, so that they get the bias correction of first
-    /// steps. The group's schedule continues for them at the group's position.
+    /// steps. The group's schedule continues for them at the group's position. They are active, whatever the others are.
     ///
     /// ```no_run
     /// # fn grow(mut adam: wgpu_adam::Adam, param: &wgpu::Buffer, grad: &wgpu::Buffer) -> Result<(), wgpu_adam::Error> {
@@ -73,8 +73,8 @@ impl Adam {
         self.change(self.registry.groups.clone(), lists)
     }
 
-    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer. Parameters do not
-    /// change.
+    /// Resets tensors by name: their moments and their step counts restart as in a new optimizer, and they are active.
+    /// Parameters do not change.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchTensor`], and the errors of [`new`](Self::new). Nothing has changed then.

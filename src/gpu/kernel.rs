@@ -13,6 +13,7 @@ use crate::plan::region::{TILES_A_WORKGROUP, UPDATE_WORKGROUP};
 use crate::plan::storage::Storage;
 use crate::report::records::{BINS, Measured};
 use crate::tick::partial::Partial;
+use crate::tick::settings::Laws;
 
 /// The bytes from one uniform to the next. Every WebGPU device allows multiples of this as offsets of a binding.
 pub(crate) const UNIFORM_STRIDE: u64 = 256;
@@ -53,6 +54,10 @@ pub(crate) enum Kernel {
         scale: Scale,
         /// Whether any group is clipped by a norm of its own.
         units: bool,
+        /// Whether a norm was made before.
+        norm: bool,
+        /// The time laws of the rules in use.
+        laws: Laws,
     },
     Update {
         storage: Storage,
@@ -115,7 +120,7 @@ impl Kernel {
                 bindings
             }
             Kernel::UnitNorm => vec![(Binding::Partials, Read), (Binding::Units, Read), (Binding::UnitNorms, Write)],
-            Kernel::Tick { scheduled, scale, units } => {
+            Kernel::Tick { scheduled, scale, units, .. } => {
                 let mut bindings = vec![
                     (Binding::Control, Uniform),
                     (Binding::Settings, Read),

@@ -106,7 +106,8 @@ impl Layout {
         if partial == NONE {
             return None;
         }
-        let region = self.partials.partition_point(|&first| first <= partial).checked_sub(1)?;
+        let firsts = self.partials.iter().enumerate().filter(|(_, first)| **first <= partial);
+        let (region, _) = firsts.max_by_key(|(_, first)| **first)?;
         let segment = self.regions[region].segments.iter().find(|s| (s.begin..s.end).contains(&element))?;
         Some(self.names[segment.tensor].clone())
     }

@@ -37,7 +37,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, Rec
 /// by arithmetic, a measured step took 4 to 6.5 times as long as a plain one (4 Mi elements).
 ///
 /// A probe must be made again after [`Adam::add`], [`Adam::add_group`], [`Adam::remove`] and [`Adam::reset`], and after
-/// [`Adam::load_state`] if that replaced the buffers.
+/// [`Adam::load_state`], [`Adam::set_active`] and [`Adam::set_config`] if they replaced the buffers.
 ///
 /// ```no_run
 /// # async fn train(device: wgpu::Device, queue: wgpu::Queue, adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {

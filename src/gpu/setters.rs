@@ -130,6 +130,9 @@ impl Adam {
     /// ```
     pub fn share_loss_scale(&mut self, other: &Self) -> Result<(), Error> {
         check_shareable(&self.layout.options, &other.layout.options)?;
+        if other.reusable.shares {
+            return Err(Error::NotShareable { reason: "the other optimizer must have a loss scale of its own" });
+        }
         if self.device != other.device {
             return Err(Error::NotShareable { reason: "both optimizers must be of one device" });
         }
@@ -156,8 +159,8 @@ impl Adam {
     /// Sets whether tensors take part in the steps, by name. A tensor without a gradient in some steps is not a tensor
     /// whose gradient is zero: a zero would change its moments.
     ///
-    /// An inactive tensor keeps its parameters, its moments and its `t`. Its gradients are not read: they count neither
-    /// for the norm nor as non-finite. [`Options::zero_grad`](crate::Options::zero_grad) zeroes them all the same. The
+    /// An inactive tensor keeps its parameters, its moments and its `t`. The step does not read its gradients: they count
+    /// neither for the norm nor as non-finite. [`Options::zero_grad`](crate::Options::zero_grad) zeroes them all the same. The
     /// schedule of its group goes on. The new value applies to steps that are submitted after this call, even if they
     /// were recorded before.
     ///
@@ -194,7 +197,8 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets whether the tensors of a group take part in the steps: see [`set_active`](Self::set_active).
+    /// Sets whether the tensors of a group take part in the steps: see [`set_active`](Self::set_active). Tensors that are
+    /// added later are active.
     ///
     /// # Errors
     /// Returns [`Error::NoSuchGroup`], and the errors of [`set_active`](Self::set_active). Nothing has changed then.

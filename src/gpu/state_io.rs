@@ -135,8 +135,8 @@ impl Adam {
     /// same tensors and rules. For one that differs, see [`State::fitted`].
     ///
     /// The optimizer takes over the moments, the clocks, the counts, the configurations and the schedules. Steps that
-    /// are submitted afterwards continue from the state. If a schedule differs, or if other tensors share a clock, the
-    /// optimizer gets new buffers: record steps again then.
+    /// are submitted afterwards continue from the state. If a schedule differs, if other tensors share a clock or
+    /// are switched, or if parameters are now clamped, the optimizer gets new buffers: record steps again then.
     ///
     /// Await the future to its end, and submit no step before. A future that is dropped leaves a partly loaded state.
     ///

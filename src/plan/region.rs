@@ -213,6 +213,15 @@ impl Region {
     }
 }
 
+/// The places of the regions in the order of their partials: by their first tensor. The order must not depend on the
+/// clocks, by which batches are sorted. Otherwise an optimizer whose tensors get other clocks would sum differently.
+pub(crate) fn order_of_partials(regions: &[Region]) -> Vec<usize> {
+    let first = |i: &usize| regions[*i].segments.first().map(|segment| (segment.tensor, segment.first));
+    let mut order: Vec<usize> = (0..regions.len()).collect();
+    order.sort_by_key(first);
+    order
+}
+
 /// The quads with an element in `begin..end`.
 fn quads_of(begin: u32, end: u32) -> std::ops::Range<u32> {
     begin / LANES as u32..end.div_ceil(LANES as u32)

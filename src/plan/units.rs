@@ -18,8 +18,12 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// `None` if no group is clipped by a norm of its own. Partials are numbered region by region.
-    pub fn new<T>(groups: &[Group<T>], clocks: &ClockMap, regions: &[Region]) -> Option<Self> {
+    /// `None` if no group is clipped by a norm of its own. The regions are in the order of their partials.
+    pub fn new<'a, T>(
+        groups: &[Group<T>],
+        clocks: &ClockMap,
+        regions: impl Iterator<Item = &'a Region>,
+    ) -> Option<Self> {
         if groups.iter().all(|group| group.clip.is_none()) {
             return None;
         }
@@ -37,7 +41,7 @@ impl Units {
             });
         }
         units.partials = vec![Vec::new(); units.max_norms.len()];
-        let tiles = regions.iter().flat_map(|region| region.tiles(&region.norm_spans(), NORM_TILE));
+        let tiles = regions.flat_map(|region| region.tiles(&region.norm_spans(), NORM_TILE));
         for (partial, tile) in (0..).zip(tiles) {
             units.partials[units.of_clock[tile.clock as usize] as usize].push(partial);
         }

@@ -18,11 +18,11 @@ pub struct Report {
     /// The name of a tensor with a non-finite gradient in the last skipped step. A gradient that overflows when squared
     /// counts as non-finite.
     ///
-    /// If several tensors have one, the first in dispatch order is named. `None` if no step was skipped, or if the norm
+    /// If several tensors have one, the first is named. `None` if no step was skipped, or if the norm
     /// overflowed and no single gradient did.
     pub nonfinite_tensor: Option<String>,
     /// The 2-norm of all gradients of the last step, before clipping and without the loss scale. `None` unless the
-    /// options clip by global norm or skip non-finite gradients.
+    /// options clip by global norm or skip non-finite gradients, or a group is clipped by a norm of its own.
     pub grad_norm: Option<f32>,
     /// The factor of clipping by global norm in the last step. 1 if it was not clipped.
     pub clip_coef: f32,

@@ -64,15 +64,16 @@ fn write<'a>(path: &Path, pieces: impl Iterator<Item = &'a [u8]>) -> io::Result<
         Err(e) => return Err(e),
     };
     let partial = temporary(folder(&path))?;
+    // Before there is anything to read.
+    if let Some(permissions) = old {
+        partial.as_file().set_permissions(permissions)?;
+    }
     let mut to = BufWriter::new(partial.as_file());
     for piece in pieces {
         to.write_all(piece)?;
     }
     to.flush()?;
     drop(to);
-    if let Some(permissions) = old {
-        partial.as_file().set_permissions(permissions)?;
-    }
     partial.as_file().sync_all()?;
     partial.persist(&path).map_err(|e| e.error)?;
     sync(folder(&path))

@@ -61,7 +61,8 @@ pub struct State {
     pub loss_scale: Option<LossScaleState>,
     /// The groups, in order.
     pub groups: Vec<GroupState>,
-    /// The clocks. A group has at least one clock, and one more for each time at which tensors were added or reset.
+    /// The clocks. A group has at least one clock, and one more for each time at which tensors were added, reset or
+    /// switched. With [`GroupClip::Tensor`](crate::GroupClip::Tensor), each tensor has its own.
     pub clocks: Vec<ClockState>,
     /// The tensors, in the order of the groups and their tensors.
     pub tensors: Vec<TensorState>,

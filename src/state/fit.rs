@@ -9,8 +9,8 @@ use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorS
 
 /// The side whose run goes on after [`State::fitted`].
 ///
-/// This side provides everything that does not belong to single tensors: the configurations, the schedules and the
-/// positions in them, the counts `t` and `skipped`, and the loss scale.
+/// This side provides everything that does not belong to the moments of single tensors: the configurations, the
+/// schedules and the positions in them, the counts of steps, the loss scale, and which tensors are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Base {
@@ -92,17 +92,21 @@ impl State {
         let strangers = self.tensors.iter().filter(|tensor| by_name.contains_key(tensor.name.as_str()));
         outcome.left_out.extend(strangers.map(|tensor| Error::OnlyInState { tensor: tensor.name.clone() }));
 
-        // The clock of each tensor: the group, whether it is one of the optimizer, and its number on that side.
+        // The clock of each tensor: the group, whether it is one of the optimizer, its number on that side, and whether
+        // the tensor is active, as on the side whose run goes on.
         let clock = |(need, source): (&TensorState, &Option<&TensorState>)| {
-            let group = current.group_of(need);
-            source.map_or((group, true, need.clock), |source| (group, false, source.clock))
+            let (group, own) = (current.group_of(need), current.clocks[need.clock].active);
+            let active =
+                |source: &TensorState| if base == Base::State { self.clocks[source.clock].active } else { own };
+            source.map_or((group, true, need.clock, own), |source| (group, false, source.clock, active(source)))
         };
-        let clock_of_tensor: Vec<(usize, bool, usize)> = current.tensors.iter().zip(&sources).map(clock).collect();
+        let clock_of_tensor: Vec<(usize, bool, usize, Option<bool>)> =
+            current.tensors.iter().zip(&sources).map(clock).collect();
         let mut kept = clock_of_tensor.clone();
-        for (i, ClockState { group, .. }) in current.clocks.iter().enumerate() {
+        for (i, ClockState { group, active, .. }) in current.clocks.iter().enumerate() {
             // A group without tensors needs a clock too.
             if !kept.iter().any(|kept| kept.0 == *group) {
-                kept.push((*group, true, i));
+                kept.push((*group, true, i, *active));
             }
         }
         kept.sort_unstable();
@@ -118,9 +122,9 @@ impl State {
                 positions[group] = self.position(given);
             }
         }
-        let clocks = kept.iter().map(|&(group, of_optimizer, clock)| {
+        let clocks = kept.iter().map(|&(group, of_optimizer, clock, active)| {
             let side = if of_optimizer { current } else { self };
-            ClockState { group, position: positions[group], ..side.clocks[clock].clone() }
+            ClockState { group, position: positions[group], active, ..side.clocks[clock].clone() }
         });
         let clocks = clocks.collect();
         let tensors = current.tensors.iter().zip(sources).zip(clock_of_tensor).map(|((need, source), clock)| {

@@ -7,7 +7,7 @@
 
 use crate::num::fixed::{power, product};
 use crate::num::mirror::mirror;
-use crate::tick::settings::Settings;
+use crate::tick::settings::{Settings, time_law};
 
 mirror! {
     /// The powers of a clock after t steps. `Powers` in `tick.wgsl`.
@@ -17,9 +17,9 @@ mirror! {
         pub beta1_t: u64,
         /// beta2^t.
         pub beta2_t: u64,
-        /// gamma^t, for NAdam in PyTorch's form.
+        /// gamma^t, for NAdam. Other rules leave it and the product alone.
         pub gamma_t: u64,
-        /// mu(1)*..*mu(t), for NAdam in PyTorch's form.
+        /// mu(1)*..*mu(t), for NAdam.
         pub product: u64,
     }
 }
@@ -53,6 +53,9 @@ impl Powers {
         let first = t == 0;
         self.beta1_t = if first { settings.beta1 } else { product(self.beta1_t, settings.beta1) };
         self.beta2_t = if first { settings.beta2 } else { product(self.beta2_t, settings.beta2) };
+        if !matches!(settings.time_law, time_law::NADAM | time_law::NADAM_PLAIN) {
+            return;
+        }
         self.gamma_t = if first { settings.gamma } else { product(self.gamma_t, settings.gamma) };
         let mu = momentum(settings.beta1, self.gamma_t);
         self.product = if first { mu } else { product(self.product, mu) };

@@ -1,6 +1,7 @@
 //! A configuration as the device has it: the values that do not depend on t.
 
 use crate::config::hyperparameters::{Config, Decay};
+use crate::config::rule::Rule;
 use crate::config::variant::Variant;
 use crate::num::fixed::fixed;
 use crate::num::mirror::mirror;
@@ -25,6 +26,47 @@ pub(crate) mod time_law {
     pub const RMSPROP: u32 = 8;
     pub const ADAGRAD: u32 = 9;
     pub const SGD: u32 = 10;
+}
+
+/// The time laws that have a case of their own in `tick.wgsl`.
+const CASES: [&str; 9] = [
+    "AMSGRAD_OF_CORRECTED",
+    "NADAM",
+    "NADAM_PLAIN",
+    "RADAM",
+    "RADAM_EPS_ON_RAW",
+    "CONSTANT",
+    "RMSPROP",
+    "ADAGRAD",
+    "SGD",
+];
+
+/// A set of cases: those that the variants of some rules can have. A module has no others, since they would take longer
+/// to compile than all the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Laws(u16);
+
+impl Laws {
+    pub fn of(rules: impl Iterator<Item = Rule>) -> Self {
+        let cases = |rule| match rule {
+            Rule::Adam => &["RADAM", "RADAM_EPS_ON_RAW"][..],
+            Rule::AmsGrad => &["AMSGRAD_OF_CORRECTED"],
+            Rule::NAdam => &["NADAM", "NADAM_PLAIN"],
+            Rule::AdaMax | Rule::AdaBelief => &[],
+            Rule::Lion => &["CONSTANT"],
+            Rule::RmsProp | Rule::RmsPropMomentum | Rule::RmsPropCentered | Rule::RmsPropCenteredMomentum => {
+                &["RMSPROP"]
+            }
+            Rule::AdaGrad => &["ADAGRAD"],
+            Rule::Momentum | Rule::Sgd => &["SGD"],
+        };
+        let bit = |case: &&str| CASES.iter().position(|known| known == case).map_or(0, |i| 1 << i);
+        Self(rules.flat_map(cases).map(bit).fold(0, |all, bit| all | bit))
+    }
+
+    pub fn has(self, case: &str) -> bool {
+        CASES.iter().position(|known| *known == case).is_some_and(|i| self.0 >> i & 1 == 1)
+    }
 }
 
 mirror! {

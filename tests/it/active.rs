@@ -209,3 +209,50 @@ fn nothing_costs_anything_until_a_tensor_is_switched() {
     // One dispatch of each kind still covers all tensors.
     assert_eq!((adam.dispatches(), gpu.state(&adam).clocks.len()), (3, 2));
 }
+
+/// The order in which norms are summed does not depend on the clocks. So an optimizer whose tensors got other clocks on
+/// the way resumes to the last bit in a new one.
+#[test]
+fn a_run_with_other_clocks_resumes_in_a_new_optimizer() {
+    for seed in 0..20 {
+        let lens = [300, 17, 1001, 4, 600];
+        let tensors = || (0..5).map(|i| cpu::Tensor::new(format!("{i}"), lens[i])).collect();
+        let made = || cpu::Adam::new(&[cpu::Group::new(Config::default(), tensors())], clipped()).unwrap();
+        let mut params: Vec<Vec<f32>> = (0..5).map(|i| normals(seed, i, lens[i as usize])).collect();
+        let step = |adam: &mut cpu::Adam, params: &mut [Vec<f32>], t: u64| {
+            let mut grads: Vec<Vec<f32>> = (0..5).map(|i| normals(seed + 100 * t, i, lens[i as usize])).collect();
+            let tensors = params.iter_mut().zip(&mut grads).map(|(param, grad)| cpu::TensorMut::new(param, grad));
+            adam.step(&mut tensors.collect::<Vec<_>>()).unwrap()
+        };
+        let mut adam = made();
+        step(&mut adam, &mut params, 1);
+        match seed % 3 {
+            0 => adam.reset(&["0", "3"]).unwrap(),
+            1 => adam.set_active(&["1"], false).unwrap(),
+            _ => adam.set_active(&["2", "0"], true).unwrap(),
+        }
+        step(&mut adam, &mut params, 2);
+        let mut next = made();
+        next.load_state(&State::from_bytes(&adam.state().to_bytes().unwrap()).unwrap()).unwrap();
+        let mut resumed = params.clone();
+        let norms = [step(&mut adam, &mut params, 3), step(&mut next, &mut resumed, 3)].map(|report| report.grad_norm);
+        assert_eq!((norms[0], &params, adam.state()), (norms[1], &resumed, next.state()), "seed {seed}");
+    }
+}
+
+/// The report has the learning rate of the group, even if its oldest tensor is inactive.
+#[test]
+fn the_reported_rate_is_that_of_the_group() {
+    let gpu = Gpu::new();
+    let mut run =
+        Scene::arena(&[10, 20], 4, &[Config { lr: 1.0, ..Config::default() }], Options::default()).start(&gpu);
+    let schedule = Schedule::Linear { from: 1.0, to: 0.0, steps: 10 };
+    run.adam.set_schedule(0, schedule.clone()).unwrap();
+    run.twin.set_schedule(0, schedule).unwrap();
+    run.steps(&gpu, 3);
+    set(&mut run, &["tensor0"], false);
+    run.steps(&gpu, 2);
+    let (report, twin) = (gpu.report(&run.adam), run.twin.report());
+    assert_eq!(report.groups, twin.groups);
+    assert!((report.groups[0].lr - 0.6).abs() < 1e-6 && report.groups[0].t == 5, "{report:?}");
+}

@@ -7,7 +7,7 @@ use crate::sampling::proptest_cases;
 use crate::scene::precisions::{BESIDE, STATES, precision};
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Scene, normal};
-use wgpu_adam::{Clip, Config, Decay, Options, Variant, cpu, preset};
+use wgpu_adam::{Clip, Config, Decay, GroupClip, Options, Variant, cpu, preset};
 
 /// Any finite gradient: of every binade, and often the largest.
 fn gradient() -> impl Strategy<Value = f32> {
@@ -23,17 +23,23 @@ proptest! {
     fn a_finite_gradient_never_leaves_a_state_that_is_not_finite(
         grads in prop::collection::vec(gradient(), 12), skip_nonfinite: bool,
         clip in prop::sample::select(vec![Clip::None, Clip::GlobalNorm(1.0), Clip::GlobalNorm(1e38), Clip::Value(3e38)]),
+        own in prop::sample::select(vec![None, Some(GroupClip::Tensor(1.0)), Some(GroupClip::Group(1e38))]),
     ) {
         for (config, state) in variants().iter().flat_map(|config| STATES.map(|state| (config, state))) {
             let options = Options { clip, skip_nonfinite, precision: precision(state, BESIDE[0]), ..Options::default() };
-            let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("w", 2)]);
-            let mut adam = cpu::Adam::new(&[group], options).unwrap();
-            let mut param = [0.5, -0.5];
+            let group = |name: &str| cpu::Group::new(config.clone(), vec![cpu::Tensor::new(name, 2)]);
+            let groups = [cpu::Group { clip: own, ..group("w") }, group("other")];
+            let mut adam = cpu::Adam::new(&groups, options).unwrap();
+            let (mut param, mut other) = ([0.5, -0.5], [0.5, -0.5]);
             for pair in grads.windows(2) {
                 let mut grad = [pair[0], pair[1]];
-                adam.step(&mut [cpu::TensorMut::new(&mut param, &mut grad)]).unwrap();
-                let state = &adam.state().tensors[0];
-                for values in [state.m(), state.v(), state.v_max(), param.to_vec()] {
+                let mut ordinary = [1.0, -2.0];
+                let tensors = [(&mut param, &mut grad), (&mut other, &mut ordinary)];
+                adam.step(&mut tensors.map(|(param, grad)| cpu::TensorMut::new(param, grad))).unwrap();
+                let tensors = adam.state().tensors;
+                let moments = tensors.iter().flat_map(|state| [state.m(), state.v(), state.v_max()]);
+                let state = &tensors[0];
+                for values in moments.chain([param.to_vec(), other.to_vec()]) {
                     prop_assert!(values.iter().all(|x| x.is_finite()), "{:?}, {:?}: {:?}, {:?}", config, adam.options(), state, param);
                 }
             }

@@ -266,7 +266,10 @@ fn a_checked_change_is_taken_back_if_it_fails() {
     };
     let state = gpu.state(&run.adam);
     let error = pollster::block_on(run.adam.checked(|adam| grow(adam, &destroyed))).unwrap_err();
-    assert!(error.to_string().starts_with("tensor `new`: the device cannot bind the buffer of its grad view"), "{error}");
+    assert!(
+        error.to_string().starts_with("tensor `new`: the device cannot bind the buffer of its grad view"),
+        "{error}"
+    );
     assert_eq!((gpu.state(&run.adam), run.adam.groups()[0].config.lr), (state, 1e-3));
     assert_eq!(run.adam.tensor_names().len(), 2);
     run.steps(&gpu, 2);

@@ -264,3 +264,26 @@ fn a_remainder_of_a_master_that_is_a_tie_is_next_to_it() {
     assert_eq!(m[..4], [0.515625, -3.0, 0.0, 0.0]);
     assert!(m[4].is_nan());
 }
+
+/// Which tensors are active belongs to the run that goes on.
+#[test]
+fn the_run_that_goes_on_says_which_tensors_are_active() {
+    let made = || {
+        let tensors = ["a", "b", "c"].map(|name| cpu::Tensor::new(name, 4)).to_vec();
+        cpu::Adam::new(&[cpu::Group::new(Config::default(), tensors)], Options::default()).unwrap()
+    };
+    let (mut file, mut own) = (made(), made());
+    file.set_active(&["a"], false).unwrap();
+    own.set_active(&["b"], false).unwrap();
+    let active = |state: &State| {
+        let clock = |tensor: &wgpu_adam::state::TensorState| state.clocks[tensor.clock].active != Some(false);
+        state.tensors.iter().map(clock).collect::<Vec<_>>()
+    };
+    for (base, want) in [(Base::Optimizer, [true, false, true]), (Base::State, [false, true, true])] {
+        let (fitted, outcome) = file.state().fitted(&own.state(), base).unwrap();
+        assert_eq!((active(&fitted), outcome.loaded.len()), (want.to_vec(), 3), "{base:?}");
+        let mut next = made();
+        next.load_state(&fitted).unwrap();
+        assert_eq!(active(&next.state()), want);
+    }
+}

@@ -551,6 +551,11 @@ fn a_scale_that_cannot_be_shared_is_named() {
     assert_eq!(error, "the loss scale cannot be shared: the options of both must have the same loss_scale");
     let error = one.adam.share_loss_scale(&start(Options::default()).adam).unwrap_err().to_string();
     assert_eq!(error, "the loss scale cannot be shared: the options of both must have a loss_scale");
+    let leader = start(scaled(LossScale::default()));
+    one.adam.share_loss_scale(&leader.adam).unwrap();
+    let mut third = start(scaled(LossScale::default()));
+    let error = third.adam.share_loss_scale(&one.adam).unwrap_err().to_string();
+    assert_eq!(error, "the loss scale cannot be shared: the other optimizer must have a loss scale of its own");
     let [one, other] = Gpu::two();
     let start = |gpu: &Gpu| Scene::scattered(&[8], &[Config::default()], scaled(LossScale::default())).start(gpu).adam;
     let error = start(&one).share_loss_scale(&start(&other)).unwrap_err().to_string();

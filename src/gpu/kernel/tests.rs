@@ -17,7 +17,7 @@ use crate::tick::curves::Curve;
 use crate::tick::partial::{Partial, UnitNorm};
 use crate::tick::powers::Powers;
 use crate::tick::scalars::Scalars;
-use crate::tick::settings::Settings;
+use crate::tick::settings::{Laws, Settings};
 
 impl Shape {
     fn all() -> impl Iterator<Item = Self> {
@@ -38,16 +38,18 @@ impl Kernel {
     /// All kernels that can be built, with one or three regions in a dispatch.
     fn all() -> impl Iterator<Item = Kernel> {
         let scales = [Scale::None, Scale::Own, Scale::Shared];
-        let flags = [(false, false), (false, true), (true, false), (true, true)];
-        let tick = move |(scheduled, units)| scales.map(|scale| Kernel::Tick { scheduled, scale, units });
+        // Each rule alone, and all of them.
+        let laws = Rule::ALL.iter().map(|rule| Laws::of([*rule].into_iter()));
+        let laws = laws.chain([Laws::of(Rule::ALL.iter().copied())]);
+        let ticks = laws.flat_map(move |laws| {
+            (0..8).flat_map(move |bits| {
+                let [scheduled, units, norm] = [0, 1, 2].map(|i| bits >> i & 1 == 1);
+                scales.map(|scale| Kernel::Tick { scheduled, scale, units, norm, laws })
+            })
+        });
         let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
         let norms = Shape::all().flat_map(move |shape| grads.map(|grad| Kernel::Norm { shape, grad }));
-        flags
-            .into_iter()
-            .flat_map(tick)
-            .chain([Kernel::UnitNorm, Kernel::InsightFinish])
-            .chain(norms)
-            .chain(Storage::all().flat_map(Self::of))
+        ticks.chain([Kernel::UnitNorm, Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
     }
 
     /// The kernels that update or measure tensors of a storage.
@@ -167,7 +169,8 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(update, RegionUniform, "Region");
     same_layout!(update, Tile);
     same_layout!(update, Scalars);
-    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own, units: true };
+    let laws = Laws::of(Rule::ALL.iter().copied());
+    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own, units: true, norm: true, laws };
     same_layout!(tick, Control);
     same_layout!(tick, ScaleBytes, "LossScale");
     same_layout!(tick, UnitNorm);
@@ -212,7 +215,16 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
         ("adamw_bf16_all", update(Dtype::Bf16, StateDtype::Bf16, plain)),
         ("adamw_bf16_block8", update(Dtype::Bf16, StateDtype::Block8, plain)),
         ("norm_f32", Kernel::Norm { shape: plain, grad: Dtype::F32 }),
-        ("tick", Kernel::Tick { scheduled: false, scale: Scale::None, units: false }),
+        (
+            "tick",
+            Kernel::Tick {
+                scheduled: false,
+                scale: Scale::None,
+                units: false,
+                norm: true,
+                laws: Laws::of([Rule::Adam].into_iter()),
+            },
+        ),
     ]
 }
 

@@ -82,7 +82,7 @@ pub const SHADERS: &[Shader] = &[
             ),
             ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP", "two buffers"),
             ("adapt_scale(skip != 0u)", "adapt_scale(false)", "loss scale"),
-            ("lr = s.lr * factor(s, now.position)", "lr = s.lr", "schedules"),
+            ("lr = settings[i].lr * factor(settings[i], clock.clocks[i].position)", "lr = settings[i].lr", "schedules"),
             ("skipped_in_a_row < control", "skipped_in_a_row <= control", "limited skips"),
             ("skipped_in_a_row = select(0u", "skipped_in_a_row = select(1u", "limited skips"),
             ("settings[i].is_active != 0u", "settings[i].is_active != 7u", "inactive"),
