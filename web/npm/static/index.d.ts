@@ -1,5 +1,3 @@
-/// <reference types="@webgpu/types" />
-
 /** The format of elements. Gradients may also be `I32`. */
 export type Dtype = 'F32' | 'F16' | 'Bf16';
 
