@@ -68,7 +68,9 @@ export default async function (site) {
         const runExample = async (how, url) => {
             const start = Date.now();
             const page = await site.open(url);
-            await page.waitForFunction(() => window.result, null, { timeout: 60_000 });
+            await page.waitForFunction(() => window.result, null, { timeout: 30_000 }).catch(error => {
+                throw new Error(`${how}: ${error.message} ${JSON.stringify(page.log, null, 1)}`);
+            });
             const { line, report } = await page.evaluate(() => window.result);
             line.forEach((value, i) => assert(Math.abs(value - need[i]) < 1e-4, `${how}: ${line} instead of ${need}`));
             assert.equal(report.t, 500);

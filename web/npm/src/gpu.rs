@@ -2,53 +2,12 @@
 
 use std::str::FromStr;
 
-use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};
 use wgpu::{
     Device, DeviceDescriptor, Error, ErrorFilter, Features, Instance, InstanceDescriptor, Limits, PowerPreference,
     Queue, RequestAdapterOptions,
 };
-
-use crate::json::parse;
-
-/// What `requestDevice` takes.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-struct Descriptor {
-    label: Option<String>,
-    power_preference: Option<Power>,
-    required_features: Vec<String>,
-    limits: LimitsOf,
-}
-
-/// `PowerPreference` of wgpu. The feature `serde` of wgpu, which would read it, makes the package larger by tens of kB.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Power {
-    LowPower,
-    HighPerformance,
-}
-
-/// Whose limits the device has.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum LimitsOf {
-    /// Those that WebGPU guarantees.
-    #[default]
-    WebGpu,
-    /// The best of the adapter.
-    Adapter,
-}
-
-impl Descriptor {
-    fn features(&self) -> Result<Features, JsError> {
-        let feature = |name: &String| {
-            Features::from_str(name).map_err(|_| JsError::new(&format!("wgpu has no feature `{name}`")))
-        };
-        self.required_features.iter().map(feature).try_fold(Features::empty(), |all, one| Ok(all | one?))
-    }
-}
 
 /// A device and its queue.
 #[wasm_bindgen]
@@ -60,29 +19,34 @@ pub struct Gpu {
 
 #[wasm_bindgen]
 impl Gpu {
-    /// Makes a device.
-    pub async fn request(descriptor: String) -> Result<Self, JsError> {
-        let descriptor: Descriptor = parse("the descriptor", &descriptor)?;
-        let required_features = descriptor.features()?;
-        let options = RequestAdapterOptions {
-            power_preference: match descriptor.power_preference {
-                None => PowerPreference::None,
-                Some(Power::LowPower) => PowerPreference::LowPower,
-                Some(Power::HighPerformance) => PowerPreference::HighPerformance,
-            },
-            ..RequestAdapterOptions::default()
+    /// Makes a device with the features of these names, and with the limits of its adapter or those that WebGPU
+    /// guarantees.
+    pub async fn request(
+        label: Option<String>,
+        power: Option<String>,
+        features: Vec<String>,
+        limits: String,
+    ) -> Result<Self, JsError> {
+        let power_preference = match power.as_deref() {
+            None => PowerPreference::None,
+            Some("low-power") => PowerPreference::LowPower,
+            Some("high-performance") => PowerPreference::HighPerformance,
+            Some(given) => return Err(wrong("powerPreference", given, "low-power or high-performance")),
         };
-        let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
-        let adapter = instance.request_adapter(&options).await?;
-        let descriptor = DeviceDescriptor {
-            label: descriptor.label.as_deref(),
-            required_features,
-            required_limits: match descriptor.limits {
-                LimitsOf::WebGpu => Limits::default(),
-                LimitsOf::Adapter => adapter.limits(),
-            },
-            ..DeviceDescriptor::default()
+        let mut required_features = Features::empty();
+        for name in &features {
+            let feature = Features::from_str(name);
+            required_features |= feature.map_err(|_| wrong("requiredFeatures", name, "names of features"))?;
+        }
+        let options = RequestAdapterOptions { power_preference, ..RequestAdapterOptions::default() };
+        let adapter = Instance::new(InstanceDescriptor::new_without_display_handle()).request_adapter(&options).await?;
+        let required_limits = match &*limits {
+            "webgpu" => Limits::default(),
+            "adapter" => adapter.limits(),
+            given => return Err(wrong("limits", given, "webgpu or adapter")),
         };
+        let label = label.as_deref();
+        let descriptor = DeviceDescriptor { label, required_features, required_limits, ..DeviceDescriptor::default() };
         let (device, queue) = adapter.request_device(&descriptor).await?;
         Ok(Self { device, queue })
     }
@@ -109,4 +73,8 @@ impl Gpu {
             (None, None) => Ok(done),
         }
     }
+}
+
+fn wrong(field: &str, given: &str, need: &str) -> JsError {
+    JsError::new(&format!("{field}: {given} was given, but must be {need}"))
 }

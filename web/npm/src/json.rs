@@ -4,13 +4,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Deserializer;
 use wasm_bindgen::JsError;
 
-/// Reads a value of JSON; `what` is the beginning of the way, `groups` for example.
+/// Reads a value of JSON; `what` is the beginning of the way, `groups[0].config` for example.
 pub fn parse<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, JsError> {
     // The crate reads states with this deserializer, so that the code for it is in the wasm anyway.
     serde_path_to_error::deserialize(&mut Deserializer::from_str(json)).map_err(|error| {
         let path = match error.path().to_string() {
             path if path == "." => String::new(),
-            path if path.starts_with('[') => path,
             path => format!(".{path}"),
         };
         let reason = error.inner().to_string();

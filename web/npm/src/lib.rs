@@ -1,11 +1,12 @@
 //! The half of the package that is in wasm. `static/index.js` is the other half and the only caller: it gives plain data
-//! as JSON with the names of Rust.
+//! as JSON, with the names of Rust.
 
 mod arena;
 mod gpu;
 mod json;
 mod object;
 mod optimizer;
+mod specs;
 
 use half::{bf16, f16};
 use wasm_bindgen::prelude::wasm_bindgen;

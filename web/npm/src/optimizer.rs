@@ -1,47 +1,20 @@
 //! The optimizer. While a change waits for the device, the optimizer is away, and other calls are errors.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
-use js_sys::Array;
-use serde::Deserialize;
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};
+use wasm_bindgen_futures::future_to_promise;
 use wgpu::{Buffer, BufferUsages};
-use wgpu_adam::{Adam, Config, Error, Group, GroupClip, Options, Precision, Schedule, State, Tensor, View};
+use wgpu_adam::{Adam, Config, Error, Group, Options, Schedule, State, View};
 
-use crate::arena::{TensorSpec, allocate};
+use crate::arena::plan;
 use crate::gpu::Gpu;
 use crate::json::parse;
 use crate::object::object;
-
-/// A group as JavaScript gives it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GroupSpec {
-    #[serde(default)]
-    config: Config,
-    #[serde(default)]
-    schedule: Schedule,
-    precision: Option<Precision>,
-    clip: Option<ClipSpec>,
-    tensors: Vec<TensorSpec>,
-}
-
-/// [`GroupClip`].
-#[derive(Deserialize)]
-enum ClipSpec {
-    Group(f64),
-    Tensor(f64),
-}
-
-impl From<ClipSpec> for GroupClip {
-    fn from(clip: ClipSpec) -> Self {
-        match clip {
-            ClipSpec::Group(max_norm) => Self::Group(max_norm),
-            ClipSpec::Tensor(max_norm) => Self::Tensor(max_norm),
-        }
-    }
-}
+use crate::specs::{GroupSpec, Groups, Tensors};
 
 /// An optimizer and its device.
 #[wasm_bindgen]
@@ -50,23 +23,31 @@ pub struct Optimizer {
     /// Usages of the buffers of tensors, beside those that everybody needs.
     usage: BufferUsages,
     /// `None` while a change waits for the device.
-    adam: RefCell<Option<Adam>>,
+    adam: Rc<RefCell<Option<Adam>>>,
 }
 
 #[wasm_bindgen]
 impl Optimizer {
     /// Makes the buffers and the optimizer.
-    pub async fn create(gpu: &Gpu, groups: String, options: String, usage: u32) -> Result<Self, JsError> {
-        let specs: Vec<GroupSpec> = parse("groups", &groups)?;
+    pub async fn create(gpu: &Gpu, groups: Groups, options: String, usage: u32) -> Result<Self, JsError> {
         let options: Options = parse("options", &options)?;
         let (gpu, usage) = (gpu.clone(), BufferUsages::from_bits_truncate(usage));
-        let mut groups = Vec::new();
-        for GroupSpec { config, schedule, precision, clip, tensors } in specs {
-            let tensors = make(&gpu, &tensors, usage).await?;
-            groups.push(Group { config, tensors, schedule, precision, clip: clip.map(GroupClip::from) });
-        }
+        let mut specs = Vec::new();
+        let mut groups: Vec<(Group, usize)> = groups
+            .0
+            .into_iter()
+            .map(|GroupSpec { config, schedule, precision, clip, tensors }| {
+                let count = tensors.len();
+                specs.extend(tensors);
+                (Group { config, schedule, precision, clip, tensors: Vec::new() }, count)
+            })
+            .collect();
+        let plan = plan(&gpu.device, specs)?;
+        let mut tensors = gpu.checked("making the buffers", |device| plan.allocate(device, usage)).await?.into_iter();
+        groups.iter_mut().for_each(|(group, count)| group.tensors.extend(tensors.by_ref().take(*count)));
+        let groups: Vec<Group> = groups.into_iter().map(|(group, _)| group).collect();
         let adam = Adam::new_async(&gpu.device, &gpu.queue, &groups, options).await?;
-        Ok(Self { gpu, usage, adam: RefCell::new(Some(adam)) })
+        Ok(Self { gpu, usage, adam: Rc::new(RefCell::new(Some(adam))) })
     }
 
     /// Submits a step.
@@ -134,36 +115,35 @@ impl Optimizer {
         })?
     }
 
-    pub async fn set_lr(&self, group: usize, lr: f64) -> Result<(), JsError> {
-        self.change(Box::new(|adam| adam.set_lr(group, lr))).await
+    pub fn set_lr(&self, group: usize, lr: f64) -> Result<Promise, JsError> {
+        self.change(Box::new(move |adam| adam.set_lr(group, lr)))
     }
 
-    pub async fn set_config(&self, group: usize, config: String) -> Result<(), JsError> {
-        let config: Config = parse("config", &config)?;
-        self.change(Box::new(|adam| adam.set_config(group, config))).await
+    pub fn set_config(&self, group: usize, config: &str) -> Result<Promise, JsError> {
+        let config: Config = parse("config", config)?;
+        self.change(Box::new(move |adam| adam.set_config(group, config)))
     }
 
-    pub async fn set_schedule(&self, group: usize, schedule: String) -> Result<(), JsError> {
-        let schedule: Schedule = parse("schedule", &schedule)?;
-        self.change(Box::new(|adam| adam.set_schedule(group, schedule))).await
+    pub fn set_schedule(&self, group: usize, schedule: &str) -> Result<Promise, JsError> {
+        let schedule: Schedule = parse("schedule", schedule)?;
+        self.change(Box::new(move |adam| adam.set_schedule(group, schedule)))
     }
 
-    pub async fn set_active(&self, names: Vec<String>, active: bool) -> Result<(), JsError> {
-        self.change(Box::new(|adam| adam.set_active(&borrowed(&names), active))).await
+    pub fn set_active(&self, names: Vec<String>, active: bool) -> Result<Promise, JsError> {
+        self.change(Box::new(move |adam| adam.set_active(&borrowed(&names), active)))
     }
 
-    pub async fn add(&self, group: usize, tensors: String) -> Result<(), JsError> {
-        let specs: Vec<TensorSpec> = parse("tensors", &tensors)?;
-        let tensors = make(&self.gpu, &specs, self.usage).await?;
-        self.change(Box::new(|adam| adam.add(group, tensors))).await
+    pub fn add(&self, group: usize, tensors: Tensors) -> Result<Promise, JsError> {
+        let (plan, device, usage) = (plan(&self.gpu.device, tensors.0)?, self.gpu.device.clone(), self.usage);
+        self.change(Box::new(move |adam| adam.add(group, plan.allocate(&device, usage))))
     }
 
-    pub async fn remove(&self, names: Vec<String>) -> Result<(), JsError> {
-        self.change(Box::new(|adam| adam.remove(&borrowed(&names)))).await
+    pub fn remove(&self, names: Vec<String>) -> Result<Promise, JsError> {
+        self.change(Box::new(move |adam| adam.remove(&borrowed(&names))))
     }
 
-    pub async fn reset(&self, names: Vec<String>) -> Result<(), JsError> {
-        self.change(Box::new(|adam| adam.reset(&borrowed(&names)))).await
+    pub fn reset(&self, names: Vec<String>) -> Result<Promise, JsError> {
+        self.change(Box::new(move |adam| adam.reset(&borrowed(&names))))
     }
 
     /// Reads the report of the last submitted step.
@@ -189,41 +169,38 @@ impl Optimizer {
     }
 
     /// Loads a state from a safetensors file.
-    pub async fn load(&self, bytes: Vec<u8>) -> Result<(), JsError> {
-        let state = State::from_bytes(&bytes)?;
-        let mut adam = self.take()?;
-        let outcome = adam.load_state(&state).await;
-        self.adam.replace(Some(adam));
-        Ok(outcome?)
-    }
-}
-
-impl Optimizer {
-    fn with<T>(&self, act: impl FnOnce(&Adam) -> T) -> Result<T, JsError> {
-        self.adam.borrow().as_ref().map(act).ok_or_else(away)
-    }
-
-    fn take(&self) -> Result<Adam, JsError> {
-        self.adam.take().ok_or_else(away)
-    }
-
-    /// Changes the optimizer, and waits for errors of the device.
-    async fn change(&self, change: Change<'_>) -> Result<(), JsError> {
-        let mut adam = self.take()?;
-        let outcome = adam.checked(change).await;
-        self.adam.replace(Some(adam));
-        Ok(outcome?)
+    pub fn load(&self, bytes: &[u8]) -> Result<Promise, JsError> {
+        let state = State::from_bytes(bytes)?;
+        self.away(async move |adam| adam.load_state(&state).await)
     }
 }
 
 /// Boxed, so that the wasm has the code of a change once and not for each kind.
-type Change<'a> = Box<dyn FnOnce(&mut Adam) -> Result<(), Error> + 'a>;
+type Change = Box<dyn FnOnce(&mut Adam) -> Result<(), Error>>;
 
-async fn make(gpu: &Gpu, specs: &[TensorSpec], usage: BufferUsages) -> Result<Vec<Tensor>, JsError> {
-    gpu.checked("making the buffers", |device| allocate(device, specs, usage)).await?
+impl Optimizer {
+    fn with<T>(&self, act: impl FnOnce(&Adam) -> T) -> Result<T, JsError> {
+        self.adam.borrow().as_ref().map(act).ok_or_else(absent)
+    }
+
+    /// Changes the optimizer, and waits for errors of the device.
+    fn change(&self, change: Change) -> Result<Promise, JsError> {
+        self.away(async move |adam| adam.checked(change).await)
+    }
+
+    /// Takes the optimizer away at once, and brings it back when `act` is done.
+    fn away(&self, act: impl AsyncFnOnce(&mut Adam) -> Result<(), Error> + 'static) -> Result<Promise, JsError> {
+        let mut adam = self.adam.take().ok_or_else(absent)?;
+        let home = self.adam.clone();
+        Ok(future_to_promise(async move {
+            let outcome = act(&mut adam).await;
+            home.replace(Some(adam));
+            outcome.map(|()| JsValue::UNDEFINED).map_err(|error| JsError::from(error).into())
+        }))
+    }
 }
 
-fn away() -> JsError {
+fn absent() -> JsError {
     JsError::new("a change of this optimizer is not done: await its promise first")
 }
 

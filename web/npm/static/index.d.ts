@@ -160,7 +160,7 @@ export interface Report {
     skipped: number;
     skippedInARow: number;
     lastSkipped: boolean;
-    /** The name of a tensor with a non-finite gradient in the last step, if it was skipped. */
+    /** The name of a tensor with a non-finite gradient in the last skipped step. */
     nonfiniteTensor?: string;
     /** The norm of all gradients before clipping, if the options need it. */
     gradNorm?: number;

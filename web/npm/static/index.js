@@ -1,18 +1,19 @@
 // The JavaScript half of the package: plain objects in and out. The other half is wasm.
-import init, { Gpu, Optimizer, narrow, widen } from './npm.js';
+import init, { Gpu, Groups, Optimizer, Tensors, narrow, widen } from './npm.js';
 
 let ready;
 const gpus = new WeakMap();
 
 /** Makes a GPUDevice that an Adam can use. */
-export async function requestDevice(descriptor = {}) {
+export async function requestDevice({ label, powerPreference, requiredFeatures = [], limits = 'webgpu', ...others } = {}) {
+    none('requestDevice', others);
     if (!globalThis.navigator?.gpu) throw new Error('there is no WebGPU here: navigator.gpu is undefined');
     ready ??= init();
     await ready.catch(error => {
         ready = undefined; // The next call tries again.
         throw error;
     });
-    const gpu = await Gpu.request(JSON.stringify(descriptor));
+    const gpu = await Gpu.request(label, powerPreference, [...requiredFeatures], limits);
     const { device } = gpu;
     gpus.set(device, gpu);
     return device;
@@ -23,17 +24,18 @@ export class Adam {
     #device;
 
     static async create({ device, groups, options = {}, usage = 0, ...others }) {
-        for (const name in others) throw new TypeError(`create has no field \`${name}\``);
+        none('create', others);
         device ??= await requestDevice();
         const gpu = gpus.get(device);
         if (!gpu) throw new TypeError('the device must be one that requestDevice() made, since wgpu takes no other');
+        const specs = new Groups();
+        groups.forEach((group, i) => push(specs, `groups[${i}]`, group));
+        const tensors = groups.flatMap(group => group.tensors);
+        const contents = tensors.map(encoded);
         const adam = new Adam();
         adam.#device = device;
-        const tensors = groups.flatMap(group => group.tensors);
-        const contents = tensors.map(tensor => tensor.data && encode(tensor, tensor.data, length(tensor)));
-        const specs = groups.map(group => ({ ...group, tensors: group.tensors.map(spec) }));
-        adam.#optimizer = await Optimizer.create(gpu, toRust('groups', specs), toRust('options', options), usage);
-        tensors.forEach((tensor, i) => contents[i] && adam.#put(tensor.name, contents[i]));
+        adam.#optimizer = await Optimizer.create(gpu, specs, toRust('options', options), usage);
+        adam.#fill(tensors, contents);
         return adam;
     }
 
@@ -49,7 +51,7 @@ export class Adam {
 
     write(name, data) {
         const { dtype, len } = this.param(name);
-        this.#put(name, encode({ name, dtype }, data, len));
+        this.#fill([{ name }], [encoded({ name, dtype, len, data })]);
     }
 
     async read(name) {
@@ -77,9 +79,9 @@ export class Adam {
     async setActive(names, active) { await this.#optimizer.set_active(list(names), active); }
 
     async add(group, tensors) {
-        const contents = tensors.map(tensor => tensor.data && encode(tensor, tensor.data, length(tensor)));
-        await this.#optimizer.add(group, toRust('tensors', tensors.map(spec)));
-        tensors.forEach((tensor, i) => contents[i] && this.#put(tensor.name, contents[i]));
+        const contents = tensors.map(encoded);
+        await this.#optimizer.add(group, specsOf(tensors));
+        this.#fill(tensors, contents);
     }
     async remove(names) { await this.#optimizer.remove(list(names)); }
     async reset(names) { await this.#optimizer.reset(list(names)); }
@@ -91,25 +93,46 @@ export class Adam {
 
     free() { this.#optimizer.free(); }
 
-    #put(name, bytes) {
-        const { buffer, offset } = this.param(name);
-        this.#device.queue.writeBuffer(buffer, offset, bytes);
+    #fill(tensors, contents) {
+        tensors.forEach(({ name }, i) => {
+            const { buffer, offset } = this.param(name);
+            if (contents[i]) this.#device.queue.writeBuffer(buffer, offset, contents[i]);
+        });
     }
+}
+
+function none(what, others) {
+    for (const name in others) throw new TypeError(`${what} has no field \`${name}\``);
 }
 
 const list = names => (typeof names === 'string' ? [names] : names);
 
-const length = ({ name, len, data }) => {
-    if (len === undefined && data === undefined) throw new TypeError(`tensor \`${name}\`: it needs len or data`);
-    return len ?? data.length;
-};
+function push(specs, path, { config = {}, schedule = { Constant: 1 }, precision, clip, tensors, ...others }) {
+    none(path, others);
+    const clips = Object.entries(clip ?? {});
+    if (clip && clips.length !== 1) throw new TypeError(`${path}.clip has ${clips.length} fields, but must have one`);
+    const [variant, maxNorm] = clips[0] ?? [];
+    const json = (field, value) => value && toRust(`${path}.${field}`, value);
+    specs.push(
+        json('config', config), json('schedule', schedule), json('precision', precision), variant, maxNorm, specsOf(tensors),
+    );
+}
 
-// A tensor without its data.
-const spec = ({ data, ...tensor }) => ({ ...tensor, len: length({ ...tensor, data }) });
+function specsOf(tensors) {
+    const specs = new Tensors();
+    for (const { name, len, data, dtype = 'F32', gradDtype = dtype, gradScale = 1, ...others } of tensors) {
+        if (typeof name !== 'string') throw new TypeError(`a tensor has the name ${name}, but must have a string`);
+        none(`tensor \`${name}\``, others);
+        if (len === undefined && data === undefined) throw new TypeError(`tensor \`${name}\`: it needs len or data`);
+        specs.push(name, len ?? data.length, dtype, gradDtype, gradScale);
+    }
+    return specs;
+}
 
-// The bytes of parameters: of numbers as 32-bit floats, which are rounded to a narrower dtype, or of bits in a
+// The bytes of a tensor's data: of numbers as 32-bit floats, which are rounded to a narrower dtype, or of bits in a
 // Uint16Array.
-function encode({ name, dtype = 'F32' }, data, len) {
+function encoded({ name, dtype = 'F32', data, len = data?.length }) {
+    if (data === undefined) return undefined;
     if (data.length !== len) {
         throw new TypeError(`tensor \`${name}\`: data has ${data.length} elements, but must have ${len}`);
     }

@@ -126,7 +126,7 @@ export const tests = {
         fill(adam, 'good', [4 * 32768]);
         adam.step();
         const { t, gradNorm, clipCoef, groups, nonfiniteTensor } = await adam.report();
-        equal([t, gradNorm, groups[0].t, nonfiniteTensor], [1, 5, 1, undefined]);
+        equal([t, gradNorm, groups[0].t, nonfiniteTensor], [1, 5, 1, 'bad']);
         assert(Math.abs(clipCoef - 0.2) < 1e-6, `the factor is ${clipCoef}`);
     },
 
@@ -148,16 +148,20 @@ export const tests = {
         await rejects(() => create([w, w]), 'tensor `w`: the name is used twice');
         await rejects(() => create([]), 'no tensors were given');
         await rejects(() => create([{ name: 'w' }]), 'tensor `w`: it needs len or data');
+        await rejects(() => create([{ len: 1 }]), 'a tensor has the name undefined');
         await rejects(() => create([{ name: 'w', len: 0 }]), 'length 0');
-        await rejects(() => create([{ name: 'w', len: 1.5 }]), 'groups[0].tensors[0].len: invalid type');
+        await rejects(() => create([{ name: 'w', len: 1.5 }]), 'tensor `w`: len is 1.5, but must be a whole number');
         await rejects(() => create([{ name: 'w', len: 2 ** 40 }]), 'maxBufferSize');
         await rejects(() => create([{ ...w, len: 2 }]), 'data has 1 elements, but must have 2');
-        await rejects(() => create([{ ...w, shape: [1] }]), 'unknown field `shape`');
+        await rejects(() => create([{ ...w, shape: [1] }]), 'tensor `w` has no field `shape`');
+        await rejects(() => create([{ ...w, dtype: 'I32' }]), 'tensor `w`: dtype is I32, but must be F32, F16 or Bf16');
         await rejects(() => create([{ name: 'w', data: Uint16Array.of(0) }]), 'data must be a Float32Array');
         await rejects(() => Adam.create({ device, groups: [{ tensors: [w], clip: { Group: 0 } }] }), 'group 0: clip is 0');
+        await rejects(() => Adam.create({ device, groups: [{ tensors: [w], clip: { All: 1 } }] }), 'groups[0].clip: unknown variant `All`');
+        await rejects(() => Adam.create({ device, groups: [{ tensors: [w], lr: 1 }] }), 'groups[0] has no field `lr`');
         await rejects(() => Adam.create({ device, groups: [], optins: {} }), 'create has no field `optins`');
         await rejects(() => requestDevice({ requiredFeatures: ['magic'] }), 'magic');
-        await rejects(() => requestDevice({ limits: 'none' }), 'unknown variant `none`');
+        await rejects(() => requestDevice({ limits: 'none' }), 'limits: none was given, but must be webgpu or adapter');
         const other = await (await navigator.gpu.requestAdapter()).requestDevice();
         await rejects(() => Adam.create({ device: other, groups: [{ tensors: [w] }] }), 'requestDevice()');
 
@@ -203,6 +207,6 @@ export const tests = {
         const adam = await Adam.create({ device, groups: [{ tensors: [{ name: 'w', len: 4 }] }] });
         device.destroy();
         await device.lost;
-        await rejects(() => adam.report(), 'lost');
+        await rejects(() => adam.report(), 'reading back the report failed');
     },
 };

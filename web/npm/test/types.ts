@@ -10,7 +10,7 @@ const adam: Adam = await Adam.create({
         { config: { variant: { AmsGrad: { ofCorrected: false } } }, tensors: [{ name: 'b', data: [1, 2, 3] }] },
     ],
     options: { clip: { GlobalNorm: 1 }, skipNonfinite: true, precision: { state: 'Bf16' }, lossScale: {} },
-    usage: GPUBufferUsage.VERTEX,
+    usage: 0x20, // GPUBufferUsage.VERTEX, which the DOM library of TypeScript 7 does not have.
 });
 const { buffer, offset }: { buffer: GPUBuffer; offset: number } = adam.param('w');
 const entry: GPUBindGroupEntry = { binding: 0, resource: adam.grad('w') };
