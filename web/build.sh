@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Builds a crate of this folder for a browser: `web/build.sh CRATE` writes web/dist/CRATE with the files of CRATE/static,
 # CRATE.js and CRATE_bg.wasm. The latter is made smaller if wasm-opt is installed (Debian: binaryen). PROFILE is
-# cargo's: by default `small` for npm, and `release` for the others.
+# cargo's, by default that of the crate in Cargo.toml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-crate=$1 profile=${PROFILE:-release}
-[ "$crate" != npm ] || profile=${PROFILE:-small}
+crate=$1
+case $crate in
+suite) profile=${PROFILE:-suite} ;;
+npm) profile=${PROFILE:-small} ;;
+*) profile=${PROFILE:-release} ;;
+esac
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/web}
 
 cargo build --quiet --locked --manifest-path web/bindgen/Cargo.toml

@@ -93,6 +93,7 @@ async function main(folders) {
         } catch (error) {
             failed++;
             console.log(`web/${folder}: FAILED\n${error.stack ?? error}`);
+            for (const page of context.pages()) for (const { type, text } of page.log ?? []) console.log(`    ${type}: ${text}`);
         }
     }
     await context.close();

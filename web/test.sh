@@ -20,6 +20,6 @@ command -v node >/dev/null && command -v npm >/dev/null || apt nodejs npm || mis
     echo "web: the library has no warning for wasm32"
 )
 for folder in "${folders[@]}"; do
-    if [ "$folder" = suite ]; then PROFILE=suite web/build.sh suite; else web/build.sh "$folder"; fi
+    web/build.sh "$folder"
 done
 node web/drive.mjs "${folders[@]}"

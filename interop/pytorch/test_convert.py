@@ -377,9 +377,10 @@ class RoundTrips(Case):
         link = self.path("link.safetensors")
         os.symlink(target, link)
         command = [sys.executable, str(REPOSITORY / "interop/pytorch/convert.py"), "to-file", "Adam", source, link]
+        command += ["--model", self.save("model.pt", model.state_dict())]
         command += ["--names", *(name for name, _ in model.named_parameters())]
         runs = [subprocess.Popen(command) for _ in range(4)]
-        self.assertEqual([run.wait() for run in runs], [0] * 4)
+        self.assertEqual([run.wait() for run in runs], [0] * 4, "each exits without an error")
         self.assertTrue(os.path.islink(link))
         state_file.read(target)
         self.assertEqual([name for name in os.listdir(self.path(".")) if name.endswith(".partial")], [])

@@ -1,7 +1,7 @@
 //! The layout of a scene: the place of each tensor in its buffers, its dtypes, and its configuration.
 
 use wgpu::Buffer;
-use wgpu_adam::{Adam, Config, Dtype, Error, Group, GroupClip, Options, Tensor, View};
+use wgpu_adam::{Adam, Config, Dtype, Group, GroupClip, Options, Tensor, View};
 
 use super::gpu::Gpu;
 use super::run::Run;
@@ -54,6 +54,15 @@ pub struct Scene {
     /// Clipping by norms of their own. A group beyond the list has none.
     pub clips: Vec<Option<GroupClip>>,
     pub options: Options,
+}
+
+/// A scene in buffers of a device, and the images of the buffers on the host.
+pub struct Placed {
+    pub groups: Vec<Group>,
+    params: Vec<Vec<f32>>,
+    grads: Vec<Vec<f32>>,
+    param_buffers: Vec<Buffer>,
+    grad_buffers: Vec<Buffer>,
 }
 
 impl Scene {
@@ -114,11 +123,8 @@ impl Scene {
         (0..self.configs.len()).flat_map(|g| self.spots.iter().filter(move |s| s.group == g)).collect()
     }
 
-    pub fn start(&self, gpu: &Gpu) -> Run {
-        self.try_start(gpu).unwrap()
-    }
-
-    pub fn try_start(&self, gpu: &Gpu) -> Result<Run, Error> {
+    /// The groups of the scene, with new buffers of the device.
+    pub fn place(&self, gpu: &Gpu) -> Placed {
         let fill = |sizes: &[usize], seed: u64| -> Vec<Vec<f32>> {
             sizes.iter().enumerate().map(|(i, &len)| normals(seed, i as u64, len)).collect()
         };
@@ -154,9 +160,14 @@ impl Scene {
             );
             Group { clip: self.clips.get(g).copied().flatten(), ..group }
         });
-        let adam = Adam::new(&gpu.device, &gpu.queue, &groups.collect::<Vec<_>>(), self.options.clone())?;
+        Placed { groups: groups.collect(), params, grads, param_buffers, grad_buffers }
+    }
+
+    /// The run of an optimizer of these groups.
+    pub fn run(&self, placed: Placed, adam: Adam) -> Run {
+        let Placed { params, grads, param_buffers, grad_buffers, .. } = placed;
         let twin = adam.to_cpu();
         let largest = self.order().iter().map(|s| vec![(0.0, 0.0); s.len]).collect();
-        Ok(Run { scene: self.clone(), adam, twin, params, grads, param_buffers, grad_buffers, steps: 0, largest })
+        Run { scene: self.clone(), adam, twin, params, grads, param_buffers, grad_buffers, steps: 0, largest }
     }
 }

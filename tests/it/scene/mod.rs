@@ -4,8 +4,12 @@
 
 use wgpu_adam::state::TensorState;
 
+// The suite for browsers uses the scenes too, with a device of its own that is never waited for.
+#[cfg_attr(target_arch = "wasm32", path = "../../../web/suite/src/gpu.rs")]
 mod gpu;
 mod layout;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
 pub mod precisions;
 mod run;
 mod stored;

@@ -1,9 +1,9 @@
-//! A running scene: it makes steps on both sides, and finds differences.
+//! A running scene: it makes steps on both sides, and finds differences. Nothing here waits for the device, so that the
+//! suite for browsers can use it too.
 
 use wgpu::Buffer;
-use wgpu_adam::probe::Insight;
 use wgpu_adam::state::{StateKind, StateTensor, TensorState};
-use wgpu_adam::{Adam, Decay, Dtype, Error, Probe, Report, cpu};
+use wgpu_adam::{Adam, Decay, Dtype, Error, Report, State, cpu};
 
 use super::gpu::Gpu;
 use super::layout::{Scene, Spot};
@@ -23,6 +23,14 @@ pub struct Run {
     pub steps: u64,
     /// The largest |gradient| and |param| of each element, tensor by tensor.
     pub largest: Vec<Vec<(f64, f64)>>,
+}
+
+/// What the device has of a run.
+pub struct Seen {
+    pub params: Vec<Vec<f32>>,
+    pub grads: Vec<Vec<f32>>,
+    pub state: State,
+    pub report: Report,
 }
 
 impl Run {
@@ -74,16 +82,6 @@ impl Run {
         self.twin_step_by(cpu::Adam::step)
     }
 
-    /// Makes one step on both sides with the current gradients, and returns both measurements.
-    pub fn measured_step(&mut self, gpu: &Gpu, probe: &Probe) -> (Insight, Insight) {
-        self.upload_grads(gpu);
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        probe.step(&self.adam, &mut encoder).unwrap();
-        gpu.queue.submit([encoder.finish()]);
-        let got = pollster::block_on(probe.read(&self.adam)).unwrap();
-        (got, self.twin_step_by(cpu::Adam::step_measured).1)
-    }
-
     /// Makes the twin's step on the images with another method.
     pub fn twin_step_by<T>(
         &mut self,
@@ -111,9 +109,9 @@ impl Run {
     /// Returns the first difference, if any. Outside the views and in the gradients, every bit must be equal. On a CPU
     /// adapter, every bit of params, state and report must be equal too. On other adapters a tolerance for f32 applies,
     /// and a tensor with anything narrower is not compared, only its surroundings.
-    pub fn difference(&self, gpu: &Gpu) -> Option<String> {
-        let mut got: Vec<Vec<f32>> = self.param_buffers.iter().map(|buffer| gpu.read(buffer)).collect();
-        let (state, twin) = (gpu.state(&self.adam), self.twin.state());
+    pub fn difference_from(&self, seen: Seen, gpu: &Gpu) -> Option<String> {
+        let Seen { params: mut got, grads, state, report } = seen;
+        let twin = self.twin.state();
         let mut worst: f64 = 0.0;
         for ((spot, largest), (tensor, twin)) in
             self.scene.order().into_iter().zip(&self.largest).zip(state.tensors.iter().zip(&twin.tensors))
@@ -166,9 +164,8 @@ impl Run {
         println!("worst share of the tolerance: {worst:.3}");
         // The params within the views are now equal. What remains is outside the views.
         let beside = differing("params", &got, &self.params);
-        let grads: Vec<Vec<f32>> = self.grad_buffers.iter().map(|buffer| gpu.read(buffer)).collect();
         beside.or_else(|| differing("grads", &grads, &self.grads)).or_else(|| {
-            let (got, want) = (gpu.report(&self.adam), self.twin.report());
+            let (got, want) = (report, self.twin.report());
             let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
             let lost = |a: f32, b: f32| gpu.flushes && (a - b).abs() < f32::MIN_POSITIVE;
             let close = |a: f32, b: f32| {
@@ -184,11 +181,5 @@ impl Run {
                 && close(got.grad_norm.unwrap_or(1.0), want.grad_norm.unwrap_or(1.0));
             (!same).then(|| format!("{got:?}, {:?} for {want:?}, {:?}", scales[0], scales[1]))
         })
-    }
-
-    pub fn assert_same(&self, gpu: &Gpu) {
-        if let Some(difference) = self.difference(gpu) {
-            panic!("{difference}");
-        }
     }
 }

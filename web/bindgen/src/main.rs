@@ -9,7 +9,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    let done = bindgen.input_path(input).web(true).and_then(|bindgen| bindgen.typescript(false).generate(folder));
+    // The default export loads the wasm beside the module if it is given no other.
+    bindgen.input_path(input).typescript(false).omit_default_module_path(false);
+    let done = bindgen.web(true).and_then(|bindgen| bindgen.generate(folder));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

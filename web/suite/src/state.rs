@@ -1,0 +1,88 @@
+//! The state as bytes: from the GPU to the twin and back, and damaged.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::parity::{every_format, step_with};
+use crate::scene::variants::variants;
+use crate::scene::{Gpu, Run, Scene};
+use wgpu_adam::state::Transfer;
+use wgpu_adam::{Clip, Config, Options, State};
+
+/// The twin loads the bytes and makes steps alone. Then the GPU loads the twin's bytes and continues.
+async fn there_and_back(gpu: &Gpu, run: &mut Run) {
+    let bytes = gpu.state(&run.adam).await.to_bytes().unwrap();
+    let state = State::from_bytes(&bytes).unwrap();
+    assert_eq!(state, gpu.state(&run.adam).await);
+    run.twin.load_state(&state).unwrap();
+    for _ in 0..3 {
+        run.fresh_grads();
+        run.twin_step();
+    }
+    let bytes = run.twin.state().to_bytes().unwrap();
+    run.adam.load_state(&State::from_bytes(&bytes).unwrap()).await.unwrap();
+    assert_eq!(gpu.state(&run.adam).await, run.twin.state());
+    for (buffer, params) in run.param_buffers.iter().zip(&run.params) {
+        gpu.write(buffer, params);
+    }
+    run.upload_grads(gpu);
+    run.steps(gpu, 3);
+    gpu.assert_same(run).await;
+}
+
+pub async fn the_state_goes_to_the_twin_and_back_as_bytes(gpu: &Gpu) {
+    let lens: Vec<usize> = [300, 17, 1001].into_iter().cycle().take(variants().len() + 3).collect();
+    let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
+    let every_variant = gpu.start(&Scene::arena(&lens, 1, &variants(), options)).await;
+    for mut run in [every_variant, every_format(gpu).await] {
+        run.steps(gpu, 4);
+        step_with(&mut run, gpu, 0, f32::NAN);
+        there_and_back(gpu, &mut run).await;
+    }
+}
+
+pub async fn a_state_is_transferred_in_pieces(gpu: &Gpu) {
+    let scene = Scene::arena(&[300, 17, 1001], 1, &[Config::default()], Options::default());
+    let mut run = gpu.start(&scene).await;
+    run.steps(gpu, 3);
+    let whole = gpu.state(&run.adam).await;
+    for staging in [400, 1 << 20] {
+        // A callback need not be `Send` in a browser.
+        let calls = Rc::new(RefCell::new(Vec::new()));
+        let transfer = || {
+            let calls = calls.clone();
+            Transfer::default().with_staging_bytes(staging).with_progress(move |done, _| calls.borrow_mut().push(done))
+        };
+        assert_eq!(run.adam.read_state_with(transfer()).await.unwrap(), whole);
+        let other = gpu.start(&scene).await;
+        let mut adam = other.adam;
+        adam.load_state_with(&whole, transfer()).await.unwrap();
+        assert_eq!(gpu.state(&adam).await, whole);
+        let pieces = 2 * (2 * 4 * 1318_u64).div_ceil(staging) as usize;
+        assert_eq!((calls.borrow().len(), calls.borrow().last()), (pieces, Some(&(2 * 4 * 1318))));
+    }
+}
+
+pub async fn damaged_bytes_are_an_error_and_change_nothing(gpu: &Gpu) {
+    let scene = Scene::arena(&[300, 17], 1, &[Config::default()], Options::default());
+    let mut run = gpu.start(&scene).await;
+    run.steps(gpu, 3);
+    let state = gpu.state(&run.adam).await;
+    let bytes = state.to_bytes().unwrap();
+    for len in (0..bytes.len()).step_by(41) {
+        assert!(State::from_bytes(&bytes[..len]).is_err(), "the first {len} bytes");
+    }
+    for at in (0..bytes.len()).step_by(7) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        match State::from_bytes(&damaged) {
+            Ok(read) => assert!(read == state, "byte {at}"),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    let mut other = state.clone();
+    other.tensors[1].name = "other".into();
+    let error = run.adam.load_state(&other).await.unwrap_err();
+    assert_eq!(error.to_string(), "tensor `tensor1` is not in the state");
+    assert_eq!(gpu.state(&run.adam).await, state);
+}
