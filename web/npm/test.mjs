@@ -1,4 +1,5 @@
-// Packs the package and uses it as others do: by script without a bundler, and with Vite, built and served.
+// Packs the package and uses it as others do: in a page and in a worker without a bundler, and with Vite, built and
+// served.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -10,8 +11,13 @@ const LARGEST = 330_000;
 
 // The code of the README, and what it leads to.
 const readme = fs.readFileSync(path.join(here, 'static/README.md'), 'utf8');
-const example = /```js\n(.*?)```/s.exec(readme)[1] + `
+const code = /```js\n(.*?)```/s.exec(readme)[1];
+const example = `${code}
 window.result = { line: [...await adam.read('line')], report: await adam.report() };
+`;
+// A worker has no import map.
+const worker = `${code.replace("'wgpu-adam'", "'/node_modules/wgpu-adam/index.js'")}
+postMessage([...await adam.read('line')]);
 `;
 
 // The same fit in 64-bit floats.
@@ -52,6 +58,7 @@ export default async function (site) {
         const write = (name, text) => fs.writeFileSync(path.join(root, name), text);
         write('package.json', '{ "type": "module" }');
         write('example.js', example);
+        write('worker.js', worker);
         write('index.html', '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/example.js"></script>');
         const map = '<script type="importmap">{ "imports": { "wgpu-adam": "/node_modules/wgpu-adam/index.js" } }</script>';
         write('plain.html', `<!doctype html><link rel="icon" href="data:,">${map}<script type="module" src="/example.js"></script>`);
@@ -89,6 +96,13 @@ export default async function (site) {
         await server.close();
 
         const page = await site.open(`${url}/tests.html`);
+        const line = await page.evaluate(() => new Promise((resolve, reject) => {
+            const worker = new Worker('/worker.js', { type: 'module' });
+            worker.onmessage = ({ data }) => resolve(data);
+            worker.onerror = event => reject(event.message);
+        }));
+        line.forEach((value, i) => assert(Math.abs(value - need[i]) < 1e-4, `in a worker: ${line} instead of ${need}`));
+        console.log(`the example works in a worker: ${line}`);
         const names = await page.evaluate(async () => Object.keys((await import('/browser.js')).tests));
         const failures = [];
         for (const name of names) {
