@@ -65,6 +65,7 @@ export default async function (site) {
         write('tests.html', `<!doctype html><link rel="icon" href="data:,">${map}`);
         fs.copyFileSync(path.join(here, 'test/browser.js'), path.join(root, 'browser.js'));
         fs.copyFileSync(path.join(here, 'test/types.ts'), path.join(root, 'types.ts'));
+        fs.copyFileSync(path.join(here, '../../tests/pytorch/sgd.ours.safetensors'), path.join(root, 'native.safetensors'));
 
         const tsc = path.join(here, 'node_modules/.bin/tsc');
         const options = ['--noEmit', '--strict', '--target', 'esnext', '--module', 'nodenext', '--lib', 'esnext,dom'];

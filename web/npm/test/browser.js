@@ -77,6 +77,17 @@ export const tests = {
         equal((await second.state()).length, bytes.length);
     },
 
+    async 'a state that a native program saved is loaded, and saved again as the same bytes'() {
+        const file = new Uint8Array(await (await fetch('/native.safetensors')).arrayBuffer());
+        const config = { variant: { Sgd: { momentum: 0.9, dampening: 0, nesterov: true } } };
+        const adam = await create([{ name: 'w', len: 512 }], {}, config);
+        await adam.load(file);
+        equal((await adam.report()).t, 50);
+        equal(await adam.state(), file);
+        file[file.length - 1] ^= 1;
+        await rejects(() => adam.load(file), 'the checksum is');
+    },
+
     async 'changes in mid-run apply, and wait for errors'() {
         const adam = await create([{ name: 'w', data: [0] }, { name: 'still', data: [0] }], {}, { lr: 1, eps: 0 });
         const step = async () => {
