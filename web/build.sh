@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a crate of this folder for a browser: `web/build.sh CRATE` writes web/dist/CRATE with the files of CRATE/static,
-# CRATE.js and CRATE_bg.wasm. The latter is made smaller if wasm-opt is installed (Debian: binaryen). PROFILE is
+# CRATE.js and CRATE_bg.wasm. The latter is made smaller by the wasm-opt of npm's binaryen: Debian's confuses tables. PROFILE is
 # cargo's, by default that of the crate in Cargo.toml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,14 +16,18 @@ cargo build --quiet --locked --manifest-path web/bindgen/Cargo.toml
 bindgen=$CARGO_TARGET_DIR/debug/bindgen
 
 source web/toolchain.sh
+# Messages of panics contain paths of sources. Those of this machine are nobody's business.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src="
 cargo build --quiet --locked --manifest-path web/Cargo.toml --package "$crate" --profile "$profile" "${wasm[@]}"
 
 # Made beside the folder, so that an interrupted run leaves no half of one.
 dist=web/dist/$crate
 rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/$crate.wasm" "$dist.new"
-if [ "$profile" != suite ] && command -v wasm-opt >/dev/null; then
-    wasm-opt -Os "$dist.new/${crate}_bg.wasm" -o "$dist.new/small" && mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
+if [ "$profile" != suite ]; then
+    [ -x web/node_modules/.bin/wasm-opt ] || (cd web && npm ci --silent --no-audit --no-fund)
+    web/node_modules/.bin/wasm-opt -Oz "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
+    mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"
 rm -rf "$dist" && mv "$dist.new" "$dist"

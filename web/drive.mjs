@@ -42,7 +42,9 @@ async function browser(profile) {
         headless: true,
         args: [
             '--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan',
-            '--use-angle=swiftshader', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+            // Without the latter, a canvas stays blank.
+            '--use-angle=swiftshader', '--use-vulkan=swiftshader',
+            '--disable-background-networking', '--disable-component-update', '--disable-sync',
             '--no-first-run',
         ],
     });

@@ -15,11 +15,11 @@ use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
 use crate::gpu::blame::{at_once, awaited, blame};
 use crate::gpu::builder::Builder;
-use crate::gpu::error_scopes::{BROWSER, ErrorScopes};
+use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::Reusable;
-use crate::gpu::readback::{Source, read};
+use crate::gpu::readback::{Source, alive, read};
 use crate::gpu::tick::Tick;
 use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
@@ -114,13 +114,7 @@ impl Adam {
     /// As for [`new`](Self::new).
     pub async fn new_async(device: &Device, queue: &Queue, groups: &[Group], options: Options) -> Result<Self, Error> {
         let builder = Builder::checked(device, queue, Registry::new(groups), options)?;
-        let made = awaited(device, groups, MAKING, || builder.build(Reusable::default())).await?;
-        if BROWSER {
-            // A lost device reports no errors there. It can only not be read from.
-            let clock = Source { buffer: &made.clock, offset: 0, bytes: 4 };
-            read(device, queue, "a new optimizer", &[clock]).await?;
-        }
-        Ok(made)
+        awaited(device, groups, MAKING, || builder.build(Reusable::default())).await
     }
 
     /// Changes the optimizer, and waits for the device's errors, in a browser too. If there is one, the change is taken
@@ -145,9 +139,9 @@ impl Adam {
         let before = self.handles();
         let scopes = ErrorScopes::open(&self.device);
         let done = change(self);
-        let closed = scopes.close("changing the optimizer");
-        let checked = blame(closed, &self.device, &self.registry.groups).await;
-        checked.and(done).inspect_err(|_| {
+        let what = "changing the optimizer";
+        let checked = blame(scopes.close(what), &self.device, &self.registry.groups).await;
+        checked.and(alive(&self.device, what).await).and(done).inspect_err(|_| {
             *self = before;
             self.rewrite();
         })

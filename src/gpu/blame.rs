@@ -12,6 +12,7 @@ use crate::config::group::Group;
 use crate::error::Error;
 use crate::gpu::buffers::sub_binding;
 use crate::gpu::error_scopes::{BROWSER, ErrorScopes, now_or_none};
+use crate::gpu::readback::alive;
 
 /// Uses the device, and returns its errors without waiting for them. In a browser they are not known yet: no scope is open
 /// there, so that they reach the caller's scopes or the device's handler.
@@ -40,6 +41,7 @@ pub(crate) async fn awaited<T>(
     let scopes = ErrorScopes::open(device);
     let done = run();
     blame(scopes.close(what), device, groups).await?;
+    alive(device, what).await?;
     done
 }
 

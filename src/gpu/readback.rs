@@ -14,7 +14,7 @@ use wgpu::{
 };
 
 use crate::error::Error;
-use crate::gpu::error_scopes::ErrorScopes;
+use crate::gpu::error_scopes::{BROWSER, ErrorScopes};
 
 /// A range of a buffer. Its offset and its size in bytes are multiples of 4, and the buffer has usage `COPY_SRC`.
 pub(crate) struct Source<'a> {
@@ -93,6 +93,17 @@ pub(crate) async fn map(
         }
     })
     .await
+}
+
+/// Returns an error if the device is lost. In a browser, a lost device reports no errors: it only cannot be read from.
+pub(crate) async fn alive(device: &Device, what: &'static str) -> Result<(), Error> {
+    if !BROWSER {
+        return Ok(());
+    }
+    let usage = BufferUsages::COPY_DST | BufferUsages::MAP_READ;
+    let descriptor = BufferDescriptor { label: Some("wgpu-adam alive"), size: 4, usage, mapped_at_creation: false };
+    let mapped = map(device, &device.create_buffer(&descriptor), MapMode::Read, ..).await;
+    mapped.map_err(|reason| Error::Device { what, reason: format!("the device is lost: {reason}") })
 }
 
 /// Polls the device and turns a panic into an error: wgpu 30 panics in a poll if the driver reports that the device is

@@ -6,7 +6,7 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Dev
 
 use crate::error::Error;
 use crate::gpu::error_scopes::ErrorScopes;
-use crate::gpu::readback::map;
+use crate::gpu::readback::{alive, map};
 use crate::state::transfer::{Progress, Transfer};
 
 /// A range of bytes of one of the buffers. Its ends are multiples of 4.
@@ -192,7 +192,7 @@ pub(crate) async fn write(
         scopes.close(LOADING).await?;
         in_flight.advance(&piece);
     }
-    Ok(())
+    alive(device, LOADING).await
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ export default async function (site) {
         } catch (caught) {
             error = caught;
         }
-        for (const { text } of page.log) console.log(`    ${text.slice(0, 1000)}`);
+        for (const { text } of page.log) console.log(`    ${text.slice(0, 400)}`);
         page.log.length = 0;
         console.log(`  ${error ? 'FAILED' : 'ok'} ${name}, ${((Date.now() - start) / 1000).toFixed(1)} s`);
         if (error) {

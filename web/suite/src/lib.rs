@@ -46,14 +46,13 @@ tests! {
         tensors_come_and_go
         a_large_tensor_agrees_in_many_steps_of_one_submission;
     state:
-        the_state_goes_to_the_twin_and_back_as_bytes
         a_state_is_transferred_in_pieces
         damaged_bytes_are_an_error_and_change_nothing;
     faults:
         an_error_that_arrives_later_is_returned
         a_change_that_fails_later_is_taken_back
         an_unchecked_error_reaches_the_scope_of_the_caller
-        a_destroyed_buffer_is_named
+        a_destroyed_buffer_leaves_the_state_intact
         a_lost_device_is_an_error;
 }
 

@@ -3,6 +3,7 @@
 use crate::scene::precisions::{GRADS, align, stored};
 use crate::scene::variants::{rooted, uncorrected, variants};
 use crate::scene::{Gpu, Numbers, Run, Scene, Spot};
+use crate::state::there_and_back;
 use wgpu_adam::probe::Insight;
 use wgpu_adam::{Adam, Clip, Config, Decay, Group, GroupClip, LossScale, Options, Probe, Schedule, Tensor, View};
 
@@ -17,7 +18,7 @@ fn two_groups() -> [Config; 2] {
 }
 
 /// Makes one step on both sides, with a value in place of the gradient at the beginning of a tensor.
-pub fn step_with(run: &mut Run, gpu: &Gpu, tensor: usize, value: f32) {
+fn step_with(run: &mut Run, gpu: &Gpu, tensor: usize, value: f32) {
     run.fresh_grads();
     let spot = run.scene.spots[tensor].clone();
     Numbers::new(spot.formats.1, spot.grad_scale, &[value]).put(&mut run.grads[spot.buffers.1], spot.grad);
@@ -39,11 +40,12 @@ pub async fn every_variant_agrees_with_the_twin(gpu: &Gpu) {
         let mut run = gpu.start(&Scene::arena(&lens, 1, &configs, options)).await;
         run.steps(gpu, 20);
         gpu.assert_same(&run).await;
+        there_and_back(gpu, &mut run).await;
     }
 }
 
-/// A scene with a group for every way to store parameters, gradients and state, and an optimizer of it.
-pub async fn every_format(gpu: &Gpu) -> Run {
+/// A scene with a group for every way to store parameters and state, and an optimizer of it.
+async fn every_format(gpu: &Gpu) -> Run {
     let cases: Vec<_> =
         stored().flat_map(|(param, precision)| GRADS.map(|grad| (param, grad, precision.clone()))).collect();
     let (mut spots, mut sizes) = (Vec::new(), Vec::new());
@@ -68,10 +70,11 @@ pub async fn every_format(gpu: &Gpu) -> Run {
 
 pub async fn every_format_agrees_with_the_twin(gpu: &Gpu) {
     let mut run = every_format(gpu).await;
-    run.steps(gpu, 10);
+    run.steps(gpu, 6);
     step_with(&mut run, gpu, 4, f32::INFINITY);
-    run.steps(gpu, 10);
+    run.steps(gpu, 6);
     gpu.assert_same(&run).await;
+    there_and_back(gpu, &mut run).await;
 }
 
 pub async fn every_clipping_agrees_with_the_twin(gpu: &Gpu) {
@@ -91,7 +94,7 @@ pub async fn every_clipping_agrees_with_the_twin(gpu: &Gpu) {
 pub async fn a_nan_skips_the_step_and_is_named(gpu: &Gpu) {
     let mut run = gpu.start(&Scene::arena(&LENS, 4, &two_groups(), guarded())).await;
     run.steps(gpu, 3);
-    for (tensor, value) in [(2, f32::NAN), (4, f32::NEG_INFINITY), (0, 1.9e19)] {
+    for (tensor, value) in [(2, f32::NAN), (4, f32::NEG_INFINITY), (0, f32::INFINITY)] {
         let before = gpu.state(&run.adam).await.tensors;
         step_with(&mut run, gpu, tensor, value);
         gpu.assert_same(&run).await;
@@ -220,7 +223,7 @@ pub async fn parameters_stay_within_their_bounds(gpu: &Gpu) {
 }
 
 pub async fn a_probe_measures_alike(gpu: &Gpu) {
-    let configs: Vec<Config> = variants().into_iter().step_by(3).chain(two_groups()).collect();
+    let configs: Vec<Config> = variants().into_iter().step_by(6).chain(two_groups()).collect();
     let lens: Vec<usize> = LENS.into_iter().cycle().take(configs.len() + 3).collect();
     let mut run = gpu.start(&Scene::arena(&lens, 4, &configs, guarded())).await;
     let probe = Probe::new_async(&run.adam).await.unwrap();

@@ -3,14 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::parity::{every_format, step_with};
-use crate::scene::variants::variants;
 use crate::scene::{Gpu, Run, Scene};
 use wgpu_adam::state::Transfer;
-use wgpu_adam::{Clip, Config, Options, State};
+use wgpu_adam::{Config, Options, State};
 
 /// The twin loads the bytes and makes steps alone. Then the GPU loads the twin's bytes and continues.
-async fn there_and_back(gpu: &Gpu, run: &mut Run) {
+pub async fn there_and_back(gpu: &Gpu, run: &mut Run) {
     let bytes = gpu.state(&run.adam).await.to_bytes().unwrap();
     let state = State::from_bytes(&bytes).unwrap();
     assert_eq!(state, gpu.state(&run.adam).await);
@@ -30,17 +28,6 @@ async fn there_and_back(gpu: &Gpu, run: &mut Run) {
     gpu.assert_same(run).await;
 }
 
-pub async fn the_state_goes_to_the_twin_and_back_as_bytes(gpu: &Gpu) {
-    let lens: Vec<usize> = [300, 17, 1001].into_iter().cycle().take(variants().len() + 3).collect();
-    let options = Options { clip: Clip::GlobalNorm(1.0), skip_nonfinite: true, ..Options::default() };
-    let every_variant = gpu.start(&Scene::arena(&lens, 1, &variants(), options)).await;
-    for mut run in [every_variant, every_format(gpu).await] {
-        run.steps(gpu, 4);
-        step_with(&mut run, gpu, 0, f32::NAN);
-        there_and_back(gpu, &mut run).await;
-    }
-}
-
 pub async fn a_state_is_transferred_in_pieces(gpu: &Gpu) {
     let scene = Scene::arena(&[300, 17, 1001], 1, &[Config::default()], Options::default());
     let mut run = gpu.start(&scene).await;
@@ -58,8 +45,9 @@ pub async fn a_state_is_transferred_in_pieces(gpu: &Gpu) {
         let mut adam = other.adam;
         adam.load_state_with(&whole, transfer()).await.unwrap();
         assert_eq!(gpu.state(&adam).await, whole);
-        let pieces = 2 * (2 * 4 * 1318_u64).div_ceil(staging) as usize;
-        assert_eq!((calls.borrow().len(), calls.borrow().last()), (pieces, Some(&(2 * 4 * 1318))));
+        let (calls, total) = (calls.borrow().len() as u64, *calls.borrow().last().unwrap());
+        // Two moments of 1,318 elements.
+        assert!(total >= 2 * 4 * 1318 && calls == 2 * total.div_ceil(staging), "{calls} calls, {total} bytes");
     }
 }
 
