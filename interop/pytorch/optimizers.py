@@ -139,6 +139,7 @@ def group_of(number, config):
     kind, fields = (variant, {}) if isinstance(variant, str) else next(iter(variant.items()))
     fields = dict(fields)
     form, weight_decay = ("None", 0.0) if decay == "None" else next(iter(decay.items()))
+    need(form in ("None", "L2", "Decoupled"), f"{form.lower()} weight decay")
     need(config["eps_root"] == 0, "`eps_root`")
     settings = {"lr": config["lr"], "weight_decay": weight_decay, "maximize": config["maximize"]}
     betas = {"betas": (config["beta1"], config["beta2"]), "eps": config["eps"]}

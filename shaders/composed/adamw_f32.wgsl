@@ -9,7 +9,7 @@ const param_binding: u32 = 20u;
 const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 40u;
+const SCALAR_PADDING: u32 = 39u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -112,9 +112,19 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     return squarable(g + s.l2 * param);
 }
 
+// Cautious decay spares parameters that the step moves away from zero.
+fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
+    let decay = s.decay * param;
+    if LIMITS {
+        let towards = ((step > Quad(0.0)) & (param > Quad(0.0))) | ((step < Quad(0.0)) & (param < Quad(0.0)));
+        return select(Quad(0.0), decay, towards | Mask(s.cautious == 0u));
+    }
+    return decay;
+}
+
 // Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    let next = param - (s.decay * param + step);
+    let next = param - (decay_of(s, param, step) + step);
     if LIMITS {
         // A NaN stays a NaN, so that it is noticed.
         let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
@@ -223,6 +233,7 @@ struct Scalars {
     limit: f32,         // the limit of clipping by value; infinite without it
     param_min: f32,     // the bounds of the parameters; infinite without them
     param_max: f32,
+    cautious: u32,      // 1 to decay only parameters that the step moves towards zero
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both

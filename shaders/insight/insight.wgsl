@@ -40,7 +40,7 @@ fn measure(s: Scalars, tile: Tile, quad: u32) -> Measured {
     if s.do_step != 0u {
         let step = select(Quad(0.0), rule(s, place, gradient(s, grad, param)), place.mask);
         measured.step = squares(step);
-        measured.update = squares(select(Quad(0.0), s.decay * param + step, place.mask));
+        measured.update = squares(select(Quad(0.0), decay_of(s, param, step) + step, place.mask));
         // All NaNs count as the same NaN.
         measured.largest_step = min(largest(magnitude(step)), 0x7fc00000u);
         measured.snr = measure_snr(s, kept, place.mask);

@@ -22,6 +22,7 @@ struct Scalars {
     limit: f32,         // the limit of clipping by value; infinite without it
     param_min: f32,     // the bounds of the parameters; infinite without them
     param_max: f32,
+    cautious: u32,      // 1 to decay only parameters that the step moves towards zero
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both

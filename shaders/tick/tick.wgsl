@@ -32,6 +32,8 @@ struct Settings {
     param_max: f32,
     l2: f32,
     weight_decay: f32,
+    decay_by_rate: u32, // 1 to multiply the decay by the learning rate once more: it is then divided by `lr`
+    cautious: u32,
     sign: f32,
     m_rate: f32,
     v_rate: f32,
@@ -54,6 +56,8 @@ struct Settings {
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
+    inverse_peak: f32,  // 1 over the schedule's largest factor
+    pad: u32,
 }
 
 // Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
@@ -177,9 +181,13 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.adamax_beta2 = s.adamax_beta2;
     now.m_gain = s.m_gain;
     now.decay = lr * s.weight_decay;
+    if s.decay_by_rate != 0u {
+        now.decay = lr * s.weight_decay * (lr * s.inverse_peak);
+    }
     now.limit = control.limit;
     now.param_min = s.param_min;
     now.param_max = s.param_max;
+    now.cautious = s.cautious;
     now.t = t;
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;

@@ -48,9 +48,19 @@ fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
     return squarable(g + s.l2 * param);
 }
 
+// Cautious decay spares parameters that the step moves away from zero.
+fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
+    let decay = s.decay * param;
+    if LIMITS {
+        let towards = ((step > Quad(0.0)) & (param > Quad(0.0))) | ((step < Quad(0.0)) & (param < Quad(0.0)));
+        return select(Quad(0.0), decay, towards | Mask(s.cautious == 0u));
+    }
+    return decay;
+}
+
 // Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    let next = param - (s.decay * param + step);
+    let next = param - (decay_of(s, param, step) + step);
     if LIMITS {
         // A NaN stays a NaN, so that it is noticed.
         let above = select(next, Quad(s.param_min), next < Quad(s.param_min));

@@ -19,7 +19,7 @@ use crate::error::Error;
 /// m_hat = m / (1 - beta1^t)
 /// v_hat = v / (1 - beta2^t)
 /// step  = lr*m_hat / (sqrt(v_hat + eps_root) + eps)
-/// param = param - step - lr*weight_decay*param    (last term: Decay::Decoupled only)
+/// param = param - step - lr*weight_decay*param    (last term: decoupled forms of Decay only)
 /// param = min(max(param, param_min), param_max)   (if given)
 /// ```
 ///
@@ -107,12 +107,36 @@ pub enum Decay {
     L2(f64),
     /// Decoupled decay. The step subtracts `lr*weight_decay*param` from the parameter, as AdamW does.
     Decoupled(f64),
+    /// Cautious decay: decoupled decay of those parameters only that the update moves towards zero anyway.
+    ///
+    /// ```text
+    /// param = param - lr*u - (lr*weight_decay*param if u*param > 0 else 0)
+    /// ```
+    ///
+    /// A parameter that is zero, or whose update is zero, does not decay. (kozistr's pytorch-optimizer decays it if
+    /// `u*param >= 0`, which is the same but for a zero update.)
+    ///
+    /// Source: Chen et al. 2025, "Cautious Weight Decay", Algorithm 1 (arXiv:2510.12402).
+    Cautious(f64),
+    /// Corrected decay, of AdamC: decoupled decay that follows the schedule twice, so that the ratio of gradient and
+    /// parameter norms of normalized layers does not rise at the end of a run.
+    ///
+    /// ```text
+    /// param = param - lr*u - lr*(lr/lr_max)*weight_decay*param
+    /// lr_max = config.lr * the largest factor of the schedule
+    /// ```
+    ///
+    /// With a constant rate it is [`Decoupled`](Self::Decoupled). The paper applies it to layers that a normalization
+    /// follows, and `Decoupled` to the others: use two groups.
+    ///
+    /// Source: Defazio 2025, "Why Gradients Rapidly Increase Near the End of Training", Algorithm 2 (arXiv:2506.02285).
+    Corrected(f64),
 }
 
 impl Config {
-    /// Whether it bounds the parameters.
-    pub(crate) fn clamps(&self) -> bool {
-        self.param_min.is_some() || self.param_max.is_some()
+    /// Whether it needs the kernels with limits: those that clip by value, clamp parameters and mask their decay.
+    pub(crate) fn limits(&self) -> bool {
+        self.param_min.is_some() || self.param_max.is_some() || matches!(self.decay, Decay::Cautious(_))
     }
 
     /// Checks that a group of this configuration can have that one: the rule must be the same, since it is compiled.
@@ -163,9 +187,10 @@ impl Config {
         }
         match self.decay {
             Decay::None => Ok(()),
-            Decay::L2(weight_decay) | Decay::Decoupled(weight_decay) => {
-                check_non_negative(group, "weight_decay", weight_decay)
-            }
+            Decay::L2(weight_decay)
+            | Decay::Decoupled(weight_decay)
+            | Decay::Cautious(weight_decay)
+            | Decay::Corrected(weight_decay) => check_non_negative(group, "weight_decay", weight_decay),
         }
     }
 }

@@ -47,10 +47,21 @@ pub(crate) fn gradient<const LIMITS: bool>(s: &Scalars, grad: f32, param: f32) -
     squarable(g + s.l2 * param)
 }
 
+/// Cautious decay spares parameters that the step moves away from zero.
+#[inline(always)]
+pub(crate) fn decay_of<const LIMITS: bool>(s: &Scalars, param: f32, step: f32) -> f32 {
+    let decay = s.decay * param;
+    if LIMITS {
+        let towards = (step > 0.0 && param > 0.0) || (step < 0.0 && param < 0.0);
+        return if towards || s.cautious == 0 { decay } else { 0.0 };
+    }
+    decay
+}
+
 /// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 #[inline(always)]
 pub(crate) fn moved<const LIMITS: bool>(s: &Scalars, param: f32, step: f32) -> f32 {
-    let next = param - (s.decay * param + step);
+    let next = param - (decay_of::<LIMITS>(s, param, step) + step);
     if LIMITS {
         let above = if next < s.param_min { s.param_min } else { next };
         return if above > s.param_max { s.param_max } else { above };

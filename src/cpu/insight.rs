@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::gradient::gradient;
+use crate::cpu::gradient::{decay_of, gradient};
 use crate::cpu::moments::Moments;
 use crate::cpu::records::{INVOCATIONS, add, reduce};
 use crate::cpu::rules;
@@ -121,7 +121,7 @@ fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) ->
         };
         let step = masked(&|lane| steps[lane]);
         measured.step = squares(step);
-        measured.update = squares(masked(&|lane| s.decay * param[lane] + steps[lane]));
+        measured.update = squares(masked(&|lane| decay_of::<true>(s, param[lane], steps[lane]) + steps[lane]));
         measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
         if inputs.region.storage.rule.has_snr() {
             measured.snr = measure_snr(s, &state, mask, bins);

@@ -63,7 +63,7 @@ pub(crate) enum Kernel {
         storage: Storage,
         shape: Shape,
         grad: Grad,
-        /// Whether gradients are clipped by value or parameters are clamped: in any group, if in one.
+        /// Whether gradients are clipped by value, parameters are clamped or their decay is masked: in any group, if in one.
         limits: bool,
     },
     /// Measures an update.

@@ -27,7 +27,7 @@ pub(crate) struct Layout {
     pub clocks: ClockMap,
     /// The units, if any group is clipped by a norm of its own.
     pub units: Option<Units>,
-    /// Whether gradients are clipped by value or parameters are clamped.
+    /// Whether gradients are clipped by value, parameters are clamped or their decay is masked.
     pub limits: bool,
     pub options: Options,
 }

@@ -72,7 +72,7 @@ impl Adam {
 
     fn write_config(&mut self, group: usize, config: Config, what: &'static str) -> Result<(), Error> {
         self.registry.group(group)?.check_config(group, &config)?;
-        if config.clamps() && !self.layout.limits {
+        if config.limits() && !self.layout.limits {
             return self.clamp(group, config);
         }
         let settings = Settings::new(&config);

@@ -207,9 +207,9 @@ impl Registry {
         self.groups.get(group).ok_or(Error::NoSuchGroup { group, groups })
     }
 
-    /// Whether gradients are clipped by value or parameters are clamped.
+    /// Whether gradients are clipped by value, parameters are clamped or their decay is masked.
     pub fn limits(&self, options: &Options) -> bool {
-        matches!(options.clip, Clip::Value(_)) || self.groups.iter().any(|group| group.config.clamps())
+        matches!(options.clip, Clip::Value(_)) || self.groups.iter().any(|group| group.config.limits())
     }
 
     /// The configuration of a clock's group.

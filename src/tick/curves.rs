@@ -39,6 +39,7 @@ pub(crate) fn compile<'a>(
         } else if *schedule != Schedule::Constant(1.0) {
             let unit = unit(schedule.peak());
             settings.schedule_unit = unit as f32;
+            settings.inverse_peak = if schedule.peak() > 0.0 { (1.0 / schedule.peak()) as f32 } else { 0.0 };
             settings.first_curve = curves.len() as u32;
             Compiler { curves: &mut curves, unit, first: 0, end: LAST_STEP }.add(schedule);
             settings.curves = curves.len() as u32 - settings.first_curve;

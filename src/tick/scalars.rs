@@ -38,6 +38,8 @@ mirror! {
         /// The bounds of the parameters; infinite without them.
         pub param_min: f32,
         pub param_max: f32,
+        /// 1 to decay only parameters that the step moves towards zero.
+        pub cautious: u32,
         /// Steps applied, including this one.
         pub t: u32,
         /// The learning rate of this step.
@@ -77,9 +79,9 @@ impl Decision {
 }
 
 impl Scalars {
-    /// Whether gradients are clipped by value or parameters are clamped.
+    /// Whether gradients are clipped by value, parameters are clamped or their decay is masked.
     pub fn limits(&self) -> bool {
-        self.limit.is_finite() || self.param_min.is_finite() || self.param_max.is_finite()
+        self.cautious != 0 || self.limit.is_finite() || self.param_min.is_finite() || self.param_max.is_finite()
     }
 
     /// The scalars of step `t`, to which `powers` have just advanced.
@@ -106,10 +108,11 @@ impl Scalars {
             eps_root: s.eps_root * correction2,
             adamax_beta2: s.adamax_beta2,
             m_gain: s.m_gain,
-            decay: lr * s.weight_decay,
+            decay: lr * s.weight_decay * if s.decay_by_rate != 0 { lr * s.inverse_peak } else { 1.0 },
             limit,
             param_min: s.param_min,
             param_max: s.param_max,
+            cautious: s.cautious,
             t,
             lr,
             snr: correction2.sqrt() / correction1,

@@ -85,6 +85,10 @@ mirror! {
         pub param_max: f32,
         pub l2: f32,
         pub weight_decay: f32,
+        /// 1 to multiply the decay by the learning rate once more: it is then divided by `lr`.
+        pub decay_by_rate: u32,
+        /// 1 to decay only parameters that the step moves towards zero.
+        pub cautious: u32,
         /// -1 to maximize, else 1.
         pub sign: f32,
         /// How a moment moves towards its target: see [`averaging_rate`].
@@ -123,21 +127,26 @@ mirror! {
         pub first_curve: u32,
         pub curves: u32,
         pub schedule_unit: f32,
+        /// 1 over the schedule's largest factor.
+        pub inverse_peak: f32,
+        pub pad: u32,
     }
 }
 
 impl Settings {
     /// Takes another configuration, and keeps the schedule and whether the clock is active.
     pub fn reconfigure(&mut self, config: &Config) {
-        let Self { is_active, unit, first_curve, curves, schedule_unit, .. } = *self;
-        *self = Self { is_active, unit, first_curve, curves, schedule_unit, ..Self::new(config) };
+        let Self { is_active, unit, first_curve, curves, schedule_unit, inverse_peak, .. } = *self;
+        *self = Self { is_active, unit, first_curve, curves, schedule_unit, inverse_peak, ..Self::new(config) };
     }
 
     pub fn new(config: &Config) -> Self {
         let (l2, weight_decay) = match config.decay {
             Decay::None => (0.0, 0.0),
             Decay::L2(weight_decay) => (weight_decay, 0.0),
-            Decay::Decoupled(weight_decay) => (0.0, weight_decay),
+            Decay::Decoupled(weight_decay) | Decay::Cautious(weight_decay) => (0.0, weight_decay),
+            Decay::Corrected(weight_decay) if config.lr > 0.0 => (0.0, weight_decay / config.lr),
+            Decay::Corrected(_) => (0.0, 0.0),
         };
         let (m_rate, m_from_target) = averaging_rate(config.beta1);
         let (v_rate, v_from_target) = averaging_rate(config.beta2);
@@ -153,6 +162,8 @@ impl Settings {
             param_max: config.param_max.map_or(f32::INFINITY, |max| max as f32),
             l2: l2 as f32,
             weight_decay: weight_decay as f32,
+            decay_by_rate: matches!(config.decay, Decay::Corrected(_)).into(),
+            cautious: matches!(config.decay, Decay::Cautious(_)).into(),
             sign: if config.maximize { -1.0 } else { 1.0 },
             m_rate,
             v_rate,
@@ -161,6 +172,7 @@ impl Settings {
             corrected: config.bias_correction.into(),
             m_gain: 1.0,
             is_active: 1,
+            inverse_peak: 1.0,
             ..Self::default()
         };
         settings.time_law = match config.variant {

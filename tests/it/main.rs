@@ -6,6 +6,7 @@ mod centered;
 mod child;
 mod claims;
 mod clamp;
+mod decay;
 mod errors;
 mod extremes;
 mod family;

@@ -249,3 +249,22 @@ fn the_composed_modules_are_checked_in() {
         naga::front::wgsl::parse_str(&checked_in).unwrap();
     }
 }
+
+/// A case that no rule names would be left out of every module.
+#[test]
+fn every_case_of_tick_belongs_to_a_rule() {
+    let all = Laws::of(Rule::ALL.iter().copied());
+    let cases =
+        include_str!("../../../shaders/tick/tick.wgsl").lines().filter_map(|line| line.strip_prefix("        case "));
+    let names: Vec<&str> = cases.flat_map(|names| names.trim_end_matches(": {").split(", ")).collect();
+    assert_eq!(names.len(), 9);
+    assert!(names.iter().all(|name| all.has(name)), "{names:?}");
+    let plain = Kernel::Tick {
+        scheduled: false,
+        scale: Scale::None,
+        units: false,
+        norm: false,
+        laws: Laws::of([Rule::AdaMax].into_iter()),
+    };
+    assert!(!plain.wgsl().contains("        case "));
+}

@@ -53,8 +53,8 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("unit_norms[s.unit]", "unit_norms[0]", "groups clipped"),
             ("min(1.0, unit.max_norm", "max(1.0, unit.max_norm", "groups clipped"),
-            ("together(all, norm * coef_of(unit_norms[i], norm))", "together(all, norm)", "groups clipped"),
-            ("together(all, norm * coef", "(norm * coef", "groups clipped"),
+            ("select(norm * coef, 0.0, coef == 0.0)", "norm", "groups clipped"),
+            ("together(all, select(", "(select(", "groups clipped"),
         ],
     },
     Shader {
@@ -62,9 +62,11 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)", "arena"),
             ("1.0 / sqrt(correction2)", "1.0 / correction2", "arena"),
-            ("lr * s.weight_decay", "s.weight_decay", "arena"),
-            ("return Powers(s.beta1, s.beta2,", "return Powers(s.beta2, s.beta2,", "arena"),
-            ("product(now.product, momentum(s.beta1, gamma_t))", "product(now.product, gamma_t)", "arena"),
+            ("now.decay = lr * s.weight_decay;", "now.decay = s.weight_decay;", "arena"),
+            ("(lr * s.inverse_peak)", "lr", "corrected decay"),
+            ("product(now.beta1_t, s.beta1), s.beta1, first", "product(now.beta1_t, s.beta1), s.beta2, first", "arena"),
+            ("product(now.product, mu), mu", "product(now.product, next.gamma_t), mu", "NAdam"),
+            ("product(now.gamma_t, s.gamma), s.gamma", "product(now.gamma_t, s.beta1), s.gamma", "NAdam"),
             ("s.sign * clip_coef", "clip_coef", "arena"),
             ("unit_coef(s) * unscale", "unit_coef(s)", "loss scale"),
             ("clip_coef * unit_coef(s)", "clip_coef", "groups clipped"),

@@ -8,8 +8,10 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("+ rate * (x - old)", "- rate * (x - old)", "arena"),
             ("select(old, x, from_target != 0u)", "select(old, x, from_target == 0u)", "arena"),
-            ("(s.decay * param + step)", "(s.decay * param - step)", "arena"),
-            ("(s.decay * param + step)", "(s.decay + step)", "arena"),
+            ("(decay_of(s, param, step) + step)", "(decay_of(s, param, step) - step)", "arena"),
+            ("let decay = s.decay * param;", "let decay = Quad(s.decay);", "arena"),
+            ("towards | Mask(s.cautious == 0u)", "Mask(true) | towards", "cautious decay"),
+            ("(step > Quad(0.0)) & (param > Quad(0.0))", "(step > Quad(0.0))", "cautious decay"),
             ("s.grad_mul * grad", "grad", "arena"),
             ("s.l2 * param)", "s.l2)", "clipped by value"),
             ("next < Quad(s.param_min)", "next > Quad(s.param_min)", "clamped"),

@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Variant, preset};
+use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, preset};
 
 use super::Difference;
 use crate::scene::{Gpu, Run, Scene, Spot, normal};
@@ -35,6 +35,9 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("groups clipped, huge gradients", |gpu| steps(gpu, groups_clipped(1e30), 1e35)),
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
+    ("NAdam", |gpu| steps(gpu, largest(preset::pytorch::nadam()), 1.0)),
+    ("cautious decay", |gpu| steps(gpu, decayed(Decay::Cautious(0.3)), 1.0)),
+    ("corrected decay", corrected_decay),
     ("limited skips", limited_skips),
     ("shared loss scale", shared_loss_scale),
 ];
@@ -186,4 +189,18 @@ fn shared_loss_scale(gpu: &Gpu) -> Option<String> {
         follower.twin_step_by(|twin, tensors| twin.step_with_loss_scale_of(&mut leader.twin, tensors));
     }
     leader.difference(gpu).or_else(|| follower.difference(gpu))
+}
+
+fn decayed(decay: Decay) -> Scene {
+    Scene::scattered(&[300], &[Config { lr: 0.05, decay, ..Config::default() }], Options::default())
+}
+
+/// The largest factor of the schedule is not 1.
+fn corrected_decay(gpu: &Gpu) -> Option<String> {
+    let mut run = decayed(Decay::Corrected(0.3)).start(gpu);
+    let schedule = Schedule::Linear { from: 3.0, to: 0.5, steps: 5 };
+    run.adam.set_schedule(0, schedule.clone()).unwrap();
+    run.twin.set_schedule(0, schedule).unwrap();
+    run.steps(gpu, 4);
+    run.difference(gpu)
 }
