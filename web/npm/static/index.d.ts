@@ -2,9 +2,10 @@
 export type Dtype = 'F32' | 'F16' | 'Bf16';
 
 /**
- * The weight decay: coupled as in Adam with L2, or decoupled as in AdamW. Default: `'None'`.
+ * The weight decay: coupled as in Adam with L2, decoupled as in AdamW, cautious, or corrected as in AdamC. Default:
+ * `'None'`.
  */
-export type Decay = 'None' | { L2: number } | { Decoupled: number };
+export type Decay = 'None' | { L2: number } | { Decoupled: number } | { Cautious: number } | { Corrected: number };
 
 /** The update rule. Default: `'Adam'`, which is AdamW with `decay: { Decoupled: … }`. */
 export type Variant =

@@ -19,6 +19,17 @@ const fill = (adam, name, values) => {
     device.queue.writeBuffer(buffer, offset, Float32Array.from(values));
 };
 
+// What the crate says when a name is wrong: "unknown field `x`, expected one of `lr`, …".
+export async function expected() {
+    const given = [
+        { config: { x: 0 } }, { config: { decay: 'x' } }, { config: { variant: 'x' } }, { schedule: 'x' },
+        { precision: { x: 0 } }, { precision: { state: 'x' } }, { precision: { stateRounding: 'x' } }, { precision: { master: 'x' } },
+        { options: { x: 0 } }, { options: { clip: 'x' } }, { options: { lossScale: { x: 0 } } },
+    ];
+    return Promise.all(given.map(({ options, ...group }) =>
+        Adam.create({ device, groups: [{ ...group, tensors: [{ name: 'w', len: 1 }] }], options }).catch(error => error.message)));
+}
+
 export const tests = {
     async 'the first step of Adam is the learning rate in each direction'() {
         const adam = await create([{ name: 'w', data: [1, 2, 3] }], {}, { lr: 0.5 });
