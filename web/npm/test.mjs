@@ -56,7 +56,7 @@ export default async function (site) {
         execFileSync('tar', ['xf', path.join(root, tarball), '-C', folder, '--strip-components=1']);
 
         const write = (name, text) => fs.writeFileSync(path.join(root, name), text);
-        write('package.json', '{ "type": "module" }');
+        write('package.json', '{ "type": "module", "dependencies": { "wgpu-adam": "*" } }');
         write('example.js', example);
         write('worker.js', worker);
         write('index.html', '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/example.js"></script>');
@@ -91,7 +91,7 @@ export default async function (site) {
         await runExample('without a bundler', `${url}/plain.html`);
         await build({ root, logLevel: 'warn', build: { target: 'esnext' } });
         await runExample('built by Vite', `${await site.serve(path.join(root, 'dist'))}/`);
-        const server = await createServer({ root, logLevel: 'warn', optimizeDeps: { exclude: ['wgpu-adam'] } });
+        const server = await createServer({ root, logLevel: 'warn' });
         await server.listen();
         await runExample('served by Vite', server.resolvedUrls.local[0]);
         await server.close();

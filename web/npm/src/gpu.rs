@@ -36,7 +36,7 @@ impl Gpu {
         let mut required_features = Features::empty();
         for name in &features {
             let feature = Features::from_str(name);
-            required_features |= feature.map_err(|_| wrong("requiredFeatures", name, "names of features"))?;
+            required_features |= feature.map_err(|_| wrong("requiredFeatures", name, "the name of a feature"))?;
         }
         let options = RequestAdapterOptions { power_preference, ..RequestAdapterOptions::default() };
         let adapter = Instance::new(InstanceDescriptor::new_without_display_handle()).request_adapter(&options).await?;

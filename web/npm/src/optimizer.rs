@@ -32,20 +32,17 @@ impl Optimizer {
     pub async fn create(gpu: &Gpu, groups: Groups, options: String, usage: u32) -> Result<Self, JsError> {
         let options: Options = parse("options", &options)?;
         let (gpu, usage) = (gpu.clone(), BufferUsages::from_bits_truncate(usage));
-        let mut specs = Vec::new();
-        let mut groups: Vec<(Group, usize)> = groups
-            .0
-            .into_iter()
-            .map(|GroupSpec { config, schedule, precision, clip, tensors }| {
-                let count = tensors.len();
-                specs.extend(tensors);
-                (Group { config, schedule, precision, clip, tensors: Vec::new() }, count)
-            })
-            .collect();
+        let (mut made, mut specs) = (Vec::new(), Vec::new());
+        for GroupSpec { config, schedule, precision, clip, tensors } in groups.0 {
+            made.push((Group { config, schedule, precision, clip, tensors: Vec::new() }, tensors.len()));
+            specs.extend(tensors);
+        }
         let plan = plan(&gpu.device, specs)?;
         let mut tensors = gpu.checked("making the buffers", |device| plan.allocate(device, usage)).await?.into_iter();
-        groups.iter_mut().for_each(|(group, count)| group.tensors.extend(tensors.by_ref().take(*count)));
-        let groups: Vec<Group> = groups.into_iter().map(|(group, _)| group).collect();
+        for (group, count) in &mut made {
+            group.tensors.extend(tensors.by_ref().take(*count));
+        }
+        let groups: Vec<Group> = made.into_iter().map(|(group, _)| group).collect();
         let adam = Adam::new_async(&gpu.device, &gpu.queue, &groups, options).await?;
         Ok(Self { gpu, usage, adam: Rc::new(RefCell::new(Some(adam))) })
     }
