@@ -39,7 +39,10 @@ impl Gpu {
             required_features |= feature.map_err(|_| wrong("requiredFeatures", name, "the name of a feature"))?;
         }
         let options = RequestAdapterOptions { power_preference, ..RequestAdapterOptions::default() };
-        let adapter = Instance::new(InstanceDescriptor::new_without_display_handle()).request_adapter(&options).await?;
+        let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
+        // The message of wgpu tells of backends that no browser has.
+        let missing = |_| JsError::new("WebGPU found no adapter");
+        let adapter = instance.request_adapter(&options).await.map_err(missing)?;
         let required_limits = match &*limits {
             "webgpu" => Limits::default(),
             "adapter" => adapter.limits(),

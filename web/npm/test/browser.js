@@ -204,6 +204,25 @@ export const tests = {
         equal((await adam.report()).t, 1);
     },
 
+    async 'without WebGPU or without an adapter, the error says so'() {
+        const { gpu } = navigator;
+        for (const [value, message] of [[undefined, 'there is no WebGPU here'], [{ requestAdapter: async () => null }, 'WebGPU found no adapter']]) {
+            Object.defineProperty(navigator, 'gpu', { value, configurable: true });
+            await rejects(() => requestDevice(), message).finally(() => delete navigator.gpu);
+        }
+        equal(navigator.gpu === gpu, true);
+    },
+
+    async 'gradients are zeroed, and may be integers with a unit'() {
+        const tensors = [{ name: 'w', data: [1], gradDtype: 'I32', gradScale: 0.25 }];
+        const adam = await create(tensors, { zeroGrad: true }, { lr: 1, variant: { Sgd: { momentum: 0, dampening: 0, nesterov: false } } });
+        const { buffer, offset, dtype } = adam.grad('w');
+        device.queue.writeBuffer(buffer, offset, Int32Array.of(-6));
+        adam.step();
+        adam.step();
+        equal([...await adam.read('w'), dtype], [2.5, 'I32']);
+    },
+
     async 'two optimizers share a device, and freeing one leaves its buffers'() {
         const [one, two] = [await create([{ name: 'w', data: [5] }]), await create([{ name: 'w', data: [6] }])];
         const { buffer } = one.param('w');
