@@ -170,6 +170,18 @@ pub mod optax {
     }
 }
 
+/// The optimizers of timm 1.0 that PyTorch does not have.
+pub mod timm {
+    use crate::config::hyperparameters::Config;
+    use crate::config::variant::Variant;
+
+    /// `LaProp`: lr 4e-4, eps 1e-15. timm multiplies by `lr` before `m`; here `lr` is outside, as in the paper. The two
+    /// differ after a change of the rate.
+    pub fn laprop() -> Config {
+        Config { lr: 4e-4, eps: 1e-15, variant: Variant::LaProp, ..Config::default() }
+    }
+}
+
 /// The optimizers of burn 0.22.
 pub mod burn {
     use crate::config::hyperparameters::{Config, Decay};

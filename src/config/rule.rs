@@ -47,6 +47,7 @@ rules! {
     AdaMax, "adamax", [M: "exp_avg", V: "exp_inf"], snr: false;
     NAdam, "nadam", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
     AdaBelief, "adabelief", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
+    LaProp, "laprop", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
     Lion, "lion", [M: "exp_avg"], snr: false;
     RmsProp, "rmsprop", [V: "square_avg"], snr: false;
     RmsPropMomentum, "rmsprop_momentum", [M: "momentum_buffer", V: "square_avg"], snr: false;

@@ -35,6 +35,7 @@ impl Config {
     /// | Adam, AMSGrad | `(1 - beta1) / sqrt((1 - beta2) * (1 - beta1^2/beta2))` where `beta1^2 < beta2` |
     /// | AdaMax | `(1 - beta1) / (1 - beta1/beta2)` where `beta1 < beta2` |
     /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`; none if centered, or with momentum and `lr_in_momentum` |
+    /// | LaProp | `1 / sqrt(1 - beta2)` |
     /// | AdaGrad, Lion | 1 |
     ///
     /// Adam's bound follows from the Cauchy-Schwarz inequality. With `g_k` the gradient `k` steps ago, `m^2 = ((1-b1)
@@ -54,6 +55,7 @@ impl Config {
             Variant::RmsProp { centered: true, .. } => None,
             Variant::RmsProp { lr_in_momentum: true, momentum, .. } if momentum != 0.0 => None,
             Variant::RmsProp { momentum, .. } => Some(lone / (1.0 - momentum)),
+            Variant::LaProp => Some(lone),
             Variant::AdaGrad { .. } | Variant::Lion => Some(1.0),
             _ => None,
         }

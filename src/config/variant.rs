@@ -104,6 +104,18 @@ pub enum Variant {
     /// The paper and optax use `eps` = `eps_root` = 1e-16. `eps_root` must be at most `1e36*(1 - beta2)`. Source: Zhuang et al. 2020, "AdaBelief Optimizer", Algorithm
     /// 2 (arXiv:2010.07468).
     AdaBelief,
+    /// LaProp: momentum of the normalized gradient, where Adam normalizes the momentum of the gradient.
+    ///
+    /// ```text
+    /// v = beta2*v + (1 - beta2)*g*g
+    /// m = beta1*m + (1 - beta1) * g / (sqrt(v_hat + eps_root) + eps)
+    /// u = m_hat
+    /// ```
+    ///
+    /// timm multiplies by `lr` before `m`, so that `m` keeps the rates of earlier steps. timm and the authors use `eps` =
+    /// 1e-15. Source: Ziyin, Wang & Ueda 2020, "LaProp: Separating Momentum and Adaptivity in Adam", Algorithm 1
+    /// (arXiv:2002.04839).
+    LaProp,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///
     /// ```text
@@ -210,6 +222,7 @@ impl Variant {
             Self::NAdam { .. } => "NAdam",
             Self::RAdam { .. } => "RAdam",
             Self::AdaBelief => "AdaBelief",
+            Self::LaProp => "LaProp",
             Self::Lion => "Lion",
             Self::RmsProp { .. } => "RMSProp",
             Self::AdaGrad { .. } => "AdaGrad",
@@ -236,6 +249,7 @@ impl Variant {
             Self::AdaMax => Rule::AdaMax,
             Self::NAdam { .. } => Rule::NAdam,
             Self::AdaBelief => Rule::AdaBelief,
+            Self::LaProp => Rule::LaProp,
             Self::Lion => Rule::Lion,
             Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,
             Self::RmsProp { momentum: 0.0, .. } => Rule::RmsPropCentered,

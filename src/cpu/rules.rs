@@ -38,6 +38,10 @@ macro_rules! with_rule {
                 let $function = $crate::cpu::rules::adabelief;
                 $body
             }
+            Rule::LaProp => {
+                let $function = $crate::cpu::rules::laprop;
+                $body
+            }
             Rule::Lion => {
                 let $function = $crate::cpu::rules::lion;
                 $body
@@ -127,6 +131,15 @@ pub(crate) fn adabelief(s: &Scalars, state: &mut State, g: f32) -> f32 {
     state.m = m;
     state.v = v;
     (s.m_coef * m) / divisor(s, v)
+}
+
+#[inline(always)]
+pub(crate) fn laprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let m = average(state.m, g / divisor(s, v + s.eps_root), s.m_rate, s.m_from_target);
+    state.m = m;
+    state.v = v;
+    s.m_coef * m
 }
 
 #[inline(always)]

@@ -72,7 +72,7 @@
 //!
 //! | rule | `m` | `v` | `v_max` |
 //! |---|---|---|---|
-//! | Adam, AdamW, NAdam, RAdam, AdaBelief | `w.exp_avg` | `w.exp_avg_sq` | |
+//! | Adam, AdamW, NAdam, RAdam, AdaBelief, LaProp | `w.exp_avg` | `w.exp_avg_sq` | |
 //! | AMSGrad | `w.exp_avg` | `w.exp_avg_sq` | `w.max_exp_avg_sq` |
 //! | AdaMax | `w.exp_avg` | `w.exp_inf` | |
 //! | Lion | `w.exp_avg` | | |

@@ -52,7 +52,7 @@ impl Laws {
             Rule::Adam => &["RADAM", "RADAM_EPS_ON_RAW"][..],
             Rule::AmsGrad => &["AMSGRAD_OF_CORRECTED"],
             Rule::NAdam => &["NADAM", "NADAM_PLAIN"],
-            Rule::AdaMax | Rule::AdaBelief => &[],
+            Rule::AdaMax | Rule::AdaBelief | Rule::LaProp => &[],
             Rule::Lion => &["CONSTANT"],
             Rule::RmsProp | Rule::RmsPropMomentum | Rule::RmsPropCentered | Rule::RmsPropCenteredMomentum => {
                 &["RMSPROP"]
@@ -176,7 +176,7 @@ impl Settings {
             ..Self::default()
         };
         settings.time_law = match config.variant {
-            Variant::Adam => time_law::ADAM,
+            Variant::Adam | Variant::LaProp => time_law::ADAM,
             Variant::AdaBelief => {
                 settings.eps_in_v = 1;
                 time_law::ADAM

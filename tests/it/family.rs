@@ -101,3 +101,28 @@ fn presets_make_the_first_step_of_their_frameworks() {
         assert!((moved - wanted).abs() < 5e-7, "{name} moved by {moved} instead of {wanted}");
     }
 }
+
+/// The equations of the paper in float64.
+#[test]
+fn laprop_is_that_of_the_paper_in_float64() {
+    let config = wgpu_adam::preset::timm::laprop();
+    let mut adam =
+        cpu::Adam::new(&[cpu::Group::new(config.clone(), vec![cpu::Tensor::new("w", 64)])], Options::default())
+            .unwrap();
+    let mut param = crate::scene::normals(1, 0, 64);
+    let mut want: Vec<[f64; 3]> = param.iter().map(|param| [f64::from(*param), 0.0, 0.0]).collect();
+    for t in 1..=200 {
+        let mut grad = crate::scene::normals(2, t, 64);
+        for ([param, m, v], g) in want.iter_mut().zip(&grad) {
+            let g = f64::from(*g);
+            *v = 0.999 * *v + (1.0 - 0.999) * g * g;
+            let v_hat = *v / (1.0 - 0.999f64.powi(t as i32));
+            *m = 0.9 * *m + (1.0 - 0.9) * g / (v_hat.sqrt() + config.eps);
+            *param -= config.lr * *m / (1.0 - 0.9f64.powi(t as i32));
+        }
+        adam.step(&mut [cpu::TensorMut::new(&mut param, &mut grad)]).unwrap();
+    }
+    for (got, [want, ..]) in param.iter().zip(&want) {
+        assert!((f64::from(*got) - want).abs() < 2e-6, "{got} for {want}");
+    }
+}

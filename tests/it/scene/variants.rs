@@ -1,6 +1,6 @@
 //! Configurations of every variant, with every convention.
 
-use wgpu_adam::preset::{optax, pytorch};
+use wgpu_adam::preset::{optax, pytorch, timm};
 use wgpu_adam::{Config, Options, Variant, cpu};
 
 /// One configuration of each variant with each of its conventions.
@@ -24,6 +24,7 @@ pub fn variants() -> Vec<Config> {
         pytorch::radam(),
         optax::radam(),
         optax::adabelief(),
+        timm::laprop(),
         optax::lion(),
         rmsprop(0.0, false, false, 0.5),
         rmsprop(0.9, false, false, 0.0),

@@ -19,6 +19,13 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[("squarable(g - m)", "(g - m)", "AdaBelief, largest gradients")],
     },
     Shader {
+        file: "shaders/rules/laprop.wgsl",
+        mutations: &[
+            ("g / divisor(s, v + s.eps_root)", "g", "LaProp"),
+            ("return s.m_coef * m", "return s.m_coef * g", "LaProp"),
+        ],
+    },
+    Shader {
         file: "shaders/rules/adagrad.wgsl",
         mutations: &[("within_bf16(load_v(place) + g * g)", "(load_v(place) + g * g)", "AdaGrad, largest gradients")],
     },

@@ -35,6 +35,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("groups clipped, huge gradients", |gpu| steps(gpu, groups_clipped(1e30), 1e35)),
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
+    ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
     ("NAdam", |gpu| steps(gpu, largest(preset::pytorch::nadam()), 1.0)),
     ("cautious decay", |gpu| steps(gpu, decayed(Decay::Cautious(0.3)), 1.0)),
     ("corrected decay", corrected_decay),
