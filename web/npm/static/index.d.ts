@@ -12,6 +12,7 @@ export type Variant =
     | 'Adam'
     | 'AdaMax'
     | 'AdaBelief'
+    | 'LaProp'
     | 'Lion'
     | { AmsGrad: { ofCorrected: boolean } }
     | { NAdam: { momentumDecay?: number | null } }
