@@ -95,8 +95,9 @@ export class Adam {
 
     #fill(tensors, contents) {
         tensors.forEach(({ name }, i) => {
+            if (!contents[i]) return;
             const { buffer, offset } = this.param(name);
-            if (contents[i]) this.#device.queue.writeBuffer(buffer, offset, contents[i]);
+            this.#device.queue.writeBuffer(buffer, offset, contents[i]);
         });
     }
 }
