@@ -17,7 +17,7 @@ bindgen=$CARGO_TARGET_DIR/debug/bindgen
 
 source web/toolchain.sh
 # Messages of panics contain paths of sources. Those of this machine are nobody's business.
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src="
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src= --remap-path-prefix=$PWD="
 cargo build --quiet --locked --manifest-path web/Cargo.toml --package "$crate" --profile "$profile" "${wasm[@]}"
 
 # Made beside the folder, so that an interrupted run leaves no half of one.

@@ -11,6 +11,7 @@ folders=("$@")
 missing() { echo "web: FAILED, $1 is missing and cannot be installed" >&2; exit 1; }
 apt() { command -v apt-get >/dev/null && debian "$@" >&2; }
 command -v node >/dev/null && command -v npm >/dev/null || apt nodejs npm || missing "node"
+node -e "process.exit(process.versions.node.split('.')[0] < 20 ? 1 : 0)" || missing "Node 20 or later"
 [ -n "${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null || apt chromium || missing "Chromium"
 (cd web && npm ci --silent --no-audit --no-fund) || missing "playwright-core of npm"
 

@@ -1,6 +1,8 @@
 //! Noise for stochastic rounding. It depends on the seed, the step, the tensor's name and the element, and on nothing
 //! else. Twin of `noise.wgsl`. The mixing uses the constants that Chris Wellons found for two rounds on 32 bits ("lowbias32").
 
+use crate::num::crc32::crc32;
+
 pub(crate) fn mixed(bits: u32) -> u32 {
     let mut x = bits;
     x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
@@ -10,7 +12,7 @@ pub(crate) fn mixed(bits: u32) -> u32 {
 
 /// The seed of a tensor's noise.
 pub(crate) fn stream_seed(seed: u32, tensor: &str) -> u32 {
-    mixed(seed ^ mixed(crc32fast::hash(tensor.as_bytes())))
+    mixed(seed ^ mixed(crc32(tensor.as_bytes())))
 }
 
 /// The noise of an element of a tensor at step `t`. Each quantity that is rounded has its own `stream`.

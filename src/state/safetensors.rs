@@ -19,6 +19,7 @@ use crate::config::precision::Precision;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
+use crate::num::crc32::Crc32;
 use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
 
 const FORMAT: &str = "wgpu-adam";
@@ -141,7 +142,7 @@ struct Entry<'a> {
 
 /// The CRC-32 of the JSON, followed for each tensor (in the order of names) by a line `name dtype shape` and its bytes.
 fn checksum(json: &str, entries: &BTreeMap<String, Entry>) -> String {
-    let mut crc = crc32fast::Hasher::new();
+    let mut crc = Crc32::new();
     crc.update(json.as_bytes());
     for (name, Entry { dtype, shape, data }) in entries {
         crc.update(format!("{name} {dtype:?} {shape:?}\n").as_bytes());
