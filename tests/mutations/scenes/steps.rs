@@ -3,7 +3,7 @@
 use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, preset};
 
 use super::Difference;
-use crate::scene::{Gpu, Run, Scene, Spot, normal};
+use crate::scene::{Gpu, Scene, Spot, normal};
 
 pub const SCENES: &[(&str, Difference)] = &[
     ("arena", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw(), other()], all()), 1.0)),
