@@ -28,6 +28,7 @@ pub(crate) mod loss_scale;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod records;
+pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod setters;
@@ -41,4 +42,4 @@ pub(crate) mod update;
 
 pub use adam::Adam;
 pub use tensor::{Group, Tensor};
-pub use tensor_mut::{TensorMut, Values};
+pub use tensor_mut::{RowInputs, TensorMut, Values};

@@ -11,6 +11,8 @@ pub(crate) struct Moments {
     pub v_max: Vec<f32>,
     /// The f32 master of a 16-bit param. For a remainder, only the lower 16 bits matter.
     pub master: Vec<f32>,
+    /// The bits are the u32 counts of the rows.
+    pub row_steps: Vec<f32>,
 }
 
 impl Moments {
@@ -21,6 +23,7 @@ impl Moments {
             StateKind::V | StateKind::VScale => &self.v,
             StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale => &self.v_max,
             StateKind::Master | StateKind::Remainder => &self.master,
+            StateKind::RowSteps => &self.row_steps,
         }
     }
 
@@ -30,6 +33,7 @@ impl Moments {
             StateKind::V | StateKind::VScale => &mut self.v,
             StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale => &mut self.v_max,
             StateKind::Master | StateKind::Remainder => &mut self.master,
+            StateKind::RowSteps => &mut self.row_steps,
         }
     }
 }

@@ -26,6 +26,14 @@ pub(crate) enum Binding {
     /// The partials of each unit.
     Units,
     UnitNorms,
+    Rows,
+    RowTables,
+    RowLr,
+    /// The mask, the bits or the list.
+    ActiveRows,
+    ListCount,
+    Listed,
+    Inverse,
 }
 
 /// How a kernel uses a resource.
@@ -62,6 +70,15 @@ impl Binding {
             Self::Findings => 15,
             Self::Units => 16,
             Self::UnitNorms => 17,
+            // No kernel of rows has units, norms, insight or several regions.
+            Self::Rows => 11,
+            Self::RowTables => 12,
+            Self::RowLr => 13,
+            Self::ActiveRows => 14,
+            Self::ListCount => 15,
+            Self::Listed => 16,
+            Self::Inverse => 17,
+            Self::State(StateKind::RowSteps) => 18,
         }
     }
 }

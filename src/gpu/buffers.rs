@@ -3,7 +3,7 @@
 use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
 
 use crate::error::Error;
-use crate::plan::region::Window;
+use crate::plan::window::Window;
 
 /// A binding of a range of a buffer.
 pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {

@@ -19,16 +19,17 @@ use crate::gpu::kernel::{Kernel, Scale, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::{Reusable, dispatch, norm_kernel, update_kernel};
+use crate::gpu::rows::{RowBuffers, UNIFORM_BYTES};
 use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
-use crate::num::block8::{UNSIGNED, scales};
+use crate::num::block8::{UNSIGNED, scale, scales};
 use crate::num::half::nearest_bf16;
-use crate::num::quad::LANES;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
-use crate::plan::region::{Region, Segment, UPDATE_TILE, Window, order_of_partials};
+use crate::plan::region::{Region, Segment, UPDATE_TILE, order_of_partials};
 use crate::plan::units::Units;
+use crate::plan::window::Window;
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
@@ -110,13 +111,14 @@ impl<'a> Builder<'a> {
         let mut partials = 0;
         for &i in &order {
             first_partials[i] = partials as u32;
-            partials += batch::norm_workgroups(&regions[i]);
+            partials += regions[i].partials();
         }
         let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]));
         let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
         let layout = Layout {
             names,
             lens: tensors().map(|t| t.param.len).collect(),
+            widths: tensors().map(|t| t.rows.as_ref().map(|rows| rows.width)).collect(),
             regions,
             batches,
             partials: first_partials,
@@ -171,7 +173,9 @@ impl<'a> Builder<'a> {
         let norms = norms.into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
         let Sizes { settings, clock, scalar_slots, partials, curves, units } = self.sizes;
         let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves).max(units);
-        check_limits(self.device, updates.chain(norms).chain([self.tick_kernel(false)]), largest, uniform)
+        let lists = layout.regions.iter().filter_map(|region| region.rows.as_ref()?.list_count.as_ref());
+        let kernels = updates.chain(norms).chain([self.tick_kernel(false)]).chain(lists.map(|_| Kernel::MeasureList));
+        check_limits(self.device, kernels, largest, uniform.max(UNIFORM_BYTES))
     }
 
     /// Makes the GPU objects, except for those in `reusable`.
@@ -198,14 +202,27 @@ impl<'a> Builder<'a> {
             let usage = usage | BufferUsages::UNIFORM;
             reusable.loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }
-        let (norm, mut dispatches) =
-            Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &mut reusable.pipelines)?;
+        let rows = layout.regions.iter();
+        let rows = rows.map(|region| RowBuffers::new(self.device, region, &self.registry, &self.limits));
+        let rows: Vec<Option<RowBuffers>> = rows.collect::<Result<_, _>>()?;
+        let (norm, norms) =
+            Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &rows, &mut reusable.pipelines)?;
+        let lists =
+            layout.regions.iter().zip(&rows).filter_map(|(region, rows)| region.rows.as_ref().zip(rows.as_ref()));
+        let lists = lists.filter_map(|(region, rows)| {
+            rows.measure(self.device, &self.limits, region, &self.buffers, &mut reusable.pipelines)
+        });
+        let mut dispatches: Vec<Dispatch> = lists.collect();
+        dispatches.extend(norms);
         let buffers = [&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone);
         let (tick, tick_dispatch) = self.tick(buffers, norm.unit_norms(), &mut reusable)?;
         let mut uniforms = Uniforms::default();
         let update_workgroups = uniforms.add(&layout.batches, |i| {
             let region = &layout.regions[i];
-            let tiles = region.count_tiles(&region.update_spans(), UPDATE_TILE);
+            let tiles = match &region.rows {
+                Some(rows) => rows.update_workgroups(),
+                None => region.count_tiles(&region.update_spans(), UPDATE_TILE),
+            };
             (layout.uniform(i, tiles as u32), batch::update_workgroups(region))
         });
         let regions = self.filled("regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
@@ -218,7 +235,7 @@ impl<'a> Builder<'a> {
         dispatches.push(tick_dispatch);
         for (i, ((batch, state), workgroups)) in layout.batched().zip(&state).zip(update_workgroups).enumerate() {
             let first = &batch[0];
-            let table = self.table(first)?;
+            let table = if first.rows.is_some() { None } else { self.table(first)? };
             let mut bindings = vec![(Binding::Region, uniforms.of(&regions, i))];
             for (i, region) in (0..).zip(batch) {
                 bindings.push((Binding::Param(i), window(&self.buffers, &region.param)));
@@ -236,10 +253,18 @@ impl<'a> Builder<'a> {
                     bindings.push((Binding::Scalars, sub_binding(&scalar_slots, offset, size_of::<Scalars>() as u64)));
                 }
             }
-            dispatches.push(dispatch(update_kernel(batch, options, layout.limits), workgroups, &bindings));
+            if let (Some(rows), Some(of)) = (&rows[layout.batches[i].start], &first.rows) {
+                bindings.extend(rows.bindings(of, &self.buffers));
+            }
+            let mut update = dispatch(update_kernel(batch, options, layout.limits), workgroups, &bindings);
+            if let Some(rows) = &rows[layout.batches[i].start] {
+                update.workgroups = rows.workgroups(update.workgroups);
+            }
+            dispatches.push(update);
             tables.extend(table);
         }
-        let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes();
+        let of_rows = rows.iter().flatten().map(RowBuffers::bytes).sum::<u64>();
+        let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows;
         log::debug!(
             "{} tensors in {} regions, {} dispatches a step",
             layout.names.len(),
@@ -257,6 +282,7 @@ impl<'a> Builder<'a> {
             scalar_slots,
             norm,
             tick,
+            rows,
             small,
             registry: self.registry,
             reusable,
@@ -286,27 +312,34 @@ impl<'a> Builder<'a> {
     /// Makes the state buffers of a batch. A new wgpu buffer is zero. Some second moments begin with another value.
     fn state_buffers(&self, batch: &[Region]) -> Result<BatchState, Error> {
         let storage = batch[0].storage;
-        let elements = LANES * batch.iter().map(|region| u64::from(region.state_quads())).sum::<u64>();
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let initial = |segment: &Segment| self.registry.config(segment.clock as usize).variant.initial();
         let state_kinds = storage.state_kinds().map(|kind| {
             let element = storage.dtype(kind);
+            let elements: u64 = batch.iter().map(|region| region.state_elements(kind)).sum();
             let mut segments = batch.iter().flat_map(|region| &region.segments);
             if kind != StateKind::V || segments.all(|segment| initial(segment) == 0.0) {
-                let scales = batch.iter().map(|region| kind.scale().map_or(0, |_| u64::from(region.scales())));
+                let scales = batch.iter().map(|region| storage.scale(kind).map_or(0, |_| u64::from(region.scales())));
                 return Ok(self.empty(kind.name(), usage, elements * element.bytes() + 4 * scales.sum::<u64>()));
             }
             let mut values = vec![0.0; elements as usize];
-            for (segment, span) in batch.iter().flat_map(Region::spans_of_segments) {
-                values[span.of_state()].fill(initial(segment));
+            if batch[0].rows.is_some() {
+                values.fill(initial(&batch[0].segments[0]));
+            } else {
+                for (segment, span) in batch.iter().flat_map(Region::spans_of_segments) {
+                    values[span.of_state()].fill(initial(segment));
+                }
             }
             if element == Dtype::Bf16 {
                 let halves: Vec<u16> = values.iter().map(|x| (nearest_bf16(*x).to_bits() >> 16) as u16).collect();
                 return self.filled(kind.name(), usage, cast_slice(&halves));
             }
             if element == Dtype::U8 {
-                let mut bytes = UNSIGNED.codes(&values);
-                bytes.extend(scales(&values).flat_map(f32::to_le_bytes));
+                let mut bytes = UNSIGNED.codes(&values, values.len());
+                match &batch[0].rows {
+                    Some(_) => bytes.extend(scale(&values[..1]).to_le_bytes().repeat(batch[0].scales() as usize)),
+                    None => bytes.extend(scales(&values, values.len()).flat_map(f32::to_le_bytes)),
+                }
                 return self.filled(kind.name(), usage, &bytes);
             }
             self.filled(kind.name(), usage, cast_slice(&values))
