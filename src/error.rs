@@ -270,6 +270,20 @@ pub enum Error {
         reason: String,
     },
 
+    /// A tensor cannot be rebound to other views.
+    #[error("tensor `{tensor}`: {what} is {given}, but must stay {need}")]
+    #[non_exhaustive]
+    Rebind {
+        /// The name of the tensor.
+        tensor: String,
+        /// What differs.
+        what: &'static str,
+        /// The new value.
+        given: String,
+        /// The old value.
+        need: String,
+    },
+
     // --- a saved state ---
     /// The bytes are not a state, the file is damaged, or the parts of the state do not fit together.
     #[error("invalid optimizer state: {reason}")]

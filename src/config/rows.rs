@@ -86,6 +86,9 @@ pub enum Active<V = View> {
     Mask(V),
     /// The rows whose bit is 1: that of row i is bit i % 32 of u32 number i / 32.
     Bits(V),
+    /// The first rows: one u32 says how many. Or all of them, if there are fewer. The device may have made the number, and
+    /// the step costs what these rows cost, as with a list.
+    First(V),
     /// The rows of a list, which the device may have made. The step costs what these rows cost: its dispatch is indirect,
     /// and the device sets its size.
     List {
@@ -148,6 +151,7 @@ impl<V> Rows<V> {
                 Active::All => Active::All,
                 Active::Mask(_) => Active::Mask(()),
                 Active::Bits(_) => Active::Bits(()),
+                Active::First(_) => Active::First(()),
                 Active::List { .. } => Active::List { indices: (), count: () },
             },
             steps: self.steps,
@@ -166,6 +170,7 @@ impl<V> Rows<V> {
                 Active::All => ActiveKind::All,
                 Active::Mask(_) => ActiveKind::Mask,
                 Active::Bits(_) => ActiveKind::Bits,
+                Active::First(_) => ActiveKind::First,
                 Active::List { .. } => ActiveKind::List,
             },
             compact: matches!(self.grad_rows, GradRows::Compact { .. }),
@@ -181,6 +186,14 @@ impl<V> Rows<V> {
     /// Multiplies the sum of the squares of a row.
     pub(crate) fn mean(&self) -> f32 {
         if self.second_moment == SecondMoment::RowMean { 1.0 / self.width as f32 } else { 1.0 }
+    }
+
+    /// Checks that rows of this kind can take over the state of others.
+    pub(crate) fn check_state<U>(&self, old: &Rows<U>) -> Result<(), String> {
+        if (self.width, self.second_moment, self.steps) == (old.width, old.second_moment, old.steps) {
+            return Ok(());
+        }
+        Err("width, second_moment and steps of its rows must stay the same".to_owned())
     }
 
     /// Checks the numbers, for a tensor of `len` elements with gradients of `grad_len`.
@@ -256,7 +269,20 @@ pub(crate) enum ActiveKind {
     All,
     Mask,
     Bits,
+    First,
     List,
+}
+
+impl ActiveKind {
+    /// Whether the device says how many rows there are to look at.
+    pub fn is_counted(self) -> bool {
+        matches!(self, Self::First | Self::List)
+    }
+
+    /// Whether a buffer says which rows are active.
+    pub fn is_listed(self) -> bool {
+        matches!(self, Self::Mask | Self::Bits | Self::List)
+    }
 }
 
 impl Rule {

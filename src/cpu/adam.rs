@@ -79,6 +79,7 @@ fn check_rows(tensor: &TensorMut, name: &str, rows: &Rows<()>, len: usize) -> Re
     let words = match kind.active {
         ActiveKind::Mask => Some(count),
         ActiveKind::Bits => Some(count.div_ceil(32)),
+        ActiveKind::First => Some(1),
         ActiveKind::All | ActiveKind::List => None,
     };
     let needs = [
@@ -88,7 +89,7 @@ fn check_rows(tensor: &TensorMut, name: &str, rows: &Rows<()>, len: usize) -> Re
     ];
     for (which, given, need) in needs {
         if let Some(need) = need.filter(|need| *need != given) {
-            return wrong(format!("{which} has {given} elements, but {count} rows need {need}"));
+            return wrong(format!("{which} has {given} numbers, but {count} rows need {need}"));
         }
     }
     let grads = tensor.grad.len();

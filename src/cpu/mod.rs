@@ -21,6 +21,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod edit;
+pub(crate) mod gather;
 pub(crate) mod global_norm;
 pub(crate) mod gradient;
 pub(crate) mod insight;

@@ -27,6 +27,19 @@ impl Moments {
         }
     }
 
+    /// Takes over the state of a tensor, or of as many of its rows as there are.
+    pub fn take_over(&mut self, old: &mut Self) {
+        let Self { m, v, v_max, master, row_steps } = self;
+        let old = [&mut old.m, &mut old.v, &mut old.v_max, &mut old.master, &mut old.row_steps];
+        for (new, old) in [m, v, v_max, master, row_steps].into_iter().zip(old) {
+            if new.len() == old.len() {
+                std::mem::swap(new, old);
+            } else {
+                new.iter_mut().zip(old).for_each(|(new, old)| *new = *old);
+            }
+        }
+    }
+
     pub fn of_mut(&mut self, kind: StateKind) -> &mut Vec<f32> {
         match kind {
             StateKind::M | StateKind::MScale => &mut self.m,

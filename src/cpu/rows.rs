@@ -40,6 +40,7 @@ pub(crate) fn candidates(rows: &Rows<()>, inputs: &RowInputs, count: usize, grad
     let is_active = |row: usize| match kind.active {
         ActiveKind::Mask => inputs.active[row] != 0,
         ActiveKind::Bits => inputs.active[row / 32] >> (row % 32) & 1 == 1,
+        ActiveKind::First => row < inputs.active[0] as usize,
         ActiveKind::All | ActiveKind::List => true,
     };
     (0..count).map(|row| Some(row).filter(|row| is_active(*row)).and_then(with_gradient)).collect()

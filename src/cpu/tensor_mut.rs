@@ -23,7 +23,8 @@ pub struct TensorMut<'a> {
 pub struct RowInputs<'a> {
     /// The factor of each row's learning rate, for [`row_lr`](crate::rows::Rows::row_lr).
     pub row_lr: &'a [f32],
-    /// For [`Active`](crate::rows::Active): a u32 for each row, or a bit for each row, or the numbers of the active rows.
+    /// For [`Active`](crate::rows::Active): a u32 for each row, a bit for each row, how
+    /// many rows, or the numbers of the rows.
     pub active: &'a [u32],
     /// The place of each row's gradient, for [`GradRows::Compact`](crate::rows::GradRows::Compact).
     pub inverse: &'a [u32],

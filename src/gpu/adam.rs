@@ -23,6 +23,7 @@ use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, alive, read};
 use crate::gpu::rows::RowBuffers;
 use crate::gpu::tick::Tick;
+use crate::gpu::uniforms::Uniforms;
 use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
@@ -77,6 +78,10 @@ pub struct Adam {
     pub(crate) tick: Tick,
     /// Of each region of rows.
     pub(crate) rows: Vec<Option<RowBuffers>>,
+    /// The uniforms of the regions, and the buffer that has them.
+    pub(crate) regions: (Uniforms, Buffer),
+    /// Second sets of state buffers, each with the number of its batch: see [`gather`](Self::gather).
+    pub(crate) spares: Vec<(usize, BatchState)>,
     /// Bytes of the small buffers that are bound elsewhere: the regions' uniforms and the tiles.
     pub(crate) small: u64,
     /// The current groups and clocks. Edits start from them.
@@ -165,6 +170,8 @@ impl Adam {
             norm: self.norm.clone(),
             tick: self.tick.clone(),
             rows: self.rows.clone(),
+            regions: self.regions.clone(),
+            spares: self.spares.clone(),
             small: self.small,
             registry: self.registry.clone(),
             reusable: self.reusable.clone(),
@@ -266,6 +273,10 @@ impl Adam {
             for (kind, buffer) in batch[0].storage.state_kinds().zip(state) {
                 all.add(kind, buffer.size());
             }
+        }
+        for (batch, state) in &self.spares {
+            let storage = self.layout.regions[self.layout.batches[*batch].start].storage;
+            storage.state_kinds().zip(state).for_each(|(kind, buffer)| all.add(kind, buffer.size()));
         }
         all
     }

@@ -34,6 +34,11 @@ pub(crate) enum Binding {
     ListCount,
     Listed,
     Inverse,
+    /// What a move of rows is told, the rows' sources, and the buffers between which they move.
+    Move,
+    Source,
+    From,
+    To,
 }
 
 /// How a kernel uses a resource.
@@ -78,6 +83,11 @@ impl Binding {
             Self::ListCount => 15,
             Self::Listed => 16,
             Self::Inverse => 17,
+            // Moves of rows bind nothing else but a list's count.
+            Self::Move => 0,
+            Self::Source => 1,
+            Self::From => 2,
+            Self::To => 3,
             Self::State(StateKind::RowSteps) => 18,
         }
     }

@@ -15,6 +15,12 @@ pub(crate) fn window<'a>(buffers: &'a [Buffer], window: &Window) -> BindingResou
     sub_binding(&buffers[window.buffer], window.offset, window.bytes)
 }
 
+/// Makes a buffer of zeros.
+pub(crate) fn empty(device: &Device, label: &str, usage: BufferUsages, size: u64) -> Buffer {
+    let label = format!("wgpu-adam {label}");
+    device.create_buffer(&BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false })
+}
+
 /// Makes a buffer with these contents. wgpu's `create_buffer_init` panics if the device is out of memory.
 pub(crate) fn filled(device: &Device, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {
     let label = format!("wgpu-adam {label}");

@@ -2,7 +2,7 @@
 //! needs.
 //!
 //! Some files are templates for one buffer. Their placeholders are `NAME`, the buffer's name; `ACCESS`, its access
-//! mode; `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and for state tensors `ORDINAL`, `STREAM`
+//! mode; `UNIT`, the type of its elements; `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and for state tensors `ORDINAL`, `STREAM`
 //! and `CODE`. The part after the line `// --- stores ---` is omitted if the kernel does not write the buffer. The
 //! composed modules in `shaders/composed/` show the result.
 
@@ -76,6 +76,11 @@ impl Kernel {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
             Kernel::UnitNorm => unit_norm(&mut module),
             Kernel::MeasureList => measure_list(&mut module),
+            Kernel::GatherRows { wide } => move_rows(&mut module, shader!("rows/gather_rows"), wide),
+            Kernel::ZeroRows { wide } => {
+                module.bind("list_count", Binding::ListCount);
+                move_rows(&mut module, shader!("rows/zero_rows"), wide);
+            }
             Kernel::Tick { scheduled, scale, units, norm, laws } => {
                 module.flag("HAS_NORM", norm);
                 tick(&mut module, scheduled, scale, units, laws);
@@ -110,6 +115,13 @@ fn norm(module: &mut Module, shape: Shape, grad: Dtype) {
         None => tiles(module, shape.table),
     }
     regions(module, shape.regions);
+}
+
+fn move_rows(module: &mut Module, wgsl: &str, wide: bool) {
+    let bindings = [("move", Binding::Move), ("source", Binding::Source), ("from", Binding::From), ("to", Binding::To)];
+    bindings.into_iter().for_each(|(name, binding)| module.bind(name, binding));
+    module.template(wgsl, true, &[("UNIT", if wide { "vec4<u32>" } else { "u32" })]);
+    module.file(shader!("rows/move"));
 }
 
 fn measure_list(module: &mut Module) {
@@ -225,18 +237,19 @@ fn rows(module: &mut Module, kind: RowKind, unaligned: bool) {
     module.constant("PARAM_STEP", if unaligned { LANES } else { 1 });
     module.file(shader!("rows/rows"));
     module.file(shader!("rows/rows_uniform"));
-    if kind.active != ActiveKind::All {
+    if kind.active.is_listed() {
         module.bind("active", Binding::ActiveRows);
+    }
+    if kind.active.is_counted() {
+        module.bind("listed", Binding::Listed);
+        module.file(shader!("rows/listed"));
     }
     match kind.active {
         ActiveKind::All => module.file(shader!("rows/all")),
         ActiveKind::Mask => module.file(shader!("rows/mask")),
         ActiveKind::Bits => module.file(shader!("rows/bits")),
-        ActiveKind::List => {
-            module.bind("listed", Binding::Listed);
-            module.file(shader!("rows/list"));
-            module.file(shader!("rows/listed"));
-        }
+        ActiveKind::First => module.file(shader!("rows/first")),
+        ActiveKind::List => module.file(shader!("rows/list")),
     }
     if kind.compact {
         module.bind("inverse", Binding::Inverse);

@@ -7,7 +7,7 @@ use wgpu::{
 };
 
 use crate::config::dtype::Dtype;
-use crate::config::rows::{ActiveKind, RowKind};
+use crate::config::rows::RowKind;
 use crate::gpu::binding::{Access, Binding};
 use crate::num::quad::WORKGROUP;
 use crate::plan::region::{TILES_A_WORKGROUP, UPDATE_WORKGROUP};
@@ -51,6 +51,14 @@ pub(crate) enum Kernel {
     UnitNorm,
     /// Sets the size of the dispatch that updates the rows of a list.
     MeasureList,
+    /// Moves state of rows, four words at a time if `wide`.
+    GatherRows {
+        wide: bool,
+    },
+    /// Makes state of rows that of new rows.
+    ZeroRows {
+        wide: bool,
+    },
     Tick {
         /// Whether any group has a schedule.
         scheduled: bool,
@@ -102,8 +110,8 @@ impl RowKind {
     /// What both the norm and the update bind to find the rows and their gradients.
     fn bindings(self) -> Vec<(Binding, Access)> {
         let mut bindings = vec![(Binding::Rows, Access::Uniform)];
-        bindings.extend((self.active != ActiveKind::All).then_some((Binding::ActiveRows, Access::Read)));
-        bindings.extend((self.active == ActiveKind::List).then_some((Binding::Listed, Access::Uniform)));
+        bindings.extend(self.active.is_listed().then_some((Binding::ActiveRows, Access::Read)));
+        bindings.extend(self.active.is_counted().then_some((Binding::Listed, Access::Uniform)));
         bindings.extend(self.compact.then_some((Binding::Inverse, Access::Read)));
         bindings
     }
@@ -115,6 +123,8 @@ impl Kernel {
             Kernel::Norm { .. } => "norm",
             Kernel::UnitNorm => "unit_norm",
             Kernel::MeasureList => "measure_list",
+            Kernel::GatherRows { .. } => "gather_rows",
+            Kernel::ZeroRows { .. } => "zero_rows",
             Kernel::Tick { .. } => "tick",
             Kernel::Update { .. } => "update",
             Kernel::Insight { .. } => "insight",
@@ -143,6 +153,17 @@ impl Kernel {
                 bindings
             }
             Kernel::MeasureList => vec![(Binding::Rows, Uniform), (Binding::ListCount, Read), (Binding::Listed, Write)],
+            Kernel::GatherRows { .. } => {
+                vec![(Binding::Move, Uniform), (Binding::Source, Read), (Binding::From, Read), (Binding::To, Write)]
+            }
+            Kernel::ZeroRows { .. } => {
+                vec![
+                    (Binding::Move, Uniform),
+                    (Binding::Source, Read),
+                    (Binding::ListCount, Read),
+                    (Binding::To, Write),
+                ]
+            }
             Kernel::UnitNorm => vec![(Binding::Partials, Read), (Binding::Units, Read), (Binding::UnitNorms, Write)],
             Kernel::Tick { scheduled, scale, units, .. } => {
                 let mut bindings = vec![
@@ -224,7 +245,7 @@ impl Kernel {
             Kernel::Update { storage, .. } if storage.in_blocks() => {
                 4 * TILES_A_WORKGROUP * storage.rule.state().len() as u64
             }
-            Kernel::Update { .. } | Kernel::MeasureList => 0,
+            Kernel::Update { .. } | Kernel::MeasureList | Kernel::GatherRows { .. } | Kernel::ZeroRows { .. } => 0,
             Kernel::Insight { .. } | Kernel::InsightFinish => tree(size_of::<Measured>()) + 4 * BINS as u64,
         }
     }

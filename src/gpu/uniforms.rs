@@ -31,7 +31,7 @@ mirror! {
 }
 
 /// The uniforms of several dispatches, each of one or more regions.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Uniforms {
     pub bytes: Vec<u8>,
     /// The bytes of each dispatch.

@@ -327,7 +327,7 @@ fn cut_rows(tensor_plan: &TensorPlan, plan: &RowsPlan, limits: &Limits) -> Resul
             grad_rows: if kind.compact { (plan.grad_len / wide) as u32 } else { u32::MAX },
             row_lr: bound(plan.row_lr),
             active: bound(plan.active),
-            list_len: plan.active.map_or(0, |view| view.len as u32),
+            list_len: plan.active.map_or(rows as u32, |view| view.len as u32),
             list_count: bound(plan.count),
             inverse: bound(plan.inverse),
         };

@@ -72,7 +72,12 @@ impl Storage {
         // Rows of one or two elements would not be smaller in a narrow format, whose rows have whole quads.
         let wide = rows.is_none_or(|rows| rows.width > 2);
         let narrows = rule.state_kinds().any(|kind| kind != StateKind::V || !rows_state.v);
-        let state = if narrows && wide { precision.state_of(len) } else { StateDtype::F32 };
+        let state = match rows {
+            _ if !(narrows && wide) => StateDtype::F32,
+            // The format stays the same as rows are added.
+            Some(_) => precision.state,
+            None => precision.state_of(len),
+        };
         let state_rounding = if state == StateDtype::F32 { Rounding::Nearest } else { precision.state_rounding };
         Ok(Self { rule, param, grad, state, master, rounding, state_rounding, rows: rows_state })
     }

@@ -101,6 +101,7 @@ fn rows_of(
         Active::All => (None, None),
         Active::Mask(view) => (Some(beside(view, "the mask", Dtype::U32, Some(count))?), None),
         Active::Bits(view) => (Some(beside(view, "the bits", Dtype::U32, Some(count.div_ceil(32)))?), None),
+        Active::First(count) => (None, Some(beside(count, "the count of the first rows", Dtype::U32, None)?)),
         Active::List { indices, count } => {
             let indices = beside(indices, "the list", Dtype::U32, None)?;
             (Some(indices), Some(beside(count, "the count of the list", Dtype::U32, None)?))
@@ -134,7 +135,8 @@ fn storage(tensor: &Tensor, rule: Rule, precision: &Precision, zero_grad: bool) 
     Ok(storage)
 }
 
-fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
+/// Checks a view of the caller's.
+pub(crate) fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
     let named = || tensor.to_owned();
     let element = view.dtype.bytes();
     if let Some(Outside { start, end, len }) = view.outside {

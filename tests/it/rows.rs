@@ -71,7 +71,7 @@ impl Scene {
         };
         let params = image(self.formats.0, self.skip.0, self.len(), 1);
         let grads = image(self.formats.1, self.skip.1, self.grad_len(), 2);
-        let beside = vec![0.0; self.skip.2 + self.count + 9];
+        let beside = vec![0.0; self.skip.2 + 2 * self.count + 9];
         let buffers = Buffers {
             param: gpu.buffer(&params),
             grad: gpu.buffer(&grads),
@@ -91,6 +91,7 @@ impl Scene {
                 Active::All => Active::All,
                 Active::Mask(()) => Active::Mask(u32s(active, self.count)),
                 Active::Bits(()) => Active::Bits(u32s(active, self.count.div_ceil(32))),
+                Active::First(()) => Active::First(u32s(count, 1)),
                 Active::List { .. } => Active::List { indices: u32s(active, self.count), count: u32s(count, 1) },
             },
             steps: self.rows.steps,
@@ -175,6 +176,7 @@ impl Run<'_> {
             Active::Bits(()) => (is_active.chunks(32))
                 .map(|bits| bits.iter().enumerate().fold(0, |word, (i, bit)| word | u32::from(*bit) << i))
                 .collect(),
+            Active::First(()) => vec![self.random(6, 0, count as u64 + 3) as u32],
             // In an order of its own, with a number that is of no row.
             Active::List { .. } => {
                 let mut list: Vec<u32> = (0..count as u32).filter(|row| is_active[*row as usize]).collect();
@@ -200,7 +202,8 @@ impl Run<'_> {
     fn upload(&self) {
         let bits = |numbers: &[u32]| numbers.iter().map(|x| f32::from_bits(*x)).collect::<Vec<f32>>();
         let Inputs { row_lr, active, inverse } = &self.inputs;
-        let count = [active.len() as u32];
+        let first = matches!(self.scene.rows.active, Active::First(()));
+        let count = if first { active.clone() } else { vec![active.len() as u32] };
         let beside = [row_lr.clone(), bits(active), bits(&count), bits(inverse)];
         for (buffer, numbers) in self.buffers.beside.iter().zip(beside) {
             if !numbers.is_empty() {
@@ -268,8 +271,8 @@ impl Run<'_> {
 
 const WIDTHS: [u32; 13] = [1, 2, 3, 4, 7, 10, 16, 48, 59, 255, 256, 260, 1024];
 
-fn actives() -> [Active<()>; 4] {
-    [Active::All, Active::Mask(()), Active::Bits(()), Active::List { indices: (), count: () }]
+fn actives() -> [Active<()>; 5] {
+    [Active::All, Active::Mask(()), Active::Bits(()), Active::First(()), Active::List { indices: (), count: () }]
 }
 
 fn compact() -> GradRows<()> {
@@ -304,7 +307,7 @@ fn every_format() {
     for (i, ((param, precision), grad)) in sample(all.into_iter().enumerate()) {
         for width in [3, 7, 16, 300] {
             let mut scene = Scene::new(width, 70).with(|rows| {
-                rows.active = actives()[i % 4].clone();
+                rows.active = actives()[i % 5].clone();
                 rows.steps = if i % 3 == 0 { RowSteps::PerRow } else { RowSteps::Shared };
                 rows.second_moment = if i % 2 == 0 { SecondMoment::RowMean } else { SecondMoment::Elementwise };
                 rows.grad_rows = if i % 5 == 0 { compact() } else { GradRows::Dense };
@@ -354,7 +357,7 @@ proptest! {
 
     #[test]
     fn anything_that_rows_can_be(
-        width in prop_oneof![1..12_u32, 1..100_u32, 1..1025_u32], count in 1..400_usize, active in 0..4_usize,
+        width in prop_oneof![1..12_u32, 1..100_u32, 1..1025_u32], count in 1..400_usize, active in 0..5_usize,
         second in 0..3_usize, flags: [bool; 8], format in 0..1000_usize, skip in (0..9_usize, 0..9_usize, 0..70_usize),
         decay in prop_oneof![Just(Decay::None), Just(Decay::Decoupled(0.1)), Just(Decay::L2(0.1)), Just(Decay::Cautious(0.1))],
     ) {
@@ -522,9 +525,13 @@ fn gradients_of_inactive_rows_are_not_read() {
         scene.options = Options { clip: Clip::GlobalNorm(0.5), skip_nonfinite: true, ..Options::default() };
         let mut run = scene.start(&gpu);
         run.fresh();
+        if matches!(active, Active::First(())) {
+            run.inputs.active = vec![30];
+        }
         let is_active = |row: usize| match active {
             Active::Mask(()) => run.inputs.active[row] != 0,
             Active::Bits(()) => run.inputs.active[row / 32] >> (row % 32) & 1 == 1,
+            Active::First(()) => (row as u32) < run.inputs.active[0],
             _ => run.inputs.active.contains(&(row as u32)),
         };
         let inactive: Vec<usize> = (0..50).filter(|row| !is_active(*row)).collect();
@@ -547,4 +554,223 @@ fn gradients_of_inactive_rows_are_not_read() {
         assert_eq!((report.skipped, report.nonfinite_tensor.as_deref()), (1, Some("rows")));
         run.assert_same();
     }
+}
+
+impl Run<'_> {
+    /// Moves the state of rows on both sides.
+    fn gather(&mut self, source: &[u32]) {
+        let bits: Vec<f32> = source.iter().map(|x| f32::from_bits(*x)).collect();
+        let buffer = self.gpu.buffer(&bits);
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        self.adam.gather(&mut encoder, "rows", &View::u32(&buffer)).unwrap();
+        self.gpu.queue.submit([encoder.finish()]);
+        self.twin.gather("rows", source).unwrap();
+    }
+
+    fn zero_rows(&mut self, indices: &[u32], count: u32) {
+        let bits: Vec<f32> = indices.iter().map(|x| f32::from_bits(*x)).collect();
+        let [indices_buffer, count_buffer] = [&bits[..], &[f32::from_bits(count)]].map(|words| self.gpu.buffer(words));
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        self.adam.zero_rows(&mut encoder, "rows", &View::u32(&indices_buffer), &View::u32(&count_buffer)).unwrap();
+        self.gpu.queue.submit([encoder.finish()]);
+        self.twin.zero_rows("rows", &indices[..(count as usize).min(indices.len())]).unwrap();
+    }
+}
+
+#[test]
+fn rows_move_in_every_format() {
+    let gpu = Gpu::new();
+    let adagrad =
+        variants().into_iter().find(|config| format!("{:?}", config.variant).contains("initial: 0.1")).unwrap();
+    for (i, (param, precision)) in sample(stored().enumerate()) {
+        for width in [1, 7, 48, 300] {
+            let mut scene = Scene::new(width, 90).with(|rows| {
+                rows.second_moment = if i % 2 == 0 { SecondMoment::RowMean } else { SecondMoment::Elementwise };
+                rows.steps = if i % 3 == 0 { RowSteps::PerRow } else { RowSteps::Shared };
+            });
+            (scene.formats.0, scene.precision) = (param, precision.clone());
+            if i % 4 == 1 {
+                scene.config = adagrad.clone();
+            }
+            let mut run = scene.start(&gpu);
+            run.step();
+            run.step();
+            // Sorted, cloned, pruned and new rows, and a number of no row.
+            let source: Vec<u32> = (0..90_u32)
+                .map(|k| match k % 5 {
+                    0 => 89 - k,
+                    1 => k / 2,
+                    2 => u32::MAX,
+                    3 => 90 + k,
+                    _ => k,
+                })
+                .collect();
+            run.gather(&source);
+            run.assert_same();
+            run.step();
+            run.assert_same();
+            // Back to the first set of buffers, and rows that restart.
+            run.gather(&source);
+            run.zero_rows(&[3, 89, 500, 7, 8], 4);
+            run.assert_same();
+            run.step();
+            run.assert_same();
+        }
+    }
+}
+
+#[test]
+fn a_move_is_a_permutation_and_a_new_row_counts_from_the_beginning() {
+    let gpu = Gpu::new();
+    let mut run = Scene::new(10, 50).with(|rows| rows.steps = RowSteps::PerRow).start(&gpu);
+    (0..3).for_each(|_| run.step());
+    let of_rows = |run: &Run| gpu.state(&run.adam).tensors.into_iter().find(|tensor| tensor.name == "rows").unwrap();
+    let before = of_rows(&run);
+    let reversed: Vec<u32> = (0..50).rev().collect();
+    run.gather(&reversed);
+    let after = of_rows(&run);
+    assert_eq!(before.m()[..10], after.m()[490..]);
+    run.gather(&reversed);
+    assert_eq!(of_rows(&run), before, "twice is not at all");
+    let mut source: Vec<u32> = (0..50).collect();
+    source[4] = u32::MAX;
+    run.gather(&source);
+    let state = of_rows(&run);
+    assert_eq!((state.row_steps()[3..6].to_vec(), state.m()[40..50].to_vec()), (vec![3, 0, 3], vec![0.0; 10]));
+    let errors = [
+        run.adam.gather(
+            &mut gpu.device.create_command_encoder(&Default::default()),
+            "rows",
+            &View::u32(&gpu.buffer(&[0.0; 3])),
+        ),
+        run.adam.gather(
+            &mut gpu.device.create_command_encoder(&Default::default()),
+            "plain",
+            &View::u32(&gpu.buffer(&[0.0; 50])),
+        ),
+        run.adam.gather(
+            &mut gpu.device.create_command_encoder(&Default::default()),
+            "rows",
+            &View::f32(&gpu.buffer(&[0.0; 50])),
+        ),
+    ];
+    let errors = errors.map(|error| error.unwrap_err().to_string());
+    assert_eq!(
+        errors,
+        [
+            "tensor `rows`: source has 3 elements, but there are 50 rows",
+            "tensor `plain`: it is no tensor of rows",
+            "tensor `rows`: source is F32, but must be U32"
+        ]
+    );
+}
+
+#[test]
+fn rows_are_added_and_removed_by_other_views() {
+    let gpu = Gpu::new();
+    for (state, width) in [(StateDtype::F32, 10), (StateDtype::Block8, 7), (StateDtype::Bf16, 300)] {
+        let mut scene = Scene::new(width, 40).with(|rows| {
+            (rows.steps, rows.second_moment) = (RowSteps::PerRow, SecondMoment::RowMean);
+        });
+        scene.precision = Precision { state, ..Precision::default() };
+        let mut run = scene.start(&gpu);
+        run.step();
+        run.step();
+        for count in [70, 20] {
+            let mut next = run.scene.clone();
+            next.count = count;
+            let (param, grad) = (gpu.buffer(&normals(5, 5, next.len())), gpu.buffer(&normals(5, 6, next.len())));
+            run.adam
+                .rebind(Tensor::f32("rows", &param, &grad).with_rows(Rows {
+                    steps: RowSteps::PerRow,
+                    second_moment: SecondMoment::RowMean,
+                    ..Rows::new(width)
+                }))
+                .unwrap();
+            run.twin.rebind(cpu::Tensor::new("rows", next.len()).with_rows(next.rows.clone())).unwrap();
+            (run.params, run.grads) = (gpu.read(&param), gpu.read(&grad));
+            (run.buffers.param, run.buffers.grad, run.scene) = (param, grad, next);
+            run.assert_same();
+            run.step();
+            run.assert_same();
+        }
+        let wrong = run.twin.rebind(cpu::Tensor::new("rows", 40)).unwrap_err().to_string();
+        assert_eq!(wrong, "tensor `rows`: a tensor of rows must stay one");
+        let wrong = run.twin.rebind(cpu::Tensor::new("plain", 40)).unwrap_err().to_string();
+        assert_eq!(wrong, "tensor `plain`: its length is 40, but must stay 100");
+    }
+}
+
+/// The limits are so small that a tensor is cut into several regions.
+#[test]
+fn rows_are_cut_at_small_limits() {
+    let limits = wgpu::Limits { max_storage_buffer_binding_size: 16 << 10, ..wgpu::Limits::default() };
+    let gpu = Gpu::with(limits);
+    for (width, active) in [7, 48, 300].into_iter().flat_map(|width| actives().map(|active| (width, active))) {
+        for (i, state) in [StateDtype::F32, StateDtype::Block8].into_iter().enumerate() {
+            let mut scene = Scene::new(width, 500).with(|rows| {
+                rows.active = active.clone();
+                rows.steps = RowSteps::PerRow;
+                rows.second_moment = if i == 0 { SecondMoment::RowMean } else { SecondMoment::Elementwise };
+                rows.row_lr = Some(());
+            });
+            scene.options.clip = Clip::GlobalNorm(0.5);
+            scene.precision = Precision { state, ..Precision::default() };
+            scene.skip = (3, 5, 7);
+            let mut run = scene.start(&gpu);
+            run.step();
+            let source: Vec<u32> = (0..500_u32).map(|k| (k * 7) % 550).collect();
+            run.gather(&source);
+            run.zero_rows(&[1, 499, 77], 3);
+            run.step();
+            run.assert_same();
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let gpu = Gpu::new();
+    let error = |scene: Scene| match scene.try_start(&gpu) {
+        Ok(_) => panic!("{scene:?} is accepted"),
+        Err(error) => error.to_string(),
+    };
+    let rows = |change: fn(&mut Rows<()>)| Scene::new(10, 5).with(change);
+    assert_eq!(error(rows(|rows| rows.width = 0)), "tensor `rows`: its param view has length 0, but must have at least one element");
+    assert_eq!(
+        error(rows(|rows| rows.column_lr = vec![1.0, 2.0])),
+        "tensor `rows`: column_lr has 2 factors, but a row has 10 columns"
+    );
+    let mut negative = vec![1.0; 10];
+    negative[3] = -1.0;
+    assert_eq!(
+        error(Scene::new(10, 5).with(|rows| rows.column_lr = negative)),
+        "tensor `rows`: column_lr[3] is -1, but must be finite and not negative"
+    );
+    assert_eq!(error(Scene::new(1025, 2)), "tensor `rows`: the rows have 1025 elements, but must have 1 to 1024");
+    let mut lion = rows(|rows| rows.second_moment = SecondMoment::RowMean);
+    lion.config = variants().into_iter().find(|config| config.variant == wgpu_adam::Variant::Lion).unwrap();
+    assert_eq!(error(lion), "tensor `rows`: RowMean needs a rule that averages the squares of the gradients, not Lion");
+    let buffers = [40, 40, 4].map(|len| gpu.buffer(&vec![0.0; len]));
+    let start = |rows: Rows, len: u64| {
+        let view = |buffer| View::f32(buffer).slice(..len);
+        let tensor = Tensor::new("rows", view(&buffers[0]), view(&buffers[1])).with_rows(rows);
+        let groups = [Group::new(Config::default(), vec![tensor])];
+        Adam::new(&gpu.device, &gpu.queue, &groups, Options::default()).unwrap_err().to_string()
+    };
+    assert_eq!(start(Rows::new(3), 40), "tensor `rows`: there are 40 elements, but rows of 3 need a multiple of 3");
+    let masked = |view| Rows { active: Active::Mask(view), ..Rows::new(4) };
+    assert_eq!(start(masked(View::f32(&buffers[2])), 16), "tensor `rows`: the mask is F32, but must be U32");
+    assert_eq!(
+        start(masked(View::u32(&buffers[2])), 40),
+        "tensor `rows`: the mask has 4 elements, but 10 rows need 10"
+    );
+    assert_eq!(
+        start(masked(View::u32(&buffers[0]).slice(..4)), 16),
+        "tensor `rows`: the mask must be in another buffer than param and grad"
+    );
+    let adam = cpu::Tensor::new("w", 4).with_rows(Rows { active: Active::Mask(()), ..Rows::new(2) });
+    let mut adam = cpu::Adam::new(&[cpu::Group::new(Config::default(), vec![adam])], Options::default()).unwrap();
+    let wrong = adam.step(&mut [cpu::TensorMut::new(&mut [0.0; 4], &mut [0.0; 4])]).unwrap_err().to_string();
+    assert_eq!(wrong, "tensor `w`: active has 0 numbers, but 2 rows need 2");
 }

@@ -8,6 +8,7 @@ use crate::config::loss_scale::ScaleBytes;
 use crate::config::precision::{Precision, StateDtype};
 use crate::config::rows::{ActiveKind, RowKind};
 use crate::config::rule::Rule;
+use crate::gpu::gather::MoveUniform;
 use crate::gpu::rows::{Listed, RowsUniform};
 use crate::gpu::uniforms::RegionUniform;
 use crate::num::quad::LINE;
@@ -58,6 +59,7 @@ impl Kernel {
         }));
         ticks
             .chain([Kernel::UnitNorm, Kernel::InsightFinish, Kernel::MeasureList])
+            .chain([false, true].into_iter().flat_map(|wide| [Kernel::GatherRows { wide }, Kernel::ZeroRows { wide }]))
             .chain(norms)
             .chain(Storage::all().flat_map(Self::of))
     }
@@ -79,7 +81,7 @@ impl Kernel {
 
 impl RowKind {
     fn all() -> impl Iterator<Item = Self> {
-        let active = [ActiveKind::All, ActiveKind::Mask, ActiveKind::Bits, ActiveKind::List];
+        let active = [ActiveKind::All, ActiveKind::Mask, ActiveKind::Bits, ActiveKind::First, ActiveKind::List];
         active.into_iter().flat_map(|active| {
             (0..8).map(move |bits: u32| Self {
                 row_lr: bits & 1 == 1,
@@ -258,6 +260,7 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(Kernel::InsightFinish, Finding);
     same_layout!(Kernel::MeasureList, RowsUniform, "Rows");
     same_layout!(Kernel::MeasureList, Listed);
+    same_layout!(Kernel::GatherRows { wide: true }, MoveUniform, "Move");
     for (kernel, constant) in [
         (update, format!("const LINE: u32 = {LINE}u;")),
         (update, format!("const OWN_QUADS: u32 = {UPDATE_QUADS}u;")),
