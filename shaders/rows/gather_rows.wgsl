@@ -20,11 +20,11 @@ fn gather_rows(
             continue;
         }
         let unit = slot - local * moved.units;
-        let to = moved.begin + row * moved.units + unit;
+        let to = moved.to_begin + row * moved.units + unit;
         let old = source[moved.source_at + moved.first + row];
         let taken = old - moved.from_first;
         if taken < moved.from_rows {
-            to_rows[to] = from_rows[moved.begin + taken * moved.units + unit];
+            to_rows[to] = from_rows[moved.from_begin + taken * moved.units + unit];
         } else if old >= moved.total && moved.fills != 0u {
             to_rows[to] = UNIT(moved.fill);
         }

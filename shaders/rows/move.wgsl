@@ -9,7 +9,8 @@ struct Move {
     units: u32,         // in a row
     tile_rows: u32,     // rows that a workgroup moves
     inverse_units: f32, // 1 / units
-    begin: u32,         // the first unit of row 0 in both buffers
+    from_begin: u32,    // the first unit of row 0
+    to_begin: u32,
     source_at: u32,     // the first number in its window
     count_at: u32,      // the count of the list in its window
     fill: u32,          // a word of a row that has not been stepped

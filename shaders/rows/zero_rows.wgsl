@@ -21,7 +21,7 @@ fn zero_rows(
         }
         let row = source[moved.source_at + i] - moved.from_first;
         if row < moved.from_rows {
-            to_rows[moved.begin + row * moved.units + slot - local * moved.units] = UNIT(moved.fill);
+            to_rows[moved.to_begin + row * moved.units + slot - local * moved.units] = UNIT(moved.fill);
         }
     }
 }

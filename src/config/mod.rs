@@ -11,6 +11,7 @@ pub mod preset;
 pub(crate) mod rows;
 pub(crate) mod rule;
 pub(crate) mod schedule;
+pub mod splats;
 pub(crate) mod step_bound;
 pub(crate) mod tensor;
 pub(crate) mod variant;

@@ -5,6 +5,8 @@
 //! let config = Config { lr: 3e-4, ..preset::pytorch::adamw() };
 //! ```
 
+pub use crate::config::splats;
+
 /// The optimizers of `torch.optim`, as of PyTorch 2.15.
 pub mod pytorch {
     use crate::config::hyperparameters::{Config, Decay};

@@ -35,7 +35,8 @@ mirror! {
         pub units: u32,
         pub tile_rows: u32,
         pub inverse_units: f32,
-        pub begin: u32,
+        pub from_begin: u32,
+        pub to_begin: u32,
         pub source_at: u32,
         pub count_at: u32,
         pub fill: u32,
@@ -121,8 +122,15 @@ struct Moves {
 
 impl Moves {
     /// Adds the dispatch that changes a part of the state of a region. `uniform` has what does not depend on the part.
-    fn add(&mut self, uniform: MoveUniform, part: &Part, from: Option<&Buffer>, to: &Buffer) -> Result<(), Error> {
-        let wide = part.words.is_multiple_of(4) && part.begin.is_multiple_of(4);
+    fn add(
+        &mut self,
+        uniform: MoveUniform,
+        part: &Part,
+        from: Option<(&Part, &Buffer)>,
+        to: &Buffer,
+    ) -> Result<(), Error> {
+        let from_begin = from.map_or(0, |(part, _)| part.begin);
+        let wide = [part.words, part.begin, from_begin].iter().all(|words| words.is_multiple_of(4));
         let unit = if wide { 4 } else { 1 };
         let units = part.words / unit;
         let tile_rows = SLOTS / units;
@@ -130,7 +138,8 @@ impl Moves {
             units,
             tile_rows,
             inverse_units: 1.0 / units as f32,
-            begin: part.begin / unit,
+            from_begin: from_begin / unit,
+            to_begin: part.begin / unit,
             fill: part.fill,
             source_at: self.source.1.1,
             count_at: self.count.as_ref().map_or(0, |count| count.1.1),
@@ -143,7 +152,7 @@ impl Moves {
             (Binding::To, to.as_entire_binding()),
         ];
         bindings.extend(self.count.as_ref().map(|count| (Binding::ListCount, window(&count.0, &count.1.0))));
-        bindings.extend(from.map(|from| (Binding::From, from.as_entire_binding())));
+        bindings.extend(from.map(|(_, from)| (Binding::From, from.as_entire_binding())));
         let kernel = if from.is_some() { Kernel::GatherRows { wide } } else { Kernel::ZeroRows { wide } };
         let workgroups = uniform.rows.div_ceil(tile_rows).into();
         let made = dispatch(&self.device, &self.limits, &mut self.pipelines, kernel, workgroups, &bindings);
@@ -199,8 +208,9 @@ impl Adam {
                         total,
                         ..MoveUniform::default()
                     };
-                    for part in self.parts(to) {
-                        moves.add(uniform, &part, Some(&self.state[from.batch][part.buffer]), &spare[part.buffer])?;
+                    for (part, from_part) in self.parts(to).iter().zip(&self.parts(from)) {
+                        let source = &self.state[from.batch][part.buffer];
+                        moves.add(uniform, part, Some((from_part, source)), &spare[part.buffer])?;
                     }
                 }
             }

@@ -48,6 +48,7 @@
 //! | tensor | `name` | the name; unique in the file | |
 //! | | `clock` | the number of its clock, from 0; the clock determines the group | |
 //! | | `len` | the number of elements | |
+//! | | `width` | the number of elements of a row, of a tensor of [rows](crate::rows) | none |
 //!
 //! A group needs a clock. If it has none in the file, it gets one at step 0.
 //!
@@ -99,6 +100,10 @@
 //!
 //! So the largest code stands for the scale itself, and the levels of an octave are equally far apart. An optimizer on
 //! the CPU makes the scale anew from the elements. A writer must therefore give the largest code to the largest element.
+//!
+//! In a tensor of rows, each row has blocks of its own, the last of which may be shorter: a row of 300 elements has two
+//! scales. If a row has one second moment, `w.exp_avg_sq` is an F32 with one element for each row. If rows count their own
+//! steps, `w.row_steps` is a U32 with the count of each row, and `w.step` is that of the tensor.
 //!
 //! With 16-bit parameters, a tensor may have one entry more: `w.master`, the parameters as F32, or `w.remainder`, the
 //! lower 16 bits of the exact bf16 parameters as I16: the bits of the exact parameter, as an f32, are

@@ -10,7 +10,7 @@ use wgpu_adam::{Adam, Config, Group, Options, Tensor, Variant, cpu};
 /// One tensor under one configuration, on the twin or on the GPU.
 enum Side<'a> {
     Twin { adam: cpu::Adam, param: Vec<f32> },
-    Gpu { gpu: &'a Gpu, adam: Adam, param: Buffer, grad: Buffer },
+    Gpu { gpu: &'a Gpu, adam: Box<Adam>, param: Buffer, grad: Buffer },
 }
 
 /// Checks a claim on the twin and then on the GPU, each from the same params. The claim is given the name of the side
@@ -23,7 +23,7 @@ fn both(config: Config, param: &[f32], mut claim: impl FnMut(&mut Side, &str)) {
     let (param, grad) = (gpu.buffer(param), gpu.buffer(param));
     let tensors = vec![Tensor::f32("x", &param, &grad)];
     let adam = Adam::new(&gpu.device, &gpu.queue, &[Group::new(config, tensors)], Options::default()).unwrap();
-    claim(&mut Side::Gpu { gpu: &gpu, adam, param, grad }, "GPU");
+    claim(&mut Side::Gpu { gpu: &gpu, adam: Box::new(adam), param, grad }, "GPU");
 }
 
 impl Side<'_> {

@@ -704,7 +704,7 @@ fn rows_are_added_and_removed_by_other_views() {
 /// The limits are so small that a tensor is cut into several regions.
 #[test]
 fn rows_are_cut_at_small_limits() {
-    let limits = wgpu::Limits { max_storage_buffer_binding_size: 16 << 10, ..wgpu::Limits::default() };
+    let limits = wgpu::Limits { max_storage_buffer_binding_size: 32 << 10, ..wgpu::Limits::default() };
     let gpu = Gpu::with(limits);
     for (width, active) in [7, 48, 300].into_iter().flat_map(|width| actives().map(|active| (width, active))) {
         for (i, state) in [StateDtype::F32, StateDtype::Block8].into_iter().enumerate() {
@@ -736,7 +736,10 @@ fn mistakes_are_named() {
         Err(error) => error.to_string(),
     };
     let rows = |change: fn(&mut Rows<()>)| Scene::new(10, 5).with(change);
-    assert_eq!(error(rows(|rows| rows.width = 0)), "tensor `rows`: its param view has length 0, but must have at least one element");
+    assert_eq!(
+        error(rows(|rows| rows.width = 0)),
+        "tensor `rows`: its param view has length 0, but must have at least one element"
+    );
     assert_eq!(
         error(rows(|rows| rows.column_lr = vec![1.0, 2.0])),
         "tensor `rows`: column_lr has 2 factors, but a row has 10 columns"
