@@ -12,6 +12,7 @@ mod ours;
 mod peer;
 mod plot;
 mod report;
+mod rows;
 mod shapes;
 mod stopwatch;
 mod streams;

@@ -92,7 +92,8 @@ pub enum Active<V = View> {
     /// The rows of a list, which the device may have made. The step costs what these rows cost: its dispatch is indirect,
     /// and the device sets its size.
     List {
-        /// The numbers of the rows, as u32. They must differ from each other. Numbers that are not of a row are skipped.
+        /// The numbers of the rows, as u32. They must differ from each other, which
+        /// [`Adam::check_list`](crate::Adam::check_list) checks. Numbers that are not of a row are skipped.
         indices: V,
         /// One u32: how many of the indices count. If there are fewer indices, all of them count.
         count: V,

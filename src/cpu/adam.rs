@@ -341,8 +341,12 @@ impl Adam {
     /// Takes one step and measures it, as [`Probe::step`](crate::Probe::step) does on the GPU.
     ///
     /// # Errors
-    /// As for [`step`](Self::step).
+    /// As for [`step`](Self::step), and [`Error::Rows`] if there is a tensor of rows.
     pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
+        if let Some(tensor) = self.rows.iter().position(Option::is_some) {
+            let reason = "tensors of rows cannot be measured".to_owned();
+            return Err(Error::Rows { tensor: self.names[tensor].clone(), reason });
+        }
         let mut findings = Vec::new();
         let report = self.step_and(tensors, false, |adam, scalars, tensors| {
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, tensors, &adam.moments);

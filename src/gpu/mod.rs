@@ -6,6 +6,7 @@ pub(crate) mod blame;
 pub(crate) mod buffers;
 pub(crate) mod builder;
 pub(crate) mod check;
+pub(crate) mod check_list;
 pub(crate) mod compose;
 pub(crate) mod edit;
 pub(crate) mod error_scopes;

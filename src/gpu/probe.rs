@@ -83,7 +83,8 @@ impl Probe {
     /// errors. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
-    /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in
+    /// Returns [`Error::Rows`] if there is a tensor of rows, which a probe cannot measure. Returns [`Error::Limit`] if the
+    /// device's limits are too low: a probe needs 4 storage buffers per shader stage in
     /// addition to the rule's state (7 at most), 12,352 bytes of workgroup storage, and bindings as large as its
     /// buffers. Returns [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
     pub fn new(adam: &Adam) -> Result<Self, Error> {
@@ -101,6 +102,10 @@ impl Probe {
     fn make(adam: &Adam) -> Result<Self, Error> {
         let device = &adam.device;
         let layout = &adam.layout;
+        if let Some(region) = layout.regions.iter().find(|region| region.rows.is_some()) {
+            let tensor = layout.names[region.segments[0].tensor].clone();
+            return Err(Error::Rows { tensor, reason: "a probe cannot measure tensors of rows".to_owned() });
+        }
         let mut records: Vec<Record> = Vec::new();
         let mut runs: Vec<RecordRange> = Vec::new();
         let (mut uniforms, mut workgroups) = (Uniforms::default(), Vec::new());

@@ -4,6 +4,7 @@ mod formats;
 mod page;
 mod peers;
 mod roofline;
+mod rows;
 mod tensors;
 mod variants;
 
@@ -34,6 +35,8 @@ pub enum Suite {
     Formats,
     /// Many tensors: number of dispatches, time per step, host time to record
     Tensors,
+    /// Rows of Gaussian splats: all, some, with one moment per row, and moved
+    Rows,
     /// Comparison with other optimizers
     Peers,
 }
@@ -68,6 +71,7 @@ pub fn run(gpu: &Gpu, arguments: &Arguments) -> Result<(), Failure> {
             Suite::Variants => findings.variants()?,
             Suite::Formats => findings.formats()?,
             Suite::Tensors => findings.tensors()?,
+            Suite::Rows => findings.rows()?,
             Suite::Peers => findings.peers()?,
         }
     }

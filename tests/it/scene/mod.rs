@@ -11,6 +11,8 @@ mod layout;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 pub mod precisions;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod rows;
 mod run;
 mod stored;
 #[path = "../../../examples/compare/tolerance.rs"]

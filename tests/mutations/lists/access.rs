@@ -19,7 +19,7 @@ pub const SHADERS: &[Shader] = &[
             "f16",
         )],
     },
-    Shader { file: "shaders/access/kept.wgsl", mutations: &[("kept.v = x", "kept.m = x", "blocks, remainder")] },
+    Shader { file: "shaders/access/keep.wgsl", mutations: &[("kept.v = x", "kept.m = x", "blocks, remainder")] },
     Shader {
         file: "shaders/access/param_f32.wgsl",
         mutations: &[(
@@ -51,8 +51,6 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/access/state_block8.wgsl",
         mutations: &[
-            ("region.first_scale + place.state / BLOCK_QUADS]);", "region.first_scale]);", "blocks, remainder"),
-            ("% BLOCK_QUADS == 0u", "% BLOCK_QUADS == 1u", "blocks, remainder"),
             (
                 "atomicMax(&scales[STATE_TENSORS * block + 1u]",
                 "atomicMax(&scales[STATE_TENSORS * block + 0u]",

@@ -6,6 +6,7 @@ mod insight;
 mod norm;
 mod num;
 mod region;
+mod rows;
 mod rules;
 mod tick;
 mod update;
@@ -22,6 +23,7 @@ pub fn all() -> impl Iterator<Item = &'static Shader> {
         norm::SHADERS,
         num::SHADERS,
         region::SHADERS,
+        rows::SHADERS,
         rules::SHADERS,
         tick::SHADERS,
         update::SHADERS,
@@ -57,6 +59,11 @@ fn a_changed_token_of_num_is_noticed() {
 #[test]
 fn a_changed_token_of_region_is_noticed() {
     must_be_noticed(region::SHADERS);
+}
+
+#[test]
+fn a_changed_token_of_rows_is_noticed() {
+    must_be_noticed(rows::SHADERS);
 }
 
 #[test]

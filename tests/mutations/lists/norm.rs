@@ -6,16 +6,21 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/norm/norm.wgsl",
         mutations: &[
-            ("seen.squares + g * g", "seen.squares - g * g", "arena"),
             ("gradients(own, quad + 5u", "gradients(own, quad + 4u", "arena"),
             ("index / LINE * (LINE * QUADS)", "index / LINE * LINE", "arena"),
             ("select(0.0, all, big), first_nonfinite", "all, first_nonfinite", "tiny gradients"),
             ("select(UP, DOWN, big)", "UP", "huge gradients"),
             ("select(sum(seen.squares), 0.0, rare)", "sum(seen.squares)", "huge gradients"),
-            ("top != 0u && top < SMALL", "top > SMALL", "arena"),
             ("min(first_nonfinite, nonfinite_element(", "max(0u, nonfinite_element(", "arena"),
             ("quad * LANES + lane, lane", "quad * LANES, lane", "arena"),
             ("region.partial + at", "at", "two buffers"),
+        ],
+    },
+    Shader {
+        file: "shaders/norm/squares.wgsl",
+        mutations: &[
+            ("seen.squares + g * g", "seen.squares - g * g", "arena"),
+            ("top != 0u && top < SMALL", "top > SMALL", "arena"),
         ],
     },
     Shader {

@@ -7,8 +7,8 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/rules/adam.wgsl",
         mutations: &[
             ("average(load_m(place), g, s.m_rate", "average(load_m(place), g, s.v_rate", "arena"),
-            ("average(load_v(place), g * g, s.v_rate", "average(load_v(place), g * g, s.m_rate", "arena"),
-            ("average(load_v(place), g * g,", "average(load_v(place), g,", "arena"),
+            ("average(load_v(place), squared(g), s.v_rate", "average(load_v(place), squared(g), s.m_rate", "arena"),
+            ("average(load_v(place), squared(g),", "average(load_v(place), g,", "arena"),
             ("(s.m_coef * m)", "(s.m_coef * g)", "arena"),
             ("divisor(s, v + s.eps_root)", "divisor(s, m + s.eps_root)", "arena"),
             ("store_m(place, m)", "store_m(place, g)", "arena"),
@@ -35,7 +35,7 @@ pub const SHADERS: &[Shader] = &[
     },
     Shader {
         file: "shaders/rules/adagrad.wgsl",
-        mutations: &[("within_bf16(load_v(place) + g * g)", "(load_v(place) + g * g)", "AdaGrad, largest gradients")],
+        mutations: &[("within_bf16(load_v(place) + squared(g))", "(load_v(place) + squared(g))", "AdaGrad, largest gradients")],
     },
     Shader {
         file: "shaders/rules/rmsprop_centered.wgsl",

@@ -39,7 +39,17 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("let block = index / SHARERS", "let block = 0u", "blocks, remainder"),
             ("quad + 2u * LINE, block, third)", "quad + 2u * LINE, block, second)", "blocks, remainder"),
-            ("atomicStore(&scales[index], 0u)", "atomicStore(&scales[index], 0x3f800000u)", "blocks, remainder"),
+        ],
+    },
+    Shader {
+        file: "shaders/update/block_scales.wgsl",
+        mutations: &[("atomicStore(&scales[i], 0u)", "atomicStore(&scales[i], 0x3f800000u)", "blocks, remainder")],
+    },
+    Shader {
+        file: "shaders/update/blocks.wgsl",
+        mutations: &[
+            ("region.first_scale + place.state / BLOCK_QUADS", "region.first_scale", "blocks, remainder"),
+            ("place.state % BLOCK_QUADS == 0u", "place.state % BLOCK_QUADS == 1u", "blocks, remainder"),
         ],
     },
 ];

@@ -4,6 +4,7 @@ use crate::scene::Gpu;
 
 mod dtypes;
 mod measured;
+mod rows;
 mod schedules;
 mod steps;
 
@@ -11,7 +12,7 @@ pub type Difference = fn(&Gpu) -> Option<String>;
 
 /// All scenes.
 pub fn all() -> impl Iterator<Item = (&'static str, Difference)> {
-    [steps::SCENES, dtypes::SCENES, schedules::SCENES, measured::SCENES].into_iter().flatten().copied()
+    [steps::SCENES, dtypes::SCENES, schedules::SCENES, measured::SCENES, rows::SCENES].into_iter().flatten().copied()
 }
 
 pub fn find(name: &str) -> Difference {

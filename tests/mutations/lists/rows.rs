@@ -1,0 +1,126 @@
+//! Tensors of rows.
+
+use crate::Shader;
+
+pub const SHADERS: &[Shader] = &[
+    Shader {
+        file: "shaders/rows/rows.wgsl",
+        mutations: &[
+            ("f32(number) + 0.5", "f32(number)", "partial rows"),
+            ("row < rows.count && grad_row", "grad_row", "cut rows"),
+            ("grad_row(row) < rows.grad_rows", "true", "compact rows"),
+            ("local >= tile_rows", "local > tile_rows", "partial rows"),
+            ("elements(slot.k) < Bits(rows.width)", "Mask(true)", "partial rows"),
+            ("grad_row(row) * rows.stride", "row * rows.stride", "compact rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/mask.wgsl",
+        mutations: &[("+ candidate] != 0u", "+ candidate] == 1u", "rows")],
+    },
+    Shader { file: "shaders/rows/bits.wgsl", mutations: &[("bit % 32u", "31u - bit % 32u", "partial rows")] },
+    Shader {
+        file: "shaders/rows/first.wgsl",
+        mutations: &[
+            ("candidate < candidates()", "true", "first rows"),
+            ("max(listed.count, rows.first) - rows.first", "listed.count", "cut rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/list.wgsl",
+        mutations: &[
+            ("candidate >= listed.count", "candidate > listed.count", "listed rows"),
+            ("candidate] - rows.first", "candidate]", "cut rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/measure_list.wgsl",
+        mutations: &[
+            ("min(list_count[rows.count_at], rows.list_len)", "list_count[rows.count_at]", "first rows"),
+            ("count + rows.update_rows - 1u", "count", "listed rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/compact.wgsl",
+        mutations: &[("inverse[rows.inverse_at + rows.first + row]", "inverse[rows.first + row]", "compact rows")],
+    },
+    Shader {
+        file: "shaders/rows/row_lr.wgsl",
+        mutations: &[
+            ("row_lr[rows.row_lr_at + rows.first", "row_lr[rows.first", "rows with their own rates"),
+            ("rows.row_lr_at + rows.first + row", "rows.row_lr_at + row", "cut rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/row_v.wgsl",
+        mutations: &[
+            ("rows.mean * within_bf16", "within_bf16", "rows with one moment"),
+            ("local * rows.quads + k", "local * rows.quads", "rows with one moment"),
+            ("v[own.row] = x.x", "v[own.local] = x.x", "rows with one moment"),
+            ("Quad(row_moments[own.local].x)", "Quad(v[own.row])", "rows with one moment"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/row_steps.wgsl",
+        mutations: &[
+            ("before + 1u, before,", "before, before,", "rows with their own steps"),
+            ("two.zw, two.xy, i % 2u == 0u", "two.xy, two.zw, i % 2u == 0u", "rows with their own steps"),
+            ("tables.beta2[i / 2u], tables.beta1", "tables.beta1[i / 2u], tables.beta1", "rows with their own steps"),
+            ("rows.eps_root * correction2", "rows.eps_root", "rows with their own steps"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/row_blocks.wgsl",
+        mutations: &[
+            ("own.row * rows.blocks + own.k / BLOCK_QUADS", "own.row * rows.blocks", "rows in blocks"),
+            ("own.k % BLOCK_QUADS == 0u", "own.k == 0u", "rows in blocks"),
+        ],
+    },
+    Shader {
+        file: "shaders/update/update_rows.wgsl",
+        mutations: &[
+            ("tables.columns[own.k] * rate_of", "rate_of", "rows"),
+            ("rate * (decay_of", "(decay_of", "rows"),
+            ("(rows.first + slot.row) * rows.width", "slot.row * rows.width", "rows in blocks, cut"),
+            ("+ element - state * LANES", "- state * LANES", "rows in blocks"),
+            ("slot.local * rows.blocks + slot.k / BLOCK_QUADS", "slot.local * rows.blocks", "rows in blocks"),
+            ("grads.quad = pending.slot.grad", "grads.quad = 0u", "rows in blocks"),
+            ("loaded(s, tile, at + 3u * LINE)", "loaded(s, tile, at + 2u * LINE)", "rows"),
+            ("select(Quad(0.0), g, pending.place.mask)", "g", "rows with one moment"),
+        ],
+    },
+    Shader {
+        file: "shaders/norm/norm_rows.wgsl",
+        mutations: &[
+            ("tile += region.tiles) {\n        for (var k = 0u; k < QUADS; k++) {\n            seen", "tile += 2u * region.tiles) {\n        for (var k = 0u; k < QUADS; k++) {\n            seen", "many rows"),
+            ("load_grad(slot.grad), mask_of(slot)", "load_grad(slot.grad), Mask(true)", "partial rows"),
+            ("slot.row * rows.width + slot.k * LANES;\n}", "slot.k * LANES;\n}", "huge gradients of rows"),
+            ("mine.big = sum(squares)", "mine.small = sum(squares)", "huge gradients of rows"),
+            ("select(UP, DOWN, top >= BIG)", "DOWN", "tiny gradients of rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/access/elements_half.wgsl",
+        mutations: &[("(before ^ after) << ((at & 1u) * 16u)", "(before ^ after)", "partial rows in f16")],
+    },
+    Shader {
+        file: "shaders/access/elements_f32.wgsl",
+        mutations: &[("if place.mask.w { m[at", "if place.mask.z { m[at", "partial rows")],
+    },
+    Shader {
+        file: "shaders/rows/gather_rows.wgsl",
+        mutations: &[
+            ("taken < moved.from_rows", "taken <= moved.from_rows", "cut rows"),
+            ("old >= moved.total", "old > moved.total", "moved rows"),
+            ("moved.source_at + moved.first + row", "moved.source_at + row", "cut rows"),
+            ("taken * moved.units + unit", "taken * moved.units", "moved rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/zero_rows.wgsl",
+        mutations: &[
+            ("min(moved.rows, list_count[moved.count_at])", "moved.rows", "moved rows"),
+            ("+ i] - moved.from_first", "+ i]", "cut rows"),
+        ],
+    },
+];
