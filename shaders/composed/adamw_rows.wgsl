@@ -411,7 +411,7 @@ struct Rows {
     inverse_at: u32,
     list_len: u32,      // the length of the list
     most_workgroups: u32, // in one dimension of a dispatch
-    mean: f32,          // multiplies the squares in the sum of a row
+    mean: f32,          // multiplies the sum of the squares of a row
     corrected: u32,     // 1 for bias correction by a row's own steps
     eps_root: f32,      // before that correction
     eps_in_v: u32,      // 1 if eps_root is not corrected

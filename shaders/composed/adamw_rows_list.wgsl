@@ -277,25 +277,26 @@ fn write_param(place: Place, x: Quad) {
 // --- rows/row_v.wgsl ---
 
 // The second moment is one number per row: it averages the mean or the sum of the squares of the row. The sum adds up the
-// quads of the row in ascending order.
+// quads of the row in ascending order, and then the lanes. It is multiplied only at the end: some compilers would do so
+// anyway.
 
 @group(0) @binding(v_binding) var<storage, read_write> v: array<f32>;
 
-var<workgroup> quad_squares: array<f32, SLOTS>;
+var<workgroup> quad_squares: array<vec4<f32>, SLOTS>;
 
 // The row's v before the step, and the mean or sum of its squares.
 var<workgroup> row_moments: array<vec2<f32>, SLOTS>;
 
 fn note_squares(number: u32, g: Quad) {
-    quad_squares[number] = sum(rows.mean * g * g);
+    quad_squares[number] = g * g;
 }
 
 fn settle_moments(local: u32, row: u32) {
-    var total = 0.0;
+    var total = Quad(0.0);
     for (var k = 0u; k < rows.quads; k++) {
         total += quad_squares[local * rows.quads + k];
     }
-    row_moments[local] = vec2<f32>(v[row], within_bf16(Quad(total)).x);
+    row_moments[local] = vec2<f32>(v[row], rows.mean * within_bf16(Quad(sum(total))).x);
 }
 
 fn squared(g: Quad) -> Quad {
@@ -437,7 +438,7 @@ struct Rows {
     inverse_at: u32,
     list_len: u32,      // the length of the list
     most_workgroups: u32, // in one dimension of a dispatch
-    mean: f32,          // multiplies the squares in the sum of a row
+    mean: f32,          // multiplies the sum of the squares of a row
     corrected: u32,     // 1 for bias correction by a row's own steps
     eps_root: f32,      // before that correction
     eps_in_v: u32,      // 1 if eps_root is not corrected
@@ -451,6 +452,17 @@ struct RowTables {
 }
 
 @group(0) @binding(rows_binding) var<uniform> rows: Rows;
+
+// --- rows/listed.wgsl ---
+
+// What the device knows of a list: the size of the update's dispatch, and how many rows count. `Listed` in src/gpu/rows.rs.
+
+struct Listed {
+    x: u32,
+    y: u32,
+    z: u32,
+    count: u32,
+}
 
 // --- rows/list.wgsl ---
 
@@ -469,17 +481,6 @@ fn row_of(candidate: u32) -> u32 {
         return NO_ROW;
     }
     return active_rows[rows.active_at + candidate] - rows.first;
-}
-
-// --- rows/listed.wgsl ---
-
-// What the device knows of a list: the size of the update's dispatch, and how many rows count. `Listed` in src/gpu/rows.rs.
-
-struct Listed {
-    x: u32,
-    y: u32,
-    z: u32,
-    count: u32,
 }
 
 fn grad_row(row: u32) -> u32 { return row; }

@@ -234,7 +234,7 @@ struct Rows {
     inverse_at: u32,
     list_len: u32,      // the length of the list
     most_workgroups: u32, // in one dimension of a dispatch
-    mean: f32,          // multiplies the squares in the sum of a row
+    mean: f32,          // multiplies the sum of the squares of a row
     corrected: u32,     // 1 for bias correction by a row's own steps
     eps_root: f32,      // before that correction
     eps_in_v: u32,      // 1 if eps_root is not corrected
@@ -248,6 +248,17 @@ struct RowTables {
 }
 
 @group(0) @binding(rows_binding) var<uniform> rows: Rows;
+
+// --- rows/listed.wgsl ---
+
+// What the device knows of a list: the size of the update's dispatch, and how many rows count. `Listed` in src/gpu/rows.rs.
+
+struct Listed {
+    x: u32,
+    y: u32,
+    z: u32,
+    count: u32,
+}
 
 // --- rows/list.wgsl ---
 
@@ -266,17 +277,6 @@ fn row_of(candidate: u32) -> u32 {
         return NO_ROW;
     }
     return active_rows[rows.active_at + candidate] - rows.first;
-}
-
-// --- rows/listed.wgsl ---
-
-// What the device knows of a list: the size of the update's dispatch, and how many rows count. `Listed` in src/gpu/rows.rs.
-
-struct Listed {
-    x: u32,
-    y: u32,
-    z: u32,
-    count: u32,
 }
 
 fn grad_row(row: u32) -> u32 { return row; }

@@ -6,46 +6,11 @@
 // Quads per invocation.
 const QUADS: u32 = 8u;
 
-fn count(mask: Mask) -> u32 {
-    let ones = select(Bits(0u), Bits(1u), mask);
-    return ones.x + ones.y + ones.z + ones.w;
-}
-
-fn squares(x: Quad) -> Squares {
-    let bits = magnitude(x);
-    let top = largest(bits) >> 23u;
-    if top == 0u || top == 255u {
-        return Squares(0.0, top);
-    }
-    // The largest element is scaled to 2..4.
-    let y = select(Quad(0.0), x * bitcast<f32>((255u - top) << 23u), bits >= Bits(0x00800000u));
-    var sum = y.x * y.x;
-    sum += y.y * y.y;
-    sum += y.z * y.z;
-    sum += y.w * y.w;
-    return Squares(sum, top);
-}
-
-// Measures the elements of one quad that are in the tile.
 fn measure(s: Scalars, tile: Tile, quad: u32) -> Measured {
     let place = place_of(tile, quad, s.t);
     let grad = load_grad(quad);
     let param = read_param(place);
-    let finite = magnitude(grad) < Bits(0x7f800000u);
-    var measured = NOTHING;
-    measured.grad = squares(select(Quad(0.0), grad, place.mask & finite));
-    measured.param = squares(select(Quad(0.0), param, place.mask));
-    measured.zero = count(place.mask & (magnitude(grad) == Bits(0u)));
-    measured.nonfinite = count(place.mask & !finite);
-    if s.do_step != 0u {
-        let step = select(Quad(0.0), rule(s, place, gradient(s, grad, param)), place.mask);
-        measured.step = squares(step);
-        measured.update = squares(select(Quad(0.0), decay_of(s, param, step) + step, place.mask));
-        // All NaNs count as the same NaN.
-        measured.largest_step = min(largest(magnitude(step)), 0x7fc00000u);
-        measured.snr = measure_snr(s, kept, place.mask);
-    }
-    return measured;
+    return measured(s, place, grad, param, gradient(s, grad, param), Quad(1.0));
 }
 
 @compute @workgroup_size(WORKGROUP)

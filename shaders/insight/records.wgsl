@@ -18,6 +18,7 @@ struct Measured {
     largest_step: u32,  // the bits of the largest magnitude
     zero: u32,          // the number of gradients that are zero
     nonfinite: u32,     // the number of non-finite gradients
+    elements: u32,
 }
 
 // The bins of |m_hat| / sqrt(v_hat): below 2^-12, octaves up to 4, and above.
@@ -31,7 +32,7 @@ struct Record {
 }
 
 const NO_SQUARES: Squares = Squares(0.0, 0u);
-const NOTHING: Measured = Measured(NO_SQUARES, NO_SQUARES, NO_SQUARES, NO_SQUARES, 0.0, 0u, 0u, 0u);
+const NOTHING: Measured = Measured(NO_SQUARES, NO_SQUARES, NO_SQUARES, NO_SQUARES, 0.0, 0u, 0u, 0u, 0u);
 
 var<workgroup> tree: array<Measured, WORKGROUP>;
 // These are integers, so the order of counting does not matter.
@@ -59,6 +60,7 @@ fn add(a: Measured, b: Measured) -> Measured {
         max(a.largest_step, b.largest_step),
         a.zero + b.zero,
         a.nonfinite + b.nonfinite,
+        a.elements + b.elements,
     );
 }
 

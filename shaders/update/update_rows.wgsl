@@ -1,14 +1,9 @@
 // Steps whole rows. What the quads of a row share is known only when all of them have been loaded, and the scale of an
 // 8-bit block only when all of it has been computed. So there are three passes. Twin: src/cpu/rows.rs.
 
-@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
-
 // The slots of a tile: an invocation has four of them.
 const SLOTS: u32 = 256u;
 const OWN_SLOTS: u32 = 4u;
-
-// The slot whose rule is being applied.
-var<private> own: Slot;
 
 // A quad between the passes.
 struct Pending {
@@ -17,14 +12,6 @@ struct Pending {
     param: Quad,
     g: Quad,
     state: Kept,
-}
-
-fn place_of_slot(slot: Slot, t: u32) -> Place {
-    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
-    // The noise counts the elements of the tensor.
-    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
-    let stream_seed = region.stream_seed + element - state * LANES;
-    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
 }
 
 fn block_of(slot: Slot) -> u32 {

@@ -11,7 +11,7 @@ use crate::config::precision::StateDtype;
 use crate::config::rows::{ActiveKind, Rows};
 use crate::config::rule::{Rule, StateKind};
 use crate::cpu::moments::Moments;
-use crate::cpu::rows::Active;
+use crate::cpu::rows::RowsGiven;
 use crate::cpu::storage::Floats;
 use crate::cpu::tensor::Group;
 use crate::cpu::tensor_mut::{RowInputs, TensorMut};
@@ -25,7 +25,7 @@ use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::partition;
 use crate::plan::partition::{Location, TensorPlan};
-use crate::plan::region::{Region, Segment, order_of_partials};
+use crate::plan::region::{Region, order_of_partials};
 use crate::plan::storage::Storage;
 use crate::plan::units::Units;
 use crate::report::insight::Insight;
@@ -259,7 +259,7 @@ impl Adam {
     /// Returns [`Error::TensorCount`], [`Error::TensorName`], [`Error::TensorDtype`] or [`Error::TensorLength`].
     /// Nothing has changed then.
     pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
-        self.step_and(tensors, false, |_, _, _| {})
+        self.step_and(tensors, false, |_, _, _, _| {})
     }
 
     /// Takes one step with the loss scale of another optimizer, which must have taken its step before: see
@@ -272,7 +272,7 @@ impl Adam {
         check_shareable(&self.options, &leader.options)?;
         self.check(tensors)?;
         self.loss_scale = leader.loss_scale;
-        let report = self.step_and(tensors, true, |_, _, _| {})?;
+        let report = self.step_and(tensors, true, |_, _, _, _| {})?;
         leader.loss_scale = self.loss_scale;
         Ok(report)
     }
@@ -282,22 +282,28 @@ impl Adam {
         &mut self,
         tensors: &mut [TensorMut],
         shared: bool,
-        look: impl FnOnce(&Self, &[Scalars], &[Floats]),
+        look: impl FnOnce(&Self, &[Scalars], &[Floats], &RowsGiven),
     ) -> Result<Report, Error> {
         self.check(tensors)?;
-        let row_inputs: Vec<RowInputs> = tensors.iter().map(|tensor| tensor.rows).collect();
+        let inputs: Vec<RowInputs> = tensors.iter().map(|tensor| tensor.rows).collect();
         let loaded = tensors.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
         let mut floats: Vec<Floats> = loaded
             .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
             .collect();
-        let active: Vec<Vec<Option<Active>>> = (self.rows.iter().zip(&row_inputs).zip(&self.lens).zip(&floats))
-            .map(|(((rows, inputs), len), floats)| {
+        let candidates =
+            (self.rows.iter().zip(&inputs).zip(&self.lens).zip(&floats)).map(|(((rows, inputs), len), floats)| {
                 let of = |rows: &Rows<()>| rows::candidates(rows, inputs, len / rows.width as usize, floats.grad.len());
                 rows.as_ref().map_or_else(Vec::new, of)
-            })
-            .collect();
+            });
+        let given = RowsGiven { candidates: candidates.collect(), inputs };
         let partials = if self.reads_norm() {
-            norm::norm(&self.regions, &self.of, &floats, &active, nonfinite_bits(&self.options, self.units.is_some()))
+            norm::norm(
+                &self.regions,
+                &self.of,
+                &floats,
+                &given.candidates,
+                nonfinite_bits(&self.options, self.units.is_some()),
+            )
         } else {
             Vec::new()
         };
@@ -305,53 +311,58 @@ impl Adam {
         let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
         let inputs = Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared };
         let scalars = tick::tick(&inputs, clocks, head, loss_scale);
-        look(self, &scalars, &floats);
+        look(self, &scalars, &floats, &given);
+        let mut all = std::mem::take(&mut self.moments);
         let plain: Vec<bool> = self.rows.iter().map(Option::is_none).collect();
-        let clocks = &self.of.of_tensor;
-        update::update(&self.options, clocks, &plain, &self.rules, &scalars, &mut floats, &mut self.moments);
-        let of_rows = |i: usize| {
-            let (clock, rows) = (clocks[i], self.rows[i].as_ref()?);
-            Some(rows::Step {
-                rule: self.rules[clock],
-                settings: &self.settings[clock],
-                s: &scalars[clock],
-                storage: &self.storages[i],
-                rows,
-                stream_seed: self.stream_seeds[i],
-                candidates: &active[i],
-                zero_grad: self.options.zero_grad,
-            })
-        };
-        for (i, (floats, moments)) in floats.iter_mut().zip(&mut self.moments).enumerate() {
-            of_rows(i).iter().for_each(|rows| rows.update(&row_inputs[i], floats, moments));
+        update::update(&self.options, &self.of.of_tensor, &plain, &self.rules, &scalars, &mut floats, &mut all);
+        for (i, (floats, moments)) in floats.iter_mut().zip(&mut all).enumerate() {
+            self.step_of_rows(i, &scalars, &given).iter().for_each(|rows| rows.update(floats, moments));
         }
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.owned()).collect();
-        for (i, (tensor, param)) in tensors.iter_mut().zip(params).enumerate() {
-            let moments = &mut self.moments[i];
-            if let Some(rows) = of_rows(i) {
+        for (i, ((tensor, param), moments)) in tensors.iter_mut().zip(params).zip(&mut all).enumerate() {
+            if let Some(rows) = self.step_of_rows(i, &scalars, &given) {
                 rows.store(tensor, param, moments);
                 continue;
             }
-            let (s, zeroed) = (&scalars[clocks[i]], self.options.zero_grad);
+            let (s, zeroed) = (&scalars[self.of.of_tensor[i]], self.options.zero_grad);
             storage::store(&self.storages[i], tensor, param, zeroed, moments, self.stream_seeds[i], s);
         }
+        self.moments = all;
         Ok(self.report())
+    }
+
+    /// The step of a tensor of rows.
+    pub(crate) fn step_of_rows<'a>(
+        &'a self,
+        tensor: usize,
+        scalars: &'a [Scalars],
+        given: &'a RowsGiven<'a>,
+    ) -> Option<rows::Step<'a>> {
+        let clock = self.of.of_tensor[tensor];
+        Some(rows::Step {
+            rows: self.rows[tensor].as_ref()?,
+            rule: self.rules[clock],
+            settings: &self.settings[clock],
+            s: &scalars[clock],
+            storage: &self.storages[tensor],
+            stream_seed: self.stream_seeds[tensor],
+            candidates: &given.candidates[tensor],
+            inputs: given.inputs[tensor],
+            zero_grad: self.options.zero_grad,
+        })
     }
 
     /// Takes one step and measures it, as [`Probe::step`](crate::Probe::step) does on the GPU.
     ///
     /// # Errors
-    /// As for [`step`](Self::step), and [`Error::Rows`] if there is a tensor of rows.
+    /// As for [`step`](Self::step).
     pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
-        if let Some(tensor) = self.rows.iter().position(Option::is_some) {
-            let reason = "tensors of rows cannot be measured".to_owned();
-            return Err(Error::Rows { tensor: self.names[tensor].clone(), reason });
-        }
         let mut findings = Vec::new();
-        let report = self.step_and(tensors, false, |adam, scalars, tensors| {
-            findings = insight::insight(&adam.regions, scalars, &adam.clocks, tensors, &adam.moments);
+        let report = self.step_and(tensors, false, |adam, scalars, tensors, given| {
+            let rows = |tensor| adam.step_of_rows(tensor, scalars, given);
+            findings = insight::insight(&adam.regions, scalars, &adam.clocks, tensors, &adam.moments, rows);
         })?;
-        let parts = self.regions.iter().flat_map(|region| &region.segments).map(Segment::tensor_and_len);
+        let parts = self.regions.iter().flat_map(|region| &region.segments).map(|segment| segment.tensor);
         let configs = self.of.of_tensor.iter().map(|&clock| self.groups[self.of.groups[clock]].config.clone());
         let configs: Vec<Config> = configs.collect();
         Ok((report, Insight::new(findings.into_iter(), parts, &self.names, &configs)))

@@ -2,15 +2,18 @@
 
 use rayon::prelude::*;
 
+use crate::config::rule::Rule;
 use crate::cpu::gradient::{decay_of, gradient};
 use crate::cpu::moments::Moments;
 use crate::cpu::records::{INVOCATIONS, add, reduce};
+use crate::cpu::rows::{Active, Step};
 use crate::cpu::rules;
 use crate::cpu::rules::State;
 use crate::cpu::storage::Floats;
-use crate::num::quad::{LANES, WORKGROUP, magnitude};
-use crate::plan::region::{Region, Segment, Tile};
-use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Squares};
+use crate::num::quad::{LANES, magnitude};
+use crate::plan::region::{INSIGHT_QUADS, Region, Segment, Tile};
+use crate::plan::rows::RowsRegion;
+use crate::report::records::{BINS, Finding, Measured, Squares};
 use crate::tick::clock::Clock;
 use crate::tick::scalars::Scalars;
 
@@ -28,13 +31,14 @@ struct Inputs<'a> {
     moments: &'a Moments,
 }
 
-/// One finding for each segment, region by region.
-pub(crate) fn insight(
+/// One finding for each segment, region by region. `rows` returns the rows of a tensor of rows.
+pub(crate) fn insight<'a>(
     regions: &[Region],
     scalars: &[Scalars],
     clocks: &[Clock],
     tensors: &[Floats],
     moments: &[Moments],
+    rows: impl Fn(usize) -> Option<Step<'a>> + Sync,
 ) -> Vec<Finding> {
     let segments = regions
         .iter()
@@ -45,8 +49,13 @@ pub(crate) fn insight(
         let tensor = &tensors[segment.tensor];
         let moments = &moments[segment.tensor];
         let inputs = Inputs { region, segment, s, param: &tensor.param, grad: &tensor.grad, moments };
-        let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
-        let records: Vec<_> = tiles.par_iter().map(|tile| workgroup(&inputs, tile)).collect();
+        let tiles = region.insight_tiles(segment, span);
+        let of_rows = rows(segment.tensor);
+        let record = |tile: &Tile| match (&of_rows, &region.rows) {
+            (Some(step), Some(rows)) => workgroup_of_rows(&inputs, step, rows, tile.quad),
+            _ => workgroup(&inputs, tile),
+        };
+        let records: Vec<_> = tiles.par_iter().map(record).collect();
         let (measured, bins) = finish(&records);
         Finding { measured, bins, did_step: s.do_step, t: clock.t, lr: clock.lr, unscale: s.unscale }
     });
@@ -83,6 +92,48 @@ fn measure_snr(s: &Scalars, state: &[State; WIDTH], mask: [bool; WIDTH], bins: &
     (ratios[0] + ratios[1]) + (ratios[2] + ratios[3])
 }
 
+/// A quad with its state before the step.
+struct Loaded {
+    grad: Quad,
+    param: Quad,
+    state: [State; WIDTH],
+    mask: [bool; WIDTH],
+    /// Multiplies the step.
+    rate: Quad,
+}
+
+/// Measures the elements of a quad that are in the mask.
+fn measured(s: &Scalars, rule: Rule, loaded: Loaded, bins: &mut [u32; BINS]) -> Measured {
+    let Loaded { grad, param, mut state, mask, rate } = loaded;
+    let finite = grad.map(|grad| magnitude(grad) < 0x7f80_0000);
+    let count = |which: &dyn Fn(usize) -> bool| (0..WIDTH).filter(|lane| mask[*lane] && which(*lane)).count() as u32;
+    let mut measured = Measured {
+        grad: squares(std::array::from_fn(|lane| if finite[lane] { grad[lane] } else { 0.0 })),
+        param: squares(param),
+        zero: count(&|lane| magnitude(grad[lane]) == 0),
+        nonfinite: count(&|lane| !finite[lane]),
+        elements: count(&|_| true),
+        ..Measured::default()
+    };
+    if s.do_step != 0 {
+        let apply = rules::of(rule);
+        let steps: Quad =
+            std::array::from_fn(|lane| apply(s, &mut state[lane], gradient::<true>(s, grad[lane], param[lane])));
+        let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
+            std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
+        };
+        let step = masked(&|lane| rate[lane] * steps[lane]);
+        measured.step = squares(step);
+        let update = |lane: usize| rate[lane] * (decay_of::<true>(s, param[lane], steps[lane]) + steps[lane]);
+        measured.update = squares(masked(&update));
+        measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
+        if rule.has_snr() {
+            measured.snr = measure_snr(s, &state, mask, bins);
+        }
+    }
+    measured
+}
+
 /// Measures the elements of one quad that are in the tile.
 fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) -> Measured {
     let s = inputs.s;
@@ -96,38 +147,54 @@ fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) ->
     // The kernel loads the neighbours of the tensor and masks them. Here they are not loaded.
     let load =
         |values: &[f32]| -> Quad { std::array::from_fn(|lane| if mask[lane] { value(values, lane) } else { 0.0 }) };
-    let grad = load(inputs.grad);
-    let param = load(inputs.param);
-    let finite = grad.map(|grad| magnitude(grad) < 0x7f80_0000);
-    let count = |which: &dyn Fn(usize) -> bool| (0..WIDTH).filter(|lane| mask[*lane] && which(*lane)).count() as u32;
-    let mut measured = Measured {
-        grad: squares(std::array::from_fn(|lane| if finite[lane] { grad[lane] } else { 0.0 })),
-        param: squares(param),
-        zero: count(&|lane| magnitude(grad[lane]) == 0),
-        nonfinite: count(&|lane| !finite[lane]),
-        ..Measured::default()
+    let [grad, param] = [inputs.grad, inputs.param].map(load);
+    let [m, v, v_max] = [&inputs.moments.m, &inputs.moments.v, &inputs.moments.v_max].map(|moment| load(moment));
+    let state = std::array::from_fn(|lane| {
+        let g = gradient::<true>(s, grad[lane], param[lane]);
+        State { m: m[lane], v: v[lane], v_max: v_max[lane], square: g * g }
+    });
+    measured(s, inputs.region.storage.rule, Loaded { grad, param, state, mask, rate: [1.0; WIDTH] }, bins)
+}
+
+/// Measures the quad `k` of an active row.
+fn measure_of_row(inputs: &Inputs, step: &Step, active: Active, k: usize, bins: &mut [u32; BINS]) -> Measured {
+    let width = step.rows.width as usize;
+    let s = step.scalars(step.t_of(active.row, inputs.moments));
+    let mask: [bool; WIDTH] = std::array::from_fn(|lane| k * WIDTH + lane < width);
+    let load = |values: &[f32], row: usize| -> Quad {
+        let at = |lane: usize| values.get(row * width + k * WIDTH + lane).copied().unwrap_or(0.0);
+        std::array::from_fn(|lane| if mask[lane] { at(lane) } else { 0.0 })
     };
-    if s.do_step != 0 {
-        let rule = rules::of(inputs.region.storage.rule);
-        let m = load(&inputs.moments.m);
-        let v = load(&inputs.moments.v);
-        let v_max = load(&inputs.moments.v_max);
-        let g: Quad = std::array::from_fn(|lane| gradient::<true>(s, grad[lane], param[lane]));
-        let mut state: [State; WIDTH] =
-            std::array::from_fn(|lane| State { m: m[lane], v: v[lane], v_max: v_max[lane], square: g[lane] * g[lane] });
-        let steps: Quad = std::array::from_fn(|lane| rule(s, &mut state[lane], g[lane]));
-        let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
-            std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
-        };
-        let step = masked(&|lane| steps[lane]);
-        measured.step = squares(step);
-        measured.update = squares(masked(&|lane| decay_of::<true>(s, param[lane], steps[lane]) + steps[lane]));
-        measured.largest_step = step.map(magnitude).into_iter().fold(0, u32::max).min(0x7fc0_0000);
-        if inputs.region.storage.rule.has_snr() {
-            measured.snr = measure_snr(s, &state, mask, bins);
+    let (grad, param) = (load(inputs.grad, active.grad), load(inputs.param, active.row));
+    let [m, v, v_max] = [&inputs.moments.m, &inputs.moments.v, &inputs.moments.v_max].map(|all| load(all, active.row));
+    let of_row = step.second_moment(active, inputs.grad, inputs.param, inputs.moments);
+    let state = std::array::from_fn(|lane| {
+        let g = if mask[lane] { gradient::<true>(&s, grad[lane], param[lane]) } else { 0.0 };
+        let (v, square) = of_row.unwrap_or((v[lane], g * g));
+        State { m: m[lane], v, v_max: v_max[lane], square }
+    });
+    let rate = |lane: usize| if mask[lane] { step.rate(active.row, k * WIDTH + lane) } else { 0.0 };
+    let loaded = Loaded { grad, param, state, mask, rate: std::array::from_fn(rate) };
+    measured(&s, inputs.region.storage.rule, loaded, bins)
+}
+
+/// The record of one workgroup for a tile of rows.
+fn workgroup_of_rows(inputs: &Inputs, step: &Step, rows: &RowsRegion, tile: u32) -> (Measured, [u32; BINS]) {
+    let (quads, tile_rows) = (rows.quads() as usize, rows.insight_rows() as usize);
+    let candidates = rows.candidates(step.candidates);
+    let mut bins = [0; BINS];
+    let mut tree = [Measured::default(); INVOCATIONS];
+    for k in 0..INSIGHT_QUADS as usize {
+        for (index, mine) in tree.iter_mut().enumerate() {
+            let slot = index + k * INVOCATIONS;
+            let candidate = candidates.get(tile as usize * tile_rows + slot / quads).copied().flatten();
+            let in_region = |active: &Active| rows.has(active.row);
+            if let Some(active) = candidate.filter(|_| slot / quads < tile_rows).filter(in_region) {
+                *mine = add(*mine, measure_of_row(inputs, step, active, slot % quads, &mut bins));
+            }
         }
     }
-    measured
+    (reduce(&tree), bins)
 }
 
 /// The record of one workgroup.

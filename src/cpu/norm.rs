@@ -4,7 +4,6 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::config::rows::ActiveKind;
 use crate::cpu::rows::Active;
 use crate::cpu::storage::Floats;
 use crate::num::quad::{LANES, LINE, magnitude};
@@ -46,12 +45,8 @@ fn of_rows(
     let segment = &region.segments[0];
     let grad = &slots[segment.tensor].grad;
     let is_active = clocks.is_active(segment.clock as usize);
-    let list = rows.kind.active == ActiveKind::List;
-    let (first, count) = (rows.first as usize, rows.count as usize);
-    // Each region looks at the whole list, or at its own rows.
-    let all = &active[segment.tensor];
-    let candidates = if list { &all[..all.len()] } else { &all[first..first + count] };
-    let in_region = |active: &Active| (first..first + count).contains(&active.row);
+    let candidates = rows.candidates(&active[segment.tensor]);
+    let in_region = |active: &Active| rows.has(active.row);
     let (width, quads, tile_rows) = (rows.width as usize, rows.quads() as usize, rows.norm_rows() as usize);
     // The gradients of a slot, and the number of its first element in the region.
     let slot = |tile: usize, number: usize| {
@@ -60,7 +55,7 @@ fn of_rows(
         let Active { row, grad: grad_row } = candidate.filter(|_| local < tile_rows).filter(in_region)?;
         let from = grad_row * width + k * LANES as usize;
         let g = &grad[from..(from + LANES as usize).min((grad_row + 1) * width)];
-        Some((g, segment.begin as usize + (row - first) * width + k * LANES as usize))
+        Some((g, segment.begin as usize + (row - rows.first as usize) * width + k * LANES as usize))
     };
     let tiles = if is_active { candidates.len().div_ceil(tile_rows) } else { 0 };
     let partials = rows.partials() as usize;

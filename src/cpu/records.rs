@@ -25,6 +25,7 @@ pub(crate) fn add(a: Measured, b: Measured) -> Measured {
         largest_step: a.largest_step.max(b.largest_step),
         zero: a.zero + b.zero,
         nonfinite: a.nonfinite + b.nonfinite,
+        elements: a.elements + b.elements,
     }
 }
 

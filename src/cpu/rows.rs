@@ -1,5 +1,7 @@
 //! Steps the active rows of a tensor of rows. Twin of `update_rows.wgsl` and the files of `shaders/rows/`.
 
+use std::ops::Range;
+
 use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::config::rows::{ActiveKind, RowSteps, Rows, SecondMoment};
@@ -46,6 +48,12 @@ pub(crate) fn candidates(rows: &Rows<()>, inputs: &RowInputs, count: usize, grad
     (0..count).map(|row| Some(row).filter(|row| is_active(*row)).and_then(with_gradient)).collect()
 }
 
+/// What a step is given for the rows of each tensor.
+pub(crate) struct RowsGiven<'a> {
+    pub candidates: Vec<Vec<Option<Active>>>,
+    pub inputs: Vec<RowInputs<'a>>,
+}
+
 /// A tensor of rows in a step.
 pub(crate) struct Step<'a> {
     pub rule: Rule,
@@ -55,14 +63,11 @@ pub(crate) struct Step<'a> {
     pub rows: &'a Rows<()>,
     pub stream_seed: u32,
     pub candidates: &'a [Option<Active>],
+    pub inputs: RowInputs<'a>,
     pub zero_grad: bool,
 }
 
 impl Step<'_> {
-    fn width(&self) -> usize {
-        self.rows.width as usize
-    }
-
     /// The scalars of a row that has taken `t` steps, including this one.
     pub fn scalars(&self, t: u32) -> Scalars {
         let mut s = *self.s;
@@ -72,78 +77,91 @@ impl Step<'_> {
             s.m_coef = s.lr / correction1;
             s.v_coef = 1.0 / correction2.sqrt();
             s.eps_root = self.settings.eps_root * if self.settings.eps_in_v != 0 { 1.0 } else { correction2 };
+            s.snr = correction2.sqrt() / correction1;
         }
         s
     }
 
-    /// The mean or the sum of the squares of a row: quad by quad, and then over the lanes.
-    fn square_of_row(&self, g: &[f32]) -> f32 {
+    /// The step count of a row after this step.
+    pub fn t_of(&self, row: usize, moments: &Moments) -> u32 {
+        moments.row_steps.get(row).map_or(self.s.t, |steps| steps.to_bits().saturating_add(1))
+    }
+
+    /// The factor of the learning rate of an element.
+    pub fn rate(&self, row: usize, column: usize) -> f32 {
+        self.rows.column_lr(column) * self.rows.row_lr.map_or(1.0, |()| self.inputs.row_lr[row])
+    }
+
+    /// The second moment of a row before the step, and the mean or the sum of its squares: quad by quad, and then over the
+    /// lanes. None if each element has its own.
+    pub fn second_moment(&self, active: Active, grad: &[f32], param: &[f32], moments: &Moments) -> Option<(f32, f32)> {
+        if self.rows.second_moment == SecondMoment::Elementwise {
+            return None;
+        }
+        let (grad, param) = (&grad[self.elements(active.grad)], &param[self.elements(active.row)]);
         let mut total = [0.0; LANES as usize];
-        for quad in g.chunks(LANES as usize) {
-            total.iter_mut().zip(quad).for_each(|(total, g)| *total += g * g);
+        for (grad, param) in grad.chunks(LANES as usize).zip(param.chunks(LANES as usize)) {
+            for ((total, grad), param) in total.iter_mut().zip(grad).zip(param) {
+                let g = gradient::<true>(self.s, *grad, *param);
+                *total += g * g;
+            }
         }
         let [x, y, z, w] = total;
-        self.rows.mean() * within_bf16((x + y) + (z + w))
+        Some((moments.v[active.row], self.rows.mean() * within_bf16((x + y) + (z + w))))
+    }
+
+    /// The elements of a row.
+    fn elements(&self, row: usize) -> Range<usize> {
+        let width = self.rows.width as usize;
+        row * width..(row + 1) * width
     }
 
     /// Steps the active rows.
-    pub fn update(&self, inputs: &RowInputs, floats: &mut Floats, moments: &mut Moments) {
-        let width = self.width();
+    pub fn update(&self, floats: &mut Floats, moments: &mut Moments) {
         let rule = of(self.rule);
-        let per_row = self.rows.second_moment != SecondMoment::Elementwise;
-        let mut g = vec![0.0; width];
-        for Active { row, grad } in self.candidates.iter().flatten().copied() {
-            let elements = row * width..(row + 1) * width;
-            let grads = grad * width..(grad + 1) * width;
+        for active in self.candidates.iter().flatten().copied() {
+            let Active { row, grad } = active;
             if self.s.do_step != 0 {
-                let params = &mut floats.param[elements.clone()];
-                for ((g, grad), param) in g.iter_mut().zip(&floats.grad[grads.clone()]).zip(&*params) {
-                    *g = gradient::<true>(self.s, *grad, *param);
-                }
-                let mut t = self.s.t;
-                if let Some(steps) = moments.row_steps.get_mut(row) {
-                    t = steps.to_bits().saturating_add(1);
-                    *steps = f32::from_bits(t);
-                }
+                let t = self.t_of(row, moments);
                 let s = self.scalars(t);
-                let square = if per_row { self.square_of_row(&g) } else { 0.0 };
-                let old_v = if per_row { moments.v[row] } else { 0.0 };
-                let row_lr = self.rows.row_lr.map_or(1.0, |()| inputs.row_lr[row]);
-                for (j, (param, i)) in params.iter_mut().zip(elements).enumerate() {
+                let of_row = self.second_moment(active, &floats.grad, &floats.param, moments);
+                moments.row_steps.get_mut(row).into_iter().for_each(|steps| *steps = f32::from_bits(t));
+                for (j, (i, grad)) in self.elements(row).zip(self.elements(grad)).enumerate() {
+                    let param = &mut floats.param[i];
+                    let g = gradient::<true>(self.s, floats.grad[grad], *param);
                     let at = |moment: &[f32]| moment.get(i).copied().unwrap_or(0.0);
-                    let v = if per_row { old_v } else { at(&moments.v) };
-                    let square = if per_row { square } else { g[j] * g[j] };
+                    let (v, square) = of_row.unwrap_or_else(|| (at(&moments.v), g * g));
                     let mut state = State { m: at(&moments.m), v, v_max: at(&moments.v_max), square };
-                    let step = rule(&s, &mut state, g[j]);
-                    let rate = self.rows.column_lr(j) * row_lr;
+                    let step = rule(&s, &mut state, g);
+                    let rate = self.rate(row, j);
                     *param = limited::<true>(&s, *param - rate * (decay_of::<true>(&s, *param, step) + step));
                     let put =
                         |moment: &mut [f32], at: usize, x: f32| moment.get_mut(at).into_iter().for_each(|m| *m = x);
                     put(&mut moments.m, i, state.m);
                     put(&mut moments.v_max, i, state.v_max);
-                    put(&mut moments.v, if per_row { row } else { i }, state.v);
+                    put(&mut moments.v, if of_row.is_some() { row } else { i }, state.v);
                 }
             }
             if self.zero_grad {
-                floats.grad[grads].fill(0.0);
+                floats.grad[self.elements(grad)].fill(0.0);
             }
         }
     }
 
     /// Stores the values of the active rows after a step, as `storage::store` does those of a whole tensor.
     pub fn store(&self, tensor: &mut TensorMut, param: Option<Vec<f32>>, moments: &mut Moments) {
-        let (width, storage) = (self.width(), self.storage);
+        let storage = self.storage;
         let noise_of = |rounding, stream: u32, i: usize| {
             (rounding == Rounding::Stochastic).then(|| noise(i as u32, stream, self.stream_seed, self.s.t))
         };
         for Active { row, grad } in self.candidates.iter().flatten().copied() {
             if self.zero_grad && storage.grad != Dtype::F32 {
-                (grad * width..(grad + 1) * width).for_each(|i| tensor.grad.put_bits(i, 0));
+                self.elements(grad).for_each(|i| tensor.grad.put_bits(i, 0));
             }
             if self.s.do_step == 0 {
                 continue;
             }
-            let elements = row * width..(row + 1) * width;
+            let elements = self.elements(row);
             for (param, i) in param.iter().flat_map(|param| elements.clone().map(move |i| (param[i], i))) {
                 tensor.param.put(i, param, storage, noise_of(storage.rounding, 0, i));
                 if storage.master != Master::None {

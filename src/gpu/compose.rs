@@ -89,9 +89,9 @@ impl Kernel {
                 module.flag("LIMITS", limits);
                 update(&mut module, &storage, shape, grad);
             }
-            Kernel::Insight { storage, unaligned, limits } => {
+            Kernel::Insight { storage, unaligned, limits, rows } => {
                 module.flag("LIMITS", limits);
-                insight(&mut module, &storage, unaligned);
+                insight(&mut module, &storage, unaligned, rows);
             }
             Kernel::InsightFinish => insight_finish(&mut module),
         }
@@ -259,23 +259,30 @@ fn rows(module: &mut Module, kind: RowKind, unaligned: bool) {
     }
 }
 
-/// Adds what only the update of rows needs. Parts that are not in use become functions that do nothing.
-fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
+/// Adds where slots are in params and state, and their rates.
+fn places_of_rows(module: &mut Module, storage: &Storage, kind: RowKind) {
     module.bind("tables", Binding::RowTables);
     module.constant("STATE_STEP", if kind.partial && storage.by_elements() { LANES } else { 1 });
-    module.flag("ROWS_SETTLE", storage.rows.v || storage.rows.steps);
-    module.flag("IN_BLOCKS", storage.in_blocks());
+    module.file(shader!("rows/place"));
     if kind.row_lr {
         module.bind("row_lr", Binding::RowLr);
         module.file(shader!("rows/row_lr"));
     } else {
         module.file("fn rate_of(row: u32) -> f32 { return 1.0; }\n");
     }
+}
+
+/// Adds what only the update of rows needs. Parts that are not in use become functions that do nothing.
+fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
+    places_of_rows(module, storage, kind);
+    module.flag("ROWS_SETTLE", storage.rows.v || storage.rows.steps);
+    module.flag("IN_BLOCKS", storage.in_blocks());
     if !storage.rows.v {
         module.file("fn note_squares(number: u32, g: Quad) {}\n\nfn settle_moments(local: u32, row: u32) {}\n");
     }
     if storage.rows.steps {
         module.file(shader!("rows/row_steps"));
+        module.file(shader!("rows/corrections"));
         module.file(shader!("num/fixed"));
     } else {
         module.file(
@@ -292,10 +299,11 @@ fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
     }
 }
 
-fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
-    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: None };
+fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option<RowKind>) {
+    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: kind };
     module.bind("records", Binding::Records);
-    module.file(shader!("insight/insight"));
+    module.file(if kind.is_some() { shader!("insight/insight_rows") } else { shader!("insight/insight") });
+    module.file(shader!("insight/measure"));
     module.file(shader!("insight/records"));
     if storage.rule.has_snr() {
         module.file(shader!("insight/snr"));
@@ -306,8 +314,22 @@ fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
     module.file(shader!("update/gradient"));
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
-    state(module, storage, Access::Read, None);
+    state(module, storage, Access::Read, kind);
     clocks(module, true);
+    if let Some(kind) = kind {
+        rows(module, kind, unaligned);
+        places_of_rows(module, storage, kind);
+        if !storage.rows.v {
+            module.file("fn settle_moments_alone(s: Scalars) {}\n");
+        }
+        if storage.rows.steps {
+            module.file(shader!("rows/row_steps_alone"));
+            module.file(shader!("rows/corrections"));
+            module.file(shader!("num/fixed"));
+        } else {
+            module.file("fn scalars_of_row(s: Scalars) -> Scalars { return s; }\n");
+        }
+    }
     regions(module, 1);
 }
 
@@ -454,7 +476,8 @@ fn state(module: &mut Module, storage: &Storage, access: Access, rows: Option<Ro
     if per_row.is_empty() {
         module.file("fn squared(g: Quad) -> Quad { return g * g; }\n");
     } else {
-        module.template(shader!("rows/row_v"), writes, &[("ACCESS", access.mode())]);
+        let wgsl = if writes { shader!("rows/row_v") } else { shader!("rows/row_v_alone") };
+        module.template(wgsl, writes, &[("ACCESS", access.mode())]);
     }
     let by_elements = rows.is_some_and(|rows| rows.partial) && storage.by_elements();
     let keeps = storage.in_blocks() || !writes;

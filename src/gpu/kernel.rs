@@ -83,6 +83,7 @@ pub(crate) enum Kernel {
         storage: Storage,
         unaligned: bool,
         limits: bool,
+        rows: Option<RowKind>,
     },
     /// Adds up the measurements.
     InsightFinish,
@@ -113,6 +114,14 @@ impl RowKind {
         bindings.extend(self.active.is_listed().then_some((Binding::ActiveRows, Access::Read)));
         bindings.extend(self.active.is_counted().then_some((Binding::Listed, Access::Uniform)));
         bindings.extend(self.compact.then_some((Binding::Inverse, Access::Read)));
+        bindings
+    }
+
+    /// The same, and what gives the rates.
+    fn bindings_of_rates(self) -> Vec<(Binding, Access)> {
+        let mut bindings = self.bindings();
+        bindings.push((Binding::RowTables, Access::Uniform));
+        bindings.extend(self.row_lr.then_some((Binding::RowLr, Access::Read)));
         bindings
     }
 }
@@ -186,14 +195,10 @@ impl Kernel {
                 let views = |region| [(Binding::Param(region), Write), (Binding::Grad(region), grad)];
                 bindings.extend((0..shape.regions).flat_map(views));
                 bindings.extend(storage.state_kinds().map(|kind| (Binding::State(kind), Write)));
-                if let Some(rows) = shape.rows {
-                    bindings.push((Binding::RowTables, Uniform));
-                    bindings.extend(rows.row_lr.then_some((Binding::RowLr, Read)));
-                    bindings.extend(rows.bindings());
-                }
+                bindings.extend(shape.rows.into_iter().flat_map(RowKind::bindings_of_rates));
                 bindings
             }
-            Kernel::Insight { storage, .. } => {
+            Kernel::Insight { storage, rows, .. } => {
                 let mut bindings = vec![
                     (Binding::Region, Uniform),
                     (Binding::Scalars, Read),
@@ -202,6 +207,7 @@ impl Kernel {
                     (Binding::Grad(0), Read),
                 ];
                 bindings.extend(storage.state_kinds().map(|kind| (Binding::State(kind), Read)));
+                bindings.extend(rows.into_iter().flat_map(RowKind::bindings_of_rates));
                 bindings
             }
             Kernel::InsightFinish => vec![

@@ -22,11 +22,10 @@ use crate::gpu::layout::{Dispatch, Layout};
 use crate::gpu::pipelines::dispatch;
 use crate::gpu::readback::{Source, read};
 use crate::gpu::uniforms::{RegionUniform, Uniforms};
-use crate::num::quad::WORKGROUP;
 use crate::plan::limits::Limits;
-use crate::plan::region::{Region, Segment};
+use crate::plan::region::Region;
 use crate::report::insight::Insight;
-use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange};
+use crate::report::records::{BINS, Finding, Measured, Record, RecordRange};
 
 /// Measures what a step does to each tensor: signal-to-noise ratio, effective step, update-to-parameter ratio, and zero
 /// and non-finite gradients.
@@ -36,7 +35,7 @@ use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, Rec
 /// bits as any other step. It reads parameters, gradients and moments a second time. On Mesa lavapipe, which is bound
 /// by arithmetic, a measured step took 4 to 6.5 times as long as a plain one (4 Mi elements).
 ///
-/// A probe must be made again after [`Adam::add`], [`Adam::add_group`], [`Adam::remove`] and [`Adam::reset`], and after
+/// A probe must be made again after [`Adam::gather`], [`Adam::rebind`], [`Adam::add`], [`Adam::add_group`], [`Adam::remove`] and [`Adam::reset`], and after
 /// [`Adam::load_state`], [`Adam::set_active`] and [`Adam::set_config`] if they replaced the buffers.
 ///
 /// ```no_run
@@ -83,9 +82,8 @@ impl Probe {
     /// errors. Use [`new_async`](Self::new_async) there.
     ///
     /// # Errors
-    /// Returns [`Error::Rows`] if there is a tensor of rows, which a probe cannot measure. Returns [`Error::Limit`] if the
-    /// device's limits are too low: a probe needs 4 storage buffers per shader stage in
-    /// addition to the rule's state (7 at most), 12,352 bytes of workgroup storage, and bindings as large as its
+    /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in
+    /// addition to the rule's state (7 at most), 13,376 bytes of workgroup storage, and bindings as large as its
     /// buffers. Returns [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
     pub fn new(adam: &Adam) -> Result<Self, Error> {
         at_once(&adam.device, &adam.registry.groups, MAKING, || Self::make(adam))
@@ -102,10 +100,6 @@ impl Probe {
     fn make(adam: &Adam) -> Result<Self, Error> {
         let device = &adam.device;
         let layout = &adam.layout;
-        if let Some(region) = layout.regions.iter().find(|region| region.rows.is_some()) {
-            let tensor = layout.names[region.segments[0].tensor].clone();
-            return Err(Error::Rows { tensor, reason: "a probe cannot measure tensors of rows".to_owned() });
-        }
         let mut records: Vec<Record> = Vec::new();
         let mut runs: Vec<RecordRange> = Vec::new();
         let (mut uniforms, mut workgroups) = (Uniforms::default(), Vec::new());
@@ -113,13 +107,14 @@ impl Probe {
             let begin = records.len();
             for (segment, span) in region.spans_of_segments() {
                 let first = records.len() as u32;
-                let tiles = region.tiles(&[span], WORKGROUP * INSIGHT_QUADS);
+                let tiles = region.insight_tiles(segment, span);
                 let record = |tile| Record { tile, measured: Measured::zeroed(), bins: [0; BINS] };
                 records.extend(tiles.into_iter().map(record));
                 runs.push(RecordRange { first, end: records.len() as u32, clock: segment.clock });
             }
             let tiles = records.len() - begin;
             let uniform = RegionUniform {
+                quad: region.rows.as_ref().map_or(0, |_| region.first_place()),
                 grad_shift: region.grad_shift,
                 grad_scale: region.grad_scale,
                 tiles: tiles as u32,
@@ -134,6 +129,7 @@ impl Probe {
             storage: region.storage.to_nearest(),
             unaligned: region.unaligned,
             limits: layout.limits,
+            rows: region.rows.as_ref().map(|rows| rows.kind),
         };
         let findings = (size_of::<Finding>() * runs.len()) as u64;
         let kernels = layout.regions.iter().map(kernel).chain([Kernel::InsightFinish]);
@@ -173,6 +169,9 @@ impl Probe {
             ];
             let state = region.storage.state_kinds().zip(state);
             bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
+            if let (Some(rows), Some(of)) = (&adam.rows[i], &region.rows) {
+                bindings.extend(rows.bindings(of, &adam.buffers));
+            }
             dispatches.push(dispatch(kernel(region), workgroups, &bindings));
         }
         let bindings = [
@@ -237,7 +236,7 @@ impl Probe {
             }
             let bytes = bytes.await?;
             let findings = bytes.chunks_exact(size_of::<Finding>()).map(pod_read_unaligned);
-            let parts = layout.regions.iter().flat_map(|region| &region.segments).map(Segment::tensor_and_len);
+            let parts = layout.regions.iter().flat_map(|region| &region.segments).map(|segment| segment.tensor);
             Ok(Insight::new(findings, parts, &layout.names, &configs))
         }
     }

@@ -9,7 +9,6 @@ use crate::gpu::buffers::sub_binding;
 use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::gpu::layout::Layout;
 use crate::num::mirror::mirror;
-use crate::num::quad::LANES;
 use crate::tick::partial::nonfinite_bits;
 
 mirror! {
@@ -76,8 +75,7 @@ impl Layout {
         let region = &self.regions[number];
         let begin = region.segments.first().map_or(0, |s| s.begin);
         RegionUniform {
-            // The rows of an unaligned region are addressed by elements.
-            quad: if region.rows.is_some() && region.unaligned { begin } else { begin / LANES as u32 },
+            quad: region.first_place(),
             begin,
             end: region.segments.last().map_or(0, |s| s.end),
             grad_shift: region.grad_shift,

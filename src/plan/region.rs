@@ -11,7 +11,7 @@ use crate::num::block8::BLOCK;
 use crate::num::mirror::mirror;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::clocks::ClockMap;
-use crate::plan::rows::RowsRegion;
+use crate::plan::rows::{INSIGHT_SLOTS, NORM_SLOTS, RowsRegion};
 use crate::plan::storage::Storage;
 use crate::plan::window::Window;
 
@@ -28,6 +28,11 @@ pub(crate) const TILES_A_WORKGROUP: u64 = UPDATE_WORKGROUP * UPDATE_QUADS / UPDA
 pub(crate) const NORM_QUADS: u64 = 16;
 /// Quads in a tile of the norm kernel, which a workgroup shares.
 pub(crate) const NORM_TILE: u64 = WORKGROUP * NORM_QUADS;
+/// Quads per invocation of the probe.
+pub(crate) const INSIGHT_QUADS: u64 = 8;
+/// Quads in a tile of the probe.
+const INSIGHT_TILE: u64 = WORKGROUP * INSIGHT_QUADS;
+const _: () = assert!(NORM_SLOTS as u64 == NORM_TILE && INSIGHT_SLOTS as u64 == INSIGHT_TILE, "a slot is a quad");
 /// The most bytes in a quad of a state tensor: those of f32.
 pub(crate) const QUAD_BYTES: u64 = 4 * LANES;
 /// Quads in an 8-bit block.
@@ -116,11 +121,6 @@ impl Segment {
         let stream_seed = self.stream_seed.wrapping_add(self.first as u32).wrapping_sub(self.begin);
         Span { begin: self.begin, end: self.end, clock: self.clock, shift: 0, stream_seed, share: self.share }
     }
-
-    /// The tensor, and the number of its elements in this segment.
-    pub fn tensor_and_len(&self) -> (usize, u64) {
-        (self.tensor, (self.end - self.begin).into())
-    }
 }
 
 impl Region {
@@ -184,6 +184,20 @@ impl Region {
             stream_seed: 0,
         };
         self.segments.iter().map(tile).cycle().take(rows.partials() as usize).collect()
+    }
+
+    /// The place of the first element in the window of params: its quad, or the element itself if the rows of an unaligned
+    /// region are addressed by elements.
+    pub fn first_place(&self) -> u32 {
+        let begin = self.segments.first().map_or(0, |segment| segment.begin);
+        if self.rows.is_some() && self.unaligned { begin } else { begin / LANES as u32 }
+    }
+
+    /// The tiles of the probe for a segment. Those of rows have their numbers in place of a quad.
+    pub fn insight_tiles(&self, segment: &Segment, span: Span) -> Vec<Tile> {
+        let Some(rows) = &self.rows else { return self.tiles(&[span], INSIGHT_TILE) };
+        let Segment { begin, end, clock, .. } = *segment;
+        (0..rows.insight_tiles()).map(|quad| Tile { quad, begin, end, clock, shift: 0, stream_seed: 0 }).collect()
     }
 
     /// The number of partials of the norm.

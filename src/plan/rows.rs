@@ -1,6 +1,6 @@
 //! How a tensor of rows lies in buffers, and the tiles of its kernels. Twin of `rows.wgsl`.
 
-use crate::config::rows::RowKind;
+use crate::config::rows::{ActiveKind, RowKind};
 use crate::num::block8::BLOCK;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::window::Window;
@@ -9,6 +9,8 @@ use crate::plan::window::Window;
 pub(crate) const UPDATE_SLOTS: u32 = 256;
 /// Slots in a tile of the norm kernel.
 pub(crate) const NORM_SLOTS: u32 = WORKGROUP as u32 * 16;
+/// Slots in a tile of the probe.
+pub(crate) const INSIGHT_SLOTS: u32 = WORKGROUP as u32 * 8;
 /// The most partials of a region. Each of these workgroups sums every n-th tile.
 const MOST_PARTIALS: u64 = 256;
 
@@ -79,6 +81,30 @@ impl RowsRegion {
     /// The rows of a tile of the norm kernel.
     pub fn norm_rows(&self) -> u32 {
         NORM_SLOTS / self.quads()
+    }
+
+    /// The rows of a tile of the probe.
+    pub fn insight_rows(&self) -> u32 {
+        INSIGHT_SLOTS / self.quads()
+    }
+
+    /// The tiles of the probe: enough for all rows, and for a longer list.
+    pub fn insight_tiles(&self) -> u32 {
+        let list = if self.kind.active == ActiveKind::List { self.list_len } else { 0 };
+        self.count.max(list).div_ceil(self.insight_rows())
+    }
+
+    /// Whether a row of the tensor is in the region.
+    pub fn has(&self, row: usize) -> bool {
+        (self.first as usize..(self.first + self.count) as usize).contains(&row)
+    }
+
+    /// The part of a tensor's candidates that a region looks at: the whole list, or its own rows.
+    pub fn candidates<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        if self.kind.active == ActiveKind::List {
+            return all;
+        }
+        &all[self.first as usize..(self.first + self.count) as usize]
     }
 
     /// The 8-bit blocks of a row.

@@ -40,7 +40,7 @@ pub struct TensorMeasures {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Measures {
-    /// The number of elements.
+    /// The number of elements. Of a tensor of [rows](crate::rows), those of active rows.
     pub elements: u64,
     /// The number of gradients that are exactly zero.
     pub zero_grads: u64,
@@ -124,20 +124,20 @@ impl Measures {
 }
 
 impl Insight {
-    /// From one finding for each part of a tensor; `parts` gives the tensor and its number of elements of each. The
-    /// configurations are those of the tensors.
+    /// From one finding for each part of a tensor; `parts` gives the tensor of each. The configurations are those of the
+    /// tensors.
     pub(crate) fn new(
         findings: impl Iterator<Item = Finding>,
-        parts: impl Iterator<Item = (usize, u64)>,
+        parts: impl Iterator<Item = usize>,
         names: &[String],
         configs: &[Config],
     ) -> Self {
         let mut sums = vec![Sums::default(); names.len()];
         let (mut t, mut skipped) = (0, true);
-        for (finding, (tensor, elements)) in findings.zip(parts) {
+        for (finding, tensor) in findings.zip(parts) {
             t = t.max(finding.t);
             skipped &= finding.did_step == 0;
-            sums[tensor].add(&finding, elements);
+            sums[tensor].add(&finding);
         }
         let mut all = Sums::default();
         for (sums, config) in sums.iter_mut().zip(configs) {
@@ -176,8 +176,9 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, finding: &Finding, elements: u64) {
+    fn add(&mut self, finding: &Finding) {
         let measured = &finding.measured;
+        let elements = u64::from(measured.elements);
         let mut part = Self {
             elements,
             zero: measured.zero.into(),
@@ -216,7 +217,7 @@ impl Sums {
     }
 
     fn measures(&self) -> Measures {
-        let rms = |squares: f64, elements: u64| (squares / elements as f64).sqrt();
+        let rms = |squares: f64, elements: u64| (squares / elements.max(1) as f64).sqrt();
         let counted: u64 = self.bins.iter().sum();
         Measures {
             elements: self.elements,

@@ -7,8 +7,6 @@ use crate::plan::region::Tile;
 
 /// Bins of the signal-to-noise ratio.
 pub(crate) const BINS: usize = 16;
-/// Quads per invocation of `insight`.
-pub(crate) const INSIGHT_QUADS: u64 = 8;
 /// The exponent of a sum with a non-finite term.
 pub(crate) const NOT_FINITE: u32 = 255;
 
@@ -39,6 +37,8 @@ mirror! {
         pub zero: u32,
         /// The number of non-finite gradients.
         pub nonfinite: u32,
+        /// The number of elements.
+        pub elements: u32,
     }
 }
 

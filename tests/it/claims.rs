@@ -9,7 +9,7 @@ use wgpu_adam::{Adam, Config, Group, Options, Tensor, Variant, cpu};
 
 /// One tensor under one configuration, on the twin or on the GPU.
 enum Side<'a> {
-    Twin { adam: cpu::Adam, param: Vec<f32> },
+    Twin { adam: Box<cpu::Adam>, param: Vec<f32> },
     Gpu { gpu: &'a Gpu, adam: Box<Adam>, param: Buffer, grad: Buffer },
 }
 
@@ -18,7 +18,7 @@ enum Side<'a> {
 fn both(config: Config, param: &[f32], mut claim: impl FnMut(&mut Side, &str)) {
     let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("x", param.len())]);
     let twin = cpu::Adam::new(&[group], Options::default()).unwrap();
-    claim(&mut Side::Twin { adam: twin, param: param.to_vec() }, "twin");
+    claim(&mut Side::Twin { adam: Box::new(twin), param: param.to_vec() }, "twin");
     let gpu = Gpu::new();
     let (param, grad) = (gpu.buffer(param), gpu.buffer(param));
     let tensors = vec![Tensor::f32("x", &param, &grad)];

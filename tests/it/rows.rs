@@ -508,3 +508,37 @@ fn a_list_is_checked() {
     let plain = pollster::block_on(run.adam.check_list("plain")).unwrap_err().to_string();
     assert_eq!(plain, "tensor `plain`: it is no tensor of rows");
 }
+
+#[test]
+fn a_probe_measures_active_rows() {
+    let gpu = Gpu::new();
+    let mut cases = Vec::new();
+    for active in actives() {
+        for width in [7, 48, 300] {
+            for second in [SecondMoment::Elementwise, SecondMoment::RowMean] {
+                cases.push((active.clone(), width, second));
+            }
+        }
+    }
+    for (i, (active, width, second)) in cases.into_iter().enumerate() {
+        let mut scene = Scene::new(width, 150).with(|rows| {
+            (rows.active, rows.second_moment, rows.row_lr) = (active, second, Some(()));
+            rows.steps = if i % 2 == 0 { RowSteps::PerRow } else { RowSteps::Shared };
+            rows.grad_rows = if i % 5 == 0 { compact() } else { GradRows::Dense };
+            rows.column_lr = (0..width).map(|j| f64::from(j % 3)).collect();
+        });
+        if i % 3 == 0 {
+            scene.precision = Precision { state: StateDtype::Block8, ..Precision::default() };
+        }
+        let mut run = scene.start(&gpu);
+        run.step();
+        let (got, want) = run.measured_step();
+        if gpu.software && !gpu.flushes {
+            assert_eq!(format!("{got:#?}"), format!("{want:#?}"), "{scene:?}");
+        }
+        assert_eq!(got.tensors[1].measures.elements, want.tensors[1].measures.elements);
+        assert!(got.tensors[1].measures.elements <= scene.len() as u64);
+        run.step();
+        run.assert_same();
+    }
+}

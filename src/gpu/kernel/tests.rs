@@ -12,9 +12,10 @@ use crate::gpu::gather::MoveUniform;
 use crate::gpu::rows::{Listed, RowsUniform};
 use crate::gpu::uniforms::RegionUniform;
 use crate::num::quad::LINE;
+use crate::plan::region::INSIGHT_QUADS;
 use crate::plan::region::{Tile, UPDATE_QUADS, UPDATE_TILE};
 use crate::plan::storage::RowState;
-use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange, Squares};
+use crate::report::records::{BINS, Finding, Measured, Record, RecordRange, Squares};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
 use crate::tick::curves::Curve;
@@ -73,7 +74,7 @@ impl Kernel {
         });
         let rounded = storage != storage.to_nearest();
         let insights = [(false, false), (false, true), (true, false), (true, true)]
-            .map(|(unaligned, limits)| Kernel::Insight { storage, unaligned, limits });
+            .map(|(unaligned, limits)| Kernel::Insight { storage, unaligned, limits, rows: None });
         let rows = Self::of_rows(storage);
         updates.chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
     }
@@ -122,7 +123,12 @@ impl Kernel {
             let shapes = RowKind::all().flat_map(Shape::of_rows).enumerate().skip(storage.rule as usize % 3).step_by(3);
             shapes.map(move |(i, shape)| {
                 let grad = [Grad::Read, Grad::Shared, Grad::Zero][i / 3 % 3];
-                Kernel::Update { storage, shape, grad, limits: i % 2 == 1 }
+                let limits = i % 2 == 1;
+                if i % 6 == 5 {
+                    let storage = storage.to_nearest();
+                    return Kernel::Insight { storage, unaligned: shape.unaligned, limits, rows: shape.rows };
+                }
+                Kernel::Update { storage, shape, grad, limits }
             })
         })
     }

@@ -2,8 +2,9 @@
 
 use wgpu::Buffer;
 use wgpu_adam::precision::StateDtype;
+use wgpu_adam::probe::Insight;
 use wgpu_adam::rows::{Active, GradRows, Rows};
-use wgpu_adam::{Adam, Config, Dtype, Error, Group, Options, Precision, Report, Tensor, View, cpu};
+use wgpu_adam::{Adam, Config, Dtype, Error, Group, Options, Precision, Probe, Report, Tensor, View, cpu};
 
 use super::gpu::Gpu;
 use super::mix;
@@ -211,7 +212,12 @@ impl Run<'_> {
         self.gpu.write(&self.buffers.grad, &self.grads);
     }
 
-    pub fn twin_step(&mut self) {
+    pub fn twin_step(&mut self) -> Report {
+        self.twin_step_by(|adam, tensors| adam.step(tensors))
+    }
+
+    /// Makes the twin's step with another method.
+    fn twin_step_by<T>(&mut self, step: impl FnOnce(&mut cpu::Adam, &mut [cpu::TensorMut]) -> Result<T, Error>) -> T {
         let Scene { formats, skip, .. } = self.scene;
         let (len, grad_len, scale) = (self.scene.len(), self.scene.grad_len(), self.scene.grad_scale());
         let mut param = Numbers::of(&self.params, formats.0, 1.0, skip.0, len);
@@ -220,9 +226,10 @@ impl Run<'_> {
         let inputs = cpu::RowInputs { row_lr, active, inverse };
         let (plain, plain_grad) = &mut self.plain;
         let rows = cpu::TensorMut::new(param.slot(), grad.slot()).with_rows(inputs);
-        self.twin.step(&mut [cpu::TensorMut::new(plain, plain_grad), rows]).unwrap();
+        let result = step(&mut self.twin, &mut [cpu::TensorMut::new(plain, plain_grad), rows]).unwrap();
         param.put(&mut self.params, skip.0);
         grad.put(&mut self.grads, skip.1);
+        result
     }
 
     pub fn step(&mut self) {
@@ -252,13 +259,12 @@ impl Run<'_> {
             return Some(difference);
         }
         let (got, want) = (gpu.state(&self.adam), self.twin.state());
-        for (got, want) in got.tensors.iter().zip(&want.tensors) {
-            for (got, want) in got.state.iter().zip(&want.state).filter(|(got, want)| got != want) {
-                let name = got.kind.name();
-                return Some(
-                    differing(name, &got.values(), &want.values()).unwrap_or_else(|| format!("{name}: {scene:?}")),
-                );
-            }
+        let states = got.tensors.iter().zip(&want.tensors).flat_map(|(got, want)| got.state.iter().zip(&want.state));
+        if let Some((got, want)) = { states }.find(|(got, want)| got != want) {
+            let name = got.kind.name();
+            return Some(
+                differing(name, &got.values(), &want.values()).unwrap_or_else(|| format!("{name}: {scene:?}")),
+            );
         }
         if got != want {
             return Some(format!("the state: {scene:?}"));
@@ -269,6 +275,18 @@ impl Run<'_> {
         let norm = |report: &Report| report.grad_norm.map(f32::to_bits);
         let same = norm(&got) == norm(&want) && counts(&got) == counts(&want);
         (!same).then(|| format!("{got:?} for {want:?}: {scene:?}"))
+    }
+
+    /// Makes one measured step on both sides, and returns both measurements.
+    pub fn measured_step(&mut self) -> (Insight, Insight) {
+        self.fresh();
+        self.upload();
+        let probe = Probe::new(&self.adam).unwrap();
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        probe.step(&self.adam, &mut encoder).unwrap();
+        self.gpu.queue.submit([encoder.finish()]);
+        let got = pollster::block_on(probe.read(&self.adam)).unwrap();
+        (got, self.twin_step_by(|adam, tensors| adam.step_measured(tensors)).1)
     }
 
     pub fn assert_same(&self) {

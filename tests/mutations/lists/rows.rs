@@ -64,9 +64,31 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/rows/row_steps.wgsl",
         mutations: &[
             ("before + 1u, before,", "before, before,", "rows with their own steps"),
+            
+        ],
+    },
+    Shader {
+        file: "shaders/rows/corrections.wgsl",
+        mutations: &[
             ("two.zw, two.xy, i % 2u == 0u", "two.xy, two.zw, i % 2u == 0u", "rows with their own steps"),
             ("tables.beta2[i / 2u], tables.beta1", "tables.beta1[i / 2u], tables.beta1", "rows with their own steps"),
             ("rows.eps_root * correction2", "rows.eps_root", "rows with their own steps"),
+            ("now.snr = coefs.w", "now.snr = s.snr", "measured rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/rows/row_v_alone.wgsl",
+        mutations: &[("(k - own.k) * PARAM_STEP", "k * PARAM_STEP", "measured rows")],
+    },
+    Shader {
+        file: "shaders/rows/row_steps_alone.wgsl",
+        mutations: &[("select(before + 1u, before,", "select(before, before,", "measured rows")],
+    },
+    Shader {
+        file: "shaders/insight/insight_rows.wgsl",
+        mutations: &[
+            ("tables.columns[slot.k] * rate_of(slot.row)", "Quad(1.0)", "measured rows"),
+            ("slot.row == NO_ROW", "false", "measured rows"),
         ],
     },
     Shader {
@@ -77,12 +99,17 @@ pub const SHADERS: &[Shader] = &[
         ],
     },
     Shader {
+        file: "shaders/rows/place.wgsl",
+        mutations: &[
+            ("(rows.first + slot.row) * rows.width", "slot.row * rows.width", "rows in blocks, cut"),
+            ("+ element - state * LANES", "- state * LANES", "rows in blocks"),
+        ],
+    },
+    Shader {
         file: "shaders/update/update_rows.wgsl",
         mutations: &[
             ("tables.columns[own.k] * rate_of", "rate_of", "rows"),
             ("rate * (decay_of", "(decay_of", "rows"),
-            ("(rows.first + slot.row) * rows.width", "slot.row * rows.width", "rows in blocks, cut"),
-            ("+ element - state * LANES", "- state * LANES", "rows in blocks"),
             ("slot.local * rows.blocks + slot.k / BLOCK_QUADS", "slot.local * rows.blocks", "rows in blocks"),
             ("grads.quad = pending.slot.grad", "grads.quad = 0u", "rows in blocks"),
             ("loaded(s, tile, at + 3u * LINE)", "loaded(s, tile, at + 2u * LINE)", "rows"),

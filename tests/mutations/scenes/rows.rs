@@ -22,6 +22,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("huge gradients of rows", |gpu| of_magnitude(gpu, 1e25)),
     ("tiny gradients of rows", |gpu| of_magnitude(gpu, 1e-25)),
     ("moved rows", moved),
+    ("measured rows", measured),
     ("cut rows", |_| cut()),
     ("rows in blocks, cut", |_| cut_blocks()),
     ("many rows", many),
@@ -82,6 +83,19 @@ fn moved(gpu: &Gpu) -> Option<String> {
     run.gather(&(0..300_u32).map(|k| if k % 3 == 0 { k + 200 } else { 299 - k }).collect::<Vec<_>>());
     run.zero_rows(&[2, 3, 299, 4], 3);
     run.difference()
+}
+
+fn measured(gpu: &Gpu) -> Option<String> {
+    let mut scene = scene(10, |rows| {
+        (rows.steps, rows.second_moment) = (RowSteps::PerRow, SecondMoment::RowMean);
+        (rows.active, rows.row_lr) = (Active::Mask(()), Some(()));
+    });
+    scene.count = 500;
+    let mut run = scene.start(gpu);
+    run.step();
+    let (got, want) = run.measured_step();
+    let texts = [got, want].map(|insight| format!("{insight:?}"));
+    (texts[0] != texts[1]).then(|| texts.join(" for ")).or_else(|| run.difference())
 }
 
 fn many(gpu: &Gpu) -> Option<String> {
