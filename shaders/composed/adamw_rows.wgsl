@@ -37,14 +37,9 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
 // Steps whole rows. What the quads of a row share is known only when all of them have been loaded, and the scale of an
 // 8-bit block only when all of it has been computed. So there are three passes. Twin: src/cpu/rows.rs.
 
-@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
-
 // The slots of a tile: an invocation has four of them.
 const SLOTS: u32 = 256u;
 const OWN_SLOTS: u32 = 4u;
-
-// The slot whose rule is being applied.
-var<private> own: Slot;
 
 // A quad between the passes.
 struct Pending {
@@ -53,14 +48,6 @@ struct Pending {
     param: Quad,
     g: Quad,
     state: Kept,
-}
-
-fn place_of_slot(slot: Slot, t: u32) -> Place {
-    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
-    // The noise counts the elements of the tensor.
-    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
-    let stream_seed = region.stream_seed + element - state * LANES;
-    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
 }
 
 fn block_of(slot: Slot) -> u32 {
@@ -400,6 +387,7 @@ struct Rows {
     inverse_quads: f32, // 1 / quads
     update_rows: u32,   // the rows of a tile of the update
     norm_rows: u32,     // the rows of a tile of the norm
+    insight_rows: u32,  // the rows of a tile of the probe
     blocks: u32,        // the 8-bit blocks of a row
     stride: u32,        // from a row to the next in params and gradients: quads, or elements if the region is unaligned
     state_stride: u32,  // from a row to the next in the state: quads, or elements if the state is addressed by elements
@@ -441,6 +429,23 @@ fn row_of(candidate: u32) -> u32 {
 }
 
 fn grad_row(row: u32) -> u32 { return row; }
+
+// --- rows/place.wgsl ---
+
+// Where a slot is in the params and in the state.
+
+@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
+
+// The slot whose rule is being applied.
+var<private> own: Slot;
+
+fn place_of_slot(slot: Slot, t: u32) -> Place {
+    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
+    // The noise counts the elements of the tensor.
+    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
+    let stream_seed = region.stream_seed + element - state * LANES;
+    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
+}
 
 fn rate_of(row: u32) -> f32 { return 1.0; }
 

@@ -40,14 +40,9 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
 // Steps whole rows. What the quads of a row share is known only when all of them have been loaded, and the scale of an
 // 8-bit block only when all of it has been computed. So there are three passes. Twin: src/cpu/rows.rs.
 
-@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
-
 // The slots of a tile: an invocation has four of them.
 const SLOTS: u32 = 256u;
 const OWN_SLOTS: u32 = 4u;
-
-// The slot whose rule is being applied.
-var<private> own: Slot;
 
 // A quad between the passes.
 struct Pending {
@@ -56,14 +51,6 @@ struct Pending {
     param: Quad,
     g: Quad,
     state: Kept,
-}
-
-fn place_of_slot(slot: Slot, t: u32) -> Place {
-    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
-    // The noise counts the elements of the tensor.
-    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
-    let stream_seed = region.stream_seed + element - state * LANES;
-    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
 }
 
 fn block_of(slot: Slot) -> u32 {
@@ -427,6 +414,7 @@ struct Rows {
     inverse_quads: f32, // 1 / quads
     update_rows: u32,   // the rows of a tile of the update
     norm_rows: u32,     // the rows of a tile of the norm
+    insight_rows: u32,  // the rows of a tile of the probe
     blocks: u32,        // the 8-bit blocks of a row
     stride: u32,        // from a row to the next in params and gradients: quads, or elements if the region is unaligned
     state_stride: u32,  // from a row to the next in the state: quads, or elements if the state is addressed by elements
@@ -485,6 +473,23 @@ fn row_of(candidate: u32) -> u32 {
 
 fn grad_row(row: u32) -> u32 { return row; }
 
+// --- rows/place.wgsl ---
+
+// Where a slot is in the params and in the state.
+
+@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
+
+// The slot whose rule is being applied.
+var<private> own: Slot;
+
+fn place_of_slot(slot: Slot, t: u32) -> Place {
+    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
+    // The noise counts the elements of the tensor.
+    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
+    let stream_seed = region.stream_seed + element - state * LANES;
+    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
+}
+
 fn rate_of(row: u32) -> f32 { return 1.0; }
 
 // --- rows/row_steps.wgsl ---
@@ -493,8 +498,27 @@ fn rate_of(row: u32) -> f32 { return 1.0; }
 
 @group(0) @binding(row_steps_binding) var<storage, read_write> row_steps: array<u32>;
 
-// m_coef, v_coef and eps_root of a row.
-var<workgroup> row_coefs: array<vec3<f32>, SLOTS>;
+var<workgroup> row_coefs: array<vec4<f32>, SLOTS>;
+
+fn settle_steps(s: Scalars, local: u32, row: u32) {
+    let before = row_steps[row];
+    let t = select(before + 1u, before, before == 0xffffffffu);
+    row_steps[row] = t;
+    if rows.corrected != 0u {
+        row_coefs[local] = coefs_at(s, t);
+    }
+}
+
+fn scalars_of_row(s: Scalars) -> Scalars {
+    if rows.corrected == 0u {
+        return s;
+    }
+    return with_coefs(s, row_coefs[own.local]);
+}
+
+// --- rows/corrections.wgsl ---
+
+// The bias corrections of a row that counts its own steps. Twin: `scalars` in src/cpu/rows.rs.
 
 // beta^t by the powers beta^(2^i). t is not 0.
 fn power(t: u32, first: bool) -> vec2<u32> {
@@ -511,26 +535,21 @@ fn power(t: u32, first: bool) -> vec2<u32> {
     return result;
 }
 
-fn settle_steps(s: Scalars, local: u32, row: u32) {
-    let before = row_steps[row];
-    let t = select(before + 1u, before, before == 0xffffffffu);
-    row_steps[row] = t;
-    if rows.corrected != 0u {
-        let correction1 = complement(power(t, true));
-        let correction2 = complement(power(t, false));
-        row_coefs[local] = vec3<f32>(s.lr / correction1, 1.0 / sqrt(correction2), rows.eps_root * correction2);
-    }
+// m_coef, v_coef, eps_root and snr of a row that has taken t steps, including this one.
+fn coefs_at(s: Scalars, t: u32) -> vec4<f32> {
+    let correction1 = complement(power(t, true));
+    let correction2 = complement(power(t, false));
+    let eps_root = select(rows.eps_root * correction2, rows.eps_root, rows.eps_in_v != 0u);
+    return vec4<f32>(s.lr / correction1, 1.0 / sqrt(correction2), eps_root, sqrt(correction2) / correction1);
 }
 
-fn scalars_of_row(s: Scalars) -> Scalars {
-    var own_scalars = s;
-    if rows.corrected != 0u {
-        let coefs = row_coefs[own.local];
-        own_scalars.m_coef = coefs.x;
-        own_scalars.v_coef = coefs.y;
-        own_scalars.eps_root = select(coefs.z, rows.eps_root, rows.eps_in_v != 0u);
-    }
-    return own_scalars;
+fn with_coefs(s: Scalars, coefs: vec4<f32>) -> Scalars {
+    var now = s;
+    now.m_coef = coefs.x;
+    now.v_coef = coefs.y;
+    now.eps_root = coefs.z;
+    now.snr = coefs.w;
+    return now;
 }
 
 // --- num/fixed.wgsl ---

@@ -223,6 +223,7 @@ struct Rows {
     inverse_quads: f32, // 1 / quads
     update_rows: u32,   // the rows of a tile of the update
     norm_rows: u32,     // the rows of a tile of the norm
+    insight_rows: u32,  // the rows of a tile of the probe
     blocks: u32,        // the 8-bit blocks of a row
     stride: u32,        // from a row to the next in params and gradients: quads, or elements if the region is unaligned
     state_stride: u32,  // from a row to the next in the state: quads, or elements if the state is addressed by elements

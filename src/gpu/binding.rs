@@ -75,10 +75,10 @@ impl Binding {
             Self::Findings => 15,
             Self::Units => 16,
             Self::UnitNorms => 17,
-            // No kernel of rows has units, norms, insight or several regions.
+            // No kernel of rows has tiles, schedules, units or several regions.
             Self::Rows => 11,
             Self::RowTables => 12,
-            Self::RowLr => 13,
+            Self::RowLr => 6,
             Self::ActiveRows => 14,
             Self::ListCount => 15,
             Self::Listed => 16,

@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 use wgpu_adam::precision::{Master, StateDtype};
 use wgpu_adam::rows::{Active, GradRows, RowSteps, Rows, SecondMoment};
-use wgpu_adam::{Adam, Clip, Config, Decay, Dtype, Error, Group, Options, Precision, State, Tensor, View, cpu};
+use wgpu_adam::{
+    Adam, Clip, Config, Decay, Dtype, Error, Group, GroupClip, LossScale, Options, Precision, State, Tensor, View, cpu,
+};
 
 use crate::sampling::{proptest_cases, sample};
 use crate::scene::precisions::{GRADS, stored};
@@ -93,10 +95,10 @@ proptest! {
     #[test]
     fn anything_that_rows_can_be(
         width in prop_oneof![1..12_u32, 1..100_u32, 1..1025_u32], count in 1..400_usize, active in 0..5_usize,
-        second in 0..3_usize, flags: [bool; 8], format in 0..1000_usize, skip in (0..9_usize, 0..9_usize, 0..70_usize),
+        second in 0..3_usize, flags: [bool; 10], format in 0..1000_usize, skip in (0..9_usize, 0..9_usize, 0..70_usize),
         decay in prop_oneof![Just(Decay::None), Just(Decay::Decoupled(0.1)), Just(Decay::L2(0.1)), Just(Decay::Cautious(0.1))],
     ) {
-        let [per_row, compact_grads, row_lr, columns, zero_grad, clip, guard, uncorrected] = flags;
+        let [per_row, compact_grads, row_lr, columns, zero_grad, clip, guard, uncorrected, group_clip, scaled] = flags;
         let gpu = Gpu::new();
         let all: Vec<_> = stored().flat_map(|stored| GRADS.map(|grad| (stored.clone(), grad))).collect();
         let ((param, precision), grad) = all[format % all.len()].clone();
@@ -116,8 +118,10 @@ proptest! {
             clip: if clip { Clip::GlobalNorm(0.1) } else { Clip::Value(0.5) },
             skip_nonfinite: guard,
             zero_grad,
+            loss_scale: scaled.then(LossScale::default),
             ..Options::default()
         };
+        scene.group_clip = group_clip.then_some(if clip { GroupClip::Tensor(0.05) } else { GroupClip::Group(0.05) });
         let mut run = scene.start(&gpu);
         (0..3).for_each(|_| run.step());
         run.assert_same();
@@ -440,6 +444,28 @@ fn rows_are_cut_at_small_limits() {
             run.assert_same();
         }
     }
+}
+
+#[test]
+fn a_tensor_of_rows_is_switched_off_added_and_reset() {
+    let gpu = Gpu::new();
+    let mut scene = Scene::new(10, 60).with(|rows| (rows.active, rows.steps) = (Active::Bits(()), RowSteps::PerRow));
+    scene.options.clip = Clip::GlobalNorm(0.5);
+    let mut run = scene.start(&gpu);
+    run.step();
+    for active in [false, true] {
+        run.adam.set_active(&["rows"], active).unwrap();
+        run.twin.set_active(&["rows"], active).unwrap();
+        let before = run.params.clone();
+        run.step();
+        run.assert_same();
+        assert_eq!(before == run.params, !active);
+    }
+    run.adam.reset(&["rows"]).unwrap();
+    run.twin.reset(&["rows"]).unwrap();
+    run.step();
+    run.assert_same();
+    assert!(gpu.state(&run.adam).tensors[1].row_steps().iter().all(|t| *t < 2));
 }
 
 #[test]

@@ -176,6 +176,7 @@ fn eight_storage_buffers_are_enough() {
     // A batch has as many regions as the limit allows.
     let alone = |kernel: &Kernel| match kernel {
         Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } => shape.regions == 1 && shape.rows.is_none(),
+        Kernel::Insight { rows, .. } => rows.is_none(),
         _ => true,
     };
     assert_eq!(Kernel::all().filter(alone).map(Kernel::storage_buffers).max(), Some(8));

@@ -4,7 +4,7 @@ use wgpu::Buffer;
 use wgpu_adam::precision::StateDtype;
 use wgpu_adam::probe::Insight;
 use wgpu_adam::rows::{Active, GradRows, Rows};
-use wgpu_adam::{Adam, Config, Dtype, Error, Group, Options, Precision, Probe, Report, Tensor, View, cpu};
+use wgpu_adam::{Adam, Config, Dtype, Error, Group, GroupClip, Options, Precision, Probe, Report, Tensor, View, cpu};
 
 use super::gpu::Gpu;
 use super::mix;
@@ -21,6 +21,7 @@ pub struct Scene {
     pub precision: Precision,
     pub config: Config,
     pub options: Options,
+    pub group_clip: Option<GroupClip>,
     /// The elements before the first param, gradient and number beside them in their buffers.
     pub skip: (usize, usize, usize),
 }
@@ -35,6 +36,7 @@ impl Scene {
             precision: Precision::default(),
             config: Config { lr: 0.01, ..Config::default() },
             options: Options::default(),
+            group_clip: None,
             skip: (0, 0, 0),
         }
     }
@@ -104,6 +106,7 @@ impl Scene {
         // Another tensor, so that norms and batches are shared.
         let plain = Tensor::f32("plain", &gpu.buffer(&normals(3, 1, 100)), &gpu.buffer(&normals(3, 2, 100)));
         let group = Group::new(self.config.clone(), vec![plain, tensor]);
+        let group = Group { clip: self.group_clip, ..group };
         let options = Options { precision: self.precision.clone(), ..self.options.clone() };
         let adam = Adam::new(&gpu.device, &gpu.queue, &[group], options)?;
         let twin = adam.to_cpu();
