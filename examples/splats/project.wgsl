@@ -1,0 +1,43 @@
+// Makes splats of rows, one invocation per row. Each splat sets its bit in the marks of the tiles that it may touch: the
+// result does not depend on the order of the invocations.
+
+@group(0) @binding(0) var<storage, read> live: u32;
+@group(0) @binding(1) var<storage, read> param: array<f32>;
+@group(0) @binding(2) var<storage, read_write> splats: array<Splat>;
+// First and end of the pixels in x, then in y: a box around the ellipse of 3 standard deviations.
+@group(0) @binding(3) var<storage, read_write> areas: array<vec4<u32>>;
+// For each 32 rows a word for each tile.
+@group(0) @binding(4) var<storage, read_write> marks: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn project(@builtin(global_invocation_id) id: vec3<u32>) {
+    let row = id.x;
+    if (row >= live) {
+        return;
+    }
+    let mean = vec2(param[at(row, MEAN)], param[at(row, MEAN + 1u)]);
+    let inverse = exp(-2.0 * vec2(param[at(row, LOG_STD)], param[at(row, LOG_STD + 1u)]));
+    let angle = param[at(row, ANGLE)];
+    let turn = vec2(cos(angle), sin(angle));
+    let opacity = 1.0 / (1.0 + exp(-param[at(row, LOGIT)]));
+    let color = vec3(param[at(row, COLOR)], param[at(row, COLOR + 1u)], param[at(row, COLOR + 2u)]);
+    splats[row] = Splat(mean, turn, inverse, opacity, color);
+
+    let variance = 1.0 / inverse;
+    let square = turn * turn;
+    let reach = 3.0 * sqrt(vec2(dot(square, variance), dot(square, variance.yx)));
+    let size = vec2(width, height);
+    let first = vec2<u32>(clamp(ceil(mean - reach), vec2(0.0), vec2<f32>(size)));
+    let end = max(first, vec2<u32>(clamp(floor(mean + reach + 1.0), vec2(0.0), vec2<f32>(size))));
+    areas[row] = vec4(first.x, end.x, first.y, end.y);
+    if (any(first == end)) {
+        return;
+    }
+    let last = (end - 1u) / TILE;
+    let plane = row / 32u * tiles().x * tiles().y;
+    for (var y = first.y / TILE; y <= last.y; y += 1u) {
+        for (var x = first.x / TILE; x <= last.x; x += 1u) {
+            atomicOr(&marks[plane + y * tiles().x + x], 1u << (row % 32u));
+        }
+    }
+}
