@@ -3,7 +3,7 @@
 use crate::{
     optimizer::CpuAdam,
     picture::Target,
-    refine::{self, Candidate},
+    refine::{self, Candidate, Plan},
     splat::{ANGLE, Area, COLOR, COLUMNS, EMPTY, LOG_STD, LOGIT, MEAN, Row, Splat, load, store},
     trainer::{Result, Score, Setup, Trainer},
 };
@@ -92,6 +92,20 @@ impl<'a> Cpu<'a> {
         });
     }
 
+    fn rows(&self) -> Vec<Row> {
+        (0..self.live).map(|row| load(&self.param, self.capacity, row)).collect()
+    }
+
+    /// Decides what becomes of each row. Uses the areas of the last image.
+    pub fn plan(&self) -> Plan {
+        let judged = self.splats.iter().zip(&self.stress);
+        let candidate = |(row, ((_, area), &stress)): (Row, (&(Splat, Area), &f32))| {
+            let touches = !area.is_empty();
+            Candidate { row, touches, stress }
+        };
+        refine::decide(&self.rows().into_iter().zip(judged).map(candidate).collect::<Vec<_>>(), self.most)
+    }
+
     /// Renders, and leaves the gradient in `grad`.
     pub fn gradient(&mut self) {
         self.render();
@@ -149,15 +163,8 @@ impl Trainer for Cpu<'_> {
     }
 
     fn refine(&mut self) -> Result<()> {
-        let rows: Vec<Row> = (0..self.live).map(|row| load(&self.param, self.capacity, row)).collect();
-        let touched = self.splats.iter().map(|(_, area)| !area.is_empty());
-        let candidates: Vec<Candidate> = rows
-            .iter()
-            .zip(touched)
-            .zip(&self.stress)
-            .map(|((&row, touches), &stress)| Candidate { row, touches, stress })
-            .collect();
-        let plan = refine::decide(&candidates, self.most);
+        let plan = self.plan();
+        let rows = self.rows();
         for (new, &origin) in plan.origin.iter().enumerate() {
             let row = refine::moved(rows[refine::old(origin)], origin);
             store(&mut self.param, self.capacity, new, &row);

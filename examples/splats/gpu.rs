@@ -82,6 +82,11 @@ impl Gpu {
         Readback::new(&self.device, &self.queue, buffer).wait(&self.device)
     }
 
+    #[cfg(test)]
+    pub fn write(&self, buffer: &Buffer, values: &[f32]) {
+        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
+    }
+
     /// Computes the gradient without a step.
     #[cfg(test)]
     pub fn gradient(&self) {

@@ -83,3 +83,104 @@ pub fn moved(mut row: Row, origin: u32) -> Row {
     }
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cpu::Cpu,
+        gradient::{gpu, setup, target},
+        random::Random,
+        splat::{at, load},
+        trainer::Trainer,
+    };
+
+    /// Row `row` of these has a number of its own, but each third has the stress of its neighbour.
+    fn candidates(count: usize, seed: u64) -> Vec<Candidate> {
+        let mut random = Random::new(seed);
+        let mut stress = 0.0;
+        let candidate = |row: usize| {
+            let log_std = [random.uniform(1.0), random.uniform(1.0)];
+            let logit = random.uniform(6.0);
+            stress = if row % 3 == 0 { stress } else { random.uniform(1.0).max(0.0) };
+            let row = [0.0, 0.0, log_std[0], log_std[1], random.uniform(3.0), 0.0, 0.0, 0.0, logit];
+            Candidate { row, touches: random.uniform(1.0) < 0.9, stress }
+        };
+        (0..count).map(candidate).collect()
+    }
+
+    #[test]
+    fn rows_that_stay_keep_their_order_and_new_ones_follow() {
+        for (count, most) in [(0, 10), (1, 1), (7, 8), (100, 1000), (1000, 1001)] {
+            let candidates = candidates(count, 1);
+            let stays = |at: &usize| candidates[*at].touches && candidates[*at].row[LOGIT] >= PRUNE_LOGIT;
+            let staying: Vec<usize> = (0..count).filter(stays).collect();
+            let plan = decide(&candidates, most);
+            let (kept, appended) = plan.origin.split_at(staying.len());
+            assert_eq!(kept.iter().map(|origin| old(*origin)).collect::<Vec<_>>(), staying);
+            assert!(appended.len() <= staying.len() / GROWTH && plan.origin.len() <= most);
+            for (source, origin) in plan.source.iter().zip(&plan.origin) {
+                let keeps_state = origin & !ROW == KEEP;
+                assert_eq!(*source, if keeps_state { old(*origin) as u32 } else { FRESH });
+            }
+            // No row with less stress was doubled.
+            let stress = |origin: &u32| candidates[old(*origin)].stress;
+            let least = appended.iter().map(stress).fold(f32::INFINITY, f32::min);
+            let doubled: Vec<usize> = appended.iter().map(|origin| old(*origin)).collect();
+            assert!(staying.iter().all(|at| doubled.contains(at) || candidates[*at].stress <= least));
+        }
+    }
+
+    #[test]
+    fn the_halves_of_a_splat_have_its_variance() {
+        assert!((SHIFT * SHIFT + (-2.0 * SHRINK).exp() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn gpu_and_cpu_decide_and_move_alike() {
+        let target = target([24, 20]);
+        for (count, most) in [(1, 4usize), (4, 4), (255, 400), (256, 300), (257, 1000), (3000, 3001), (3000, 8000)] {
+            let capacity = most.next_multiple_of(4);
+            let mut setup = setup(&target, count);
+            (setup.most, setup.capacity) = (most, capacity);
+            let mut random = Random::new(9);
+            for (row, candidate) in setup.rows.iter_mut().zip(candidates(count, count as u64)) {
+                // Some are far outside the image.
+                *row = candidate.row;
+                row[0] = 12.0 + random.uniform(24.0);
+                row[1] = 10.0 + random.uniform(20.0);
+            }
+            let (mut gpu, mut cpu) = (gpu(&setup), Cpu::new(&setup).unwrap());
+            gpu.gradient();
+            cpu.gradient();
+            for (stress, candidate) in cpu.stress.iter_mut().zip(candidates(count, count as u64)) {
+                *stress = candidate.stress;
+            }
+            gpu.write(&gpu.buffers.stress, &cpu.stress);
+            gpu.refine().unwrap();
+            let plan = cpu.plan();
+            cpu.refine().unwrap();
+
+            let live = gpu.read::<u32>(&gpu.buffers.live).unwrap()[0] as usize;
+            assert_eq!(live, plan.source.len());
+            println!(
+                "{count} splats become {live}, {} of them fresh",
+                plan.source.iter().filter(|at| **at == FRESH).count()
+            );
+            assert_eq!(gpu.read::<u32>(&gpu.buffers.source).unwrap()[..live], plan.source);
+            assert_eq!(gpu.read::<u32>(&gpu.buffers.origin).unwrap()[..live], plan.origin);
+            assert!(gpu.read::<f32>(&gpu.buffers.stress).unwrap().iter().all(|stress| *stress == 0.0));
+            let param: Vec<f32> = gpu.read(&gpu.buffers.param).unwrap();
+            for row in 0..live {
+                let want = load(&cpu.param, capacity, row);
+                for (column, want) in want.iter().enumerate() {
+                    let got = param[at(capacity, row, column)];
+                    assert!(
+                        (got - want).abs() < 1e-4 * want.abs().max(1.0),
+                        "row {row}, column {column}: {got}, {want}"
+                    );
+                }
+            }
+        }
+    }
+}
