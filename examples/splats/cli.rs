@@ -25,7 +25,7 @@ pub struct Cli {
     pub start: Option<u32>,
 
     /// Number of steps
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub steps: u32,
 
     /// Factor of all learning rates

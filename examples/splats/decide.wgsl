@@ -2,7 +2,7 @@
 // `refine.rs`.
 //
 // Rows that are almost transparent or touch no pixel are pruned. Of the others, those with the greatest stress are
-// doubled: a quarter of them, or as many as there is room for. A large splat is split in halves, a small one is cloned.
+// doubled: half of them, or as many as there is room for. A large splat is split in halves, a small one is cloned.
 // The rows that stay keep their order, and the new ones are appended.
 
 @group(0) @binding(0) var<storage, read_write> live: u32;

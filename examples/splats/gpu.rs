@@ -3,7 +3,7 @@
 
 use crate::{
     optimizer,
-    passes::{Passes, TILE},
+    passes::{Passes, tiles},
     readback::Readback,
     splat::{COLUMNS, store},
     surgery::Surgery,
@@ -157,7 +157,7 @@ impl Trainer for Gpu {
 impl Buffers {
     fn new(device: &Device, setup: &Setup) -> Result<Self> {
         let pixels = setup.target.pixels.len();
-        let tiles = setup.target.size.map(|side| side.div_ceil(TILE) as usize).iter().product::<usize>();
+        let tiles = tiles(setup.target.size).iter().product::<u32>() as usize;
         let rows = setup.capacity;
         fits(device, "the lists of the tiles", 4 * tiles * rows)?;
         let all = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;

@@ -6,8 +6,13 @@ use crate::{
 };
 use wgpu::{ComputePass, Device};
 
-/// The side of a tile in pixels.
-pub const TILE: u32 = 8;
+/// The pixels of a tile, in x and y.
+const TILE: [u32; 2] = [16, 8];
+
+/// Returns the number of tiles in x and y.
+pub fn tiles(size: [u32; 2]) -> [u32; 2] {
+    [size[0].div_ceil(TILE[0]), size[1].div_ceil(TILE[1])]
+}
 
 pub struct Passes {
     render: [Kernel; 3],
@@ -24,7 +29,7 @@ impl Passes {
         };
         let b = buffers;
         let rows = [(capacity as u32).div_ceil(64), 1, 1];
-        let tiles = size.map(|side| side.div_ceil(TILE));
+        let tiles = tiles(size);
         Self {
             render: [
                 kernel(

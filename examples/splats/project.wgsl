@@ -35,8 +35,8 @@ fn project(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let last = (end - 1u) / TILE;
     let plane = row / 32u * tiles().x * tiles().y;
-    for (var y = first.y / TILE; y <= last.y; y += 1u) {
-        for (var x = first.x / TILE; x <= last.x; x += 1u) {
+    for (var y = first.y / TILE.y; y <= last.y; y += 1u) {
+        for (var x = first.x / TILE.x; x <= last.x; x += 1u) {
             atomicOr(&marks[plane + y * tiles().x + x], 1u << (row % 32u));
         }
     }

@@ -16,9 +16,9 @@ const OTHER_HALF = 3u << 30u;
 // Opacity 0.02.
 const PRUNE_LOGIT = -3.8918203;
 // One row in so many may be doubled.
-const GROWTH = 4u;
-// 1.5 pixels. Larger splats are split.
-const SPLIT_LOG_STD = 0.4054651;
+const GROWTH = 2u;
+// 0.5 pixels. Larger splats are split.
+const SPLIT_LOG_STD = -0.6931472;
 // The halves of a split splat together have its variance: SHIFT^2 + exp(-2 SHRINK) = 1. 3D Gaussian Splatting (Kerbl et
 // al. 2023, arXiv:2308.04079) divides by 1.6 too, and draws the places.
 const SHRINK = 0.47000363;

@@ -1,4 +1,4 @@
-// Renders the image and compares it with the target: a workgroup per tile, an invocation per pixel.
+// Renders the image and compares it with the target, a workgroup per tile.
 
 @group(0) @binding(0) var<storage, read> splats: array<Splat>;
 @group(0) @binding(1) var<storage, read> lists: array<u32>;
@@ -9,26 +9,36 @@
 // dL/dC / W, then its product with C, where W is the divisor of C.
 @group(0) @binding(5) var<storage, read_write> slope: array<vec4<f32>>;
 
-@compute @workgroup_size(TILE, TILE)
-fn render(@builtin(workgroup_id) group: vec3<u32>, @builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x >= width || id.y >= height) {
-        return;
-    }
-    let pixel = vec2<f32>(id.xy);
+// Each invocation owns 4 pixels of a column: a splat is loaded once for all of them.
+const PIXELS = 4u;
+const ROWS = TILE.y / PIXELS;
+
+@compute @workgroup_size(TILE.x, ROWS)
+fn render(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let first_pixel = group.xy * TILE + id.xy;
     let tile = group.y * tiles().x + group.x;
     let first = tile * capacity;
     let end = first + counts[tile];
-    var color = vec3(0.0);
-    var total = EMPTY;
+    var sums: array<vec4<f32>, PIXELS>;
     for (var i = first; i < end; i += 1u) {
-        let row = lists[i];
-        let seen = seen(splats[row].mean, splats[row].turn, splats[row].inverse, pixel);
-        let w = splats[row].opacity * seen.k;
-        color += w * splats[row].color;
-        total += w;
+        let splat = splats[lists[i]];
+        for (var j = 0u; j < PIXELS; j += 1u) {
+            let pixel = vec2<f32>(first_pixel + vec2(0u, ROWS * j));
+            let seen = seen(splat.mean, splat.turn, splat.inverse, pixel);
+            sums[j] += splat.opacity * seen.k * vec4(splat.color, 1.0);
+        }
     }
-    color /= total;
-    let at = id.y * width + id.x;
+    for (var j = 0u; j < PIXELS; j += 1u) {
+        let pixel = first_pixel + vec2(0u, ROWS * j);
+        if (pixel.x < width && pixel.y < height) {
+            finish(pixel.y * width + pixel.x, sums[j]);
+        }
+    }
+}
+
+fn finish(at: u32, sum: vec4<f32>) {
+    let total = EMPTY + sum.w;
+    let color = sum.xyz / total;
     let wanted = target_image[at].xyz;
     let error = clamp(color, vec3(0.0), vec3(1.0)) - wanted;
     image[at] = vec4(color, dot(error, error));

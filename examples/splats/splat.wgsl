@@ -18,8 +18,8 @@ const CUT = 0.011108997;
 // The weight of the black background.
 const EMPTY = 1e-3;
 
-// A tile has 8 x 8 pixels.
-const TILE = 8u;
+// The pixels of a tile.
+const TILE = vec2(16u, 8u);
 
 // Where a number is in a buffer of rows. The columns lie one after the other.
 fn at(row: u32, column: u32) -> u32 {
