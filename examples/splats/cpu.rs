@@ -72,11 +72,10 @@ impl<'a> Cpu<'a> {
                     let sums = &mut sums[(y - first) as usize * width..][..width];
                     for x in area.x[0]..area.x[1] {
                         let w = splat.opacity * splat.seen_from(x, y).k;
-                        let sum = &mut sums[x as usize];
-                        for c in 0..3 {
-                            sum[c] += w * splat.color[c];
+                        let [red, green, blue] = splat.color;
+                        for (sum, part) in sums[x as usize].iter_mut().zip([red, green, blue, 1.0]) {
+                            *sum += w * part;
                         }
-                        sum[3] += w;
                     }
                 }
             }

@@ -95,6 +95,8 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         capacity: most.next_multiple_of(4),
         settings: Settings { steps: cli.steps, lr: cli.lr, moments: cli.moments, seed: cli.seed as u32 },
     };
+    // If the file cannot be written, report it before the fit.
+    picture::write_comparison(&cli.output, &target, &target.pixels).map_err(Stop::user)?;
     let (mut trainer, place) = trainer(cli, &setup)?;
     let template = "{bar:40} {pos}/{len} steps, {eta} left";
     let style = ProgressStyle::with_template(template).expect("a valid template");
@@ -103,7 +105,12 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     let [width, height] = target.size;
     say(format!("runs on  {place}"))?;
     say(format!("image    {width} x {height}"))?;
-    say(format!("splats   {} at the start, at most {}", HumanCount(cli.start().into()), HumanCount(most as u64)))?;
+    let [first, last] = [cli.start(), cli.splats].map(|count| HumanCount(count.into()));
+    say(format!(
+        "splats   {first} at the start, at most {last}; {} steps, seed {}",
+        HumanCount(cli.steps.into()),
+        cli.seed
+    ))?;
     if let Some(bytes) = trainer.state_bytes() {
         let full = (2 * 4 * COLUMNS * setup.capacity) as u64;
         let percent = 100.0 * bytes as f64 / full as f64;
@@ -129,7 +136,7 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         bar.inc((end - step).into());
         step = end;
         // The last quarter is for the splats to settle.
-        if step % REFINE == 0 && step <= cli.steps / 4 * 3 {
+        if !cli.fixed && step % REFINE == 0 && step <= cli.steps / 4 * 3 {
             trainer.refine().map_err(Stop::failure)?;
         }
         while let Some(score) = trainer.score(false).map_err(Stop::failure)? {
@@ -144,7 +151,7 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     bar.finish_and_clear();
     let result = trainer.picture().map_err(Stop::failure)?;
     picture::write_comparison(&cli.output, &target, &result).map_err(Stop::user)?;
-    print(&format!("target, result and 4 times the error: {}", cli.output.display()))
+    say(format!("target, result and {} times the error: {}", picture::MAGNIFIED, cli.output.display()))
 }
 
 /// Writes the image of the last `measure`, if the user wants frames.

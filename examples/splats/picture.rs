@@ -39,12 +39,15 @@ impl Target {
     }
 }
 
-/// Writes the target, the result and four times their difference, from left to right.
+/// Factor of the error in a comparison.
+pub const MAGNIFIED: f32 = 10.0;
+
+/// Writes the target, the result and their magnified difference, from left to right.
 pub fn write_comparison(path: &Path, target: &Target, result: &[[f32; 3]]) -> Result<(), String> {
     let [width, height] = target.size;
     let mut picture = RgbImage::new(3 * width, height);
     for (at, (want, got)) in (0..).zip(target.pixels.iter().zip(result)) {
-        let error: [f32; 3] = std::array::from_fn(|c| 4.0 * (want[c] - got[c].clamp(0.0, 1.0)).abs());
+        let error: [f32; 3] = std::array::from_fn(|c| MAGNIFIED * (want[c] - got[c].clamp(0.0, 1.0)).abs());
         for (part, color) in (0..).zip([want, got, &error]) {
             picture.put_pixel(at % width + part * width, at / width, rgb(color));
         }

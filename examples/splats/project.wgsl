@@ -9,6 +9,11 @@
 // For each 32 rows a word for each tile.
 @group(0) @binding(4) var<storage, read_write> marks: array<atomic<u32>>;
 
+// Converts a place. `min` is for NaN, of which a conversion may make any number.
+fn inside(place: vec2<f32>, size: vec2<u32>) -> vec2<u32> {
+    return min(vec2<u32>(clamp(place, vec2(0.0), vec2<f32>(size))), size);
+}
+
 @compute @workgroup_size(64)
 fn project(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;
@@ -27,8 +32,8 @@ fn project(@builtin(global_invocation_id) id: vec3<u32>) {
     let square = turn * turn;
     let reach = 3.0 * sqrt(vec2(dot(square, variance), dot(square, variance.yx)));
     let size = vec2(width, height);
-    let first = vec2<u32>(clamp(ceil(mean - reach), vec2(0.0), vec2<f32>(size)));
-    let end = max(first, vec2<u32>(clamp(floor(mean + reach + 1.0), vec2(0.0), vec2<f32>(size))));
+    let first = inside(ceil(mean - reach), size);
+    let end = max(first, inside(floor(mean + reach + 1.0), size));
     areas[row] = vec4(first.x, end.x, first.y, end.y);
     if (any(first == end)) {
         return;

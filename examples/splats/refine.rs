@@ -14,7 +14,7 @@ const OTHER_HALF: u32 = 3 << 30;
 
 const PRUNE_LOGIT: f32 = -3.891_820_3;
 const GROWTH: usize = 2;
-const SPLIT_LOG_STD: f32 = -0.693_147_2;
+const SPLIT_LOG_STD: f32 = -std::f32::consts::LN_2;
 const SHRINK: f32 = 0.470_003_63;
 const SHIFT: f32 = 0.780_624_7;
 
