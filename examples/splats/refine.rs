@@ -102,7 +102,7 @@ mod tests {
         let candidate = |row: usize| {
             let log_std = [random.uniform(1.0), random.uniform(1.0)];
             let logit = random.uniform(6.0);
-            stress = if row % 3 == 0 { stress } else { random.uniform(1.0).max(0.0) };
+            stress = if row.is_multiple_of(3) { stress } else { random.uniform(1.0).max(0.0) };
             let row = [0.0, 0.0, log_std[0], log_std[1], random.uniform(3.0), 0.0, 0.0, 0.0, logit];
             Candidate { row, touches: random.uniform(1.0) < 0.9, stress }
         };
