@@ -260,6 +260,30 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// The rows of a tensor cannot be stepped as asked.
+    #[error("tensor `{tensor}`: {reason}")]
+    #[non_exhaustive]
+    Rows {
+        /// The name of the tensor.
+        tensor: String,
+        /// What was given, and what is needed.
+        reason: String,
+    },
+
+    /// A tensor cannot be rebound to other views.
+    #[error("tensor `{tensor}`: {what} is {given}, but must stay {need}")]
+    #[non_exhaustive]
+    Rebind {
+        /// The name of the tensor.
+        tensor: String,
+        /// What differs.
+        what: &'static str,
+        /// The new value.
+        given: String,
+        /// The old value.
+        need: String,
+    },
+
     // --- a saved state ---
     /// The bytes are not a state, the file is damaged, or the parts of the state do not fit together.
     #[error("invalid optimizer state: {reason}")]

@@ -29,6 +29,7 @@
 //! | save and resume | [`Adam::read_state`] and [`Adam::load_state`] with a [`State`], which is a file or bytes |
 //! | load a state into an optimizer that differs | [`State::fitted`] |
 //! | add or remove tensors in mid-run | [`Adam::add`], [`Adam::remove`], [`Adam::reset`] |
+//! | step the rows of splats or embeddings | [`Tensor::with_rows`], [`rows`] |
 //! | leave out a tensor that has no gradient | [`Adam::set_active`], [`Adam::set_group_active`] |
 //! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |
 //!
@@ -56,8 +57,9 @@ pub use config::options::{Clip, GroupClip, Options};
 pub use config::precision::Precision;
 pub use config::preset;
 pub use config::schedule::Schedule;
-pub use config::tensor::{Tensor, View};
+pub use config::tensor::Tensor;
 pub use config::variant::Variant;
+pub use config::view::View;
 pub use error::Error;
 pub use gpu::adam::Adam;
 pub use gpu::probe::Probe;
@@ -74,6 +76,11 @@ pub use wgpu;
 pub mod precision {
     pub use crate::config::precision::{Master, Precision, Rounding, StateDtype};
     pub use crate::num::block8::BLOCK;
+}
+
+/// Tensors of rows: splats, embeddings, and other parameters whose unit is a row.
+pub mod rows {
+    pub use crate::config::rows::{Active, GradRows, RowSteps, Rows, SecondMoment};
 }
 
 /// Measurements of a step: the [`Probe`] and its results.

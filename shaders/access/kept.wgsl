@@ -1,5 +1,4 @@
-// Stores that keep the new state in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does
-// not write state.
+// The new state of a quad that is not stored at once.
 
 struct Kept {
     m: Quad,
@@ -9,19 +8,3 @@ struct Kept {
 }
 
 var<private> kept: Kept;
-
-fn store_m(place: Place, x: Quad) {
-    kept.m = x;
-}
-
-fn store_v(place: Place, x: Quad) {
-    kept.v = x;
-}
-
-fn store_v_max(place: Place, x: Quad) {
-    kept.v_max = x;
-}
-
-fn store_grad_avg(place: Place, x: Quad) {
-    kept.grad_avg = x;
-}

@@ -4,7 +4,7 @@
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<u32>;
 
 fn load_NAME(place: Place) -> Quad {
-    return decoded(CODE, unpacked_codes(NAME[place.state]), NAME[region.first_scale + place.state / BLOCK_QUADS]);
+    return decoded(CODE, unpacked_codes(NAME[place.state]), NAME[scale_at(place)]);
 }
 
 // --- stores ---
@@ -18,7 +18,7 @@ fn encode_NAME(place: Place, block: u32, x: Quad) {
     let scale = atomicLoad(&scales[STATE_TENSORS * block + ORDINAL]);
     NAME[place.state] = packed_codes(encoded(CODE, x, scale, state_noise(place, STREAM), STATE_STOCHASTIC));
     // The first quad of a block stores its scale.
-    if place.state % BLOCK_QUADS == 0u {
-        NAME[region.first_scale + place.state / BLOCK_QUADS] = scale;
+    if begins_block(place) {
+        NAME[scale_at(place)] = scale;
     }
 }

@@ -9,6 +9,7 @@ const param_binding: u32 = 20u;
 const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const STATE_TENSORS: u32 = 2u;
+const BLOCKS: u32 = 4u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const scalars_binding: u32 = 5u;
@@ -22,7 +23,7 @@ const region_binding: u32 = 0u;
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    let v = average(load_v(place), squared(g), s.v_rate, s.v_from_target);
     store_m(place, m);
     store_v(place, v);
     return (s.m_coef * m) / divisor(s, v + s.eps_root);
@@ -77,10 +78,7 @@ fn update(
 ) {
     let tile = own_tile(workgroup, workgroups, index);
     let s = scalars(tile.clock);
-    if index < BLOCKS * STATE_TENSORS {
-        atomicStore(&scales[index], 0u);
-    }
-    workgroupBarrier();
+    clear_scales(index);
     let block = index / SHARERS;
     let quad = own_quad(tile, index);
     let first = compute(s, tile, quad, block);
@@ -156,15 +154,18 @@ fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
     return decay;
 }
 
-// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
-fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    let next = param - (decay_of(s, param, step) + step);
+fn limited(s: Scalars, next: Quad) -> Quad {
     if LIMITS {
         // A NaN stays a NaN, so that it is noticed.
         let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
         return select(above, Quad(s.param_max), above > Quad(s.param_max));
     }
     return next;
+}
+
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return limited(s, param - (decay_of(s, param, step) + step));
 }
 
 // --- access/aligned_half.wgsl ---
@@ -220,6 +221,8 @@ fn write_param(place: Place, x: Quad) {
     store_param(place.quad, to_bf16(x, param_noise(place), PARAM_STOCHASTIC), place.mask);
 }
 
+fn squared(g: Quad) -> Quad { return g * g; }
+
 // --- access/state_block8.wgsl ---
 
 // The state tensor m as 8-bit codes. The scales of its blocks follow the codes in the same buffer. The codes of a
@@ -228,7 +231,7 @@ fn write_param(place: Place, x: Quad) {
 @group(0) @binding(m_binding) var<storage, read_write> m: array<u32>;
 
 fn load_m(place: Place) -> Quad {
-    return decoded(SIGNED, unpacked_codes(m[place.state]), m[region.first_scale + place.state / BLOCK_QUADS]);
+    return decoded(SIGNED, unpacked_codes(m[place.state]), m[scale_at(place)]);
 }
 
 // Raises the block's new scale to the largest magnitude of the quad.
@@ -240,9 +243,18 @@ fn encode_m(place: Place, block: u32, x: Quad) {
     let scale = atomicLoad(&scales[STATE_TENSORS * block + 0u]);
     m[place.state] = packed_codes(encoded(SIGNED, x, scale, state_noise(place, 1u), STATE_STOCHASTIC));
     // The first quad of a block stores its scale.
-    if place.state % BLOCK_QUADS == 0u {
-        m[region.first_scale + place.state / BLOCK_QUADS] = scale;
+    if begins_block(place) {
+        m[scale_at(place)] = scale;
     }
+}
+
+// --- access/keep.wgsl ---
+
+// Keeps the new m in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does not write
+// state.
+
+fn store_m(place: Place, x: Quad) {
+    kept.m = x;
 }
 
 // --- access/state_block8.wgsl ---
@@ -253,7 +265,7 @@ fn encode_m(place: Place, block: u32, x: Quad) {
 @group(0) @binding(v_binding) var<storage, read_write> v: array<u32>;
 
 fn load_v(place: Place) -> Quad {
-    return decoded(UNSIGNED, unpacked_codes(v[place.state]), v[region.first_scale + place.state / BLOCK_QUADS]);
+    return decoded(UNSIGNED, unpacked_codes(v[place.state]), v[scale_at(place)]);
 }
 
 // Raises the block's new scale to the largest magnitude of the quad.
@@ -265,15 +277,23 @@ fn encode_v(place: Place, block: u32, x: Quad) {
     let scale = atomicLoad(&scales[STATE_TENSORS * block + 1u]);
     v[place.state] = packed_codes(encoded(UNSIGNED, x, scale, state_noise(place, 2u), STATE_STOCHASTIC));
     // The first quad of a block stores its scale.
-    if place.state % BLOCK_QUADS == 0u {
-        v[region.first_scale + place.state / BLOCK_QUADS] = scale;
+    if begins_block(place) {
+        v[scale_at(place)] = scale;
     }
+}
+
+// --- access/keep.wgsl ---
+
+// Keeps the new v in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does not write
+// state.
+
+fn store_v(place: Place, x: Quad) {
+    kept.v = x;
 }
 
 // --- access/kept.wgsl ---
 
-// Stores that keep the new state in a variable instead of writing it: an 8-bit block has no scale yet, and a probe does
-// not write state.
+// The new state of a quad that is not stored at once.
 
 struct Kept {
     m: Quad,
@@ -283,22 +303,6 @@ struct Kept {
 }
 
 var<private> kept: Kept;
-
-fn store_m(place: Place, x: Quad) {
-    kept.m = x;
-}
-
-fn store_v(place: Place, x: Quad) {
-    kept.v = x;
-}
-
-fn store_v_max(place: Place, x: Quad) {
-    kept.v_max = x;
-}
-
-fn store_grad_avg(place: Place, x: Quad) {
-    kept.grad_avg = x;
-}
 
 // --- num/half.wgsl ---
 
@@ -485,14 +489,31 @@ fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bi
     return codes;
 }
 
+// --- update/blocks.wgsl ---
+
+// Where the scales of 8-bit blocks are, if blocks are counted from the beginning of a tensor.
+
+fn scale_at(place: Place) -> u32 {
+    return region.first_scale + place.state / BLOCK_QUADS;
+}
+
+fn begins_block(place: Place) -> bool {
+    return place.state % BLOCK_QUADS == 0u;
+}
+
 // --- update/block_scales.wgsl ---
 
 // The new scales of the blocks of a workgroup: one for each state tensor of a block. The invocations that share the
 // block find them together.
 
-const BLOCKS: u32 = TILES;
-
 var<workgroup> scales: array<atomic<u32>, BLOCKS * STATE_TENSORS>;
+
+fn clear_scales(index: u32) {
+    for (var i = index; i < BLOCKS * STATE_TENSORS; i += WORKGROUP) {
+        atomicStore(&scales[i], 0u);
+    }
+    workgroupBarrier();
+}
 
 fn note_state(place: Place, block: u32, state: Kept) {
     note_m(place, block, state.m);

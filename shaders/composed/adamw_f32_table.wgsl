@@ -20,7 +20,7 @@ const region_binding: u32 = 0u;
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    let v = average(load_v(place), squared(g), s.v_rate, s.v_from_target);
     store_m(place, m);
     store_v(place, v);
     return (s.m_coef * m) / divisor(s, v + s.eps_root);
@@ -123,15 +123,18 @@ fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
     return decay;
 }
 
-// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
-fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    let next = param - (decay_of(s, param, step) + step);
+fn limited(s: Scalars, next: Quad) -> Quad {
     if LIMITS {
         // A NaN stays a NaN, so that it is noticed.
         let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
         return select(above, Quad(s.param_max), above > Quad(s.param_max));
     }
     return next;
+}
+
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return limited(s, param - (decay_of(s, param, step) + step));
 }
 
 // --- access/aligned_f32.wgsl ---
@@ -179,6 +182,8 @@ fn read_param(place: Place) -> Quad {
 fn write_param(place: Place, x: Quad) {
     store_param(place.quad, x, place.mask);
 }
+
+fn squared(g: Quad) -> Quad { return g * g; }
 
 // --- access/state_f32.wgsl ---
 

@@ -1,8 +1,6 @@
 // Sums of squares of the gradients and the first non-finite one: one partial per workgroup. Twin: src/cpu/norm.rs.
 // Non-finite numbers are found by an integer test on the magnitude's bits, since some drivers optimise `x != x` away.
 
-@group(0) @binding(partials_binding) var<storage, read_write> partials: array<Partial>;
-
 // The gradients of one quad. Elements outside the tile are zero.
 fn gradients(own: Tile, quad: u32) -> Quad {
     if quad * LANES >= own.end {
@@ -14,21 +12,6 @@ fn gradients(own: Tile, quad: u32) -> Quad {
     }
     return g;
 }
-
-// The sums of squares and the largest magnitudes of an invocation.
-struct Seen {
-    squares: Quad,
-    top: Bits,
-}
-
-fn take(seen: Seen, g: Quad) -> Seen {
-    return Seen(seen.squares + g * g, max(seen.top, magnitude(g)));
-}
-
-// If the largest magnitude is at least 2^46, the gradients are big: below that, 2^32 squares do not overflow. If it is
-// below 2^-40, they are small: next to the square of 2^-40, squares that vanish do not matter.
-const BIG: u32 = 0x56800000u;
-const SMALL: u32 = 0x2b800000u;
 
 fn nonfinite_element(quad: u32, g: Quad) -> u32 {
     let lane = first_lane(magnitude(g) >= Bits(region.nonfinite_bits));
@@ -81,7 +64,7 @@ fn norm(
     seen = take(seen, gradients(own, quad + 14u * LINE));
     seen = take(seen, gradients(own, quad + 15u * LINE));
     let top = largest(seen.top);
-    let rare = (top != 0u && top < SMALL) || top >= BIG;
+    let rare = is_rare(top);
     var mine = rescaled_sum(own, quad, top, select(0u, QUADS, rare));
     mine.middle = select(sum(seen.squares), 0.0, rare);
     let total = reduce(index, mine);

@@ -7,6 +7,6 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let n = g / select(root, Quad(s.eps), root < Quad(s.eps));
     let m = average(load_m(place), clipped(n, s.bound), s.m_rate, s.m_from_target);
     store_m(place, m);
-    store_v(place, average(old, g * g, s.v_rate, s.v_from_target));
+    store_v(place, average(old, squared(g), s.v_rate, s.v_from_target));
     return s.m_coef * m;
 }

@@ -2,7 +2,7 @@
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let m = average(load_m(place), g, s.m_rate, s.m_from_target);
-    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    let v = average(load_v(place), squared(g), s.v_rate, s.v_from_target);
     let v_max = larger(load_v_max(place), v * s.max_coef);
     store_m(place, m);
     store_v(place, v);

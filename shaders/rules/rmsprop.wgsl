@@ -1,7 +1,7 @@
 // RMSProp without momentum.
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
-    let v = average(load_v(place), g * g, s.v_rate, s.v_from_target);
+    let v = average(load_v(place), squared(g), s.v_rate, s.v_from_target);
     store_v(place, v);
     return (s.m_coef * g) / divisor(s, v + s.eps_root);
 }

@@ -58,13 +58,16 @@ fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
     return decay;
 }
 
-// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
-fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
-    let next = param - (decay_of(s, param, step) + step);
+fn limited(s: Scalars, next: Quad) -> Quad {
     if LIMITS {
         // A NaN stays a NaN, so that it is noticed.
         let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
         return select(above, Quad(s.param_max), above > Quad(s.param_max));
     }
     return next;
+}
+
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return limited(s, param - (decay_of(s, param, step) + step));
 }

@@ -45,10 +45,7 @@ fn update(
 ) {
     let tile = own_tile(workgroup, workgroups, index);
     let s = scalars(tile.clock);
-    if index < BLOCKS * STATE_TENSORS {
-        atomicStore(&scales[index], 0u);
-    }
-    workgroupBarrier();
+    clear_scales(index);
     let block = index / SHARERS;
     let quad = own_quad(tile, index);
     let first = compute(s, tile, quad, block);

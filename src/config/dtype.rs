@@ -16,6 +16,8 @@ pub enum Dtype {
     /// 32-bit integers, for gradients only. They count units of [`Tensor::grad_scale`](crate::Tensor::grad_scale). WGSL
     /// has `atomicAdd` for integers and not for floats.
     I32,
+    /// 32-bit unsigned integers: masks, lists and step counts of [rows](crate::rows).
+    U32,
     /// 16-bit integers, for state only: the remainder of [`Master::Remainder`](crate::precision::Master::Remainder).
     I16,
     /// 8-bit codes, for state only: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
@@ -26,7 +28,7 @@ impl Dtype {
     /// The size of an element in bytes.
     pub const fn bytes(self) -> u64 {
         match self {
-            Self::F32 | Self::I32 => 4,
+            Self::F32 | Self::I32 | Self::U32 => 4,
             Self::F16 | Self::Bf16 | Self::I16 => 2,
             Self::U8 => 1,
         }

@@ -91,10 +91,12 @@ pub enum StateKind {
     Master,
     /// The lower 16 bits of bf16 parameters: see [`Master::Remainder`](crate::precision::Master::Remainder).
     Remainder,
+    /// The steps of each row: see [`RowSteps::PerRow`](crate::rows::RowSteps::PerRow).
+    RowSteps,
 }
 
 impl StateKind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::M,
         Self::MScale,
         Self::V,
@@ -105,6 +107,7 @@ impl StateKind {
         Self::GradAvgScale,
         Self::Master,
         Self::Remainder,
+        Self::RowSteps,
     ];
 
     /// Returns the name in equations and in WGSL, `"v_max"` for example.
@@ -120,6 +123,7 @@ impl StateKind {
             Self::GradAvgScale => "grad_avg_scale",
             Self::Master => "master",
             Self::Remainder => "remainder",
+            Self::RowSteps => "row_steps",
         }
     }
 

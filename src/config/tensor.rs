@@ -1,96 +1,14 @@
-//! Views of the caller's buffers, and tensors made of them.
-
-use std::ops::{Bound, RangeBounds};
+//! Tensors of the caller's buffers.
 
 use wgpu::Buffer;
 
-use crate::config::dtype::Dtype;
-
-/// A range of elements in one of the caller's buffers.
-///
-/// Cloning a view clones the buffer's handle, not its contents.
-///
-/// ```no_run
-/// # fn view(buffer: &wgpu::Buffer) {
-/// use wgpu_adam::{Dtype, View};
-/// let all = View::f32(buffer);
-/// let weight = View::f32(buffer).slice(..4096);
-/// let bias = View::f32(buffer).slice(4096..4160);
-/// assert_eq!((bias.offset, bias.len, bias.dtype), (16384, 64, Dtype::F32));
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct View {
-    /// The buffer. It needs [`BufferUsages::STORAGE`](wgpu::BufferUsages::STORAGE).
-    pub buffer: Buffer,
-    /// The offset of the first element in bytes: a multiple of the element's size.
-    pub offset: u64,
-    /// The number of elements: at least 1.
-    pub len: u64,
-    /// The storage format of the elements.
-    pub dtype: Dtype,
-    /// The first [`slice`](Self::slice) that did not fit, to be reported when an optimizer is made of the view.
-    pub(crate) outside: Option<Outside>,
-}
-
-/// A range of elements that reaches outside the view it was to be a part of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outside {
-    pub start: u64,
-    pub end: u64,
-    pub len: u64,
-}
-
-impl View {
-    /// Creates a view of a whole buffer of 32-bit floats.
-    pub fn f32(buffer: &Buffer) -> Self {
-        Self::new(buffer, Dtype::F32)
-    }
-
-    /// Creates a view of a whole buffer of 16-bit IEEE floats.
-    pub fn f16(buffer: &Buffer) -> Self {
-        Self::new(buffer, Dtype::F16)
-    }
-
-    /// Creates a view of a whole buffer of bfloat16 numbers.
-    pub fn bf16(buffer: &Buffer) -> Self {
-        Self::new(buffer, Dtype::Bf16)
-    }
-
-    /// Creates a view of a whole buffer. A partial element at the end is left out.
-    pub fn new(buffer: &Buffer, dtype: Dtype) -> Self {
-        Self { buffer: buffer.clone(), offset: 0, len: buffer.size() / dtype.bytes(), dtype, outside: None }
-    }
-
-    /// Narrows the view to a range of its elements, as [`Buffer::slice`] does with bytes.
-    ///
-    /// A range that does not lie within this view is an error when an optimizer is made with the result:
-    /// [`Error::SliceOutOfBounds`](crate::Error::SliceOutOfBounds).
-    #[must_use]
-    pub fn slice(mut self, elements: impl RangeBounds<u64>) -> Self {
-        let start = match elements.start_bound() {
-            Bound::Included(&start) => start,
-            Bound::Excluded(&before) => before.saturating_add(1),
-            Bound::Unbounded => 0,
-        };
-        let end = match elements.end_bound() {
-            Bound::Included(&last) => last.saturating_add(1),
-            Bound::Excluded(&end) => end,
-            Bound::Unbounded => self.len,
-        };
-        if start > end || end > self.len {
-            self.outside = self.outside.or(Some(Outside { start, end, len: self.len }));
-            return self;
-        }
-        self.offset = self.offset.saturating_add(start.saturating_mul(self.dtype.bytes()));
-        self.len = end - start;
-        self
-    }
-}
+use crate::config::rows::{Rows, set_column_lr};
+use crate::config::view::View;
+use crate::error::Error;
 
 /// A named parameter tensor: a view of its parameters and a view of their gradients.
 ///
-/// A tensor has a length and no shape: the update is elementwise.
+/// A tensor has a length and no shape: the update is elementwise. [`with_rows`](Self::with_rows) makes it a tensor of rows.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     /// The name, unique in the optimizer. Reports, errors and saved states use it.
@@ -102,12 +20,14 @@ pub struct Tensor {
     pub grad: View,
     /// The value of 1 in a gradient of [`Dtype::I32`]: finite and above 0. Must be 1 for other dtypes. Default: 1.
     pub grad_scale: f32,
+    /// How its rows are stepped. Default: `None`, which means element by element.
+    pub rows: Option<Rows>,
 }
 
 impl Tensor {
     /// Creates a tensor.
     pub fn new(name: impl Into<String>, param: View, grad: View) -> Self {
-        Self { name: name.into(), param, grad, grad_scale: 1.0 }
+        Self { name: name.into(), param, grad, grad_scale: 1.0, rows: None }
     }
 
     /// Creates a tensor of 32-bit floats that fills the buffer of its parameters and the buffer of its gradients.
@@ -119,5 +39,16 @@ impl Tensor {
     #[must_use]
     pub fn with_grad_scale(self, grad_scale: f32) -> Self {
         Self { grad_scale, ..self }
+    }
+
+    /// Makes it a tensor of rows.
+    #[must_use]
+    pub fn with_rows(self, rows: Rows) -> Self {
+        Self { rows: Some(rows), ..self }
+    }
+
+    /// Sets the factors of the columns of a tensor of rows.
+    pub(crate) fn set_column_lr(&mut self, column_lr: &[f64]) -> Result<(), Error> {
+        set_column_lr(&self.name, self.rows.as_mut(), column_lr)
     }
 }

@@ -8,14 +8,16 @@ use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::options::{Options, check_shareable};
 use crate::config::precision::StateDtype;
+use crate::config::rows::{ActiveKind, Rows};
 use crate::config::rule::{Rule, StateKind};
 use crate::cpu::moments::Moments;
+use crate::cpu::rows::Active;
 use crate::cpu::storage::Floats;
 use crate::cpu::tensor::Group;
-use crate::cpu::tensor_mut::TensorMut;
+use crate::cpu::tensor_mut::{RowInputs, TensorMut};
 use crate::cpu::tick::Inputs;
 use crate::cpu::unit_norm::unit_norms;
-use crate::cpu::{insight, norm, storage, tick, update};
+use crate::cpu::{insight, norm, rows, storage, tick, update};
 use crate::error::Error;
 use crate::num::half::nearest_bf16;
 use crate::num::noise::stream_seed;
@@ -23,7 +25,7 @@ use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::partition;
 use crate::plan::partition::{Location, TensorPlan};
-use crate::plan::region::{NORM_TILE, Region, Segment, order_of_partials};
+use crate::plan::region::{Region, Segment, order_of_partials};
 use crate::plan::storage::Storage;
 use crate::plan::units::Units;
 use crate::report::insight::Insight;
@@ -44,6 +46,8 @@ pub struct Adam {
     pub(crate) groups: Vec<Group>,
     pub(crate) names: Vec<String>,
     pub(crate) lens: Vec<usize>,
+    /// The rows of each tensor of rows.
+    pub(crate) rows: Vec<Option<Rows<()>>>,
     /// The group of each clock, and the clock of each tensor.
     pub(crate) of: ClockMap,
     pub(crate) moments: Vec<Moments>,
@@ -64,6 +68,35 @@ pub struct Adam {
     pub(crate) options: Options,
     /// In the order in which the norm is summed.
     pub(crate) regions: Vec<Region>,
+}
+
+/// Checks what a tensor of rows is given for a step.
+fn check_rows(tensor: &TensorMut, name: &str, rows: &Rows<()>, len: usize) -> Result<(), Error> {
+    let wrong = |reason| Err(Error::Rows { tensor: name.to_owned(), reason });
+    let (kind, width) = (rows.kind(), rows.width as usize);
+    let RowInputs { row_lr, active, inverse } = tensor.rows;
+    let count = len / width;
+    let words = match kind.active {
+        ActiveKind::Mask => Some(count),
+        ActiveKind::Bits => Some(count.div_ceil(32)),
+        ActiveKind::First => Some(1),
+        ActiveKind::All | ActiveKind::List => None,
+    };
+    let needs = [
+        ("row_lr", row_lr.len(), kind.row_lr.then_some(count)),
+        ("active", active.len(), words),
+        ("inverse", inverse.len(), kind.compact.then_some(count)),
+    ];
+    for (which, given, need) in needs {
+        if let Some(need) = need.filter(|need| *need != given) {
+            return wrong(format!("{which} has {given} numbers, but {count} rows need {need}"));
+        }
+    }
+    let grads = tensor.grad.len();
+    if kind.compact && !grads.is_multiple_of(width) {
+        return wrong(format!("there are {grads} gradients, but rows of {width} need a multiple of {width}"));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Adam {
@@ -116,6 +149,7 @@ impl Adam {
                     len,
                     stream_seed: stream_seed(precision.seed, &tensor.name),
                     share: clocks.share(clocks.of_tensor[number], group.clip.is_some()),
+                    rows: tensor.rows_plan(&group.config.variant)?,
                 });
             }
         }
@@ -141,14 +175,18 @@ impl Adam {
         let stream_seeds = groups.iter().flat_map(seeds).collect();
         let moments = tensors().zip(&storages).map(|((variant, t), storage)| {
             let tensor_state = |which: &[StateKind], initial: f32| {
-                let initial = if storage.state == StateDtype::Bf16 { nearest_bf16(initial) } else { initial };
-                if storage.state_kinds().any(|kind| which.contains(&kind)) { vec![initial; t.len] } else { Vec::new() }
+                let is_bf16 = storage.state == StateDtype::Bf16 && !storage.rows.v;
+                let initial = if is_bf16 { nearest_bf16(initial) } else { initial };
+                let width = t.rows.as_ref().map(|rows| rows.width);
+                let kind = storage.state_kinds().find(|kind| which.contains(kind));
+                kind.map_or_else(Vec::new, |kind| vec![initial; storage.count(kind, t.len as u64, width) as usize])
             };
             Moments {
                 m: tensor_state(&[StateKind::M], 0.0),
                 v: tensor_state(&[StateKind::V], variant.initial()),
                 v_max: tensor_state(&[StateKind::VMax, StateKind::GradAvg], 0.0),
                 master: tensor_state(&[StateKind::Master, StateKind::Remainder], 0.0),
+                row_steps: tensor_state(&[StateKind::RowSteps], 0.0),
             }
         });
         let mut adam = Self {
@@ -157,6 +195,7 @@ impl Adam {
             dtypes: tensors().map(|(_, t)| (t.param, t.grad)).collect(),
             grad_scales: tensors().map(|(_, t)| t.grad_scale).collect(),
             lens: tensors().map(|(_, t)| t.len).collect(),
+            rows: tensors().map(|(_, t)| t.rows.clone()).collect(),
             moments: moments.collect(),
             stream_seeds,
             storages,
@@ -246,12 +285,19 @@ impl Adam {
         look: impl FnOnce(&Self, &[Scalars], &[Floats]),
     ) -> Result<Report, Error> {
         self.check(tensors)?;
+        let row_inputs: Vec<RowInputs> = tensors.iter().map(|tensor| tensor.rows).collect();
         let loaded = tensors.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
         let mut floats: Vec<Floats> = loaded
             .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
             .collect();
+        let active: Vec<Vec<Option<Active>>> = (self.rows.iter().zip(&row_inputs).zip(&self.lens).zip(&floats))
+            .map(|(((rows, inputs), len), floats)| {
+                let of = |rows: &Rows<()>| rows::candidates(rows, inputs, len / rows.width as usize, floats.grad.len());
+                rows.as_ref().map_or_else(Vec::new, of)
+            })
+            .collect();
         let partials = if self.reads_norm() {
-            norm::norm(&self.regions, &self.of, &floats, nonfinite_bits(&self.options, self.units.is_some()))
+            norm::norm(&self.regions, &self.of, &floats, &active, nonfinite_bits(&self.options, self.units.is_some()))
         } else {
             Vec::new()
         };
@@ -260,12 +306,34 @@ impl Adam {
         let inputs = Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared };
         let scalars = tick::tick(&inputs, clocks, head, loss_scale);
         look(self, &scalars, &floats);
-        update::update(&self.options, &self.of.of_tensor, &self.rules, &scalars, &mut floats, &mut self.moments);
+        let plain: Vec<bool> = self.rows.iter().map(Option::is_none).collect();
+        let clocks = &self.of.of_tensor;
+        update::update(&self.options, clocks, &plain, &self.rules, &scalars, &mut floats, &mut self.moments);
+        let of_rows = |i: usize| {
+            let (clock, rows) = (clocks[i], self.rows[i].as_ref()?);
+            Some(rows::Step {
+                rule: self.rules[clock],
+                settings: &self.settings[clock],
+                s: &scalars[clock],
+                storage: &self.storages[i],
+                rows,
+                stream_seed: self.stream_seeds[i],
+                candidates: &active[i],
+                zero_grad: self.options.zero_grad,
+            })
+        };
+        for (i, (floats, moments)) in floats.iter_mut().zip(&mut self.moments).enumerate() {
+            of_rows(i).iter().for_each(|rows| rows.update(&row_inputs[i], floats, moments));
+        }
         let params: Vec<Option<Vec<f32>>> = floats.into_iter().map(|floats| floats.param.owned()).collect();
         for (i, (tensor, param)) in tensors.iter_mut().zip(params).enumerate() {
-            let s = &scalars[self.of.of_tensor[i]];
-            let zeroed = self.options.zero_grad;
-            storage::store(&self.storages[i], tensor, param, zeroed, &mut self.moments[i], self.stream_seeds[i], s);
+            let moments = &mut self.moments[i];
+            if let Some(rows) = of_rows(i) {
+                rows.store(tensor, param, moments);
+                continue;
+            }
+            let (s, zeroed) = (&scalars[clocks[i]], self.options.zero_grad);
+            storage::store(&self.storages[i], tensor, param, zeroed, moments, self.stream_seeds[i], s);
         }
         Ok(self.report())
     }
@@ -294,7 +362,8 @@ impl Adam {
                 return Err(Error::TensorName { place, given: given.to_owned(), need: need.clone() });
             }
         }
-        for (((tensor, name), &need), dtypes) in tensors.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes) {
+        let all = tensors.iter().zip(&self.names).zip(&self.lens).zip(&self.dtypes).zip(&self.rows);
+        for ((((tensor, name), &need), dtypes), rows) in all {
             for (view, given, need) in
                 [("param", tensor.param.dtype(), dtypes.0), ("grad", tensor.grad.dtype(), dtypes.1)]
             {
@@ -303,8 +372,12 @@ impl Adam {
                     return Err(Error::TensorDtype { tensor, view, given, need });
                 }
             }
+            if let Some(rows) = rows {
+                check_rows(tensor, name, rows, need)?;
+            }
+            let compact = rows.as_ref().is_some_and(|rows| rows.kind().compact);
             for (view, given) in [("param", tensor.param.len()), ("grad", tensor.grad.len())] {
-                if given != need {
+                if given != need && !(compact && view == "grad") {
                     return Err(Error::TensorLength { tensor: name.clone(), view, given, need });
                 }
             }
@@ -343,7 +416,7 @@ impl Adam {
     pub(crate) fn tensor_at(&self, partial: u32, element: u32) -> Option<String> {
         let mut first = 0;
         let region = self.regions.iter().find(|region| {
-            first += region.count_tiles(&region.norm_spans(), NORM_TILE);
+            first += region.partials();
             u64::from(partial) < first
         })?;
         let segment = region.segments.iter().find(|s| (s.begin..s.end).contains(&element))?;

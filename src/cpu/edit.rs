@@ -3,7 +3,7 @@
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::{Group, Tensor};
 use crate::error::Error;
-use crate::plan::clocks::{Lists, check_names, lists, regroup, separate};
+use crate::plan::clocks::{Lists, check_names, lists, numbers_of, regroup, separate};
 use crate::tick::clock::ClockHead;
 
 /// # Changing the tensors
@@ -66,6 +66,34 @@ impl Adam {
         self.change(self.groups.clone(), lists)
     }
 
+    /// Gives a tensor other rows, or more or fewer of them, by its name: see [`crate::Adam::rebind`].
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`], [`Error::Rebind`] if the length or a dtype differs, [`Error::Rows`] if the state
+    /// of its rows would be another, and the errors of [`new`](Self::new). Nothing has changed then.
+    pub fn rebind(&mut self, tensor: Tensor) -> Result<(), Error> {
+        let number = numbers_of(&self.names, &[&tensor.name])?[0];
+        let differs = |what, given: String, need: String| {
+            let tensor = tensor.name.clone();
+            if given == need { Ok(()) } else { Err(Error::Rebind { tensor, what, given, need }) }
+        };
+        let checked = match (&self.rows[number], &tensor.rows) {
+            (Some(old), Some(new)) => new.check_state(old),
+            (None, None) => Ok(()),
+            _ => Err("a tensor of rows must stay one".to_owned()),
+        };
+        checked.map_err(|reason| Error::Rows { tensor: tensor.name.clone(), reason })?;
+        differs("the dtype of its param", format!("{:?}", tensor.param), format!("{:?}", self.dtypes[number].0))?;
+        if tensor.rows.is_none() {
+            differs("its length", tensor.len.to_string(), self.lens[number].to_string())?;
+        }
+        let mut lists = lists(&self.groups);
+        if let Some((old, _)) = lists.iter_mut().flatten().nth(number) {
+            *old = tensor;
+        }
+        self.change(self.groups.clone(), lists)
+    }
+
     /// Makes an optimizer with these groups and tensors, and moves the state of the tensors that have an old number.
     fn change(&mut self, mut groups: Vec<Group>, lists: Lists<Tensor>) -> Result<(), Error> {
         let members = regroup(&mut groups, lists);
@@ -73,7 +101,7 @@ impl Adam {
         let mut next = Self::with(&groups, clocks, self.options.clone())?;
         for (moments, (_, before)) in next.moments.iter_mut().zip(members) {
             if let Some(before) = before {
-                std::mem::swap(moments, &mut self.moments[before]);
+                moments.take_over(&mut self.moments[before]);
             }
         }
         for ((clock, before), group) in next.clocks.iter_mut().zip(before).zip(&next.of.groups) {

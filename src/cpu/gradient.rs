@@ -58,13 +58,17 @@ pub(crate) fn decay_of<const LIMITS: bool>(s: &Scalars, param: f32, step: f32) -
     decay
 }
 
-/// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
 #[inline(always)]
-pub(crate) fn moved<const LIMITS: bool>(s: &Scalars, param: f32, step: f32) -> f32 {
-    let next = param - (decay_of::<LIMITS>(s, param, step) + step);
+pub(crate) fn limited<const LIMITS: bool>(s: &Scalars, next: f32) -> f32 {
     if LIMITS {
         let above = if next < s.param_min { s.param_min } else { next };
         return if above > s.param_max { s.param_max } else { above };
     }
     next
+}
+
+/// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
+#[inline(always)]
+pub(crate) fn moved<const LIMITS: bool>(s: &Scalars, param: f32, step: f32) -> f32 {
+    limited::<LIMITS>(s, param - (decay_of::<LIMITS>(s, param, step) + step))
 }

@@ -112,10 +112,10 @@ fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) ->
         let m = load(&inputs.moments.m);
         let v = load(&inputs.moments.v);
         let v_max = load(&inputs.moments.v_max);
+        let g: Quad = std::array::from_fn(|lane| gradient::<true>(s, grad[lane], param[lane]));
         let mut state: [State; WIDTH] =
-            std::array::from_fn(|lane| State { m: m[lane], v: v[lane], v_max: v_max[lane] });
-        let steps: Quad =
-            std::array::from_fn(|lane| rule(s, &mut state[lane], gradient::<true>(s, grad[lane], param[lane])));
+            std::array::from_fn(|lane| State { m: m[lane], v: v[lane], v_max: v_max[lane], square: g[lane] * g[lane] });
+        let steps: Quad = std::array::from_fn(|lane| rule(s, &mut state[lane], g[lane]));
         let masked = |value: &dyn Fn(usize) -> f32| -> Quad {
             std::array::from_fn(|lane| if mask[lane] { value(lane) } else { 0.0 })
         };

@@ -21,6 +21,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod edit;
+pub(crate) mod gather;
 pub(crate) mod global_norm;
 pub(crate) mod gradient;
 pub(crate) mod insight;
@@ -28,6 +29,7 @@ pub(crate) mod loss_scale;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod records;
+pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod setters;
@@ -41,4 +43,4 @@ pub(crate) mod update;
 
 pub use adam::Adam;
 pub use tensor::{Group, Tensor};
-pub use tensor_mut::{TensorMut, Values};
+pub use tensor_mut::{RowInputs, TensorMut, Values};

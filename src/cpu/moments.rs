@@ -11,6 +11,8 @@ pub(crate) struct Moments {
     pub v_max: Vec<f32>,
     /// The f32 master of a 16-bit param. For a remainder, only the lower 16 bits matter.
     pub master: Vec<f32>,
+    /// The bits are the u32 counts of the rows.
+    pub row_steps: Vec<f32>,
 }
 
 impl Moments {
@@ -21,6 +23,20 @@ impl Moments {
             StateKind::V | StateKind::VScale => &self.v,
             StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale => &self.v_max,
             StateKind::Master | StateKind::Remainder => &self.master,
+            StateKind::RowSteps => &self.row_steps,
+        }
+    }
+
+    /// Takes over the state of a tensor, or of as many of its rows as there are.
+    pub fn take_over(&mut self, old: &mut Self) {
+        let Self { m, v, v_max, master, row_steps } = self;
+        let old = [&mut old.m, &mut old.v, &mut old.v_max, &mut old.master, &mut old.row_steps];
+        for (new, old) in [m, v, v_max, master, row_steps].into_iter().zip(old) {
+            if new.len() == old.len() {
+                std::mem::swap(new, old);
+            } else {
+                new.iter_mut().zip(old).for_each(|(new, old)| *new = *old);
+            }
         }
     }
 
@@ -30,6 +46,7 @@ impl Moments {
             StateKind::V | StateKind::VScale => &mut self.v,
             StateKind::VMax | StateKind::VMaxScale | StateKind::GradAvg | StateKind::GradAvgScale => &mut self.v_max,
             StateKind::Master | StateKind::Remainder => &mut self.master,
+            StateKind::RowSteps => &mut self.row_steps,
         }
     }
 }

@@ -4,10 +4,13 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::config::rows::ActiveKind;
+use crate::cpu::rows::Active;
 use crate::cpu::storage::Floats;
 use crate::num::quad::{LANES, LINE, magnitude};
 use crate::plan::clocks::ClockMap;
 use crate::plan::region::{NORM_QUADS, NORM_TILE, Region, Tile};
+use crate::plan::rows::RowsRegion;
 use crate::tick::partial::{DOWN, INVOCATIONS, Partial, UP, reduce};
 
 /// The gradients that neighbouring invocations load at once.
@@ -16,11 +19,92 @@ type Line = [f32; (LINE * LANES) as usize];
 /// The consecutive lines of neighbouring invocations.
 const LINES: usize = NORM_QUADS as usize;
 
-/// Returns all partials, region by region.
-pub(crate) fn norm(regions: &[Region], clocks: &ClockMap, slots: &[Floats], nonfinite_bits: u32) -> Vec<Partial> {
-    let tiles = regions.iter().flat_map(|region| region.norm_tiles(clocks).into_iter().map(move |tile| (region, tile)));
-    let tiles: Vec<_> = tiles.collect();
-    tiles.into_par_iter().map(|(region, tile)| workgroup(region, &tile, slots, nonfinite_bits)).collect()
+/// Returns all partials, region by region. `active` has the candidates of each tensor of rows.
+pub(crate) fn norm(
+    regions: &[Region],
+    clocks: &ClockMap,
+    slots: &[Floats],
+    active: &[Vec<Option<Active>>],
+    nonfinite_bits: u32,
+) -> Vec<Partial> {
+    let partials = |region: &Region| match &region.rows {
+        Some(rows) => of_rows(region, rows, clocks, slots, active, nonfinite_bits),
+        None => of_tiles(region, clocks, slots, nonfinite_bits),
+    };
+    regions.iter().flat_map(partials).collect()
+}
+
+/// The partials of a region of rows. A workgroup has every n-th tile.
+fn of_rows(
+    region: &Region,
+    rows: &RowsRegion,
+    clocks: &ClockMap,
+    slots: &[Floats],
+    active: &[Vec<Option<Active>>],
+    nonfinite_bits: u32,
+) -> Vec<Partial> {
+    let segment = &region.segments[0];
+    let grad = &slots[segment.tensor].grad;
+    let is_active = clocks.is_active(segment.clock as usize);
+    let list = rows.kind.active == ActiveKind::List;
+    let (first, count) = (rows.first as usize, rows.count as usize);
+    // Each region looks at the whole list, or at its own rows.
+    let all = &active[segment.tensor];
+    let candidates = if list { &all[..all.len()] } else { &all[first..first + count] };
+    let in_region = |active: &Active| (first..first + count).contains(&active.row);
+    let (width, quads, tile_rows) = (rows.width as usize, rows.quads() as usize, rows.norm_rows() as usize);
+    // The gradients of a slot, and the number of its first element in the region.
+    let slot = |tile: usize, number: usize| {
+        let (local, k) = (number / quads, number % quads);
+        let candidate = candidates.get(tile * tile_rows + local).copied().flatten();
+        let Active { row, grad: grad_row } = candidate.filter(|_| local < tile_rows).filter(in_region)?;
+        let from = grad_row * width + k * LANES as usize;
+        let g = &grad[from..(from + LANES as usize).min((grad_row + 1) * width)];
+        Some((g, segment.begin as usize + (row - first) * width + k * LANES as usize))
+    };
+    let tiles = if is_active { candidates.len().div_ceil(tile_rows) } else { 0 };
+    let partials = rows.partials() as usize;
+    let workgroup = |at: usize| {
+        let invocation = |index: usize| {
+            let index_in_tile = index / LINE as usize * (LINE as usize * LINES) + index % LINE as usize;
+            let own = || {
+                (at..tiles)
+                    .step_by(partials)
+                    .flat_map(move |tile| (0..LINES).filter_map(move |k| slot(tile, index_in_tile + k * LINE as usize)))
+            };
+            let (mut squares, mut top) = ([0.0; LANES as usize], 0);
+            for (lane, g) in own().flat_map(|(g, _)| g.iter().enumerate()) {
+                squares[lane] += g * g;
+                top = top.max(magnitude(*g));
+            }
+            let rare = (top != 0 && top < SMALL) || top >= BIG;
+            if !rare {
+                return Partial { middle: sum(squares), ..Partial::ZERO };
+            }
+            let scale = if top >= BIG { DOWN } else { UP };
+            let mut mine = Partial::ZERO;
+            squares = [0.0; LANES as usize];
+            for (g, element) in own() {
+                for (lane, g) in g.iter().enumerate() {
+                    squares[lane] += (scale * g) * (scale * g);
+                    if magnitude(*g) >= nonfinite_bits {
+                        mine.first_nonfinite = mine.first_nonfinite.min((element + lane) as u32);
+                    }
+                }
+            }
+            *(if top >= BIG { &mut mine.big } else { &mut mine.small }) = sum(squares);
+            mine
+        };
+        let invocations: [Partial; INVOCATIONS] = std::array::from_fn(invocation);
+        reduce(&invocations)
+    };
+    (0..partials).into_par_iter().map(workgroup).collect()
+}
+
+/// The partials of a region whose tensors are stepped element by element.
+fn of_tiles(region: &Region, clocks: &ClockMap, slots: &[Floats], nonfinite_bits: u32) -> Vec<Partial> {
+    let tiles = region.norm_tiles(clocks);
+    tiles.par_iter().map(|tile| workgroup(region, tile, slots, nonfinite_bits)).collect()
 }
 
 /// The partial of one workgroup.

@@ -12,6 +12,8 @@ pub(crate) struct State {
     pub v: f32,
     /// Or the average of the gradient: no rule has both.
     pub v_max: f32,
+    /// The square of the gradient, or the mean or sum of the squares of a row.
+    pub square: f32,
 }
 
 /// Evaluates an expression with the function of a rule, which the compiler can inline.
@@ -92,7 +94,7 @@ pub(crate) fn of(rule: Rule) -> fn(&Scalars, &mut State, f32) -> f32 {
 #[inline(always)]
 pub(crate) fn adam(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
     state.m = m;
     state.v = v;
     (s.m_coef * m) / divisor(s, v + s.eps_root)
@@ -101,7 +103,7 @@ pub(crate) fn adam(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn amsgrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
     let v_max = larger(state.v_max, v * s.max_coef);
     state.m = m;
     state.v = v;
@@ -121,7 +123,7 @@ pub(crate) fn adamax(s: &Scalars, state: &mut State, g: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn nadam(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let m = average(state.m, g, s.m_rate, s.m_from_target);
-    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
     state.m = m;
     state.v = v;
     (s.m_coef * m + s.g_coef * g) / divisor(s, v + s.eps_root)
@@ -139,7 +141,7 @@ pub(crate) fn adabelief(s: &Scalars, state: &mut State, g: f32) -> f32 {
 
 #[inline(always)]
 pub(crate) fn laprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
-    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
     let m = average(state.m, g / divisor(s, v + s.eps_root), s.m_rate, s.m_from_target);
     state.m = m;
     state.v = v;
@@ -153,7 +155,7 @@ pub(crate) fn adopt(s: &Scalars, state: &mut State, g: f32) -> f32 {
     let n = g / if root < s.eps { s.eps } else { root };
     let m = average(state.m, clipped(n, s.bound), s.m_rate, s.m_from_target);
     state.m = m;
-    state.v = average(old, g * g, s.v_rate, s.v_from_target);
+    state.v = average(old, state.square, s.v_rate, s.v_from_target);
     s.m_coef * m
 }
 
@@ -167,14 +169,14 @@ pub(crate) fn lion(s: &Scalars, state: &mut State, g: f32) -> f32 {
 
 #[inline(always)]
 pub(crate) fn rmsprop(s: &Scalars, state: &mut State, g: f32) -> f32 {
-    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
     state.v = v;
     (s.m_coef * g) / divisor(s, v + s.eps_root)
 }
 
 #[inline(always)]
 pub(crate) fn rmsprop_momentum(s: &Scalars, state: &mut State, g: f32) -> f32 {
-    let v = average(state.v, g * g, s.v_rate, s.v_from_target);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
     state.v = v;
     let u = g / divisor(s, v + s.eps_root);
     let m = average(state.m, s.m_gain * u, s.m_rate, s.m_from_target);
@@ -207,7 +209,7 @@ pub(crate) fn rmsprop_centered_momentum(s: &Scalars, state: &mut State, g: f32) 
 
 #[inline(always)]
 pub(crate) fn adagrad(s: &Scalars, state: &mut State, g: f32) -> f32 {
-    let v = within_bf16(state.v + g * g);
+    let v = within_bf16(state.v + state.square);
     state.v = v;
     (s.m_coef * g) / divisor(s, v + s.eps_root)
 }

@@ -1,6 +1,7 @@
 //! Setters of values that may change between steps. Counterpart of `src/gpu/setters.rs`.
 
 use crate::config::hyperparameters::Config;
+use crate::config::rows::set_column_lr;
 use crate::config::schedule::Schedule;
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::Group;
@@ -42,6 +43,21 @@ impl Adam {
             settings.reconfigure(&config);
         }
         self.groups[group].config = config;
+        Ok(())
+    }
+
+    /// Sets the factors of the learning rates of a tensor's columns, by name, from the next step on.
+    ///
+    /// # Errors
+    /// As for [`crate::Adam::set_column_lr`]. Nothing has changed then.
+    pub fn set_column_lr(&mut self, name: &str, column_lr: &[f64]) -> Result<(), Error> {
+        let number = numbers_of(&self.names, &[name])?[0];
+        set_column_lr(name, self.rows[number].as_mut(), column_lr)?;
+        let mut tensors = self.groups.iter_mut().flat_map(|group| &mut group.tensors);
+        tensors
+            .find(|tensor| tensor.name == name)
+            .into_iter()
+            .for_each(|tensor| tensor.rows = self.rows[number].clone());
         Ok(())
     }
 

@@ -6,7 +6,6 @@ use crate::cpu::adam::Adam;
 use crate::cpu::storage::values;
 use crate::error::Error;
 use crate::plan::clocks::{ClockMap, separate};
-use crate::plan::storage::Storage;
 use crate::state::contents::{ClockState, GroupState, Outline, State, StateTensor, TensorState};
 
 impl Adam {
@@ -43,10 +42,12 @@ impl Adam {
 
     fn tensor(&self, tensor: usize) -> TensorState {
         let (storage, moments) = (&self.storages[tensor], &self.moments[tensor]);
-        let kind = |kind| StateTensor::new(kind, storage.dtype(kind), moments.of(kind));
+        let width = self.rows[tensor].as_ref().map(|rows| rows.width);
+        let row = width.map_or(self.lens[tensor], |width| width as usize);
+        let kind = |kind| StateTensor::new(kind, storage.dtype(kind), moments.of(kind), row);
         let state = storage.kinds_with_scales().map(kind).collect();
         let (name, clock, len) = (self.names[tensor].clone(), self.of.of_tensor[tensor], self.lens[tensor] as u64);
-        TensorState { name, clock, len, state }
+        TensorState { name, clock, len, width, state }
     }
 
     /// Loads a state. The state may come from any optimizer, on the GPU or the CPU, with the same tensors and rules. For
@@ -86,15 +87,16 @@ impl Adam {
     }
 
     fn outlines(&self) -> Vec<Outline> {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.of.of_tensor).zip(&self.storages);
-        let outline = |(((name, &len), &clock), storage): (((&String, &usize), &usize), &Storage)| {
+        let outline = |i: usize| {
+            let (storage, len) = (&self.storages[i], self.lens[i] as u64);
+            let width = self.rows[i].as_ref().map(|rows| rows.width);
             let kind = |kind| {
                 let element = storage.dtype(kind);
-                (kind, element, element.bytes() * kind.count(len as u64))
+                (kind, element, element.bytes() * storage.count(kind, len, width))
             };
             let state = storage.kinds_with_scales().map(kind).collect();
-            Outline { name: name.clone(), clock, len: len as u64, state }
+            Outline { name: self.names[i].clone(), clock: self.of.of_tensor[i], len, width, state }
         };
-        tensors.map(outline).collect()
+        (0..self.names.len()).map(outline).collect()
     }
 }

@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::config::rule::StateKind;
 use crate::cpu::moments::Moments;
@@ -95,6 +96,22 @@ impl Values<'_> {
         }
     }
 
+    /// Stores a param, rounded as its storage says.
+    pub(crate) fn put(&mut self, i: usize, x: f32, storage: &Storage, noise: Option<u32>) {
+        let bits = rounded(x, storage, noise);
+        self.put_bits(i, bits);
+    }
+
+    /// Stores the bits of an element, if it has 16, or of an integer.
+    pub(crate) fn put_bits(&mut self, i: usize, bits: u16) {
+        match self {
+            Self::F16(values) => values[i] = ::half::f16::from_bits(bits),
+            Self::Bf16(values) => values[i] = ::half::bf16::from_bits(bits),
+            Self::I32(values) => values[i] = bits.into(),
+            Self::F32(_) => {}
+        }
+    }
+
     /// Whether element `i` is `x` rounded to nearest.
     fn holds(&self, i: usize, x: f32) -> bool {
         match self {
@@ -111,6 +128,15 @@ impl Values<'_> {
             Self::Bf16(values) => values.fill(::half::bf16::ZERO),
             Self::I32(values) => values.fill(0),
         }
+    }
+}
+
+/// The bits of a 16-bit param.
+fn rounded(x: f32, storage: &Storage, noise: Option<u32>) -> u16 {
+    match (storage.master, storage.param) {
+        (Master::Remainder, _) => split(x).0,
+        (_, Dtype::F16) => to_f16(x, noise),
+        _ => to_bf16(x, noise),
     }
 }
 
@@ -134,12 +160,8 @@ pub(crate) fn store(
         (rounding == Rounding::Stochastic).then(|| noise(i as u32, stream, stream_seed, s.t))
     };
     if let Some(param) = param {
-        let round = |x: f32, i: usize| match (storage.master, &tensor.param) {
-            (Master::Remainder, _) => split(x).0,
-            (_, Values::F16(_)) => to_f16(x, noise_of(storage.rounding, 0, i)),
-            _ => to_bf16(x, noise_of(storage.rounding, 0, i)),
-        };
-        let bits: Vec<u16> = param.par_iter().enumerate().map(|(i, x)| round(*x, i)).collect();
+        let round = |(i, x): (usize, &f32)| rounded(*x, storage, noise_of(storage.rounding, 0, i));
+        let bits: Vec<u16> = param.par_iter().enumerate().map(round).collect();
         match &mut tensor.param {
             Values::F16(values) => values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::f16::from_bits(bits)),
             Values::Bf16(values) => {
@@ -170,6 +192,7 @@ pub(crate) fn store(
 /// The numbers from which [`StateTensor::new`] makes the state tensor.
 pub(crate) fn values(tensor: &TensorState, state_tensor: &StateTensor) -> Vec<f32> {
     match state_tensor.kind {
+        StateKind::RowSteps => tensor.row_steps().into_iter().map(f32::from_bits).collect(),
         // Only the lower 16 bits matter.
         StateKind::Remainder => state_tensor.halves().map(|half| f32::from_bits(half.into())).collect(),
         kind => tensor.values(kind),

@@ -13,6 +13,21 @@ pub struct TensorMut<'a> {
     pub param: Values<'a>,
     /// The gradients. The step reads them, and zeroes them with [`Options::zero_grad`](crate::Options::zero_grad).
     pub grad: Values<'a>,
+    /// What a tensor of rows needs. Default: empty slices.
+    pub rows: RowInputs<'a>,
+}
+
+/// The numbers of a tensor of [rows](crate::rows) for one step. Those that its [`Rows`](crate::rows::Rows) do not ask for
+/// are not read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RowInputs<'a> {
+    /// The factor of each row's learning rate, for [`row_lr`](crate::rows::Rows::row_lr).
+    pub row_lr: &'a [f32],
+    /// For [`Active`](crate::rows::Active): a u32 for each row, a bit for each row, how
+    /// many rows, or the numbers of the rows.
+    pub active: &'a [u32],
+    /// The place of each row's gradient, for [`GradRows::Compact`](crate::rows::GradRows::Compact).
+    pub inverse: &'a [u32],
 }
 
 /// A mutable slice of elements of one dtype.
@@ -32,7 +47,7 @@ pub enum Values<'a> {
 impl<'a> TensorMut<'a> {
     /// Borrows one tensor's parameters and gradients: slices, arrays or vectors of f32, f16, bf16 or i32.
     pub fn new(param: impl Into<Values<'a>>, grad: impl Into<Values<'a>>) -> Self {
-        Self { name: None, param: param.into(), grad: grad.into() }
+        Self { name: None, param: param.into(), grad: grad.into(), rows: RowInputs::default() }
     }
 
     /// Sets [`name`](Self::name), so that a step returns [`Error::TensorName`](crate::Error::TensorName) if another
@@ -40,6 +55,12 @@ impl<'a> TensorMut<'a> {
     #[must_use]
     pub fn with_name(self, name: &'a str) -> Self {
         Self { name: Some(name), ..self }
+    }
+
+    /// Sets [`rows`](Self::rows).
+    #[must_use]
+    pub fn with_rows(self, rows: RowInputs<'a>) -> Self {
+        Self { rows, ..self }
     }
 }
 

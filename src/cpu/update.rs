@@ -41,8 +41,9 @@ fn chunk<const LIMITS: bool, const N: usize>(
 ) {
     let mut after = [[0.0; N]; 4];
     for i in 0..N {
-        let mut state = State { m: m[i], v: v[i], v_max: v_max[i] };
-        let step = rule(s, &mut state, gradient::<LIMITS>(s, grad[i], param[i]));
+        let g = gradient::<LIMITS>(s, grad[i], param[i]);
+        let mut state = State { m: m[i], v: v[i], v_max: v_max[i], square: g * g };
+        let step = rule(s, &mut state, g);
         (after[0][i], after[1][i], after[2][i], after[3][i]) =
             (moved::<LIMITS>(s, param[i], step), state.m, state.v, state.v_max);
     }
@@ -115,11 +116,12 @@ fn apply_rule<const LIMITS: bool>(rule: Rule, s: &Scalars, task: &mut Task) {
     }
 }
 
-/// Steps all tensors, each with the rule and the scalars of its clock. `clocks` gives the clock of each tensor, and
-/// `rules` the rule of each clock.
+/// Steps all tensors that are not of rows, each with the rule and the scalars of its clock. `clocks` gives the clock of each tensor,
+/// `plain` whether it has no rows, and `rules` the rule of each clock.
 pub(crate) fn update(
     options: &Options,
     clocks: &[usize],
+    plain: &[bool],
     rules: &[Rule],
     scalars: &[Scalars],
     tensors: &mut [Floats],
@@ -127,7 +129,8 @@ pub(crate) fn update(
 ) {
     let elements = elements_a_task(tensors.iter().map(|tensor| tensor.param.len()).sum());
     let mut tasks = Vec::new();
-    for ((tensor, moments), &clock) in tensors.iter_mut().zip(moments).zip(clocks) {
+    let all = tensors.iter_mut().zip(moments).zip(clocks).zip(plain);
+    for (((tensor, moments), &clock), _) in all.filter(|(_, plain)| **plain) {
         let mut m = moments.m.chunks_mut(elements);
         let mut v = moments.v.chunks_mut(elements);
         let mut v_max = moments.v_max.chunks_mut(elements);

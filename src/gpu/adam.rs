@@ -10,6 +10,7 @@ use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Q
 use crate::config::group::Group;
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::options::Options;
+use crate::config::rows::Rows;
 use crate::cpu::adam::Adam as CpuAdam;
 use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
@@ -20,7 +21,9 @@ use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, alive, read};
+use crate::gpu::rows::RowBuffers;
 use crate::gpu::tick::Tick;
+use crate::gpu::uniforms::Uniforms;
 use crate::plan::clocks::Registry;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
@@ -73,6 +76,12 @@ pub struct Adam {
     pub(crate) scalar_slots: Buffer,
     pub(crate) norm: Norm,
     pub(crate) tick: Tick,
+    /// Of each region of rows.
+    pub(crate) rows: Vec<Option<RowBuffers>>,
+    /// The uniforms of the regions, and the buffer that has them.
+    pub(crate) regions: (Uniforms, Buffer),
+    /// Second sets of state buffers, each with the number of its batch: see [`gather`](Self::gather).
+    pub(crate) spares: Vec<(usize, BatchState)>,
     /// Bytes of the small buffers that are bound elsewhere: the regions' uniforms and the tiles.
     pub(crate) small: u64,
     /// The current groups and clocks. Edits start from them.
@@ -160,6 +169,9 @@ impl Adam {
             scalar_slots: self.scalar_slots.clone(),
             norm: self.norm.clone(),
             tick: self.tick.clone(),
+            rows: self.rows.clone(),
+            regions: self.regions.clone(),
+            spares: self.spares.clone(),
             small: self.small,
             registry: self.registry.clone(),
             reusable: self.reusable.clone(),
@@ -262,6 +274,10 @@ impl Adam {
                 all.add(kind, buffer.size());
             }
         }
+        for (batch, state) in &self.spares {
+            let storage = self.layout.regions[self.layout.batches[*batch].start].storage;
+            storage.state_kinds().zip(state).for_each(|(kind, buffer)| all.add(kind, buffer.size()));
+        }
         all
     }
 
@@ -276,9 +292,10 @@ impl Adam {
                 .tensors
                 .iter()
                 .map(|t| {
-                    CpuTensor::new(t.name.clone(), t.param.len as usize)
+                    let tensor = CpuTensor::new(t.name.clone(), t.param.len as usize)
                         .with_dtypes(t.param.dtype, t.grad.dtype)
-                        .with_grad_scale(t.grad_scale)
+                        .with_grad_scale(t.grad_scale);
+                    CpuTensor { rows: t.rows.as_ref().map(Rows::without_views), ..tensor }
                 })
                 .collect()
         };

@@ -26,6 +26,19 @@ pub(crate) enum Binding {
     /// The partials of each unit.
     Units,
     UnitNorms,
+    Rows,
+    RowTables,
+    RowLr,
+    /// The mask, the bits or the list.
+    ActiveRows,
+    ListCount,
+    Listed,
+    Inverse,
+    /// What a move of rows is told, the rows' sources, and the buffers between which they move.
+    Move,
+    Source,
+    From,
+    To,
 }
 
 /// How a kernel uses a resource.
@@ -62,6 +75,20 @@ impl Binding {
             Self::Findings => 15,
             Self::Units => 16,
             Self::UnitNorms => 17,
+            // No kernel of rows has units, norms, insight or several regions.
+            Self::Rows => 11,
+            Self::RowTables => 12,
+            Self::RowLr => 13,
+            Self::ActiveRows => 14,
+            Self::ListCount => 15,
+            Self::Listed => 16,
+            Self::Inverse => 17,
+            // Moves of rows bind nothing else but a list's count.
+            Self::Move => 0,
+            Self::Source => 1,
+            Self::From => 2,
+            Self::To => 3,
+            Self::State(StateKind::RowSteps) => 18,
         }
     }
 }

@@ -3,7 +3,7 @@
 use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
 
 use crate::error::Error;
-use crate::plan::region::Window;
+use crate::plan::window::Window;
 
 /// A binding of a range of a buffer.
 pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
@@ -13,6 +13,12 @@ pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingRe
 /// A binding of a window of one of the caller's buffers.
 pub(crate) fn window<'a>(buffers: &'a [Buffer], window: &Window) -> BindingResource<'a> {
     sub_binding(&buffers[window.buffer], window.offset, window.bytes)
+}
+
+/// Makes a buffer of zeros.
+pub(crate) fn empty(device: &Device, label: &str, usage: BufferUsages, size: u64) -> Buffer {
+    let label = format!("wgpu-adam {label}");
+    device.create_buffer(&BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false })
 }
 
 /// Makes a buffer with these contents. wgpu's `create_buffer_init` panics if the device is out of memory.

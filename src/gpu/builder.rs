@@ -4,36 +4,33 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
-use wgpu::{BindingResource, Buffer, BufferDescriptor, BufferUsages, Device, Queue};
+use wgpu::{Buffer, BufferUsages, Device, Queue};
 
-use crate::config::dtype::Dtype;
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::options::Options;
-use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
-use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, sub_binding, window};
+use crate::gpu::buffers::{empty, filled};
 use crate::gpu::check::check_limits;
 use crate::gpu::kernel::{Kernel, Scale, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::norm::Norm;
-use crate::gpu::pipelines::{Reusable, dispatch, norm_kernel, update_kernel};
+use crate::gpu::pipelines::{Reusable, norm_kernel, update_kernel};
+use crate::gpu::rows::{RowBuffers, UNIFORM_BYTES};
+use crate::gpu::state_buffers::state_buffers;
 use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
-use crate::num::block8::{UNSIGNED, scales};
-use crate::num::half::nearest_bf16;
-use crate::num::quad::LANES;
+use crate::gpu::update::Shared;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
-use crate::plan::region::{Region, Segment, UPDATE_TILE, Window, order_of_partials};
+use crate::plan::region::{Region, UPDATE_TILE, order_of_partials};
 use crate::plan::units::Units;
+use crate::plan::window::Window;
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
 use crate::tick::curves::Curve;
-use crate::tick::scalars::Scalars;
 use crate::tick::settings::{Laws, Settings};
 
 /// Checks that a region does not bind overlapping windows of one buffer. It may bind one buffer twice.
@@ -110,13 +107,14 @@ impl<'a> Builder<'a> {
         let mut partials = 0;
         for &i in &order {
             first_partials[i] = partials as u32;
-            partials += batch::norm_workgroups(&regions[i]);
+            partials += regions[i].partials();
         }
         let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]));
         let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
         let layout = Layout {
             names,
             lens: tensors().map(|t| t.param.len).collect(),
+            widths: tensors().map(|t| t.rows.as_ref().map(|rows| rows.width)).collect(),
             regions,
             batches,
             partials: first_partials,
@@ -171,7 +169,9 @@ impl<'a> Builder<'a> {
         let norms = norms.into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
         let Sizes { settings, clock, scalar_slots, partials, curves, units } = self.sizes;
         let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves).max(units);
-        check_limits(self.device, updates.chain(norms).chain([self.tick_kernel(false)]), largest, uniform)
+        let lists = layout.regions.iter().filter_map(|region| region.rows.as_ref()?.list_count.as_ref());
+        let kernels = updates.chain(norms).chain([self.tick_kernel(false)]).chain(lists.map(|_| Kernel::MeasureList));
+        check_limits(self.device, kernels, largest, uniform.max(UNIFORM_BYTES))
     }
 
     /// Makes the GPU objects, except for those in `reusable`.
@@ -198,48 +198,53 @@ impl<'a> Builder<'a> {
             let usage = usage | BufferUsages::UNIFORM;
             reusable.loss_scale = Some(self.filled("loss scale", usage, bytes_of(&ScaleBytes::from(scale.begin())))?);
         }
-        let (norm, mut dispatches) =
-            Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &mut reusable.pipelines)?;
+        let rows = layout.regions.iter();
+        let rows = rows.map(|region| RowBuffers::new(self.device, region, &self.registry, &self.limits));
+        let rows: Vec<Option<RowBuffers>> = rows.collect::<Result<_, _>>()?;
+        let (norm, norms) =
+            Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &rows, &mut reusable.pipelines)?;
+        let lists =
+            layout.regions.iter().zip(&rows).filter_map(|(region, rows)| region.rows.as_ref().zip(rows.as_ref()));
+        let lists = lists.filter_map(|(region, rows)| {
+            rows.measure(self.device, &self.limits, region, &self.buffers, &mut reusable.pipelines)
+        });
+        let mut dispatches: Vec<Dispatch> = lists.collect();
+        dispatches.extend(norms);
         let buffers = [&control, &settings, &partials, &clock, &scalar_slots].map(Buffer::clone);
         let (tick, tick_dispatch) = self.tick(buffers, norm.unit_norms(), &mut reusable)?;
         let mut uniforms = Uniforms::default();
-        let update_workgroups = uniforms.add(&layout.batches, |i| {
+        uniforms.add(&layout.batches, |i| {
             let region = &layout.regions[i];
-            let tiles = region.count_tiles(&region.update_spans(), UPDATE_TILE);
+            let tiles = match &region.rows {
+                Some(rows) => rows.update_workgroups(),
+                None => region.count_tiles(&region.update_spans(), UPDATE_TILE),
+            };
             (layout.uniform(i, tiles as u32), batch::update_workgroups(region))
         });
         let regions = self.filled("regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
-        let state = layout.batched().map(|batch| self.state_buffers(batch)).collect::<Result<Vec<BatchState>, _>>()?;
+        let state = layout
+            .batched()
+            .map(|batch| state_buffers(self.device, &self.registry, batch))
+            .collect::<Result<Vec<BatchState>, _>>()?;
 
-        let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
-            dispatch(self.device, &self.limits, &mut reusable.pipelines, kernel, workgroups, bindings)
-        };
         let mut tables = Vec::new();
         dispatches.push(tick_dispatch);
-        for (i, ((batch, state), workgroups)) in layout.batched().zip(&state).zip(update_workgroups).enumerate() {
-            let first = &batch[0];
-            let table = self.table(first)?;
-            let mut bindings = vec![(Binding::Region, uniforms.of(&regions, i))];
-            for (i, region) in (0..).zip(batch) {
-                bindings.push((Binding::Param(i), window(&self.buffers, &region.param)));
-                bindings.push((Binding::Grad(i), window(&self.buffers, &region.grad)));
-            }
-            let state = first.storage.state_kinds().zip(state);
-            bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
-            match &table {
-                Some(table) => {
-                    bindings.push((Binding::Scalars, scalar_slots.as_entire_binding()));
-                    bindings.push((Binding::Tiles, table.as_entire_binding()));
-                }
-                None => {
-                    let offset = UNIFORM_STRIDE * u64::from(first.segments[0].clock);
-                    bindings.push((Binding::Scalars, sub_binding(&scalar_slots, offset, size_of::<Scalars>() as u64)));
-                }
-            }
-            dispatches.push(dispatch(update_kernel(batch, options, layout.limits), workgroups, &bindings));
+        let shared = Shared {
+            device: self.device,
+            limits: &self.limits,
+            layout,
+            buffers: &self.buffers,
+            regions: (&uniforms, &regions),
+            scalar_slots: &scalar_slots,
+            rows: &rows,
+        };
+        for (i, (batch, state)) in layout.batched().zip(&state).enumerate() {
+            let table = if batch[0].rows.is_some() { None } else { self.table(&batch[0])? };
+            dispatches.push(shared.update(i, state, table.as_ref(), &mut reusable.pipelines));
             tables.extend(table);
         }
-        let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes();
+        let of_rows = rows.iter().flatten().map(RowBuffers::bytes).sum::<u64>();
+        let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows;
         log::debug!(
             "{} tensors in {} regions, {} dispatches a step",
             layout.names.len(),
@@ -257,6 +262,9 @@ impl<'a> Builder<'a> {
             scalar_slots,
             norm,
             tick,
+            rows,
+            regions: (uniforms, regions),
+            spares: Vec::new(),
             small,
             registry: self.registry,
             reusable,
@@ -283,41 +291,8 @@ impl<'a> Builder<'a> {
         (spans.len() > 1).then(|| self.filled("update tiles", BufferUsages::STORAGE, cast_slice(&tiles))).transpose()
     }
 
-    /// Makes the state buffers of a batch. A new wgpu buffer is zero. Some second moments begin with another value.
-    fn state_buffers(&self, batch: &[Region]) -> Result<BatchState, Error> {
-        let storage = batch[0].storage;
-        let elements = LANES * batch.iter().map(|region| u64::from(region.state_quads())).sum::<u64>();
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let initial = |segment: &Segment| self.registry.config(segment.clock as usize).variant.initial();
-        let state_kinds = storage.state_kinds().map(|kind| {
-            let element = storage.dtype(kind);
-            let mut segments = batch.iter().flat_map(|region| &region.segments);
-            if kind != StateKind::V || segments.all(|segment| initial(segment) == 0.0) {
-                let scales = batch.iter().map(|region| kind.scale().map_or(0, |_| u64::from(region.scales())));
-                return Ok(self.empty(kind.name(), usage, elements * element.bytes() + 4 * scales.sum::<u64>()));
-            }
-            let mut values = vec![0.0; elements as usize];
-            for (segment, span) in batch.iter().flat_map(Region::spans_of_segments) {
-                values[span.of_state()].fill(initial(segment));
-            }
-            if element == Dtype::Bf16 {
-                let halves: Vec<u16> = values.iter().map(|x| (nearest_bf16(*x).to_bits() >> 16) as u16).collect();
-                return self.filled(kind.name(), usage, cast_slice(&halves));
-            }
-            if element == Dtype::U8 {
-                let mut bytes = UNSIGNED.codes(&values);
-                bytes.extend(scales(&values).flat_map(f32::to_le_bytes));
-                return self.filled(kind.name(), usage, &bytes);
-            }
-            self.filled(kind.name(), usage, cast_slice(&values))
-        });
-        state_kinds.collect()
-    }
-
     fn empty(&self, label: &str, usage: BufferUsages, size: u64) -> Buffer {
-        let label = format!("wgpu-adam {label}");
-        let descriptor = BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false };
-        self.device.create_buffer(&descriptor)
+        empty(self.device, label, usage, size)
     }
 
     fn filled(&self, label: &str, usage: BufferUsages, contents: &[u8]) -> Result<Buffer, Error> {

@@ -2,7 +2,7 @@
 //! needs.
 //!
 //! Some files are templates for one buffer. Their placeholders are `NAME`, the buffer's name; `ACCESS`, its access
-//! mode; `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and for state tensors `ORDINAL`, `STREAM`
+//! mode; `UNIT`, the type of its elements; `INDEX`, the place of a quad in it; `DTYPE`, a 16-bit float type; and for state tensors `ORDINAL`, `STREAM`
 //! and `CODE`. The part after the line `// --- stores ---` is omitted if the kernel does not write the buffer. The
 //! composed modules in `shaders/composed/` show the result.
 
@@ -10,11 +10,14 @@ use std::fmt::Write;
 
 use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Rounding, StateDtype};
+use crate::config::rows::{ActiveKind, RowKind};
 use crate::config::rule::StateKind;
 use crate::gpu::binding::{Access, Binding};
 use crate::gpu::kernel::{Grad, Kernel, Scale, Shape};
 use crate::num::block8::SIGNED;
-use crate::plan::region::NORM_QUADS;
+use crate::num::quad::LANES;
+use crate::plan::region::{BLOCK_QUADS, NORM_QUADS, TILES_A_WORKGROUP};
+use crate::plan::rows::UPDATE_SLOTS;
 use crate::plan::storage::Storage;
 use crate::tick::scalars::{SCALAR_PADDING, Scalars};
 use crate::tick::settings::Laws;
@@ -72,6 +75,12 @@ impl Kernel {
         match self {
             Kernel::Norm { shape, grad } => norm(&mut module, shape, grad),
             Kernel::UnitNorm => unit_norm(&mut module),
+            Kernel::MeasureList => measure_list(&mut module),
+            Kernel::GatherRows { wide } => move_rows(&mut module, shader!("rows/gather_rows"), wide),
+            Kernel::ZeroRows { wide } => {
+                module.bind("list_count", Binding::ListCount);
+                move_rows(&mut module, shader!("rows/zero_rows"), wide);
+            }
             Kernel::Tick { scheduled, scale, units, norm, laws } => {
                 module.flag("HAS_NORM", norm);
                 tick(&mut module, scheduled, scale, units, laws);
@@ -94,14 +103,34 @@ fn norm(module: &mut Module, shape: Shape, grad: Dtype) {
     module.constant("QUADS", NORM_QUADS);
     module.flag("EDGES", shape.edges);
     module.bind("partials", Binding::Partials);
-    module.file(shader!("norm/norm"));
+    module.file(if shape.rows.is_some() { shader!("norm/norm_rows") } else { shader!("norm/norm") });
+    module.file(shader!("norm/squares"));
     module.file(shader!("norm/partial"));
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: grad, access: Access::Read });
     if grad != Dtype::F32 {
         module.file(shader!("num/half"));
     }
-    tiles(module, shape.table);
+    match shape.rows {
+        Some(kind) => rows(module, kind, shape.unaligned),
+        None => tiles(module, shape.table),
+    }
     regions(module, shape.regions);
+}
+
+fn move_rows(module: &mut Module, wgsl: &str, wide: bool) {
+    let bindings = [("move", Binding::Move), ("source", Binding::Source), ("from", Binding::From), ("to", Binding::To)];
+    bindings.into_iter().for_each(|(name, binding)| module.bind(name, binding));
+    module.template(wgsl, true, &[("UNIT", if wide { "vec4<u32>" } else { "u32" })]);
+    module.file(shader!("rows/move"));
+}
+
+fn measure_list(module: &mut Module) {
+    module.bind("list_count", Binding::ListCount);
+    module.bind("listed", Binding::Listed);
+    module.bind("rows", Binding::Rows);
+    module.file(shader!("rows/measure_list"));
+    module.file(shader!("rows/listed"));
+    module.file(shader!("rows/rows_uniform"));
 }
 
 fn unit_norm(module: &mut Module) {
@@ -174,7 +203,11 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, laws: L
 fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     module.flag("EDGES", shape.edges);
     module.file(storage.rule.wgsl());
-    module.file(if storage.in_blocks() { shader!("update/update_blocks") } else { shader!("update/update") });
+    module.file(match (shape.rows, storage.in_blocks()) {
+        (Some(_), _) => shader!("update/update_rows"),
+        (None, true) => shader!("update/update_blocks"),
+        (None, false) => shader!("update/update"),
+    });
     module.file(shader!("update/gradient"));
     let access = if grad == Grad::Read { Access::Read } else { Access::Write };
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access });
@@ -183,15 +216,84 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
         if grad == Grad::Zero { format!(" store_grad(place.quad, {zero}, place.mask); ") } else { String::new() };
     module.file(&format!("fn zero_grad(place: Place) {{{body}}}\n"));
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Write });
-    state(module, storage, Access::Write);
+    state(module, storage, Access::Write, shape.rows);
     clocks(module, shape.table);
-    module.file(shader!("region/tiles"));
-    tiles(module, shape.table);
+    match shape.rows {
+        Some(kind) => {
+            rows(module, kind, shape.unaligned);
+            rows_of_update(module, storage, kind);
+        }
+        None => {
+            module.file(shader!("region/tiles"));
+            tiles(module, shape.table);
+        }
+    }
     regions(module, shape.regions);
 }
 
+/// Adds what finds the active rows and their gradients.
+fn rows(module: &mut Module, kind: RowKind, unaligned: bool) {
+    module.bind("rows", Binding::Rows);
+    module.constant("PARAM_STEP", if unaligned { LANES } else { 1 });
+    module.file(shader!("rows/rows"));
+    module.file(shader!("rows/rows_uniform"));
+    if kind.active.is_listed() {
+        module.bind("active", Binding::ActiveRows);
+    }
+    if kind.active.is_counted() {
+        module.bind("listed", Binding::Listed);
+        module.file(shader!("rows/listed"));
+    }
+    match kind.active {
+        ActiveKind::All => module.file(shader!("rows/all")),
+        ActiveKind::Mask => module.file(shader!("rows/mask")),
+        ActiveKind::Bits => module.file(shader!("rows/bits")),
+        ActiveKind::First => module.file(shader!("rows/first")),
+        ActiveKind::List => module.file(shader!("rows/list")),
+    }
+    if kind.compact {
+        module.bind("inverse", Binding::Inverse);
+        module.file(shader!("rows/compact"));
+    } else {
+        module.file("fn grad_row(row: u32) -> u32 { return row; }\n");
+    }
+}
+
+/// Adds what only the update of rows needs. Parts that are not in use become functions that do nothing.
+fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
+    module.bind("tables", Binding::RowTables);
+    module.constant("STATE_STEP", if kind.partial && storage.by_elements() { LANES } else { 1 });
+    module.flag("ROWS_SETTLE", storage.rows.v || storage.rows.steps);
+    module.flag("IN_BLOCKS", storage.in_blocks());
+    if kind.row_lr {
+        module.bind("row_lr", Binding::RowLr);
+        module.file(shader!("rows/row_lr"));
+    } else {
+        module.file("fn rate_of(row: u32) -> f32 { return 1.0; }\n");
+    }
+    if !storage.rows.v {
+        module.file("fn note_squares(number: u32, g: Quad) {}\n\nfn settle_moments(local: u32, row: u32) {}\n");
+    }
+    if storage.rows.steps {
+        module.file(shader!("rows/row_steps"));
+        module.file(shader!("num/fixed"));
+    } else {
+        module.file(
+            "fn settle_steps(s: Scalars, local: u32, row: u32) {}\n\nfn scalars_of_row(s: Scalars) -> Scalars { return s; }\n",
+        );
+    }
+    if !storage.in_blocks() {
+        module.constant("BLOCK_QUADS", u64::from(BLOCK_QUADS));
+        module.file(
+            "struct Kept { none: u32 }\n\nvar<private> kept: Kept;\n\nfn clear_scales(index: u32) {}\n\n\
+            fn note_state(place: Place, block: u32, state: Kept) {}\n\n\
+            fn encode_state(place: Place, block: u32, state: Kept) {}\n",
+        );
+    }
+}
+
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
-    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1 };
+    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: None };
     module.bind("records", Binding::Records);
     module.file(shader!("insight/insight"));
     module.file(shader!("insight/records"));
@@ -204,7 +306,7 @@ fn insight(module: &mut Module, storage: &Storage, unaligned: bool) {
     module.file(shader!("update/gradient"));
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
-    state(module, storage, Access::Read);
+    state(module, storage, Access::Read, None);
     clocks(module, true);
     regions(module, 1);
 }
@@ -310,6 +412,9 @@ fn views(module: &mut Module, shape: Shape, view: &View) {
 fn one_view(module: &mut Module, shape: Shape, view: &View, name: &str, region: u32) {
     module.bind(name, (view.binding)(region));
     let template = match (view.dtype, shape.unaligned) {
+        (Dtype::F16 | Dtype::Bf16, true) if shape.rows.is_some() && view.access == Access::Write => {
+            shader!("access/elements_half")
+        }
         (Dtype::F16 | Dtype::Bf16, false) => shader!("access/aligned_half"),
         (Dtype::F16 | Dtype::Bf16, true) => shader!("access/unaligned_half"),
         (Dtype::I32, false) => shader!("access/aligned_i32"),
@@ -318,6 +423,8 @@ fn one_view(module: &mut Module, shape: Shape, view: &View, name: &str, region: 
         (_, true) => shader!("access/unaligned_f32"),
     };
     let index = match (view.name, shape.unaligned) {
+        // The places of rows are in the units of their access.
+        _ if shape.rows.is_some() => "quad",
         ("grad", false) if shape.shifted => "quad + region.grad_shift",
         ("grad", true) => "4u * quad + region.grad_shift",
         (_, false) => "quad",
@@ -333,7 +440,7 @@ fn half_name(dtype: Dtype) -> &'static str {
 }
 
 /// Adds the loads and stores of the parameter and of the state tensors.
-fn state(module: &mut Module, storage: &Storage, access: Access) {
+fn state(module: &mut Module, storage: &Storage, access: Access, rows: Option<RowKind>) {
     let writes = access == Access::Write;
     let param = match (storage.param.is_half(), storage.master) {
         (false, _) => shader!("access/param_f32"),
@@ -342,10 +449,18 @@ fn state(module: &mut Module, storage: &Storage, access: Access) {
         (true, Master::Remainder) => shader!("access/param_remainder"),
     };
     module.template(param, writes, &[("ACCESS", access.mode()), ("DTYPE", half_name(storage.param))]);
-    let kinds: Vec<StateKind> = storage.rule.state_kinds().collect();
+    let (per_row, kinds): (Vec<StateKind>, Vec<StateKind>) =
+        storage.rule.state_kinds().partition(|kind| storage.is_per_row(*kind));
+    if per_row.is_empty() {
+        module.file("fn squared(g: Quad) -> Quad { return g * g; }\n");
+    } else {
+        module.template(shader!("rows/row_v"), writes, &[("ACCESS", access.mode())]);
+    }
+    let by_elements = rows.is_some_and(|rows| rows.partial) && storage.by_elements();
     let keeps = storage.in_blocks() || !writes;
     for (i, kind) in kinds.iter().enumerate() {
         let template = match storage.state {
+            StateDtype::F32 if by_elements => shader!("access/elements_f32"),
             StateDtype::F32 => shader!("access/state_f32"),
             StateDtype::Bf16 => shader!("access/state_bf16"),
             StateDtype::Block8 => shader!("access/state_block8"),
@@ -361,6 +476,9 @@ fn state(module: &mut Module, storage: &Storage, access: Access) {
             ("CODE", code),
         ];
         module.template(template, writes, &placeholders);
+        if keeps {
+            module.template(shader!("access/keep"), true, &placeholders);
+        }
     }
     for kind in storage.state_kinds() {
         module.bind(kind.name(), Binding::State(kind));
@@ -372,7 +490,7 @@ fn state(module: &mut Module, storage: &Storage, access: Access) {
         module.file(shader!("num/half"));
     }
     if storage.in_blocks() {
-        blocks(module, &kinds, writes);
+        blocks(module, &kinds, writes, rows.is_some());
     }
     if writes && storage.is_narrow() {
         module.flag("PARAM_STOCHASTIC", storage.rounding == Rounding::Stochastic);
@@ -382,12 +500,14 @@ fn state(module: &mut Module, storage: &Storage, access: Access) {
 }
 
 /// Adds the 8-bit codes, and functions that call the corresponding functions of each state tensor.
-fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool) {
+fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool, rows: bool) {
     module.constant("STATE_TENSORS", kinds.len() as u64);
     module.file(shader!("num/block8"));
+    module.file(if rows { shader!("rows/row_blocks") } else { shader!("update/blocks") });
     if !writes {
         return;
     }
+    module.constant("BLOCKS", if rows { UPDATE_SLOTS.into() } else { TILES_A_WORKGROUP });
     module.file(shader!("update/block_scales"));
     for function in ["note", "encode"] {
         let calls: String = kinds.iter().map(|kind| kind.name()).fold(String::new(), |calls, name| {

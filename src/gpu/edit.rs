@@ -13,8 +13,28 @@ use crate::gpu::adam::Adam;
 use crate::gpu::blame::at_once;
 use crate::gpu::builder::Builder;
 use crate::plan::buffer_layout::copies;
-use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, regroup, separate};
+use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, numbers_of, regroup, separate};
 use crate::tick::clock::{Clock, ClockHead};
+
+/// Checks that a tensor can take over the state of another.
+fn check_rebind(old: &Tensor, new: &Tensor) -> Result<(), Error> {
+    let tensor = || new.name.clone();
+    let dtypes = |tensor: &Tensor| format!("{:?}", tensor.param.dtype);
+    let checked = match (&old.rows, &new.rows) {
+        (Some(old), Some(new)) => new.check_state(old),
+        (None, None) => Ok(()),
+        _ => Err("a tensor of rows must stay one".to_owned()),
+    };
+    checked.map_err(|reason| Error::Rows { tensor: tensor(), reason })?;
+    let differs = |what, given: String, need: String| {
+        if given == need { Ok(()) } else { Err(Error::Rebind { tensor: tensor(), what, given, need }) }
+    };
+    differs("the dtype of its param", dtypes(new), dtypes(old))?;
+    if old.rows.is_none() {
+        differs("its length", new.param.len.to_string(), old.param.len.to_string())?;
+    }
+    Ok(())
+}
 
 /// # Changing the tensors
 ///
@@ -85,6 +105,38 @@ impl Adam {
             *before = before.filter(|_| !names.contains(&tensor.name.as_str()));
         }
         self.change(self.registry.groups.clone(), lists)
+    }
+
+    /// Gives a tensor other views, by its name. Its state stays, with its step count.
+    ///
+    /// A tensor of [rows](crate::rows) may get more or fewer rows: the first rows keep their state, and others are as if they
+    /// had not been stepped. Its masks, lists and rates may be others, also of another kind. For any other tensor, the
+    /// length must stay the same.
+    ///
+    /// ```no_run
+    /// # fn grow(mut adam: wgpu_adam::Adam, param: &wgpu::Buffer, grad: &wgpu::Buffer) -> Result<(), wgpu_adam::Error> {
+    /// use wgpu_adam::Tensor;
+    /// use wgpu_adam::rows::Rows;
+    /// // Larger buffers, for more rows of 10 columns.
+    /// adam.rebind(Tensor::f32("splats", param, grad).with_rows(Rows::new(10)))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`], [`Error::Rebind`] if the length or a dtype differs, [`Error::Rows`] if the state
+    /// of its rows would be another, and the errors of [`new`](Self::new). Nothing has changed then.
+    pub fn rebind(&mut self, tensor: Tensor) -> Result<(), Error> {
+        let number = numbers_of(&self.layout.names, &[&tensor.name])?[0];
+        let mut registry = self.registry.clone();
+        let mut tensors = registry.groups.iter_mut().flat_map(|group| &mut group.tensors);
+        if let Some(old) = tensors.nth(number) {
+            check_rebind(old, &tensor)?;
+            *old = tensor;
+        }
+        let members = regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups));
+        let before: Vec<Option<usize>> = (0..registry.clocks.groups.len()).map(Some).collect();
+        self.rebuild(registry, &members, &before)
     }
 
     /// Makes an optimizer with these groups and tensors, and copies the state of the tensors that have an old number.

@@ -7,9 +7,11 @@ use wgpu::{
 };
 
 use crate::config::dtype::Dtype;
+use crate::config::rows::RowKind;
 use crate::gpu::binding::{Access, Binding};
 use crate::num::quad::WORKGROUP;
 use crate::plan::region::{TILES_A_WORKGROUP, UPDATE_WORKGROUP};
+use crate::plan::rows::UPDATE_SLOTS;
 use crate::plan::storage::Storage;
 use crate::report::records::{BINS, Measured};
 use crate::tick::partial::Partial;
@@ -47,6 +49,16 @@ pub(crate) enum Kernel {
     },
     /// Adds up the partials of each unit.
     UnitNorm,
+    /// Sets the size of the dispatch that updates the rows of a list.
+    MeasureList,
+    /// Moves state of rows, four words at a time if `wide`.
+    GatherRows {
+        wide: bool,
+    },
+    /// Makes state of rows that of new rows.
+    ZeroRows {
+        wide: bool,
+    },
     Tick {
         /// Whether any group has a schedule.
         scheduled: bool,
@@ -90,6 +102,19 @@ pub(crate) struct Shape {
     pub shifted: bool,
     /// The number of regions. Above 1 only without a table.
     pub regions: u32,
+    /// The region is one of rows.
+    pub rows: Option<RowKind>,
+}
+
+impl RowKind {
+    /// What both the norm and the update bind to find the rows and their gradients.
+    fn bindings(self) -> Vec<(Binding, Access)> {
+        let mut bindings = vec![(Binding::Rows, Access::Uniform)];
+        bindings.extend(self.active.is_listed().then_some((Binding::ActiveRows, Access::Read)));
+        bindings.extend(self.active.is_counted().then_some((Binding::Listed, Access::Uniform)));
+        bindings.extend(self.compact.then_some((Binding::Inverse, Access::Read)));
+        bindings
+    }
 }
 
 impl Kernel {
@@ -97,6 +122,9 @@ impl Kernel {
         match self {
             Kernel::Norm { .. } => "norm",
             Kernel::UnitNorm => "unit_norm",
+            Kernel::MeasureList => "measure_list",
+            Kernel::GatherRows { .. } => "gather_rows",
+            Kernel::ZeroRows { .. } => "zero_rows",
             Kernel::Tick { .. } => "tick",
             Kernel::Update { .. } => "update",
             Kernel::Insight { .. } => "insight",
@@ -106,7 +134,11 @@ impl Kernel {
 
     /// Invocations in a workgroup.
     pub fn workgroup(self) -> u64 {
-        if let Kernel::Update { .. } = self { UPDATE_WORKGROUP } else { WORKGROUP }
+        match self {
+            Kernel::Update { .. } => UPDATE_WORKGROUP,
+            Kernel::MeasureList => 1,
+            _ => WORKGROUP,
+        }
     }
 
     /// The resources that it binds, and how it uses them.
@@ -117,7 +149,20 @@ impl Kernel {
                 let mut bindings = vec![(Binding::Region, Uniform), (Binding::Partials, Write)];
                 bindings.extend((0..shape.regions).map(|region| (Binding::Grad(region), Read)));
                 bindings.extend(shape.table.then_some((Binding::Tiles, Read)));
+                bindings.extend(shape.rows.into_iter().flat_map(RowKind::bindings));
                 bindings
+            }
+            Kernel::MeasureList => vec![(Binding::Rows, Uniform), (Binding::ListCount, Read), (Binding::Listed, Write)],
+            Kernel::GatherRows { .. } => {
+                vec![(Binding::Move, Uniform), (Binding::Source, Read), (Binding::From, Read), (Binding::To, Write)]
+            }
+            Kernel::ZeroRows { .. } => {
+                vec![
+                    (Binding::Move, Uniform),
+                    (Binding::Source, Read),
+                    (Binding::ListCount, Read),
+                    (Binding::To, Write),
+                ]
             }
             Kernel::UnitNorm => vec![(Binding::Partials, Read), (Binding::Units, Read), (Binding::UnitNorms, Write)],
             Kernel::Tick { scheduled, scale, units, .. } => {
@@ -141,6 +186,11 @@ impl Kernel {
                 let views = |region| [(Binding::Param(region), Write), (Binding::Grad(region), grad)];
                 bindings.extend((0..shape.regions).flat_map(views));
                 bindings.extend(storage.state_kinds().map(|kind| (Binding::State(kind), Write)));
+                if let Some(rows) = shape.rows {
+                    bindings.push((Binding::RowTables, Uniform));
+                    bindings.extend(rows.row_lr.then_some((Binding::RowLr, Read)));
+                    bindings.extend(rows.bindings());
+                }
                 bindings
             }
             Kernel::Insight { storage, .. } => {
@@ -185,10 +235,17 @@ impl Kernel {
             Kernel::Norm { .. } | Kernel::UnitNorm => tree(size_of::<Partial>()),
             // The decision has three numbers.
             Kernel::Tick { .. } => tree(size_of::<Partial>()) + 12,
+            Kernel::Update { storage, shape: Shape { rows: Some(_), .. }, .. } => {
+                let kinds = storage.state_kinds().filter(|kind| storage.scale(*kind).is_some()).count() as u64;
+                // For each slot: four squares and two numbers of the second moment, three coefficients, scales.
+                let second = if storage.rows.v { 16 + 8 } else { 0 };
+                let steps = if storage.rows.steps { 16 } else { 0 };
+                u64::from(UPDATE_SLOTS) * (second + steps + 4 * kinds)
+            }
             Kernel::Update { storage, .. } if storage.in_blocks() => {
                 4 * TILES_A_WORKGROUP * storage.rule.state().len() as u64
             }
-            Kernel::Update { .. } => 0,
+            Kernel::Update { .. } | Kernel::MeasureList | Kernel::GatherRows { .. } | Kernel::ZeroRows { .. } => 0,
             Kernel::Insight { .. } | Kernel::InsightFinish => tree(size_of::<Measured>()) + 4 * BINS as u64,
         }
     }

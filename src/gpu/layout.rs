@@ -19,6 +19,8 @@ use crate::tick::settings::Settings;
 pub(crate) struct Layout {
     pub names: Vec<String>,
     pub lens: Vec<u64>,
+    /// The width of the rows of each tensor of rows.
+    pub widths: Vec<Option<u32>>,
     pub regions: Vec<Region>,
     /// The batches of the update kernel, in ascending order.
     pub batches: Vec<Range<usize>>,
@@ -37,15 +39,25 @@ pub(crate) struct Layout {
 pub(crate) struct Dispatch {
     pub pipeline: ComputePipeline,
     pub bind_group: BindGroup,
-    pub workgroups: [u32; 3],
+    pub workgroups: Workgroups,
+}
+
+/// The size of a dispatch.
+#[derive(Clone)]
+pub(crate) enum Workgroups {
+    Fixed([u32; 3]),
+    /// The device sets it, at the beginning of this buffer.
+    Indirect(Buffer),
 }
 
 impl Dispatch {
     pub fn record(&self, pass: &mut ComputePass) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
-        let [x, y, z] = self.workgroups;
-        pass.dispatch_workgroups(x, y, z);
+        match &self.workgroups {
+            Workgroups::Fixed([x, y, z]) => pass.dispatch_workgroups(*x, *y, *z),
+            Workgroups::Indirect(buffer) => pass.dispatch_workgroups_indirect(buffer, 0),
+        }
     }
 }
 
@@ -84,13 +96,19 @@ impl Layout {
 
     /// The outline of each tensor's state.
     pub fn outlines(&self, buffer_layouts: &[BufferLayout]) -> Vec<Outline> {
-        let tensors = self.names.iter().zip(&self.lens).zip(&self.clocks.of_tensor);
+        let tensors = self.names.iter().zip(&self.lens).zip(&self.widths).zip(&self.clocks.of_tensor);
         let mut outlines: Vec<Outline> = tensors
-            .map(|((name, &len), &clock)| Outline { name: name.clone(), clock, len, state: Vec::new() })
+            .map(|(((name, &len), &width), &clock)| Outline {
+                name: name.clone(),
+                clock,
+                len,
+                width,
+                state: Vec::new(),
+            })
             .collect();
         for buffer_layout in buffer_layouts {
             for extent in &buffer_layout.extents {
-                let end = extent.end();
+                let end = extent.unpadded(extent.end());
                 let state = &mut outlines[extent.tensor].state;
                 match state.iter_mut().find(|known| known.0 == extent.kind) {
                     Some(known) => known.2 = known.2.max(end),

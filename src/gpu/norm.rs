@@ -11,8 +11,9 @@ use crate::gpu::buffers::{filled, window};
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
 use crate::gpu::pipelines::{Pipelines, dispatch, norm_kernel};
+use crate::gpu::rows::RowBuffers;
 use crate::gpu::uniforms::Uniforms;
-use crate::plan::batch::{norm_workgroups, norms};
+use crate::plan::batch::norms;
 use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::units::Units;
@@ -34,7 +35,7 @@ fn uniforms(layout: &Layout, batches: &[Range<usize>], clocks: &ClockMap) -> (Un
     let mut uniforms = Uniforms::default();
     let workgroups = uniforms.add(batches, |i| {
         let region = &layout.regions[i];
-        let tiles = norm_workgroups(region);
+        let tiles = region.partials();
         let mut uniform = layout.uniform(i, tiles as u32);
         if !clocks.is_active(region.norm_spans()[0].clock as usize) {
             uniform.end = 0;
@@ -62,6 +63,7 @@ impl Norm {
         layout: &Layout,
         buffers: &[Buffer],
         partials: &Buffer,
+        rows: &[Option<RowBuffers>],
         pipelines: &mut Pipelines,
     ) -> Result<(Self, Vec<Dispatch>), Error> {
         if !layout.reads_norm() {
@@ -74,15 +76,19 @@ impl Norm {
         let of_regions = filled(device, "norm regions", usage, &uniforms.bytes)?;
         let (mut dispatches, mut tables) = (Vec::new(), Vec::new());
         for (i, (batch, workgroups)) in batches.iter().zip(workgroups).enumerate() {
+            let rows = &rows[batch.start];
             let batch = &layout.regions[batch.clone()];
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
             let tiles = batch[0].norm_tiles(&layout.clocks);
-            let several = batch[0].norm_spans().len() > 1;
+            let several = batch[0].rows.is_none() && batch[0].norm_spans().len() > 1;
             let table = several.then(|| filled(device, "norm tiles", usage, cast_slice(&tiles))).transpose()?;
             let mut bindings =
                 vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, partials.as_entire_binding())];
             bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), window(buffers, &region.grad))));
             bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
+            if let (Some(rows), Some(of)) = (rows, &batch[0].rows) {
+                bindings.extend(rows.bindings(of, buffers));
+            }
             dispatches.push(dispatch(device, limits, pipelines, norm_kernel(batch), workgroups, &bindings));
             tables.push(table);
         }

@@ -7,7 +7,7 @@ use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource
 use crate::config::options::Options;
 use crate::gpu::binding::Binding;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
-use crate::gpu::layout::Dispatch;
+use crate::gpu::layout::{Dispatch, Workgroups};
 use crate::plan::limits::Limits;
 use crate::plan::region::{Region, Span};
 
@@ -30,9 +30,10 @@ fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
     Shape {
         unaligned: first.unaligned,
         table: spans(first).len() > 1,
-        edges: batch.iter().any(|region| region.edges(&spans(region))),
+        edges: first.rows.is_none() && batch.iter().any(|region| region.edges(&spans(region))),
         shifted: batch.len() > 1 || first.grad_shift != 0,
         regions: batch.len() as u32,
+        rows: first.rows.as_ref().map(|rows| rows.kind),
     }
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -
     Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad, limits }
 }
 
-/// Makes a dispatch of a kernel with these bindings. An existing pipeline is reused.
+/// Makes a dispatch of a kernel with those of the bindings that it has. An existing pipeline is reused.
 pub(crate) fn dispatch(
     device: &Device,
     limits: &Limits,
@@ -62,11 +63,13 @@ pub(crate) fn dispatch(
     bindings: &[(Binding, BindingResource)],
 ) -> Dispatch {
     let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(device));
+    let needed = kernel.bindings();
     let entries: Vec<BindGroupEntry> = bindings
         .iter()
+        .filter(|(binding, _)| needed.iter().any(|(other, _)| other == binding))
         .map(|(binding, resource)| BindGroupEntry { binding: binding.number(), resource: resource.clone() })
         .collect();
     let label = Some(kernel.entry_point());
     let bind_group = device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
-    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: limits.dimensions(workgroups) }
+    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: Workgroups::Fixed(limits.dimensions(workgroups)) }
 }

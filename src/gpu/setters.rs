@@ -12,7 +12,8 @@ use crate::gpu::adam::Adam;
 use crate::gpu::blame::at_once;
 use crate::gpu::builder::Builder;
 use crate::gpu::pipelines::Reusable;
-use crate::plan::clocks::{Registry, numbers_of};
+use crate::plan::clocks::{Registry, check_names, numbers_of};
+use crate::plan::limits::Limits;
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::settings::Settings;
 
@@ -85,7 +86,33 @@ impl Adam {
             Ok(())
         })?;
         self.registry.groups[group].config = config;
+        self.write_rows();
         Ok(())
+    }
+
+    /// Sets the factors of the learning rates of a tensor's columns, by name: see [`Rows::column_lr`](crate::rows::Rows::column_lr).
+    ///
+    /// The new factors apply to steps that are submitted after this call, even if they were recorded before.
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSuchTensor`], and [`Error::Rows`] if it is no tensor of rows, or if there are neither none nor
+    /// as many factors as columns, or one is negative or not finite. Nothing has changed then.
+    pub fn set_column_lr(&mut self, name: &str, column_lr: &[f64]) -> Result<(), Error> {
+        check_names(&self.layout.names, &[name])?;
+        let mut tensors = self.registry.groups.iter_mut().flat_map(|group| &mut group.tensors);
+        if let Some(tensor) = tensors.find(|tensor| tensor.name == name) {
+            tensor.set_column_lr(column_lr)?;
+        }
+        self.write_rows();
+        Ok(())
+    }
+
+    /// Writes what the registry says about rows.
+    pub(crate) fn write_rows(&self) {
+        let limits = Limits::of(&self.device);
+        for (region, rows) in self.layout.regions.iter().zip(&self.rows) {
+            rows.iter().for_each(|rows| rows.write(&self.queue, region, &self.registry, &limits));
+        }
     }
 
     /// Sets a group's schedule.
@@ -234,5 +261,6 @@ impl Adam {
         let settings = self.layout.settings(&self.registry);
         self.queue.write_buffer(&self.settings, 0, cast_slice(&settings));
         self.norm.write(&self.queue, &self.layout, &self.registry.clocks);
+        self.write_rows();
     }
 }

@@ -173,6 +173,7 @@ impl Adam {
         }
         self.fill(state, &order, &copies, &registry, transfer).await?;
         self.registry = registry;
+        self.write_rows();
         Ok(())
     }
 

@@ -31,7 +31,7 @@ mirror! {
 }
 
 /// The uniforms of several dispatches, each of one or more regions.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Uniforms {
     pub bytes: Vec<u8>,
     /// The bytes of each dispatch.
@@ -76,7 +76,8 @@ impl Layout {
         let region = &self.regions[number];
         let begin = region.segments.first().map_or(0, |s| s.begin);
         RegionUniform {
-            quad: begin / LANES as u32,
+            // The rows of an unaligned region are addressed by elements.
+            quad: if region.rows.is_some() && region.unaligned { begin } else { begin / LANES as u32 },
             begin,
             end: region.segments.last().map_or(0, |s| s.end),
             grad_shift: region.grad_shift,
@@ -85,7 +86,11 @@ impl Layout {
             partial: self.partials[number],
             nonfinite_bits: nonfinite_bits(&self.options, self.units.is_some()),
             grad_scale: region.grad_scale,
-            stream_seed: region.update_spans().first().map_or(0, |span| span.stream_seed),
+            stream_seed: match &region.rows {
+                // The kernel adds the number of the element.
+                Some(_) => region.segments[0].stream_seed,
+                None => region.update_spans().first().map_or(0, |span| span.stream_seed),
+            },
             first_scale: region.first_scale,
             state: region.state,
         }

@@ -101,17 +101,23 @@ impl Code {
         }
     }
 
-    /// Returns the codes of numbers that are already rounded, block by block.
-    pub fn codes(self, values: &[f32]) -> Vec<u8> {
-        let blocks = values.chunks(BLOCK as usize).map(|block| (block, scale(block)));
+    /// Returns the codes of numbers that are already rounded, block by block. No block crosses the end of a row of `row`
+    /// elements.
+    pub fn codes(self, values: &[f32], row: usize) -> Vec<u8> {
+        let blocks = blocks(values, row).map(|block| (block, scale(block)));
         blocks.flat_map(|(block, scale)| block.iter().map(move |x| self.encoded(*x, scale, None))).collect()
     }
 
     /// Decodes codes with the scales of their blocks.
-    pub fn values(self, codes: &[u8], scales: impl Iterator<Item = f32>) -> Vec<f32> {
-        let blocks = codes.chunks(BLOCK as usize).zip(scales);
+    pub fn values(self, codes: &[u8], scales: impl Iterator<Item = f32>, row: usize) -> Vec<f32> {
+        let blocks = blocks(codes, row).zip(scales);
         blocks.flat_map(|(block, scale)| block.iter().map(move |code| self.decoded(*code, scale))).collect()
     }
+}
+
+/// The blocks of rows of `row` elements.
+fn blocks<T>(values: &[T], row: usize) -> impl Iterator<Item = &[T]> {
+    values.chunks(row.max(1)).flat_map(|row| row.chunks(BLOCK as usize))
 }
 
 /// The scale of a block: its largest magnitude for which [`is_held`] is true, or 0.
@@ -121,8 +127,8 @@ pub(crate) fn scale(block: &[f32]) -> f32 {
 }
 
 /// The scales of the blocks of numbers that are already rounded.
-pub(crate) fn scales(values: &[f32]) -> impl Iterator<Item = f32> {
-    values.chunks(BLOCK as usize).map(scale)
+pub(crate) fn scales(values: &[f32], row: usize) -> impl Iterator<Item = f32> {
+    blocks(values, row).map(scale)
 }
 
 #[cfg(test)]
@@ -229,7 +235,8 @@ mod tests {
                             prop_assert!(!code.signed || *after == 0.0 || after.is_sign_negative() == before.is_sign_negative());
                         }
                     }
-                    let again = code.values(&code.codes(&after), scales(&after));
+                    let len = after.len();
+                    let again = code.values(&code.codes(&after, len), scales(&after, len), len);
                     let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                     prop_assert_eq!(bits(&again), bits(&after), "codes and scales lose nothing");
                 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::plan::limits::Limits;
-use crate::plan::region::{NORM_TILE, QUAD_BYTES, Region, TILES_A_WORKGROUP, UPDATE_TILE};
+use crate::plan::region::{QUAD_BYTES, Region, TILES_A_WORKGROUP, UPDATE_TILE};
 use crate::plan::storage::Storage;
 
 /// Regions of at most this many elements are batched. Measured: see `benches/NOTES.md`.
@@ -40,12 +40,10 @@ fn runs(regions: &[Region], joins: impl Fn(&[Region], &Region) -> bool) -> Vec<R
 
 /// The workgroups of the update kernel that a region needs. A workgroup has several tiles.
 pub(crate) fn update_workgroups(region: &Region) -> u64 {
+    if let Some(rows) = &region.rows {
+        return rows.update_workgroups();
+    }
     region.count_tiles(&region.update_spans(), UPDATE_TILE).div_ceil(TILES_A_WORKGROUP)
-}
-
-/// The workgroups of the norm kernel that a region needs. A workgroup has one tile.
-pub(crate) fn norm_workgroups(region: &Region) -> u64 {
-    region.count_tiles(&region.norm_spans(), NORM_TILE)
 }
 
 /// The most workgroups in a dispatch.
@@ -60,7 +58,8 @@ fn elements(region: &Region) -> u32 {
 /// Whether a region may share a dispatch of the update kernel. If its param and grad share a buffer, no other region of
 /// the dispatch can bind that buffer.
 fn is_small(region: &Region) -> bool {
-    region.update_spans().len() == 1 && elements(region) <= SMALL && region.param.buffer != region.grad.buffer
+    let apart = region.param.buffer != region.grad.buffer;
+    region.rows.is_none() && region.update_spans().len() == 1 && elements(region) <= SMALL && apart
 }
 
 /// Whether two regions can share a dispatch, which must not bind a buffer twice if it writes to it.
@@ -101,13 +100,14 @@ pub(crate) fn batched(regions: Vec<Region>, zero_grad: bool, limits: &Limits) ->
 /// The batches of the norm kernel, which only reads the caller's buffers.
 pub(crate) fn norms(regions: &[Region], limits: &Limits) -> Vec<Range<usize>> {
     let key = |region: &Region| (region.storage.grad, region.unaligned);
-    let is_small = |region: &Region| region.norm_spans().len() == 1 && elements(region) <= SMALL;
+    let is_small =
+        |region: &Region| region.rows.is_none() && region.norm_spans().len() == 1 && elements(region) <= SMALL;
     runs(regions, |batch, region| {
         is_small(region)
             && is_small(&batch[0])
             && key(&batch[0]) == key(region)
             && batch.len() < most_norms(limits)
-            && batch.iter().map(norm_workgroups).sum::<u64>() + norm_workgroups(region) <= most_workgroups(limits)
+            && batch.iter().map(Region::partials).sum::<u64>() + region.partials() <= most_workgroups(limits)
     })
 }
 
@@ -132,11 +132,22 @@ mod tests {
         let tensor_plan = |(tensor, &(len, param, grad, shift, clock, in_blocks)): (usize, &Given)| {
             let state = if in_blocks { StateDtype::Block8 } else { StateDtype::F32 };
             let precision = Precision { state, state_min_len: 0, ..Precision::default() };
-            let storage = Storage::new("x", Rule::Adam, Dtype::F32, Dtype::F32, 1.0, len, &precision).unwrap();
+            let storage = Storage::new("x", Rule::Adam, (Dtype::F32, Dtype::F32), 1.0, len, &precision, None).unwrap();
             let at = |buffer, shift| Location { buffer, offset: ((tensor as u64) << 20) + 4 * shift, size: 1 << 30 };
             let param = at(param, 0);
             let grad = at(grad, (1 << 16) + shift);
-            TensorPlan { tensor, clock, storage, grad_scale: 1.0, param, grad, len, stream_seed: 7, share: 0 }
+            TensorPlan {
+                tensor,
+                clock,
+                storage,
+                grad_scale: 1.0,
+                param,
+                grad,
+                len,
+                stream_seed: 7,
+                share: 0,
+                rows: None,
+            }
         };
         given.iter().enumerate().map(tensor_plan).collect()
     }
@@ -191,7 +202,7 @@ mod tests {
             }
             for norms in norms(&regions, &limits) {
                 prop_assert!(norms.len() < storage_buffers);
-                prop_assert!(regions[norms].iter().map(norm_workgroups).sum::<u64>() <= most_workgroups(&limits));
+                prop_assert!(regions[norms].iter().map(Region::partials).sum::<u64>() <= most_workgroups(&limits));
             }
         }
     }

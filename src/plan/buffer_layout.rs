@@ -7,6 +7,7 @@ use crate::config::dtype::Dtype;
 use crate::config::rule::StateKind;
 use crate::num::block8::BLOCK;
 use crate::plan::region::{Region, Segment, Span};
+use crate::plan::rows::RowsRegion;
 use crate::state::contents::TensorState;
 
 /// The contents of one buffer.
@@ -24,14 +25,21 @@ pub(crate) struct Extent {
     pub dtype: Dtype,
     /// The bytes in the buffer.
     pub bytes: Range<u64>,
-    /// The offset of the first of these bytes in the state tensor.
+    /// The offset of the first of these bytes in the state tensor, with the padding of its rows.
     pub first: u64,
+    /// The bytes of a row in the buffer, and in the state tensor, if rows are padded.
+    pub row: Option<(u64, u64)>,
 }
 
 impl Extent {
     /// The offset of the end of these bytes in the state tensor.
     pub fn end(&self) -> u64 {
         self.first + self.bytes.end - self.bytes.start
+    }
+
+    /// An offset in the state tensor without the padding of its rows.
+    pub fn unpadded(&self, at: u64) -> u64 {
+        self.row.map_or(at, |(padded, bytes)| at / padded * bytes + (at % padded).min(bytes))
     }
 }
 
@@ -43,10 +51,13 @@ pub(crate) fn buffer_layouts(batch: &[Region]) -> impl Iterator<Item = BufferLay
         let extent = |(segment, span): (&Segment, Span)| {
             let Range { start, end } = span.of_state();
             let bytes = start as u64 * dtype.bytes()..end as u64 * dtype.bytes();
-            Extent { tensor: segment.tensor, kind, dtype, bytes, first: segment.first * dtype.bytes() }
+            Extent { tensor: segment.tensor, kind, dtype, bytes, first: segment.first * dtype.bytes(), row: None }
         };
+        if let Some(rows) = &batch[0].rows {
+            return BufferLayout { extents: extents_of_rows(&batch[0], rows, kind) };
+        }
         let mut extents: Vec<Extent> = batch.iter().flat_map(Region::spans_of_segments).map(extent).collect();
-        if let Some(kind) = kind.scale().filter(|_| storage.in_blocks()) {
+        if let Some(kind) = storage.scale(kind) {
             let scales = extents.iter().map(|codes| scales_of(codes, kind, batch[0].first_scale));
             extents.append(&mut scales.collect());
         }
@@ -54,12 +65,35 @@ pub(crate) fn buffer_layouts(batch: &[Region]) -> impl Iterator<Item = BufferLay
     })
 }
 
+/// The extents of a region of rows, which has a buffer of its own.
+fn extents_of_rows(region: &Region, rows: &RowsRegion, kind: StateKind) -> Vec<Extent> {
+    let storage = region.storage;
+    let tensor = region.segments[0].tensor;
+    let extent = |kind, dtype: Dtype, begin: u64, padded: u64, dense: u64| {
+        let [padded, dense] = [padded, dense].map(|elements| elements * dtype.bytes());
+        let bytes = begin..begin + u64::from(rows.count) * padded;
+        let row = (padded != dense).then_some((padded, dense));
+        Extent { tensor, kind, dtype, bytes, first: u64::from(rows.first) * padded, row }
+    };
+    let dtype = storage.dtype(kind);
+    if storage.is_per_row(kind) {
+        return vec![extent(kind, dtype, 0, 1, 1)];
+    }
+    let elements = extent(kind, dtype, 0, rows.state_stride.into(), rows.width.into());
+    let blocks = rows.blocks().into();
+    let scales = storage.scale(kind).map(|kind| {
+        let begin = u64::from(region.first_scale) * Dtype::F32.bytes();
+        extent(kind, Dtype::F32, begin, blocks, blocks)
+    });
+    [Some(elements), scales].into_iter().flatten().collect()
+}
+
 /// The extent of the scales of these codes: one scale for each block. All scales follow all codes.
 fn scales_of(codes: &Extent, kind: StateKind, first_scale: u32) -> Extent {
     let dtype = Dtype::F32;
     let scale = |block: u64| (u64::from(first_scale) + block) * dtype.bytes();
     let bytes = scale(codes.bytes.start / BLOCK)..scale(codes.bytes.end.div_ceil(BLOCK));
-    Extent { tensor: codes.tensor, kind, dtype, bytes, first: codes.first / BLOCK * dtype.bytes() }
+    Extent { tensor: codes.tensor, kind, dtype, bytes, first: codes.first / BLOCK * dtype.bytes(), row: None }
 }
 
 /// A copy from an old buffer to a new one.
@@ -112,12 +146,23 @@ impl BufferLayout {
     fn overlaps(&self, bytes: Range<u64>) -> impl Iterator<Item = (&Extent, Range<usize>, Range<usize>)> {
         let behind = self.extents.partition_point(|extent| extent.bytes.end <= bytes.start);
         let overlapping = self.extents[behind..].iter().take_while(move |extent| extent.bytes.start < bytes.end);
-        overlapping.map(move |extent| {
+        overlapping.flat_map(move |extent| {
             let begin = extent.bytes.start.max(bytes.start);
             let end = extent.bytes.end.min(bytes.end);
-            let here = (begin - bytes.start) as usize..(end - bytes.start) as usize;
-            let there = extent.first + begin - extent.bytes.start;
-            (extent, here, there as usize..(there + end - begin) as usize)
+            // Padded rows are copied one by one, and others together.
+            let (padded, dense) = extent.row.unwrap_or((u64::MAX, u64::MAX));
+            let first = extent.bytes.start;
+            let rows = (begin - first) / padded..(end - first).div_ceil(padded);
+            let bytes = bytes.start;
+            rows.filter_map(move |row| {
+                let from = begin.max(first + row.saturating_mul(padded));
+                let to = end.min((first + row.saturating_mul(padded)).saturating_add(dense));
+                let there = extent.unpadded(extent.first + from - first);
+                (from < to).then(|| {
+                    let here = (from - bytes) as usize..(to - bytes) as usize;
+                    (extent, here, there as usize..(there + to - from) as usize)
+                })
+            })
         })
     }
 

@@ -9,9 +9,11 @@ use crate::num::quad::LANES;
 use crate::plan::batch;
 use crate::plan::limits::Limits;
 use crate::plan::region::{
-    BLOCK_QUADS, QUAD_BYTES, Region, Segment, Tile, UPDATE_QUADS, UPDATE_TILE, UPDATE_WORKGROUP, Window,
+    BLOCK_QUADS, QUAD_BYTES, Region, Segment, Tile, UPDATE_QUADS, UPDATE_TILE, UPDATE_WORKGROUP,
 };
+use crate::plan::rows::{Beside, RowsPlan, RowsRegion};
 use crate::plan::storage::Storage;
+use crate::plan::window::Window;
 
 /// If the last quad of a region is not entirely inside its buffer, the region is cut into whole quads and a tail, which
 /// is an additional region. Smaller regions are not cut: they become one unaligned region.
@@ -33,6 +35,8 @@ pub(crate) struct TensorPlan {
     pub stream_seed: u32,
     /// Tensors with the same number may share a partial of the norm.
     pub share: u32,
+    /// Its rows, if it is a tensor of rows.
+    pub rows: Option<RowsPlan>,
 }
 
 /// Where a view begins.
@@ -78,7 +82,7 @@ impl TensorPlan {
     pub fn block_too_large(&self, limits: &Limits) -> Option<u64> {
         let bytes = self.storage.param.bytes().max(self.storage.grad.bytes());
         let need = (BLOCK * bytes + 2 * limits.align.max(16)).max(u64::from(BLOCK_QUADS) * QUAD_BYTES);
-        (self.storage.in_blocks() && limits.binding < need).then_some(need)
+        (self.rows.is_none() && self.storage.in_blocks() && limits.binding < need).then_some(need)
     }
 
     /// The first element of the last block that begins before `position`. Both are elements of the param buffer.
@@ -94,8 +98,15 @@ pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits
         let (limit, given) = (limits.binding_limit, limits.binding);
         return Err(Error::Limit { limit, given, need: 2 * limits.align });
     }
-    let regions = merge(tensor_plans).into_iter().flat_map(|run| cut(&run, limits));
-    let regions = regions.flat_map(|region| split_shared_quads(region, zero_grad)).collect();
+    let (rows, plain): (Vec<TensorPlan>, Vec<TensorPlan>) =
+        tensor_plans.iter().partition(|tensor_plan| tensor_plan.rows.is_some());
+    let regions = merge(&plain).into_iter().flat_map(|run| cut(&run, limits));
+    let mut regions: Vec<Region> = regions.flat_map(|region| split_shared_quads(region, zero_grad)).collect();
+    for tensor_plan in &rows {
+        if let Some(rows) = &tensor_plan.rows {
+            regions.extend(cut_rows(tensor_plan, rows, limits)?);
+        }
+    }
     let (regions, batches) = batch::batched(regions, zero_grad, limits);
     Ok(Plan { regions, batches })
 }
@@ -256,7 +267,84 @@ fn region(run: &[TensorPlan], param: &Side, grad: &Side, elements: Range<u64>, u
         segments: segments.collect(),
         state: 0,
         first_scale: 0,
+        rows: None,
     }
+}
+
+/// Cuts a tensor of rows into regions of whole rows that fit in the bindings and in one dispatch.
+fn cut_rows(tensor_plan: &TensorPlan, plan: &RowsPlan, limits: &Limits) -> Result<Vec<Region>, Error> {
+    let TensorPlan { tensor, clock, storage, grad_scale, stream_seed, share, .. } = *tensor_plan;
+    let RowsPlan { kind, width, .. } = *plan;
+    let wide = u64::from(width);
+    let param = Side::new(&tensor_plan.param, storage.param.bytes(), limits);
+    let grad = Side::new(&tensor_plan.grad, storage.grad.bytes(), limits);
+    let grad_start = tensor_plan.grad.offset / grad.bytes;
+    let whole = |start: u64| start.is_multiple_of(LANES);
+    let unaligned = kind.partial || !whole(tensor_plan.start()) || !whole(grad_start);
+    let state_stride = storage.row_stride(width);
+    // The regions begin at the same place of a unit of alignment. All alignments are powers of two.
+    let unit = |side: &Side| side.align / (wide & wide.wrapping_neg()).min(side.align);
+    let unit = if kind.compact { unit(&param) } else { unit(&param).max(unit(&grad)) };
+    let by_side = |side: &Side, start: u64| (side.window - start % side.align) / wide;
+    let by_grad = if kind.compact { u64::MAX } else { by_side(&grad, grad_start) };
+    let by_state = limits.binding / (QUAD_BYTES / LANES * u64::from(state_stride));
+    let by_dispatch = (limits.workgroups * limits.workgroups / 2).max(1);
+    let most = by_side(&param, tensor_plan.start()).min(by_grad).min(by_state).min(by_dispatch);
+    let rows = tensor_plan.len / wide;
+    let most = if most < rows { most / unit * unit } else { most };
+    let beside = [plan.row_lr, plan.active, plan.count, plan.inverse].into_iter().flatten();
+    let beside = beside.map(|view| view.bound(limits.align).0.bytes).max().unwrap_or(0);
+    let compact = if kind.compact { (grad_start % grad.align + plan.grad_len) * grad.bytes } else { 0 };
+    let need = if most == 0 { (unit * wide + param.align) * QUAD_BYTES / LANES } else { beside.max(compact) };
+    if need > limits.binding || most == 0 {
+        let (limit, given) = (limits.binding_limit, limits.binding);
+        return Err(Error::Limit { limit, given, need });
+    }
+    let bound = |view: Option<Beside>| view.map(|view| view.bound(limits.align));
+    let region = |first: u64| {
+        let count = (rows - first).min(most);
+        let begin = tensor_plan.start() + first * wide;
+        let (origin, param) = param.window(begin, begin + count * wide);
+        let (grads, grad_len) =
+            if kind.compact { (grad_start, plan.grad_len) } else { (grad_start + first * wide, count * wide) };
+        let (grad_origin, grad) = grad.window(grads, grads + grad_len);
+        let segment = Segment {
+            begin: (begin - origin) as u32,
+            end: (begin - origin + count * wide) as u32,
+            clock,
+            tensor,
+            first: first * wide,
+            stream_seed,
+            share,
+        };
+        let rows = RowsRegion {
+            kind,
+            width,
+            first: first as u32,
+            count: count as u32,
+            state_stride,
+            grad: (grads - grad_origin) as u32,
+            grad_rows: if kind.compact { (plan.grad_len / wide) as u32 } else { u32::MAX },
+            row_lr: bound(plan.row_lr),
+            active: bound(plan.active),
+            list_len: plan.active.map_or(rows as u32, |view| view.len as u32),
+            list_count: bound(plan.count),
+            inverse: bound(plan.inverse),
+        };
+        Region {
+            storage,
+            grad_scale,
+            param,
+            grad,
+            unaligned,
+            grad_shift: 0,
+            segments: vec![segment],
+            state: 0,
+            first_scale: 0,
+            rows: Some(rows),
+        }
+    };
+    Ok((0..rows).step_by(most as usize).map(region).collect())
 }
 
 /// Splits a region in two if two of its spans share 32 bits of a buffer that is written. Two invocations of one

@@ -6,11 +6,14 @@
 //! inside its buffer, the region is **unaligned**: its quads are loaded and stored element by element.
 
 use crate::config::precision::{Master, Rounding, StateDtype};
+use crate::config::rule::StateKind;
 use crate::num::block8::BLOCK;
 use crate::num::mirror::mirror;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::clocks::ClockMap;
+use crate::plan::rows::RowsRegion;
 use crate::plan::storage::Storage;
+use crate::plan::window::Window;
 
 /// Invocations in a workgroup of the update kernel. 64 are as fast as 256 on large tensors, and a small tensor leaves
 /// fewer of them idle. All of these sizes are measured: see `benches/NOTES.md`.
@@ -30,14 +33,6 @@ pub(crate) const QUAD_BYTES: u64 = 4 * LANES;
 /// Quads in an 8-bit block.
 pub(crate) const BLOCK_QUADS: u32 = (BLOCK / LANES) as u32;
 const _: () = assert!(BLOCK_QUADS as u64 == UPDATE_TILE, "a tile is a block: its scale is found by its sharers");
-
-/// A range of a buffer to bind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub buffer: usize,
-    pub offset: u64,
-    pub bytes: u64,
-}
 
 /// Neighbouring elements of a region that belong to one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +68,8 @@ pub(crate) struct Region {
     pub state: u32,
     /// The place of the first scale in a buffer of 8-bit codes, in units of 32 bits. The scales follow all codes.
     pub first_scale: u32,
+    /// Its rows, if it is of a tensor of rows, which shares it with no other tensor.
+    pub rows: Option<RowsRegion>,
 }
 
 /// Elements `begin..end` of a region, all of one clock.
@@ -147,6 +144,9 @@ impl Region {
     /// The number of quads of the state. Each span has whole quads, or whole blocks if the state is in blocks, and
     /// shares none with another span.
     pub fn state_quads(&self) -> u32 {
+        if let Some(rows) = &self.rows {
+            return (rows.count * rows.state_stride).div_ceil(LANES as u32);
+        }
         let end = |span: &Span| quads_of(span.begin, span.end).end.wrapping_add(span.shift);
         self.whole_blocks(self.update_spans().last().map_or(self.state, end)) - self.state
     }
@@ -157,7 +157,38 @@ impl Region {
 
     /// The number of scales of a state tensor.
     pub fn scales(&self) -> u32 {
-        if self.storage.in_blocks() { self.state_quads() / BLOCK_QUADS } else { 0 }
+        match &self.rows {
+            _ if !self.storage.in_blocks() => 0,
+            Some(rows) => rows.count * rows.blocks(),
+            None => self.state_quads() / BLOCK_QUADS,
+        }
+    }
+
+    /// The elements of a state tensor.
+    pub fn state_elements(&self, kind: StateKind) -> u64 {
+        match &self.rows {
+            Some(rows) if self.storage.is_per_row(kind) => rows.count.into(),
+            _ => LANES * u64::from(self.state_quads()),
+        }
+    }
+
+    /// A tile for each partial of the norm, without switches.
+    pub fn tiles_of_partials(&self) -> Vec<Tile> {
+        let Some(rows) = &self.rows else { return self.tiles(&self.norm_spans(), NORM_TILE) };
+        let tile = |segment: &Segment| Tile {
+            quad: 0,
+            begin: segment.begin,
+            end: segment.end,
+            clock: segment.clock,
+            shift: 0,
+            stream_seed: 0,
+        };
+        self.segments.iter().map(tile).cycle().take(rows.partials() as usize).collect()
+    }
+
+    /// The number of partials of the norm.
+    pub fn partials(&self) -> u64 {
+        self.rows.as_ref().map_or_else(|| self.count_tiles(&self.norm_spans(), NORM_TILE), RowsRegion::partials)
     }
 
     /// The segments, each with the part of its span of the update kernel that it covers.
@@ -176,7 +207,7 @@ impl Region {
 
     /// The tiles of the norm kernel. The tiles of inactive tensors are empty.
     pub fn norm_tiles(&self, clocks: &ClockMap) -> Vec<Tile> {
-        let mut tiles = self.tiles(&self.norm_spans(), NORM_TILE);
+        let mut tiles = self.tiles_of_partials();
         tiles.iter_mut().filter(|tile| !clocks.is_active(tile.clock as usize)).for_each(|tile| tile.end = 0);
         tiles
     }

@@ -3,7 +3,7 @@
 use crate::config::group::Group;
 use crate::config::options::GroupClip;
 use crate::plan::clocks::ClockMap;
-use crate::plan::region::{NORM_TILE, Region};
+use crate::plan::region::Region;
 use crate::tick::settings::Settings;
 
 /// The units of an optimizer. Unit 0 has all tensors that have no norm of their own.
@@ -41,7 +41,7 @@ impl Units {
             });
         }
         units.partials = vec![Vec::new(); units.max_norms.len()];
-        let tiles = regions.flat_map(|region| region.tiles(&region.norm_spans(), NORM_TILE));
+        let tiles = regions.flat_map(Region::tiles_of_partials);
         for (partial, tile) in (0..).zip(tiles) {
             units.partials[units.of_clock[tile.clock as usize] as usize].push(partial);
         }

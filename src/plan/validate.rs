@@ -4,15 +4,20 @@ use std::collections::{HashMap, HashSet};
 
 use wgpu::{Buffer, BufferUsages};
 
+use crate::config::dtype::Dtype;
 use crate::config::group::Group;
 use crate::config::options::Options;
 use crate::config::precision::Precision;
+use crate::config::rows::{Active, GradRows, Rows};
 use crate::config::rule::Rule;
-use crate::config::tensor::{Outside, Tensor, View};
+use crate::config::tensor::Tensor;
+use crate::config::variant::Variant;
+use crate::config::view::{Outside, View};
 use crate::error::Error;
 use crate::num::noise::stream_seed;
 use crate::plan::clocks::Registry;
 use crate::plan::partition::{Location, TensorPlan};
+use crate::plan::rows::{Beside, RowsPlan};
 use crate::plan::storage::Storage;
 
 /// Checks all views of all groups, and returns a plan for each tensor. A buffer's number is its place in the returned
@@ -38,12 +43,15 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
         };
         let param = located(&tensor.param, "param")?;
         let grad = located(&tensor.grad, "grad")?;
-        if tensor.param.len != tensor.grad.len {
+        let variant = &groups[group].config.variant;
+        let rows = tensor.rows.as_ref().map(|rows| rows_of(tensor, rows, variant, &mut located)).transpose()?;
+        let compact = rows.is_some_and(|rows| rows.kind.compact);
+        if tensor.param.len != tensor.grad.len && !compact {
             let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
         let precision = groups[group].precision_in(options);
-        let storage = storage(tensor, groups[group].config.variant.rule(), precision, options.zero_grad)?;
+        let storage = storage(tensor, variant.rule(), precision, options.zero_grad)?;
         let number = tensor_plans.len();
         tensor_plans.push(TensorPlan {
             tensor: number,
@@ -55,6 +63,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             len: tensor.param.len,
             stream_seed: stream_seed(precision.seed, &tensor.name),
             share: registry.clocks.share(registry.clocks.of_tensor[number], groups[group].clip.is_some()),
+            rows,
         });
     }
     if tensor_plans.is_empty() {
@@ -64,10 +73,56 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
     Ok((tensor_plans, buffers))
 }
 
+/// The rows of a tensor, or an error if they cannot be stepped as asked.
+fn rows_of(
+    tensor: &Tensor,
+    rows: &Rows,
+    variant: &Variant,
+    located: &mut impl FnMut(&View, &'static str) -> Result<Location, Error>,
+) -> Result<RowsPlan, Error> {
+    let wrong = |reason| Error::Rows { tensor: tensor.name.clone(), reason };
+    rows.check(variant, tensor.param.len, tensor.grad.len).map_err(wrong)?;
+    let count = tensor.param.len / u64::from(rows.width);
+    let mut beside = |view: &View, which, dtype, need: Option<u64>| {
+        let location = located(view, which)?;
+        if view.dtype != dtype {
+            return Err(wrong(format!("{which} is {:?}, but must be {dtype:?}", view.dtype)));
+        }
+        if let Some(need) = need.filter(|need| *need != view.len) {
+            return Err(wrong(format!("{which} has {} elements, but {count} rows need {need}", view.len)));
+        }
+        if [&tensor.param, &tensor.grad].iter().any(|other| other.buffer == view.buffer) {
+            return Err(wrong(format!("{which} must be in another buffer than param and grad")));
+        }
+        Ok(Beside { buffer: location.buffer, offset: location.offset, len: view.len })
+    };
+    let row_lr = rows.row_lr.as_ref().map(|view| beside(view, "row_lr", Dtype::F32, Some(count))).transpose()?;
+    let (active, list_count) = match &rows.active {
+        Active::All => (None, None),
+        Active::Mask(view) => (Some(beside(view, "the mask", Dtype::U32, Some(count))?), None),
+        Active::Bits(view) => (Some(beside(view, "the bits", Dtype::U32, Some(count.div_ceil(32)))?), None),
+        Active::First(count) => (None, Some(beside(count, "the count of the first rows", Dtype::U32, None)?)),
+        Active::List { indices, count } => {
+            let indices = beside(indices, "the list", Dtype::U32, None)?;
+            (Some(indices), Some(beside(count, "the count of the list", Dtype::U32, None)?))
+        }
+    };
+    let inverse = match &rows.grad_rows {
+        GradRows::Dense => None,
+        GradRows::Compact { inverse } => Some(beside(inverse, "inverse", Dtype::U32, Some(count))?),
+    };
+    let (kind, width) = (rows.kind(), rows.width);
+    Ok(RowsPlan { kind, width, grad_len: tensor.grad.len, row_lr, active, count: list_count, inverse })
+}
+
 /// The storage of a tensor, or an error if it cannot be stored in this way.
 fn storage(tensor: &Tensor, rule: Rule, precision: &Precision, zero_grad: bool) -> Result<Storage, Error> {
     let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype, tensor.param.len);
-    let storage = Storage::new(&tensor.name, rule, param, grad, tensor.grad_scale, len, precision)?;
+    let rows = tensor.rows.as_ref().map(Rows::without_views);
+    let storage = Storage::new(&tensor.name, rule, (param, grad), tensor.grad_scale, len, precision, rows.as_ref())?;
+    if rows.is_some() {
+        return Ok(storage);
+    }
     let elements = |view: &View| view.offset / view.dtype.bytes();
     if zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
         let reason = "with zero_grad and 16-bit gradients, param and grad must begin at the same element modulo 4";
@@ -80,7 +135,8 @@ fn storage(tensor: &Tensor, rule: Rule, precision: &Precision, zero_grad: bool) 
     Ok(storage)
 }
 
-fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
+/// Checks a view of the caller's.
+pub(crate) fn check_view(tensor: &str, which: &'static str, view: &View) -> Result<(), Error> {
     let named = || tensor.to_owned();
     let element = view.dtype.bytes();
     if let Some(Outside { start, end, len }) = view.outside {
@@ -117,7 +173,7 @@ fn check_overlap(groups: &[Group], tensor_plans: &[TensorPlan]) -> Result<(), Er
         .flat_map(|p| {
             [
                 (p.param, p.len * p.storage.param.bytes(), p.tensor, "param"),
-                (p.grad, p.len * p.storage.grad.bytes(), p.tensor, "grad"),
+                (p.grad, p.rows.map_or(p.len, |rows| rows.grad_len) * p.storage.grad.bytes(), p.tensor, "grad"),
             ]
         })
         .map(|(location, bytes, tensor, which)| {

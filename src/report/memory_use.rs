@@ -26,6 +26,8 @@ pub struct MemoryUse {
     pub master: u64,
     /// The 16-bit remainders of bf16 parameters.
     pub remainder: u64,
+    /// The step counts of rows.
+    pub row_steps: u64,
     /// Everything else: configurations, clocks, scalars, schedules, the loss scale and the tables of the workgroups.
     ///
     /// A table has 24 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow
@@ -37,8 +39,8 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// Returns the sum of all fields.
     pub fn total(&self) -> u64 {
-        let Self { m, v, v_max, grad_avg, master, remainder, small } = *self;
-        m + v + v_max + grad_avg + master + remainder + small
+        let Self { m, v, v_max, grad_avg, master, remainder, row_steps, small } = *self;
+        m + v + v_max + grad_avg + master + remainder + row_steps + small
     }
 
     pub(crate) fn add(&mut self, kind: StateKind, bytes: u64) {
@@ -49,6 +51,7 @@ impl MemoryUse {
             StateKind::GradAvg | StateKind::GradAvgScale => &mut self.grad_avg,
             StateKind::Master => &mut self.master,
             StateKind::Remainder => &mut self.remainder,
+            StateKind::RowSteps => &mut self.row_steps,
         } += bytes;
     }
 }
@@ -56,7 +59,7 @@ impl MemoryUse {
 /// Formats the non-zero fields and the total in bytes: `m 4096, v 4096, small 1328: 9520 bytes`.
 impl fmt::Display for MemoryUse {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { m, v, v_max, grad_avg, master, remainder, small } = *self;
+        let Self { m, v, v_max, grad_avg, master, remainder, row_steps, small } = *self;
         let all = [
             ("m", m),
             ("v", v),
@@ -64,6 +67,7 @@ impl fmt::Display for MemoryUse {
             ("grad_avg", grad_avg),
             ("master", master),
             ("remainder", remainder),
+            ("row_steps", row_steps),
             ("small", small),
         ];
         let parts = all.iter().filter(|(_, bytes)| *bytes > 0).map(|(name, bytes)| format!("{name} {bytes}"));

@@ -120,6 +120,8 @@ pub struct TensorState {
     pub clock: usize,
     /// The number of elements.
     pub len: u64,
+    /// The elements of a row, if it is a tensor of [rows](crate::rows).
+    pub width: Option<u32>,
     /// The state tensors that the rule uses, in the order of [`StateKind`]. Empty for SGD without momentum.
     pub state: Vec<StateTensor>,
 }
@@ -158,16 +160,12 @@ impl ClockState {
 }
 
 impl StateKind {
-    /// The number of elements of a state tensor, for a tensor of `len` elements.
-    pub(crate) fn count(self, len: u64) -> u64 {
-        if self.is_scale() { len.div_ceil(BLOCK) } else { len }
-    }
-
     /// Whether a state tensor of this kind may have that dtype.
     fn allows(self, dtype: Dtype) -> bool {
         match self {
             Self::M | Self::V | Self::VMax | Self::GradAvg => matches!(dtype, Dtype::F32 | Dtype::Bf16 | Dtype::U8),
             Self::Master => dtype == Dtype::F32,
+            Self::RowSteps => dtype == Dtype::U32,
             scale if scale.is_scale() => dtype == Dtype::F32,
             _ => dtype == Dtype::I16,
         }
@@ -196,6 +194,33 @@ impl TensorState {
         self.values(StateKind::GradAvg)
     }
 
+    /// Returns the step count of each row. Empty unless the rows count [their own](crate::rows::RowSteps::PerRow).
+    pub fn row_steps(&self) -> Vec<u32> {
+        let steps = self.find(StateKind::RowSteps).into_iter().flat_map(|steps| steps.bytes.as_chunks().0);
+        steps.map(|bytes| u32::from_le_bytes(*bytes)).collect()
+    }
+
+    /// The elements that are divided into 8-bit blocks: those of a row, or all.
+    pub(crate) fn row_len(&self) -> usize {
+        self.width.map_or(self.len as usize, |width| width as usize).max(1)
+    }
+
+    /// The number of rows. 1 if it is no tensor of rows.
+    pub(crate) fn rows(&self) -> u64 {
+        self.width.map_or(1, |width| self.len / u64::from(width.max(1)))
+    }
+
+    /// The number of elements that a state tensor must have.
+    fn count(&self, state: &StateTensor) -> u64 {
+        let per_row = state.bytes.len() as u64 == self.rows() * Dtype::F32.bytes() && state.dtype == Dtype::F32;
+        match state.kind {
+            StateKind::RowSteps => self.rows(),
+            StateKind::V if self.width.is_some() && per_row => self.rows(),
+            kind if kind.is_scale() => self.rows() * (self.row_len() as u64).div_ceil(BLOCK),
+            _ => self.len,
+        }
+    }
+
     pub(crate) fn find(&self, kind: StateKind) -> Option<&StateTensor> {
         self.state.iter().find(|m| m.kind == kind)
     }
@@ -204,7 +229,7 @@ impl TensorState {
     pub(crate) fn values(&self, kind: StateKind) -> Vec<f32> {
         match (self.find(kind), kind.scale().and_then(|scale| self.find(scale))) {
             (Some(codes), Some(scales)) if codes.dtype == Dtype::U8 => {
-                kind.code().values(&codes.bytes, scales.values().into_iter())
+                kind.code().values(&codes.bytes, scales.values().into_iter(), self.row_len())
             }
             (numbers, _) => numbers.map_or_else(Vec::new, StateTensor::values),
         }
@@ -213,12 +238,12 @@ impl TensorState {
 
 impl StateTensor {
     /// Stores numbers, rounded to nearest. Scales are made of the numbers that they scale, and a remainder of the exact
-    /// params.
-    pub(crate) fn new(kind: StateKind, dtype: Dtype, values: &[f32]) -> Self {
+    /// params. 8-bit blocks do not cross the ends of rows of `row` elements.
+    pub(crate) fn new(kind: StateKind, dtype: Dtype, values: &[f32], row: usize) -> Self {
         let bytes = match (kind, dtype) {
             (StateKind::Remainder, _) => values.iter().flat_map(|x| split(*x).1.to_le_bytes()).collect(),
-            (kind, _) if kind.is_scale() => scales(values).flat_map(f32::to_le_bytes).collect(),
-            (_, Dtype::U8) => kind.code().codes(values),
+            (kind, _) if kind.is_scale() => scales(values, row).flat_map(f32::to_le_bytes).collect(),
+            (_, Dtype::U8) => kind.code().codes(values, row),
             (_, Dtype::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
             _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
         };
@@ -237,6 +262,7 @@ impl StateTensor {
             Dtype::Bf16 => self.halves().map(|half| f32::from_bits(u32::from(half) << 16)).collect(),
             Dtype::F16 => self.halves().map(|half| half::f16::from_bits(half).to_f32()).collect(),
             Dtype::I32 => self.bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes) as f32).collect(),
+            Dtype::U32 => self.bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes) as f32).collect(),
             Dtype::I16 => self.halves().map(|half| f32::from(half as i16)).collect(),
             Dtype::U8 => self.bytes.iter().map(|code| f32::from(*code)).collect(),
         }
@@ -249,6 +275,7 @@ pub(crate) struct Outline {
     pub name: String,
     pub clock: usize,
     pub len: u64,
+    pub width: Option<u32>,
     /// Its state tensors, each with dtype and size in bytes.
     pub state: Vec<(StateKind, Dtype, u64)>,
 }
@@ -258,7 +285,7 @@ impl Outline {
     pub fn zeros(self) -> TensorState {
         let kind = |(kind, dtype, bytes)| StateTensor { kind, dtype, bytes: vec![0; bytes as usize] };
         let state = self.state.into_iter().map(kind).collect();
-        TensorState { name: self.name, clock: self.clock, len: self.len, state }
+        TensorState { name: self.name, clock: self.clock, len: self.len, width: self.width, state }
     }
 }
 
@@ -374,7 +401,12 @@ impl TensorState {
             return Err(format!("{} is missing", missing.name()));
         }
         kinds.extend([StateKind::Master, StateKind::Remainder]);
-        for (i, StateTensor { kind, dtype, bytes }) in self.state.iter().enumerate() {
+        kinds.extend(self.width.map(|_| StateKind::RowSteps));
+        if let Some(width) = self.width.filter(|width| *width == 0 || !self.len.is_multiple_of((*width).into())) {
+            return Err(format!("{} elements are no rows of {width}", self.len));
+        }
+        for (i, state) in self.state.iter().enumerate() {
+            let StateTensor { kind, dtype, bytes } = state;
             let name = kind.name();
             if self.state[..i].iter().any(|other| other.kind == *kind) {
                 return Err(format!("{name} occurs twice"));
@@ -385,7 +417,7 @@ impl TensorState {
             if !kind.allows(*dtype) {
                 return Err(format!("{name} is {dtype:?}, which it cannot be"));
             }
-            let (given, need) = (bytes.len() as u64, kind.count(self.len).saturating_mul(dtype.bytes()));
+            let (given, need) = (bytes.len() as u64, self.count(state).saturating_mul(dtype.bytes()));
             if given != need {
                 let len = self.len;
                 return Err(format!("{name} as {dtype:?} has {given} bytes, but {len} elements need {need}"));
@@ -402,6 +434,8 @@ impl TensorState {
             Err(Error::StateDiffers { tensor: self.name.clone(), what, given, need })
         };
         differs("its length", self.len.to_string(), outline.len.to_string())?;
+        let width = |width: Option<u32>| width.map_or_else(|| "none".to_owned(), |width| width.to_string());
+        differs("the width of its rows", width(self.width), width(outline.width))?;
         differs("its group", group.to_string(), need.to_string())?;
         let list = |state: &mut dyn Iterator<Item = (StateKind, Dtype, u64)>| {
             let each = state.map(|(kind, dtype, bytes)| format!("{} as {dtype:?} in {bytes} bytes", kind.name()));

@@ -128,9 +128,10 @@ impl State {
         });
         let clocks = clocks.collect();
         let tensors = current.tensors.iter().zip(sources).zip(clock_of_tensor).map(|((need, source), clock)| {
-            let state = source.map_or_else(|| need.state.clone(), |source| source.converted(need));
+            let state =
+                source.map_or_else(|| need.state.clone(), |source| source.converted(need, self.clocks[source.clock].t));
             let clock = kept.partition_point(|kept| *kept < clock);
-            TensorState { name: need.name.clone(), clock, len: need.len, state }
+            TensorState { name: need.name.clone(), clock, len: need.len, width: need.width, state }
         });
         let tensors = tensors.collect();
         let run = if base == Base::State { self } else { current };
@@ -159,9 +160,20 @@ impl State {
             let (given, need) = (given.len.to_string(), need.len.to_string());
             return Err(Error::StateDiffers { tensor, what: "its length", given, need });
         }
+        if given.width != need.width {
+            let [given, need] = [given.width, need.width].map(|width| format!("{width:?}"));
+            return Err(Error::StateDiffers { tensor, what: "the width of its rows", given, need });
+        }
         if rules.0 != rules.1 {
             let (given, need) = (format!("{:?}", rules.0), format!("{:?}", rules.1));
             return Err(Error::StateDiffers { tensor, what: "its rule", given, need });
+        }
+        // A second moment of rows differs from one of elements.
+        let second =
+            |tensor: &TensorState| tensor.find(StateKind::V).map_or(0, |v| v.bytes.len() as u64 / v.dtype.bytes());
+        if second(given) != second(need) {
+            let [given, need] = [second(given), second(need)].map(|len| format!("{len} elements"));
+            return Err(Error::StateDiffers { tensor, what: "its second moment", given, need });
         }
         Ok(())
     }
@@ -185,20 +197,24 @@ impl State {
 }
 
 impl TensorState {
-    /// Its state in the dtypes of `need`, which has the same length and rule.
-    fn converted(&self, need: &Self) -> Vec<StateTensor> {
+    /// Its state in the dtypes of `need`, which has the same length and rule. Rows that have not counted their steps have
+    /// taken `t`.
+    fn converted(&self, need: &Self, t: u32) -> Vec<StateTensor> {
         let convert = |need: &StateTensor| {
             let (kind, dtype) = (need.kind, need.dtype);
             match (self.find(kind), kind) {
                 (Some(same), _) if same.dtype == dtype => same.clone(),
+                (None, StateKind::RowSteps) => {
+                    StateTensor { kind, dtype, bytes: t.to_le_bytes().repeat(self.rows() as usize) }
+                }
                 (None, StateKind::Remainder) if self.find(StateKind::Master).is_some() => {
                     let params: Vec<f32> = self.values(StateKind::Master).into_iter().map(with_nearest_even).collect();
-                    StateTensor::new(kind, dtype, &params)
+                    StateTensor::new(kind, dtype, &params, self.row_len())
                 }
                 (_, StateKind::Master | StateKind::Remainder) => need.clone(),
                 _ => {
                     let scaled = StateKind::ALL.into_iter().find(|scaled| scaled.scale() == Some(kind));
-                    StateTensor::new(kind, dtype, &self.values(scaled.unwrap_or(kind)))
+                    StateTensor::new(kind, dtype, &self.values(scaled.unwrap_or(kind)), self.row_len())
                 }
             }
         };

@@ -109,6 +109,8 @@ struct TensorHead {
     name: String,
     clock: usize,
     len: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
 }
 
 /// The name of a state tensor in the file: PyTorch's name, if it has one.
@@ -128,6 +130,7 @@ fn file_dtype(dtype: Dtype) -> FileDtype {
         Dtype::F16 => FileDtype::F16,
         Dtype::Bf16 => FileDtype::BF16,
         Dtype::I32 => FileDtype::I32,
+        Dtype::U32 => FileDtype::U32,
         Dtype::I16 => FileDtype::I16,
         Dtype::U8 => FileDtype::U8,
     }
@@ -316,7 +319,7 @@ impl State {
             for kind in StateKind::ALL {
                 let name = format!("{}.{}", tensor.name, key(kind, group.config.variant.rule()));
                 let Some(Entry { dtype, data, .. }) = entries.remove(&name) else { continue };
-                let known = [Dtype::F32, Dtype::Bf16, Dtype::I16, Dtype::U8];
+                let known = [Dtype::F32, Dtype::Bf16, Dtype::I16, Dtype::U8, Dtype::U32];
                 let Some(dtype) = known.into_iter().find(|known| file_dtype(*known) == dtype) else {
                     return Err(invalid(format!("`{name}` has dtype {dtype:?}, which no state tensor can have")));
                 };
@@ -340,8 +343,10 @@ impl State {
             active: clock.active,
             powers: Some(clock.powers.map(|power| format!("{power:016x}"))),
         };
-        let tensor =
-            |tensor: &TensorState| TensorHead { name: tensor.name.clone(), clock: tensor.clock, len: tensor.len };
+        let tensor = |tensor: &TensorState| {
+            let TensorState { name, clock, len, width, .. } = tensor;
+            TensorHead { name: name.clone(), clock: *clock, len: *len, width: *width }
+        };
         Head {
             t: self.t,
             skipped: self.skipped,
@@ -398,10 +403,11 @@ impl Head {
             group.config.validate(i)?;
             clocks.push(ClockState::at(i, &group.config, 0));
         }
-        let tensors = self.tensors.into_iter().map(|TensorHead { name, clock, len }| TensorState {
+        let tensors = self.tensors.into_iter().map(|TensorHead { name, clock, len, width }| TensorState {
             name,
             clock,
             len,
+            width,
             state: Vec::new(),
         });
         Ok(State {

@@ -235,6 +235,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether the step count of a row corrects the bias of its moments.
+    pub fn corrected_by_row(&self) -> bool {
+        self.corrected != 0 && matches!(self.time_law, time_law::ADAM | time_law::AMSGRAD)
+    }
+}
+
 /// The rate of an exponential average, and 1 if it counts from the target `x` or 0 if it counts from the average. The
 /// average becomes `base + rate*(x - average)`. The base is the average and the rate is `1 - beta`. If beta is below a
 /// half, the base is the target and the rate is `-beta`. So beta = 0 gives the target exactly. For a beta near 1,

@@ -26,6 +26,7 @@ mod members;
 mod memory;
 mod parity;
 mod pytorch;
+mod rows;
 mod sampling;
 #[cfg(unix)]
 mod saving;

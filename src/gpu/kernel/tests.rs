@@ -6,10 +6,14 @@ use naga::{Module, TypeInner};
 use super::*;
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::precision::{Precision, StateDtype};
+use crate::config::rows::{ActiveKind, RowKind};
 use crate::config::rule::Rule;
+use crate::gpu::gather::MoveUniform;
+use crate::gpu::rows::{Listed, RowsUniform};
 use crate::gpu::uniforms::RegionUniform;
 use crate::num::quad::LINE;
 use crate::plan::region::{Tile, UPDATE_QUADS, UPDATE_TILE};
+use crate::plan::storage::RowState;
 use crate::report::records::{BINS, Finding, INSIGHT_QUADS, Measured, Record, RecordRange, Squares};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
@@ -28,6 +32,7 @@ impl Shape {
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
             regions: 1,
+            rows: None,
         });
         let batched = |shape: Self| (shape.shifted && !shape.table).then_some(Self { regions: 3, ..shape });
         alone.clone().chain(alone.filter_map(batched))
@@ -49,7 +54,14 @@ impl Kernel {
         });
         let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
         let norms = Shape::all().flat_map(move |shape| grads.map(|grad| Kernel::Norm { shape, grad }));
-        ticks.chain([Kernel::UnitNorm, Kernel::InsightFinish]).chain(norms).chain(Storage::all().flat_map(Self::of))
+        let norms = norms.chain(RowKind::all().flat_map(move |rows| {
+            grads.into_iter().flat_map(move |grad| Shape::of_rows(rows).map(move |shape| Kernel::Norm { shape, grad }))
+        }));
+        ticks
+            .chain([Kernel::UnitNorm, Kernel::InsightFinish, Kernel::MeasureList])
+            .chain([false, true].into_iter().flat_map(|wide| [Kernel::GatherRows { wide }, Kernel::ZeroRows { wide }]))
+            .chain(norms)
+            .chain(Storage::all().flat_map(Self::of))
     }
 
     /// The kernels that update or measure tensors of a storage.
@@ -62,7 +74,57 @@ impl Kernel {
         let rounded = storage != storage.to_nearest();
         let insights = [(false, false), (false, true), (true, false), (true, true)]
             .map(|(unaligned, limits)| Kernel::Insight { storage, unaligned, limits });
-        updates.chain(insights.into_iter().filter(move |_| !rounded))
+        let rows = Self::of_rows(storage);
+        updates.chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
+    }
+}
+
+impl RowKind {
+    fn all() -> impl Iterator<Item = Self> {
+        let active = [ActiveKind::All, ActiveKind::Mask, ActiveKind::Bits, ActiveKind::First, ActiveKind::List];
+        active.into_iter().flat_map(|active| {
+            (0..8).map(move |bits: u32| Self {
+                row_lr: bits & 1 == 1,
+                active,
+                compact: bits & 2 == 2,
+                partial: bits & 4 == 4,
+            })
+        })
+    }
+}
+
+impl Shape {
+    fn of_rows(rows: RowKind) -> impl Iterator<Item = Self> {
+        // Partial quads are loaded element by element.
+        let unaligned = [false, true].into_iter().filter(move |unaligned| *unaligned || !rows.partial);
+        unaligned.map(move |unaligned| Self {
+            unaligned,
+            table: false,
+            edges: false,
+            shifted: false,
+            regions: 1,
+            rows: Some(rows),
+        })
+    }
+}
+
+impl Kernel {
+    /// The kernels that update rows of a storage.
+    fn of_rows(storage: Storage) -> impl Iterator<Item = Kernel> {
+        let states = [(false, false), (true, false), (false, true), (true, true)];
+        let states = states.into_iter().filter(move |(v, _)| !v || storage.rule.averages_squares());
+        states.flat_map(move |(v, steps)| {
+            let mut storage = Storage { rows: RowState { v, steps }, ..storage };
+            if storage.rule.state_kinds().all(|kind| storage.is_per_row(kind)) {
+                storage.state = StateDtype::F32;
+            }
+            // The parts of a row's kernel do not depend on each other: a third of the combinations has them all.
+            let shapes = RowKind::all().flat_map(Shape::of_rows).enumerate().skip(storage.rule as usize % 3).step_by(3);
+            shapes.map(move |(i, shape)| {
+                let grad = [Grad::Read, Grad::Shared, Grad::Zero][i / 3 % 3];
+                Kernel::Update { storage, shape, grad, limits: i % 2 == 1 }
+            })
+        })
     }
 }
 
@@ -107,13 +169,22 @@ fn eight_storage_buffers_are_enough() {
     let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
     // A batch has as many regions as the limit allows.
     let alone = |kernel: &Kernel| match kernel {
-        Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } => shape.regions == 1,
+        Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } => shape.regions == 1 && shape.rows.is_none(),
         _ => true,
     };
     assert_eq!(Kernel::all().filter(alone).map(Kernel::storage_buffers).max(), Some(8));
     let most =
         Kernel::all().filter(alone).filter(plain).filter(|kernel| !measures(kernel)).map(Kernel::storage_buffers).max();
     assert_eq!(most, Some(7), "one is left for Metal, but with masters and probes");
+    let simple = |kernel: &Kernel| {
+        matches!(kernel, Kernel::Update { storage, shape, .. }
+        if storage.rule == Rule::Adam && storage.master == crate::precision::Master::None && shape.rows.is_some())
+    };
+    assert_eq!(
+        Kernel::all().filter(simple).map(Kernel::storage_buffers).max(),
+        Some(8),
+        "Adam with all that rows can have"
+    );
 }
 
 #[test]
@@ -187,6 +258,9 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(insight, Record);
     same_layout!(Kernel::InsightFinish, RecordRange);
     same_layout!(Kernel::InsightFinish, Finding);
+    same_layout!(Kernel::MeasureList, RowsUniform, "Rows");
+    same_layout!(Kernel::MeasureList, Listed);
+    same_layout!(Kernel::GatherRows { wide: true }, MoveUniform, "Move");
     for (kernel, constant) in [
         (update, format!("const LINE: u32 = {LINE}u;")),
         (update, format!("const OWN_QUADS: u32 = {UPDATE_QUADS}u;")),
@@ -201,13 +275,24 @@ fn structs_are_laid_out_as_in_wgsl() {
 /// The kernels in `shaders/composed/`: AdamW with one tensor and one group, and every option at its default unless the
 /// name says otherwise.
 fn snapshots() -> Vec<(&'static str, Kernel)> {
-    let plain = Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1 };
+    let plain = Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1, rows: None };
     let update = |dtype, state, shape| {
         let precision = Precision { state, ..Precision::default() };
-        let storage = Storage::new("w", Rule::Adam, dtype, dtype, 1.0, 1 << 20, &precision).unwrap();
+        let storage = Storage::new("w", Rule::Adam, (dtype, dtype), 1.0, 1 << 20, &precision, None).unwrap();
         Kernel::Update { storage, shape, grad: Grad::Read, limits: false }
     };
+    let rows = |kind: RowKind, state: RowState| {
+        let storage =
+            Storage::new("w", Rule::Adam, (Dtype::F32, Dtype::F32), 1.0, 1 << 20, &Precision::default(), None).unwrap();
+        let (storage, shape) = (Storage { rows: state, ..storage }, Shape { rows: Some(kind), ..plain });
+        Kernel::Update { storage, shape, grad: Grad::Read, limits: false }
+    };
+    let all = RowKind { row_lr: false, active: ActiveKind::All, compact: false, partial: false };
+    let list = RowKind { active: ActiveKind::List, ..all };
     vec![
+        ("adamw_rows", rows(all, RowState::default())),
+        ("adamw_rows_list", rows(list, RowState { v: true, steps: true })),
+        ("norm_rows", Kernel::Norm { shape: Shape { rows: Some(list), ..plain }, grad: Dtype::F32 }),
         ("adamw_f32", update(Dtype::F32, StateDtype::F32, plain)),
         ("adamw_f32_table", update(Dtype::F32, StateDtype::F32, Shape { table: true, ..plain })),
         ("adamw_bf16_state", update(Dtype::F32, StateDtype::Bf16, plain)),

@@ -10,7 +10,7 @@ use crate::plan::region::{NORM_TILE, TILES_A_WORKGROUP};
 
 fn storage(param: Dtype, grad: Dtype, state: StateDtype) -> Storage {
     let precision = Precision { state, state_min_len: 0, ..Precision::default() };
-    Storage::new("x", Rule::Adam, param, grad, 1.0, 1, &precision).unwrap()
+    Storage::new("x", Rule::Adam, (param, grad), 1.0, 1, &precision, None).unwrap()
 }
 
 /// Tensors of these lengths, gaps and clocks, one after the other in one buffer of params and one of grads.
@@ -31,6 +31,7 @@ fn place(storage: Storage, tensors: &[(u64, u64, u32)], param: u64, grad: u64, s
             len: *len,
             stream_seed: tensor as u32,
             share: 0,
+            rows: None,
         });
         at = (at + len + gap).next_multiple_of(align);
     }

@@ -1,0 +1,731 @@
+// A module as the host composes it from the files of shaders/, for reading. Rewritten by
+// `REWRITE_COMPOSED=1 cargo test --lib composed`.
+
+const WORKGROUP: u32 = 64u;
+const LIMITS: bool = false;
+const EDGES: bool = false;
+const grad_binding: u32 = 21u;
+const param_binding: u32 = 20u;
+const m_binding: u32 = 1u;
+const v_binding: u32 = 2u;
+const row_steps_binding: u32 = 18u;
+const scalars_binding: u32 = 5u;
+const SCALAR_PADDING: u32 = 38u;
+const rows_binding: u32 = 11u;
+const PARAM_STEP: u32 = 1u;
+const active_binding: u32 = 14u;
+const listed_binding: u32 = 16u;
+const tables_binding: u32 = 12u;
+const STATE_STEP: u32 = 1u;
+const ROWS_SETTLE: bool = true;
+const IN_BLOCKS: bool = false;
+const BLOCK_QUADS: u32 = 64u;
+const region_binding: u32 = 0u;
+
+// --- rules/adam.wgsl ---
+
+// Adam: Kingma & Ba 2015, Algorithm 1. The learning rate and the bias corrections are in m_coef and v_coef. RAdam differs
+// only in its scalars.
+
+fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
+    let m = average(load_m(place), g, s.m_rate, s.m_from_target);
+    let v = average(load_v(place), squared(g), s.v_rate, s.v_from_target);
+    store_m(place, m);
+    store_v(place, v);
+    return (s.m_coef * m) / divisor(s, v + s.eps_root);
+}
+
+// --- update/update_rows.wgsl ---
+
+// Steps whole rows. What the quads of a row share is known only when all of them have been loaded, and the scale of an
+// 8-bit block only when all of it has been computed. So there are three passes. Twin: src/cpu/rows.rs.
+
+@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
+
+// The slots of a tile: an invocation has four of them.
+const SLOTS: u32 = 256u;
+const OWN_SLOTS: u32 = 4u;
+
+// The slot whose rule is being applied.
+var<private> own: Slot;
+
+// A quad between the passes.
+struct Pending {
+    slot: Slot,
+    place: Place,
+    param: Quad,
+    g: Quad,
+    state: Kept,
+}
+
+fn place_of_slot(slot: Slot, t: u32) -> Place {
+    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
+    // The noise counts the elements of the tensor.
+    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
+    let stream_seed = region.stream_seed + element - state * LANES;
+    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
+}
+
+fn block_of(slot: Slot) -> u32 {
+    return slot.local * rows.blocks + slot.k / BLOCK_QUADS;
+}
+
+fn loaded(s: Scalars, tile: u32, number: u32) -> Pending {
+    var pending: Pending;
+    pending.slot = slot_of(tile, rows.update_rows, number);
+    if pending.slot.row == NO_ROW {
+        return pending;
+    }
+    pending.place = place_of_slot(pending.slot, s.t);
+    if s.do_step != 0u {
+        pending.param = read_param(pending.place);
+        let g = gradient(s, load_grad(pending.slot.grad), pending.param);
+        pending.g = select(Quad(0.0), g, pending.place.mask);
+        note_squares(number, pending.g);
+    }
+    return pending;
+}
+
+fn stepped(s: Scalars, pending: Pending) -> Pending {
+    var next = pending;
+    if pending.slot.row != NO_ROW && s.do_step != 0u {
+        own = pending.slot;
+        let step = rule(scalars_of_row(s), pending.place, pending.g);
+        let rate = tables.columns[own.k] * rate_of(own.row);
+        next.param = limited(s, pending.param - rate * (decay_of(s, pending.param, step) + step));
+        next.state = kept;
+        note_state(pending.place, block_of(own), kept);
+    }
+    return next;
+}
+
+fn store(s: Scalars, pending: Pending) {
+    if pending.slot.row == NO_ROW {
+        return;
+    }
+    if s.do_step != 0u {
+        own = pending.slot;
+        encode_state(pending.place, block_of(own), pending.state);
+        write_param(pending.place, pending.param);
+    }
+    var grads = pending.place;
+    grads.quad = pending.slot.grad;
+    zero_grad(grads);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn update(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let tile = number(workgroup, workgroups);
+    let s = scalars(0u);
+    clear_scales(index);
+    // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
+    let at = index / LINE * (LINE * OWN_SLOTS) + index % LINE;
+    var first = loaded(s, tile, at);
+    var second = loaded(s, tile, at + LINE);
+    var third = loaded(s, tile, at + 2u * LINE);
+    var fourth = loaded(s, tile, at + 3u * LINE);
+    if ROWS_SETTLE {
+        workgroupBarrier();
+        for (var local = index; local < rows.update_rows; local += WORKGROUP) {
+            let row = with_gradient(row_of(tile * rows.update_rows + local));
+            if row != NO_ROW && s.do_step != 0u {
+                settle_moments(local, row);
+                settle_steps(s, local, row);
+            }
+        }
+        workgroupBarrier();
+    }
+    first = stepped(s, first);
+    second = stepped(s, second);
+    third = stepped(s, third);
+    fourth = stepped(s, fourth);
+    if IN_BLOCKS {
+        workgroupBarrier();
+    }
+    store(s, first);
+    store(s, second);
+    store(s, third);
+    store(s, fourth);
+}
+
+// --- update/gradient.wgsl ---
+
+// The parts that rules share: the gradient that a rule gets, and averages. Twin: src/cpu/gradient.rs.
+
+// Moves an exponential average one step towards `x`, to beta*old + (1 - beta)*x, as base + rate*(x - old). The base is `old`
+// and the rate is 1 - beta; for a beta below a half, the base is `x` and the rate is -beta. Both rates are rounded only once:
+// 1 - beta is not computed from a rounded beta. The choice at run time has a second reason: some compilers turn a plain
+// `old + rate*(x - old)` into `old*(1 - rate) + x*rate`, which rounds beta again.
+fn average(old: Quad, x: Quad, rate: f32, from_target: u32) -> Quad {
+    return select(old, x, from_target != 0u) + rate * (x - old);
+}
+
+// The result of the built-in `max` is undefined if one argument is NaN. Here a NaN in `x` is ignored.
+fn larger(old: Quad, x: Quad) -> Quad {
+    return select(old, x, x > old);
+}
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by 2^64 less
+// 0.4 %, whose square is finite in bf16 too, even after a few roundings. Infinities and NaNs pass unchanged, so that they
+// are noticed.
+fn squarable(g: Quad) -> Quad {
+    let bits = bitcast<Bits>(g);
+    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f7f0000u)) < Bits(0x20010000u);
+    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7f0000u)), overflows);
+}
+
+// A sum of squares that overflows stays at the largest bf16, for the same reason. NaNs pass unchanged.
+fn within_bf16(sum: Quad) -> Quad {
+    let overflows = (bitcast<Bits>(sum) - Bits(0x7f7f0000u)) <= Bits(0x10000u);
+    return select(sum, bitcast<Quad>(Bits(0x7f7f0000u)), overflows);
+}
+
+// The divisor of a step: the root of v with its bias correction, and eps. A root that has underflowed to zero is replaced
+// by `min_root`, so that the step has a bound.
+fn divisor(s: Scalars, v: Quad) -> Quad {
+    let root = sqrt(v) * s.v_coef;
+    return select(root, Quad(s.min_root), root == Quad(0.0)) + s.eps;
+}
+
+fn clipped(g: Quad, limit: f32) -> Quad {
+    let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
+    return select(g, bound, abs(g) > Quad(limit));
+}
+
+fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
+    var g = s.grad_mul * grad;
+    if LIMITS {
+        g = clipped(g, s.limit);
+    }
+    return squarable(g + s.l2 * param);
+}
+
+// Cautious decay spares parameters that the step moves away from zero.
+fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
+    let decay = s.decay * param;
+    if LIMITS {
+        let towards = ((step > Quad(0.0)) & (param > Quad(0.0))) | ((step < Quad(0.0)) & (param < Quad(0.0)));
+        return select(Quad(0.0), decay, towards | Mask(s.cautious == 0u));
+    }
+    return decay;
+}
+
+fn limited(s: Scalars, next: Quad) -> Quad {
+    if LIMITS {
+        // A NaN stays a NaN, so that it is noticed.
+        let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
+        return select(above, Quad(s.param_max), above > Quad(s.param_max));
+    }
+    return next;
+}
+
+// Decay and step are added to each other first, so that only one rounding is at the parameter's magnitude.
+fn moved(s: Scalars, param: Quad, step: Quad) -> Quad {
+    return limited(s, param - (decay_of(s, param, step) + step));
+}
+
+// --- access/aligned_f32.wgsl ---
+
+// grad as f32, loaded and stored four at a time.
+
+@group(0) @binding(grad_binding) var<storage, read> grad: array<vec4<f32>>;
+
+fn load_grad(quad: u32) -> Quad {
+    return grad[quad];
+}
+
+fn zero_grad(place: Place) {}
+
+// --- access/aligned_f32.wgsl ---
+
+// param as f32, loaded and stored four at a time.
+
+@group(0) @binding(param_binding) var<storage, read_write> param: array<vec4<f32>>;
+
+fn load_param(quad: u32) -> Quad {
+    return param[quad];
+}
+
+fn store_param(quad: u32, x: Quad, mask: Mask) {
+    let at = quad;
+    if EDGES && !all(mask) {
+        if mask.x { param[at].x = x.x; }
+        if mask.y { param[at].y = x.y; }
+        if mask.z { param[at].z = x.z; }
+        if mask.w { param[at].w = x.w; }
+        return;
+    }
+    param[at] = x;
+}
+
+// --- access/param_f32.wgsl ---
+
+// The parameter is f32.
+
+fn read_param(place: Place) -> Quad {
+    return load_param(place.quad);
+}
+
+fn write_param(place: Place, x: Quad) {
+    store_param(place.quad, x, place.mask);
+}
+
+// --- rows/row_v.wgsl ---
+
+// The second moment is one number per row: it averages the mean or the sum of the squares of the row. The sum adds up the
+// quads of the row in ascending order.
+
+@group(0) @binding(v_binding) var<storage, read_write> v: array<f32>;
+
+var<workgroup> quad_squares: array<f32, SLOTS>;
+
+// The row's v before the step, and the mean or sum of its squares.
+var<workgroup> row_moments: array<vec2<f32>, SLOTS>;
+
+fn note_squares(number: u32, g: Quad) {
+    quad_squares[number] = sum(rows.mean * g * g);
+}
+
+fn settle_moments(local: u32, row: u32) {
+    var total = 0.0;
+    for (var k = 0u; k < rows.quads; k++) {
+        total += quad_squares[local * rows.quads + k];
+    }
+    row_moments[local] = vec2<f32>(v[row], within_bf16(Quad(total)).x);
+}
+
+fn squared(g: Quad) -> Quad {
+    return Quad(row_moments[own.local].y);
+}
+
+fn load_v(place: Place) -> Quad {
+    return Quad(row_moments[own.local].x);
+}
+
+// All elements of the row have the same v.
+fn store_v(place: Place, x: Quad) {
+    if own.k == 0u {
+        v[own.row] = x.x;
+    }
+}
+
+// --- access/state_f32.wgsl ---
+
+// The state tensor m as f32.
+
+@group(0) @binding(m_binding) var<storage, read_write> m: array<vec4<f32>>;
+
+fn load_m(place: Place) -> Quad {
+    return m[place.state];
+}
+
+fn store_m(place: Place, x: Quad) {
+    m[place.state] = x;
+}
+
+// --- tick/scalars.wgsl ---
+
+// The scalars of one step: `tick` makes them from the settings, and `update` applies them. `Scalars` in
+// src/tick/scalars.rs.
+
+struct Scalars {
+    do_step: u32,       // 1 to apply the step, 0 to skip it
+    grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
+    l2: f32,            // coupled weight decay
+    m_rate: f32,        // see `average` in gradient.wgsl
+    v_rate: f32,
+    m_from_target: u32,
+    v_from_target: u32,
+    m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
+    g_coef: f32,        // multiplies the gradient, which is added to m
+    v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
+    min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
+    bound: f32,         // the bound of ADOPT's normalized gradient
+    max_coef: f32,      // multiplies v for the maximum of AMSGrad
+    eps: f32,
+    eps_root: f32,
+    adamax_beta2: f32,
+    m_gain: f32,        // multiplies the value that m averages
+    decay: f32,         // lr * decoupled weight decay
+    limit: f32,         // the limit of clipping by value; infinite without it
+    param_min: f32,     // the bounds of the parameters; infinite without them
+    param_max: f32,
+    cautious: u32,      // 1 to decay only parameters that the step moves towards zero
+    t: u32,             // steps applied, including this one
+    lr: f32,            // the learning rate of this step
+    snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
+    unscale: f32,       // 1 / loss scale
+}
+
+// The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does
+// not support `@size`.
+struct ScalarSlot {
+    scalars: Scalars,
+    pad: array<u32, SCALAR_PADDING>,
+}
+
+// --- region/one_clock.wgsl ---
+
+// The scalars if the region has one clock. `many_clocks.wgsl` is for several.
+
+@group(0) @binding(scalars_binding) var<uniform> scalar_slot: Scalars;
+
+fn scalars(clock: u32) -> Scalars {
+    return scalar_slot;
+}
+
+// --- rows/rows.wgsl ---
+
+// A region of whole rows. A row has its own quads, the last of which may be partial, so that no quad has elements of two
+// rows. A tile is some rows. Its slots are their quads, row by row. Twin: src/plan/rows.rs, and src/gpu/rows.rs.
+
+const NO_ROW: u32 = 0xffffffffu;
+
+// A quad of a row.
+struct Slot {
+    local: u32,         // the number of its row in the tile
+    row: u32,           // the number of its row in the region, or NO_ROW if there is nothing to do
+    k: u32,             // its number in the row
+    grad: u32,          // its place in the window of gradients
+}
+
+// A row of the region that is active, or NO_ROW. `row` may be NO_ROW.
+fn with_gradient(row: u32) -> u32 {
+    return select(NO_ROW, row, row < rows.count && grad_row(row) < rows.grad_rows);
+}
+
+// The slot of a tile with that number.
+fn slot_of(tile: u32, tile_rows: u32, number: u32) -> Slot {
+    let local = u32((f32(number) + 0.5) * rows.inverse_quads);
+    let k = number - local * rows.quads;
+    if local >= tile_rows {
+        return Slot(local, NO_ROW, k, 0u);
+    }
+    let row = with_gradient(row_of(tile * tile_rows + local));
+    return Slot(local, row, k, rows.grad + grad_row(row) * rows.stride + k * PARAM_STEP);
+}
+
+fn mask_of(slot: Slot) -> Mask {
+    return elements(slot.k) < Bits(rows.width);
+}
+
+// --- rows/rows_uniform.wgsl ---
+
+// What the host says about a region of rows. Twin: src/gpu/rows.rs.
+
+// `RowsUniform` in src/gpu/rows.rs.
+struct Rows {
+    first: u32,         // the tensor's row that is the region's row 0
+    count: u32,         // the rows of the region
+    width: u32,         // the elements of a row
+    quads: u32,         // the quads of a row
+    inverse_quads: f32, // 1 / quads
+    update_rows: u32,   // the rows of a tile of the update
+    norm_rows: u32,     // the rows of a tile of the norm
+    blocks: u32,        // the 8-bit blocks of a row
+    stride: u32,        // from a row to the next in params and gradients: quads, or elements if the region is unaligned
+    state_stride: u32,  // from a row to the next in the state: quads, or elements if the state is addressed by elements
+    grad: u32,          // the place of the gradients' row 0 in their window, in the units of `stride`
+    grad_rows: u32,     // the rows of the gradients, if they are compact
+    row_lr_at: u32,     // the first element of this view in its window, and of the following ones
+    active_at: u32,
+    count_at: u32,
+    inverse_at: u32,
+    list_len: u32,      // the length of the list
+    most_workgroups: u32, // in one dimension of a dispatch
+    mean: f32,          // multiplies the squares in the sum of a row
+    corrected: u32,     // 1 for bias correction by a row's own steps
+    eps_root: f32,      // before that correction
+    eps_in_v: u32,      // 1 if eps_root is not corrected
+}
+
+// `tables` in src/gpu/rows.rs.
+struct RowTables {
+    columns: array<vec4<f32>, 256>, // the factors of the columns
+    beta1: array<vec4<u32>, 16>,    // beta1^(2^i), two to a vector
+    beta2: array<vec4<u32>, 16>,
+}
+
+@group(0) @binding(rows_binding) var<uniform> rows: Rows;
+
+// --- rows/list.wgsl ---
+
+// The rows of a list are active.
+
+@group(0) @binding(active_binding) var<storage, read> active_rows: array<u32>;
+@group(0) @binding(listed_binding) var<uniform> listed: Listed;
+
+fn candidates() -> u32 {
+    return listed.count;
+}
+
+// A row of another region becomes a number that is too large.
+fn row_of(candidate: u32) -> u32 {
+    if candidate >= listed.count {
+        return NO_ROW;
+    }
+    return active_rows[rows.active_at + candidate] - rows.first;
+}
+
+// --- rows/listed.wgsl ---
+
+// What the device knows of a list: the size of the update's dispatch, and how many rows count. `Listed` in src/gpu/rows.rs.
+
+struct Listed {
+    x: u32,
+    y: u32,
+    z: u32,
+    count: u32,
+}
+
+fn grad_row(row: u32) -> u32 { return row; }
+
+fn rate_of(row: u32) -> f32 { return 1.0; }
+
+// --- rows/row_steps.wgsl ---
+
+// Each row counts its own steps, which correct the bias of its moments. Twin: src/cpu/rows.rs.
+
+@group(0) @binding(row_steps_binding) var<storage, read_write> row_steps: array<u32>;
+
+// m_coef, v_coef and eps_root of a row.
+var<workgroup> row_coefs: array<vec3<f32>, SLOTS>;
+
+// beta^t by the powers beta^(2^i). t is not 0.
+fn power(t: u32, first: bool) -> vec2<u32> {
+    var result = vec2<u32>(0u);
+    var begun = false;
+    for (var i = 0u; i < 32u && (t >> i) != 0u; i++) {
+        if (t >> i & 1u) == 1u {
+            let two = select(tables.beta2[i / 2u], tables.beta1[i / 2u], first);
+            let factor = select(two.zw, two.xy, i % 2u == 0u);
+            result = select(factor, product(result, factor), begun);
+            begun = true;
+        }
+    }
+    return result;
+}
+
+fn settle_steps(s: Scalars, local: u32, row: u32) {
+    let before = row_steps[row];
+    let t = select(before + 1u, before, before == 0xffffffffu);
+    row_steps[row] = t;
+    if rows.corrected != 0u {
+        let correction1 = complement(power(t, true));
+        let correction2 = complement(power(t, false));
+        row_coefs[local] = vec3<f32>(s.lr / correction1, 1.0 / sqrt(correction2), rows.eps_root * correction2);
+    }
+}
+
+fn scalars_of_row(s: Scalars) -> Scalars {
+    var own_scalars = s;
+    if rows.corrected != 0u {
+        let coefs = row_coefs[own.local];
+        own_scalars.m_coef = coefs.x;
+        own_scalars.v_coef = coefs.y;
+        own_scalars.eps_root = select(coefs.z, rows.eps_root, rows.eps_in_v != 0u);
+    }
+    return own_scalars;
+}
+
+// --- num/fixed.wgsl ---
+
+// Fixed-point numbers in [0, 1): 64-bit integers that count units of 2^-64, with the lower 32 bits first. Integer
+// arithmetic is the same on every driver. Twin: src/num/fixed.rs.
+
+// The 64 bits of a*b, the lower 32 first.
+fn wide(a: u32, b: u32) -> vec2<u32> {
+    let low = (a & 0xffffu) * (b & 0xffffu);
+    let cross1 = (a >> 16u) * (b & 0xffffu);
+    let cross2 = (a & 0xffffu) * (b >> 16u);
+    let middle = (low >> 16u) + (cross1 & 0xffffu) + (cross2 & 0xffffu);
+    let high = (a >> 16u) * (b >> 16u) + (cross1 >> 16u) + (cross2 >> 16u) + (middle >> 16u);
+    return vec2<u32>((middle << 16u) | (low & 0xffffu), high);
+}
+
+// The product of two fixed-point numbers, truncated: the upper half of the 128 bits.
+fn product(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = wide(a.x, b.x);
+    let cross1 = wide(a.x, b.y);
+    let cross2 = wide(a.y, b.x);
+    let high = wide(a.y, b.y);
+    let sum1 = low.y + cross1.x;
+    let sum2 = sum1 + cross2.x;
+    let carry = select(0u, 1u, sum1 < low.y) + select(0u, 1u, sum2 < sum1);
+    let low1 = high.x + cross1.y;
+    let low2 = low1 + cross2.y;
+    let low3 = low2 + carry;
+    let carries = select(0u, 1u, low1 < high.x) + select(0u, 1u, low2 < low1) + select(0u, 1u, low3 < low2);
+    return vec2<u32>(low3, high.y + carries);
+}
+
+// a*k, without what does not fit.
+fn times(a: vec2<u32>, k: u32) -> vec2<u32> {
+    let low = wide(a.x, k);
+    return vec2<u32>(low.x, low.y + a.y * k);
+}
+
+// a + b modulo 2^64.
+fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = a.x + b.x;
+    return vec2<u32>(low, a.y + b.y + select(0u, 1u, low < a.x));
+}
+
+fn less(a: vec2<u32>, b: vec2<u32>) -> bool {
+    return a.y < b.y || (a.y == b.y && a.x < b.x);
+}
+
+// Shifts left by at most 63 bits.
+fn left(a: vec2<u32>, bits: u32) -> vec2<u32> {
+    if bits == 0u {
+        return a;
+    }
+    if bits >= 32u {
+        return vec2<u32>(0u, a.x << (bits - 32u));
+    }
+    return vec2<u32>(a.x << bits, (a.y << bits) | (a.x >> (32u - bits)));
+}
+
+// Of a number that is not 0.
+fn leading_zeros(a: vec2<u32>) -> u32 {
+    return select(countLeadingZeros(a.y), 32u + countLeadingZeros(a.x), a.y == 0u);
+}
+
+// A fixed-point number as an f32, rounded to nearest even.
+fn fraction(units: vec2<u32>) -> f32 {
+    if (units.x | units.y) == 0u {
+        return 0.0;
+    }
+    let shift = leading_zeros(units);
+    let bits = left(units, shift);
+    // The top 24 bits are rounded by the rest. The conversion and the product with a power of two are exact.
+    var top = bits.y >> 8u;
+    let rest = bits.y & 0xffu;
+    if rest > 0x80u || (rest == 0x80u && (bits.x != 0u || (top & 1u) == 1u)) {
+        top += 1u;
+    }
+    return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
+}
+
+fn negated(units: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(~units.x + 1u, ~units.y + select(0u, 1u, units.x == 0u));
+}
+
+// 1 - power as an f32, rounded to nearest even.
+fn complement(power: vec2<u32>) -> f32 {
+    if (power.x | power.y) == 0u {
+        return 1.0;
+    }
+    return fraction(negated(power));
+}
+
+struct Kept { none: u32 }
+
+var<private> kept: Kept;
+
+fn clear_scales(index: u32) {}
+
+fn note_state(place: Place, block: u32, state: Kept) {}
+
+fn encode_state(place: Place, block: u32, state: Kept) {}
+
+// --- region/one_region.wgsl ---
+
+// The region if a dispatch has only one. `many_regions.wgsl` is for several.
+
+@group(0) @binding(region_binding) var<uniform> region: Region;
+
+// The number of the workgroup in its region.
+fn number(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+    return workgroup.y * workgroups.x + workgroup.x;
+}
+
+// --- region/region.wgsl ---
+
+// A region: the tensors that one dispatch, or a part of one, steps together; and the tiles of its workgroups. Twin:
+// src/plan/region.rs, and `RegionUniform` in src/gpu/uniforms.rs. Quads and elements are counted from the beginning of
+// the bound window of params.
+
+struct Region {
+    quad: u32,          // the first quad, if all elements are in one span
+    begin: u32,         // the span: elements begin..end
+    end: u32,
+    grad_shift: u32,    // from a quad's number (an element's, if unaligned) to its number in the window of grads
+    tiles: u32,         // the number of tiles; `norm` writes a partial for each of its tiles
+    workgroup: u32,     // its first workgroup, if the dispatch has several regions
+    partial: u32,       // its first partial
+    nonfinite_bits: u32, // magnitudes from this bit pattern on count as non-finite
+    grad_scale: f32,    // the value of 1 in an integer gradient
+    stream_seed: u32,   // see `Tile`, if all elements are in one span
+    first_scale: u32,   // the first scale in a buffer of 8-bit codes, in units of 32 bits
+    state: u32,         // the first quad of its state
+}
+
+// The elements that some invocations own: those of begin..end that are in their quads, the first of which is `quad`.
+// `Tile` in src/plan/region.rs.
+struct Tile {
+    quad: u32,
+    begin: u32,
+    end: u32,
+    clock: u32,
+    shift: u32,         // added to a quad's number, it gives the quad of the state, which has no gaps
+    stream_seed: u32,   // added to an element's number in the state, it gives the element's seed for the noise
+}
+
+// One quad of a tile: its number, its number in the state, and a mask of the elements that belong to the tile. An
+// invocation never writes the other elements of the quad. They belong to another invocation.
+struct Place {
+    quad: u32,
+    state: u32,
+    mask: Mask,
+    t: u32,             // the step and the tile's stream_seed, for the noise
+    stream_seed: u32,
+}
+
+fn inside(quad: u32, begin: u32, end: u32) -> Mask {
+    let e = elements(quad);
+    return (e >= Bits(begin)) & (e < Bits(end));
+}
+
+fn place_of(tile: Tile, quad: u32, t: u32) -> Place {
+    return Place(quad, quad + tile.shift, inside(quad, tile.begin, tile.end), t, tile.stream_seed);
+}
+
+// --- num/quad.wgsl ---
+
+// Quads: a quad is the four elements that one load moves. Twin: src/num/quad.rs.
+
+alias Quad = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Mask = vec4<bool>;
+const LANES: u32 = 4u;
+
+// Quads that neighbouring invocations load at once: a line of memory (128 bytes of f32).
+const LINE: u32 = 8u;
+
+// The element numbers of a quad.
+fn elements(quad: u32) -> Bits {
+    return Bits(quad * LANES) + Bits(0u, 1u, 2u, 3u);
+}
+
+fn sum(x: Quad) -> f32 {
+    return (x.x + x.y) + (x.z + x.w);
+}
+
+// The bits of |x|.
+fn magnitude(x: Quad) -> Bits {
+    return bitcast<Bits>(x) & Bits(0x7fffffffu);
+}
+
+fn largest(x: Bits) -> u32 {
+    return max(max(x.x, x.y), max(x.z, x.w));
+}
+
+// The first lane whose mask is true, or LANES.
+fn first_lane(mask: Mask) -> u32 {
+    return select(select(select(select(4u, 3u, mask.w), 2u, mask.z), 1u, mask.y), 0u, mask.x);
+}

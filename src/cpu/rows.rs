@@ -1,0 +1,201 @@
+//! Steps the active rows of a tensor of rows. Twin of `update_rows.wgsl` and the files of `shaders/rows/`.
+
+use crate::config::dtype::Dtype;
+use crate::config::precision::{Master, Rounding, StateDtype};
+use crate::config::rows::{ActiveKind, RowSteps, Rows, SecondMoment};
+use crate::config::rule::Rule;
+use crate::cpu::gradient::{decay_of, gradient, limited, within_bf16};
+use crate::cpu::moments::Moments;
+use crate::cpu::rules::{State, of};
+use crate::cpu::storage::Floats;
+use crate::cpu::tensor_mut::{RowInputs, TensorMut};
+use crate::num::block8::BLOCK;
+use crate::num::fixed::{complement, power};
+use crate::num::half::{from_bf16, to_bf16};
+use crate::num::noise::noise;
+use crate::num::quad::LANES;
+use crate::plan::storage::Storage;
+use crate::tick::scalars::Scalars;
+use crate::tick::settings::Settings;
+
+/// A row that is active, and the row of its gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Active {
+    pub row: usize,
+    pub grad: usize,
+}
+
+/// The rows of a tensor for one step: all rows in order, or the list. Those that are not active are `None`.
+pub(crate) fn candidates(rows: &Rows<()>, inputs: &RowInputs, count: usize, grad_len: usize) -> Vec<Option<Active>> {
+    let kind = rows.kind();
+    let grad_rows = grad_len / rows.width as usize;
+    let with_gradient = |row: usize| {
+        let grad = if kind.compact { inputs.inverse[row] as usize } else { row };
+        (grad < grad_rows).then_some(Active { row, grad })
+    };
+    if kind.active == ActiveKind::List {
+        let in_tensor = |row: &u32| Some(*row as usize).filter(|row| *row < count).and_then(with_gradient);
+        return inputs.active.iter().map(in_tensor).collect();
+    }
+    let is_active = |row: usize| match kind.active {
+        ActiveKind::Mask => inputs.active[row] != 0,
+        ActiveKind::Bits => inputs.active[row / 32] >> (row % 32) & 1 == 1,
+        ActiveKind::First => row < inputs.active[0] as usize,
+        ActiveKind::All | ActiveKind::List => true,
+    };
+    (0..count).map(|row| Some(row).filter(|row| is_active(*row)).and_then(with_gradient)).collect()
+}
+
+/// A tensor of rows in a step.
+pub(crate) struct Step<'a> {
+    pub rule: Rule,
+    pub settings: &'a Settings,
+    pub s: &'a Scalars,
+    pub storage: &'a Storage,
+    pub rows: &'a Rows<()>,
+    pub stream_seed: u32,
+    pub candidates: &'a [Option<Active>],
+    pub zero_grad: bool,
+}
+
+impl Step<'_> {
+    fn width(&self) -> usize {
+        self.rows.width as usize
+    }
+
+    /// The scalars of a row that has taken `t` steps, including this one.
+    pub fn scalars(&self, t: u32) -> Scalars {
+        let mut s = *self.s;
+        if self.rows.steps == RowSteps::PerRow && self.settings.corrected_by_row() {
+            let correction1 = complement(power(self.settings.beta1, t.into()));
+            let correction2 = complement(power(self.settings.beta2, t.into()));
+            s.m_coef = s.lr / correction1;
+            s.v_coef = 1.0 / correction2.sqrt();
+            s.eps_root = self.settings.eps_root * if self.settings.eps_in_v != 0 { 1.0 } else { correction2 };
+        }
+        s
+    }
+
+    /// The mean or the sum of the squares of a row: quad by quad, and then over the lanes.
+    fn square_of_row(&self, g: &[f32]) -> f32 {
+        let mut total = [0.0; LANES as usize];
+        for quad in g.chunks(LANES as usize) {
+            total.iter_mut().zip(quad).for_each(|(total, g)| *total += g * g);
+        }
+        let [x, y, z, w] = total;
+        self.rows.mean() * within_bf16((x + y) + (z + w))
+    }
+
+    /// Steps the active rows.
+    pub fn update(&self, inputs: &RowInputs, floats: &mut Floats, moments: &mut Moments) {
+        let width = self.width();
+        let rule = of(self.rule);
+        let per_row = self.rows.second_moment != SecondMoment::Elementwise;
+        let mut g = vec![0.0; width];
+        for Active { row, grad } in self.candidates.iter().flatten().copied() {
+            let elements = row * width..(row + 1) * width;
+            let grads = grad * width..(grad + 1) * width;
+            if self.s.do_step != 0 {
+                let params = &mut floats.param[elements.clone()];
+                for ((g, grad), param) in g.iter_mut().zip(&floats.grad[grads.clone()]).zip(&*params) {
+                    *g = gradient::<true>(self.s, *grad, *param);
+                }
+                let mut t = self.s.t;
+                if let Some(steps) = moments.row_steps.get_mut(row) {
+                    t = steps.to_bits().saturating_add(1);
+                    *steps = f32::from_bits(t);
+                }
+                let s = self.scalars(t);
+                let square = if per_row { self.square_of_row(&g) } else { 0.0 };
+                let old_v = if per_row { moments.v[row] } else { 0.0 };
+                let row_lr = self.rows.row_lr.map_or(1.0, |()| inputs.row_lr[row]);
+                for (j, (param, i)) in params.iter_mut().zip(elements).enumerate() {
+                    let at = |moment: &[f32]| moment.get(i).copied().unwrap_or(0.0);
+                    let v = if per_row { old_v } else { at(&moments.v) };
+                    let square = if per_row { square } else { g[j] * g[j] };
+                    let mut state = State { m: at(&moments.m), v, v_max: at(&moments.v_max), square };
+                    let step = rule(&s, &mut state, g[j]);
+                    let rate = self.rows.column_lr(j) * row_lr;
+                    *param = limited::<true>(&s, *param - rate * (decay_of::<true>(&s, *param, step) + step));
+                    let put =
+                        |moment: &mut [f32], at: usize, x: f32| moment.get_mut(at).into_iter().for_each(|m| *m = x);
+                    put(&mut moments.m, i, state.m);
+                    put(&mut moments.v_max, i, state.v_max);
+                    put(&mut moments.v, if per_row { row } else { i }, state.v);
+                }
+            }
+            if self.zero_grad {
+                floats.grad[grads].fill(0.0);
+            }
+        }
+    }
+
+    /// Stores the values of the active rows after a step, as `storage::store` does those of a whole tensor.
+    pub fn store(&self, tensor: &mut TensorMut, param: Option<Vec<f32>>, moments: &mut Moments) {
+        let (width, storage) = (self.width(), self.storage);
+        let noise_of = |rounding, stream: u32, i: usize| {
+            (rounding == Rounding::Stochastic).then(|| noise(i as u32, stream, self.stream_seed, self.s.t))
+        };
+        for Active { row, grad } in self.candidates.iter().flatten().copied() {
+            if self.zero_grad && storage.grad != Dtype::F32 {
+                (grad * width..(grad + 1) * width).for_each(|i| tensor.grad.put_bits(i, 0));
+            }
+            if self.s.do_step == 0 {
+                continue;
+            }
+            let elements = row * width..(row + 1) * width;
+            for (param, i) in param.iter().flat_map(|param| elements.clone().map(move |i| (param[i], i))) {
+                tensor.param.put(i, param, storage, noise_of(storage.rounding, 0, i));
+                if storage.master != Master::None {
+                    // Of a remainder, only the lower 16 bits matter.
+                    moments.master[i] = param;
+                }
+            }
+            for (stream, kind) in (1..).zip(storage.rule.state_kinds()) {
+                let state_noise = |i: usize| noise_of(storage.state_rounding, stream, i);
+                if storage.is_per_row(kind) {
+                    continue;
+                }
+                let values = &mut moments.of_mut(kind)[elements.clone()];
+                match storage.state {
+                    StateDtype::F32 => {}
+                    StateDtype::Bf16 => {
+                        for (i, x) in elements.clone().zip(values) {
+                            *x = from_bf16(to_bf16(*x, state_noise(i)));
+                        }
+                    }
+                    StateDtype::Block8 => {
+                        for (block, first) in
+                            values.chunks_mut(BLOCK as usize).zip(elements.clone().step_by(BLOCK as usize))
+                        {
+                            kind.code().round(block, |at| state_noise(first + at));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_of_each_kind() {
+        use crate::config::rows;
+        let of = |active, inverse: Option<&[u32]>, inputs: &[u32], grad_len| {
+            let grad_rows =
+                if inverse.is_some() { rows::GradRows::Compact { inverse: () } } else { rows::GradRows::Dense };
+            let asked = Rows { active, grad_rows, ..Rows::new(2) };
+            let inputs = RowInputs { active: inputs, inverse: inverse.unwrap_or(&[]), ..RowInputs::default() };
+            let found = candidates(&asked, &inputs, 4, grad_len);
+            found.into_iter().map(|active| active.map(|active| (active.row, active.grad))).collect::<Vec<_>>()
+        };
+        assert_eq!(of(rows::Active::Mask(()), None, &[0, 7, 0, 1], 8), [None, Some((1, 1)), None, Some((3, 3))]);
+        assert_eq!(of(rows::Active::Bits(()), None, &[0b101], 8), [Some((0, 0)), None, Some((2, 2)), None]);
+        let list = || rows::Active::List { indices: (), count: () };
+        assert_eq!(of(list(), None, &[3, 4, 0], 8), [Some((3, 3)), None, Some((0, 0))]);
+        assert_eq!(of(rows::Active::All, Some(&[1, u32::MAX, 0, 2]), &[], 4), [Some((0, 1)), None, Some((2, 0)), None]);
+    }
+}
