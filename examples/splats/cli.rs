@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::optimizer::Moments;
+use crate::optimizer::{Counts, Moments, Second};
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -45,6 +45,14 @@ pub struct Cli {
     /// Storage format of Adam's moments
     #[arg(long, value_enum, default_value_t = Moments::F32)]
     pub moments: Moments,
+
+    /// What Adam's second moment averages
+    #[arg(long, value_enum, default_value_t = Second::Elementwise)]
+    pub second_moment: Second,
+
+    /// Step counts of the bias correction
+    #[arg(long, value_enum, default_value_t = Counts::PerRow)]
+    pub row_steps: Counts,
 
     /// Seed of the initial splats and of stochastic rounding
     #[arg(long, value_name = "N", default_value_t = 0)]

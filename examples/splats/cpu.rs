@@ -4,7 +4,7 @@ use crate::{
     optimizer::CpuAdam,
     picture::Target,
     refine::{self, Candidate, Plan},
-    splat::{ANGLE, Area, COLOR, COLUMNS, EMPTY, LOG_STD, LOGIT, MEAN, Row, Splat, load, store},
+    splat::{ANGLE, Area, COLOR, COLUMNS, EMPTY, LOG_STD, LOGIT, MEAN, Row, Splat},
     trainer::{Result, Score, Setup, Trainer},
 };
 use rayon::prelude::*;
@@ -14,11 +14,10 @@ const BAND: usize = 8;
 
 pub struct Cpu<'a> {
     target: &'a Target,
-    capacity: usize,
     most: usize,
     live: usize,
-    pub param: Vec<f32>,
-    pub grad: Vec<f32>,
+    pub param: Vec<Row>,
+    pub grad: Vec<Row>,
     splats: Vec<(Splat, Area)>,
     pub image: Vec<[f32; 3]>,
     /// For each pixel dL/dC / W, then its product with C, where W is the divisor of C.
@@ -32,17 +31,14 @@ pub struct Cpu<'a> {
 impl<'a> Cpu<'a> {
     pub fn new(setup: &Setup<'a>) -> Result<Self> {
         let Setup { target, capacity, most, ref rows, ref settings } = *setup;
-        let mut param = vec![0.0; COLUMNS * capacity];
-        for (row, values) in rows.iter().enumerate() {
-            store(&mut param, capacity, row, values);
-        }
+        let mut param = vec![[0.0; COLUMNS]; capacity];
+        param[..rows.len()].copy_from_slice(rows);
         Ok(Self {
             target,
-            capacity,
             most,
             live: rows.len(),
-            grad: vec![0.0; param.len()],
             param,
+            grad: vec![[0.0; COLUMNS]; capacity],
             splats: Vec::new(),
             image: vec![[0.0; 3]; target.pixels.len()],
             slope: vec![[0.0; 4]; target.pixels.len()],
@@ -56,10 +52,10 @@ impl<'a> Cpu<'a> {
     fn render(&mut self) {
         let size = self.target.size;
         let splat = |row| {
-            let splat = Splat::new(&load(&self.param, self.capacity, row));
+            let splat = Splat::new(row);
             (splat, splat.area(size))
         };
-        self.splats = (0..self.live).map(splat).collect();
+        self.splats = self.param[..self.live].iter().map(splat).collect();
         let width = size[0] as usize;
         let scale = 2.0 / (3 * self.target.pixels.len()) as f32;
         let bands = self.image.par_chunks_mut(width * BAND).zip(self.slope.par_chunks_mut(width * BAND));
@@ -91,18 +87,14 @@ impl<'a> Cpu<'a> {
         });
     }
 
-    fn rows(&self) -> Vec<Row> {
-        (0..self.live).map(|row| load(&self.param, self.capacity, row)).collect()
-    }
-
     /// Decides what becomes of each row. Uses the areas of the last image.
     pub fn plan(&self) -> Plan {
         let judged = self.splats.iter().zip(&self.stress);
-        let candidate = |(row, ((_, area), &stress)): (Row, (&(Splat, Area), &f32))| {
+        let candidate = |(&row, ((_, area), &stress)): (&Row, (&(Splat, Area), &f32))| {
             let touches = !area.is_empty();
             Candidate { row, touches, stress }
         };
-        refine::decide(&self.rows().into_iter().zip(judged).map(candidate).collect::<Vec<_>>(), self.most)
+        refine::decide(&self.param.iter().zip(judged).map(candidate).collect::<Vec<_>>(), self.most)
     }
 
     /// Renders, and leaves the gradient in `grad`.
@@ -145,7 +137,7 @@ impl<'a> Cpu<'a> {
             })
             .collect();
         for (row, (grad, stress)) in rows.iter().enumerate() {
-            store(&mut self.grad, self.capacity, row, grad);
+            self.grad[row] = *grad;
             self.stress[row] += stress;
         }
     }
@@ -155,7 +147,11 @@ impl Trainer for Cpu<'_> {
     fn advance(&mut self, steps: u32) -> Result<()> {
         for _ in 0..steps {
             self.gradient();
-            self.adam.step(&mut self.param, &mut self.grad)?;
+            let mut active = vec![0; self.param.len()];
+            for (active, (_, area)) in active.iter_mut().zip(&self.splats) {
+                *active = u32::from(!area.is_empty());
+            }
+            self.adam.step(self.param.as_flattened_mut(), self.grad.as_flattened_mut(), &active)?;
             self.steps += 1;
         }
         Ok(())
@@ -163,13 +159,12 @@ impl Trainer for Cpu<'_> {
 
     fn refine(&mut self) -> Result<()> {
         let plan = self.plan();
-        let rows = self.rows();
+        let rows = self.param.clone();
         for (new, &origin) in plan.origin.iter().enumerate() {
-            let row = refine::moved(rows[refine::old(origin)], origin);
-            store(&mut self.param, self.capacity, new, &row);
+            self.param[new] = refine::moved(rows[refine::old(origin)], origin);
         }
-        self.adam.move_state(&plan.source);
         self.live = plan.origin.len();
+        self.adam.move_state(plan.source)?;
         self.stress.fill(0.0);
         Ok(())
     }

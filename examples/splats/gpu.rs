@@ -5,7 +5,7 @@ use crate::{
     optimizer,
     passes::{Passes, tiles},
     readback::Readback,
-    splat::{COLUMNS, store},
+    splat::COLUMNS,
     surgery::Surgery,
     trainer::{Result, Score, Setup, Trainer},
 };
@@ -34,6 +34,7 @@ pub struct Buffers {
     pub source: Buffer,
     pub origin: Buffer,
     pub moved: Buffer,
+    pub active: Buffer,
 }
 
 pub struct Gpu {
@@ -57,12 +58,8 @@ impl Gpu {
         let buffers = Buffers::new(&device, setup)?;
         let passes = Passes::new(&device, &buffers, target.size, capacity);
         let surgery = Surgery::new(&device, &buffers, [capacity, most]);
-        let mut param = vec![0.0; COLUMNS * capacity];
-        for (row, values) in rows.iter().enumerate() {
-            store(&mut param, capacity, row, values);
-        }
-        queue.write_buffer(&buffers.param, 0, bytemuck::cast_slice(&param));
-        let adam = optimizer::gpu(&device, &queue, [&buffers.param, &buffers.grad], capacity, settings)?;
+        queue.write_buffer(&buffers.param, 0, bytemuck::cast_slice(rows));
+        let adam = optimizer::gpu(&device, &queue, [&buffers.param, &buffers.grad, &buffers.active], settings)?;
         Ok(Self {
             device,
             queue,
@@ -119,7 +116,7 @@ impl Trainer for Gpu {
     fn refine(&mut self) -> Result<()> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         self.surgery.record(&mut encoder, &self.buffers);
-        optimizer::move_state(&self.adam, &mut encoder, &self.buffers.source);
+        optimizer::move_state(&mut self.adam, &mut encoder, &self.buffers.source)?;
         self.queue.submit([encoder.finish()]);
         Ok(())
     }
@@ -150,7 +147,7 @@ impl Trainer for Gpu {
 
     fn state_bytes(&self) -> Option<u64> {
         let memory = self.adam.memory_use();
-        Some(memory.m + memory.v)
+        Some(memory.m + memory.v + memory.row_steps)
     }
 }
 
@@ -192,6 +189,7 @@ impl Buffers {
             source: empty("source", 4 * rows),
             origin: empty("origin", 4 * rows),
             moved: empty("moved", 4 * COLUMNS * rows),
+            active: empty("active", 4 * rows),
         })
     }
 }

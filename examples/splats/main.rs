@@ -93,7 +93,14 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         rows: init::rows(&target, cli.start() as usize, cli.seed),
         most,
         capacity: most.next_multiple_of(4),
-        settings: Settings { steps: cli.steps, lr: cli.lr, moments: cli.moments, seed: cli.seed as u32 },
+        settings: Settings {
+            steps: cli.steps,
+            lr: cli.lr,
+            moments: cli.moments,
+            second: cli.second_moment,
+            counts: cli.row_steps,
+            seed: cli.seed as u32,
+        },
     };
     // If the file cannot be written, report it before the fit.
     picture::write_comparison(&cli.output, &target, &target.pixels).map_err(Stop::user)?;
@@ -126,19 +133,19 @@ fn run(cli: &Cli) -> Result<(), Stop> {
     let every = cli.steps.div_ceil(SCORES);
     let mut step = 0;
     while step < cli.steps {
-        if step % every == 0 {
+        if step.is_multiple_of(every) {
             trainer.measure().map_err(Stop::failure)?;
             frame(cli, &target, &mut *trainer, step)?;
+        }
+        // The last quarter is for the splats to settle.
+        if !cli.fixed && step > 0 && step.is_multiple_of(REFINE) && step <= cli.steps / 4 * 3 {
+            trainer.refine().map_err(Stop::failure)?;
         }
         let next = |interval: u32| (step / interval + 1) * interval;
         let end = cli.steps.min(next(every)).min(next(REFINE)).min(next(10));
         trainer.advance(end - step).map_err(Stop::failure)?;
         bar.inc((end - step).into());
         step = end;
-        // The last quarter is for the splats to settle.
-        if !cli.fixed && step % REFINE == 0 && step <= cli.steps / 4 * 3 {
-            trainer.refine().map_err(Stop::failure)?;
-        }
         while let Some(score) = trainer.score(false).map_err(Stop::failure)? {
             say_score(score)?;
         }

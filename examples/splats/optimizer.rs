@@ -1,26 +1,24 @@
-//! The calls of this crate. Each attribute of the splats is a tensor with its own learning rate.
+//! The calls of this crate. All splats are one tensor of rows, each column with its learning rate.
 
-use crate::splat::{ANGLE, COLOR, COLUMNS, LOG_STD, LOGIT, MEAN};
+use crate::splat::{ANGLE, COLOR, COLUMNS, LOG_STD, LOGIT};
 use clap::ValueEnum;
-use std::ops::Range;
 use wgpu::{Buffer, CommandEncoder, Device, Queue};
 use wgpu_adam::precision::StateDtype;
+use wgpu_adam::rows::{Active, RowSteps, Rows, SecondMoment};
 use wgpu_adam::{Adam, Config, Error, Group, Options, Precision, Schedule, Tensor, View, cpu};
 
-struct Attribute {
-    name: &'static str,
-    columns: Range<usize>,
-    lr: f64,
-}
+const NAME: &str = "splats";
 
-/// Means are in pixels.
-const ATTRIBUTES: [Attribute; 5] = [
-    Attribute { name: "mean", columns: MEAN..LOG_STD, lr: 0.1 },
-    Attribute { name: "log_std", columns: LOG_STD..ANGLE, lr: 0.02 },
-    Attribute { name: "angle", columns: ANGLE..COLOR, lr: 0.02 },
-    Attribute { name: "color", columns: COLOR..LOGIT, lr: 0.01 },
-    Attribute { name: "logit", columns: LOGIT..COLUMNS, lr: 0.05 },
-];
+/// Returns the learning rate of a column. Means are in pixels.
+fn rate(column: usize) -> f64 {
+    match column {
+        ..LOG_STD => 0.1,
+        LOG_STD..ANGLE => 0.02,
+        ANGLE..COLOR => 0.02,
+        COLOR..LOGIT => 0.01,
+        _ => 0.05,
+    }
+}
 
 /// The values of `--moments`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,6 +31,26 @@ pub enum Moments {
     Block8,
 }
 
+/// The values of `--second-moment`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Second {
+    /// One for each number
+    Elementwise,
+    /// One for each splat: of the mean of the squares
+    RowMean,
+    /// One for each splat: of the sum of the squares
+    RowSum,
+}
+
+/// The values of `--row-steps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Counts {
+    /// Each splat counts its own steps for the bias correction
+    PerRow,
+    /// All splats share one count
+    Shared,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The number of steps, over which the rates fall.
@@ -40,18 +58,37 @@ pub struct Settings {
     /// A factor of all learning rates.
     pub lr: f64,
     pub moments: Moments,
+    pub second: Second,
+    pub counts: Counts,
     /// Seed of stochastic rounding.
     pub seed: u32,
 }
 
 impl Settings {
-    fn config(&self, attribute: &Attribute) -> Config {
-        Config { lr: self.lr * attribute.lr, eps: 1e-15, ..Config::default() }
+    fn config(&self) -> Config {
+        Config { lr: self.lr, eps: 1e-15, ..Config::default() }
     }
 
     /// Rates fall to a tenth.
     fn schedule(&self) -> Schedule {
         Schedule::Exponential { rate: 0.1, every: self.steps.max(1) }
+    }
+
+    fn rows<V>(&self, active: V) -> Rows<V> {
+        Rows {
+            column_lr: (0..COLUMNS).map(rate).collect(),
+            second_moment: match self.second {
+                Second::Elementwise => SecondMoment::Elementwise,
+                Second::RowMean => SecondMoment::RowMean,
+                Second::RowSum => SecondMoment::RowSum,
+            },
+            steps: match self.counts {
+                Counts::PerRow => RowSteps::PerRow,
+                Counts::Shared => RowSteps::Shared,
+            },
+            active: Active::Mask(active),
+            ..Rows::new(COLUMNS as u32)
+        }
     }
 
     fn options(&self) -> Options {
@@ -65,30 +102,22 @@ impl Settings {
     }
 }
 
-fn range(columns: &Range<usize>, capacity: usize) -> Range<usize> {
-    columns.start * capacity..columns.end * capacity
-}
-
-/// Creates the optimizer on the GPU.
+/// Creates the optimizer on the GPU. It steps the rows whose `active` is not 0.
 pub fn gpu(
     device: &Device,
     queue: &Queue,
-    [param, grad]: [&Buffer; 2],
-    capacity: usize,
+    [param, grad, active]: [&Buffer; 3],
     settings: &Settings,
 ) -> Result<Adam, Error> {
-    let groups = ATTRIBUTES.map(|attribute| {
-        let Range { start, end } = range(&attribute.columns, capacity);
-        let view = |buffer| View::f32(buffer).slice(start as u64..end as u64);
-        let tensor = Tensor::new(attribute.name, view(param), view(grad));
-        Group::new(settings.config(&attribute), vec![tensor]).with_schedule(settings.schedule())
-    });
-    Adam::new(device, queue, &groups, settings.options())
+    let rows = settings.rows(View::u32(active));
+    let splats = Tensor::new(NAME, View::f32(param), View::f32(grad)).with_rows(rows);
+    let group = Group::new(settings.config(), vec![splats]).with_schedule(settings.schedule());
+    Adam::new(device, queue, &[group], settings.options())
 }
 
 /// Records the move of the state: new row k gets that of old row `source[k]`, or zeros.
-pub fn move_state(_adam: &Adam, _encoder: &mut CommandEncoder, _source: &Buffer) {
-    // The optimizer has no call for it yet. A row that moves meets the moments of the row that was there.
+pub fn move_state(adam: &mut Adam, encoder: &mut CommandEncoder, source: &Buffer) -> Result<(), Error> {
+    adam.gather(encoder, NAME, &View::u32(source))
 }
 
 /// The optimizer on the CPU.
@@ -99,25 +128,19 @@ pub struct CpuAdam {
 
 impl CpuAdam {
     pub fn new(capacity: usize, settings: &Settings) -> Result<Self, Error> {
-        let groups = ATTRIBUTES.map(|attribute| {
-            let tensor = cpu::Tensor::new(attribute.name, range(&attribute.columns, capacity).len());
-            cpu::Group::new(settings.config(&attribute), vec![tensor]).with_schedule(settings.schedule())
-        });
-        Ok(Self { adam: cpu::Adam::new(&groups, settings.options())?, capacity })
+        let splats = cpu::Tensor::new(NAME, COLUMNS * capacity).with_rows(settings.rows(()));
+        let group = cpu::Group::new(settings.config(), vec![splats]).with_schedule(settings.schedule());
+        Ok(Self { adam: cpu::Adam::new(&[group], settings.options())?, capacity })
     }
 
-    /// The twin of `move_state`.
-    pub fn move_state(&mut self, _source: &[u32]) {}
+    pub fn step(&mut self, param: &mut [f32], grad: &mut [f32], active: &[u32]) -> Result<(), Error> {
+        let rows = cpu::RowInputs { active, ..cpu::RowInputs::default() };
+        self.adam.step(&mut [cpu::TensorMut::new(param, grad).with_rows(rows)]).map(drop)
+    }
 
-    pub fn step(&mut self, mut param: &mut [f32], mut grad: &mut [f32]) -> Result<(), Error> {
-        let mut tensors = Vec::new();
-        for attribute in &ATTRIBUTES {
-            let len = attribute.columns.len() * self.capacity;
-            let (head, tail) = param.split_at_mut(len);
-            let (grad_head, grad_tail) = grad.split_at_mut(len);
-            tensors.push(cpu::TensorMut::new(head, grad_head));
-            (param, grad) = (tail, grad_tail);
-        }
-        self.adam.step(&mut tensors).map(drop)
+    /// The twin of `move_state`. Rows without a source are fresh.
+    pub fn move_state(&mut self, mut source: Vec<u32>) -> Result<(), Error> {
+        source.resize(self.capacity, u32::MAX);
+        self.adam.gather(NAME, &source)
     }
 }

@@ -35,7 +35,14 @@ impl Passes {
                 kernel(
                     "project",
                     include_str!("project.wgsl"),
-                    &[Read(&b.live), Read(&b.param), Write(&b.splats), Write(&b.areas), Write(&b.marks)],
+                    &[
+                        Read(&b.live),
+                        Read(&b.param),
+                        Write(&b.splats),
+                        Write(&b.areas),
+                        Write(&b.marks),
+                        Write(&b.active),
+                    ],
                     rows,
                 ),
                 kernel(

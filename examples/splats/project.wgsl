@@ -8,6 +8,8 @@
 @group(0) @binding(3) var<storage, read_write> areas: array<vec4<u32>>;
 // For each 32 rows a word for each tile.
 @group(0) @binding(4) var<storage, read_write> marks: array<atomic<u32>>;
+// 1 for a row that Adam steps: it touches a tile.
+@group(0) @binding(5) var<storage, read_write> active_rows: array<u32>;
 
 // Converts a place. `min` is for NaN, of which a conversion may make any number.
 fn inside(place: vec2<f32>, size: vec2<u32>) -> vec2<u32> {
@@ -18,6 +20,9 @@ fn inside(place: vec2<f32>, size: vec2<u32>) -> vec2<u32> {
 fn project(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.x;
     if (row >= live) {
+        if (row < capacity) {
+            active_rows[row] = 0u;
+        }
         return;
     }
     let mean = vec2(param[at(row, MEAN)], param[at(row, MEAN + 1u)]);
@@ -35,7 +40,9 @@ fn project(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = inside(ceil(mean - reach), size);
     let end = max(first, inside(floor(mean + reach + 1.0), size));
     areas[row] = vec4(first.x, end.x, first.y, end.y);
-    if (any(first == end)) {
+    let touches = all(first < end);
+    active_rows[row] = u32(touches);
+    if (!touches) {
         return;
     }
     let last = (end - 1u) / TILE;

@@ -91,7 +91,6 @@ mod tests {
         cpu::Cpu,
         gradient::{gpu, setup, target},
         random::Random,
-        splat::{at, load},
         trainer::Trainer,
     };
 
@@ -170,11 +169,9 @@ mod tests {
             assert_eq!(gpu.read::<u32>(&gpu.buffers.source).unwrap()[..live], plan.source);
             assert_eq!(gpu.read::<u32>(&gpu.buffers.origin).unwrap()[..live], plan.origin);
             assert!(gpu.read::<f32>(&gpu.buffers.stress).unwrap().iter().all(|stress| *stress == 0.0));
-            let param: Vec<f32> = gpu.read(&gpu.buffers.param).unwrap();
-            for row in 0..live {
-                let want = load(&cpu.param, capacity, row);
-                for (column, want) in want.iter().enumerate() {
-                    let got = param[at(capacity, row, column)];
+            let param: Vec<Row> = gpu.read(&gpu.buffers.param).unwrap();
+            for (row, (got, want)) in param.iter().zip(&cpu.param).enumerate().take(live) {
+                for (column, (got, want)) in got.iter().zip(want).enumerate() {
                     assert!(
                         (got - want).abs() < 1e-4 * want.abs().max(1.0),
                         "row {row}, column {column}: {got}, {want}"

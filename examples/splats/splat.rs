@@ -31,21 +31,6 @@ pub const EMPTY: f32 = 1e-3;
 
 pub type Row = [f32; COLUMNS];
 
-/// Returns where a number is in a buffer of `capacity` rows. The columns lie one after the other.
-pub fn at(capacity: usize, row: usize, column: usize) -> usize {
-    column * capacity + row
-}
-
-pub fn load(param: &[f32], capacity: usize, row: usize) -> Row {
-    std::array::from_fn(|column| param[at(capacity, row, column)])
-}
-
-pub fn store(param: &mut [f32], capacity: usize, row: usize, values: &Row) {
-    for (column, value) in values.iter().enumerate() {
-        param[at(capacity, row, column)] = *value;
-    }
-}
-
 /// A row as the renderer uses it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Splat {

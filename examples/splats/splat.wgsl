@@ -21,9 +21,9 @@ const EMPTY = 1e-3;
 // The pixels of a tile.
 const TILE = vec2(16u, 8u);
 
-// Where a number is in a buffer of rows. The columns lie one after the other.
+// Where a number is in a buffer of rows.
 fn at(row: u32, column: u32) -> u32 {
-    return column * capacity + row;
+    return row * COLUMNS + column;
 }
 
 struct Splat {

@@ -736,7 +736,10 @@ fn mistakes_are_named() {
         Err(error) => error.to_string(),
     };
     let rows = |change: fn(&mut Rows<()>)| Scene::new(10, 5).with(change);
-    assert_eq!(error(rows(|rows| rows.width = 0)), "tensor `rows`: its param view has length 0, but must have at least one element");
+    assert_eq!(
+        error(rows(|rows| rows.width = 0)),
+        "tensor `rows`: its param view has length 0, but must have at least one element"
+    );
     assert_eq!(
         error(rows(|rows| rows.column_lr = vec![1.0, 2.0])),
         "tensor `rows`: column_lr has 2 factors, but a row has 10 columns"
