@@ -67,6 +67,7 @@ step "examples"
 cargo run --quiet --locked --example headless
 cargo run --quiet --locked --example compare
 cargo run --quiet --locked --example train -- --epochs 2 --no-plot
+cargo run --quiet --locked --example splats -- --splats 500 --steps 200 --output "$(mktemp -d)/splats.png"
 
 step "tests"
 cargo test --locked
