@@ -15,8 +15,9 @@ thread_local! {
     static APPLIED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The pipelines with unchanged sources, for the one device of the tests.
-static UNCHANGED: LazyLock<Mutex<HashMap<Kernel, Pipeline>>> = LazyLock::new(Mutex::default);
+/// The pipelines with unchanged sources, for each device of the tests.
+#[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
+static UNCHANGED: LazyLock<Mutex<HashMap<(Kernel, Device), Pipeline>>> = LazyLock::new(Mutex::default);
 
 /// Runs a function while the first `from` in the source of each shader is replaced by `to`. Also returns whether any
 /// shader contained it.
@@ -44,10 +45,11 @@ pub(crate) fn build(kernel: Kernel, device: &Device) -> Pipeline {
     if MUTATION.get().is_some_and(|(from, _)| kernel.wgsl().contains(from)) {
         return kernel.build(device);
     }
-    let kept = UNCHANGED.lock().unwrap().get(&kernel).cloned();
+    let key = (kernel, device.clone());
+    let kept = UNCHANGED.lock().unwrap().get(&key).cloned();
     kept.unwrap_or_else(|| {
         let pipeline = kernel.build(device);
-        UNCHANGED.lock().unwrap().insert(kernel, pipeline.clone());
+        UNCHANGED.lock().unwrap().insert(key, pipeline.clone());
         pipeline
     })
 }

@@ -4,9 +4,8 @@ use crate::Shader;
 
 pub const SHADERS: &[Shader] = &[
     Shader {
-        file: "shaders/insight/insight.wgsl",
+        file: "shaders/insight/measure.wgsl",
         mutations: &[
-            ("scalars(tile.clock)", "scalars(0u)", "arena"),
             ("(255u - top) << 23u", "(254u - top) << 23u", "measured, guarded"),
             ("sum += y.w * y.w", "sum += y.z * y.z", "measured, guarded"),
             ("largest(bits) >> 23u", "largest(bits) >> 24u", "measured, guarded"),
@@ -21,19 +20,21 @@ pub const SHADERS: &[Shader] = &[
             ("place.mask & (magnitude(grad) == Bits(0u))", "(magnitude(grad) == Bits(0u))", "measured, guarded"),
             ("count(place.mask & !finite)", "count(!finite)", "measured, non-finite gradients"),
             ("if s.do_step != 0u {\n        let step", "if true {\n        let step", "measured, guarded"),
+            ("rule(s, place, g), place.mask)", "rule(s, place, g), !place.mask)", "measured, guarded"),
             (
-                "place, gradient(s, grad, param)), place.mask);",
-                "place, gradient(s, grad, param)), !place.mask);",
+                "select(Quad(0.0), rate * (decay_of(s, param, step) + step), place.mask)",
+                "rate * (decay_of(s, param, step) + step)",
                 "measured, guarded",
             ),
+            ("largest(magnitude(taken))", "largest(magnitude(param))", "measured, guarded"),
+            ("count(place.mask);", "4u;", "measured, guarded"),
+        ],
+    },
+    Shader {
+        file: "shaders/insight/insight.wgsl",
+        mutations: &[
+            ("scalars(tile.clock)", "scalars(0u)", "arena"),
             ("gradient(s, grad, param)", "grad", "measured, guarded"),
-            (
-                "select(Quad(0.0), decay_of(s, param, step) + step, place.mask)",
-                "decay_of(s, param, step) + step",
-                "measured, guarded",
-            ),
-            ("decay_of(s, param, step) + step", "decay_of(s, param, step) - step", "arena"),
-            ("largest(magnitude(step))", "largest(magnitude(param))", "measured, guarded"),
             ("records[record].tile", "records[at].tile", "measured, guarded"),
             ("k < QUADS", "k < 7u", "measured, guarded"),
             ("let record = region.partial + at", "let record = at", "measured, guarded"),

@@ -1,5 +1,7 @@
 //! Steps of tensors of rows.
 
+use std::sync::LazyLock;
+
 use wgpu_adam::precision::{Rounding, StateDtype};
 use wgpu_adam::rows::{Active, RowSteps, Rows, SecondMoment};
 use wgpu_adam::{Clip, Dtype, Options, Precision};
@@ -27,6 +29,11 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("rows in blocks, cut", |_| cut_blocks()),
     ("many rows", many),
 ];
+
+/// A device whose limits are so small that rows are cut into several regions.
+static SMALL: LazyLock<Gpu> = LazyLock::new(|| {
+    Gpu::with(wgpu::Limits { max_storage_buffer_binding_size: 32 << 10, ..wgpu::Limits::default() })
+});
 
 fn scene(width: u32, change: impl FnOnce(&mut Rows<()>)) -> Scene {
     let mut scene = Scene::new(width, 300).with(change);
@@ -105,17 +112,14 @@ fn many(gpu: &Gpu) -> Option<String> {
 }
 
 fn cut_blocks() -> Option<String> {
-    let gpu = Gpu::with(wgpu::Limits { max_storage_buffer_binding_size: 32 << 10, ..wgpu::Limits::default() });
-    steps(&gpu, narrow(300, (Dtype::F32, Dtype::F32)))
+    steps(&SMALL, narrow(300, (Dtype::F32, Dtype::F32)))
 }
 
-/// On a device whose limits are so small that the rows are cut into several regions.
 fn cut() -> Option<String> {
-    let gpu = Gpu::with(wgpu::Limits { max_storage_buffer_binding_size: 32 << 10, ..wgpu::Limits::default() });
     for active in [Active::First(()), Active::List { indices: (), count: () }] {
         let mut scene = scene(48, |rows| (rows.active, rows.row_lr) = (active, Some(())));
         scene.count = 900;
-        let mut run = scene.start(&gpu);
+        let mut run = scene.start(&SMALL);
         run.step();
         run.gather(&(0..900_u32).map(|k| (k * 7) % 950).collect::<Vec<_>>());
         run.zero_rows(&[2, 3, 899], 3);
