@@ -134,9 +134,8 @@ impl Adam {
             check_rebind(old, &tensor)?;
             *old = tensor;
         }
-        let members = regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups));
         let before: Vec<Option<usize>> = (0..registry.clocks.groups.len()).map(Some).collect();
-        self.rebuild(registry, &members, &before)
+        self.rebuild(registry, &self.unchanged(), &before)
     }
 
     /// Makes an optimizer with these groups and tensors, and copies the state of the tensors that have an old number.
@@ -148,19 +147,22 @@ impl Adam {
 
     /// Gives tensors clocks of their own, and sets whether they are active.
     pub(crate) fn split(&mut self, tensors: &[usize], active: bool) -> Result<(), Error> {
-        let members = regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups));
         let (mut clocks, before) = self.registry.clocks.split(tensors);
         tensors.iter().for_each(|&tensor| clocks.switches[clocks.of_tensor[tensor]] = Some(active));
-        self.rebuild(Registry { groups: self.registry.groups.clone(), clocks }, &members, &before)
+        self.rebuild(Registry { groups: self.registry.groups.clone(), clocks }, &self.unchanged(), &before)
     }
 
     /// Sets the configuration of a group, the first that clamps parameters.
     pub(crate) fn clamp(&mut self, group: usize, config: Config) -> Result<(), Error> {
         let mut registry = self.registry.clone();
         registry.groups[group].config = config;
-        let members = regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups));
         let before: Vec<Option<usize>> = (0..registry.clocks.groups.len()).map(Some).collect();
-        self.rebuild(registry, &members, &before)
+        self.rebuild(registry, &self.unchanged(), &before)
+    }
+
+    /// The members, each with its own number.
+    fn unchanged(&self) -> Vec<Member> {
+        regroup(&mut self.registry.groups.clone(), lists(&self.registry.groups))
     }
 
     /// Makes an optimizer with these groups and clocks, and copies the state of the members that have an old number.

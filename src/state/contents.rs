@@ -269,6 +269,11 @@ impl StateTensor {
     }
 }
 
+/// The width of the rows of a tensor.
+pub(crate) fn in_words(width: Option<u32>) -> String {
+    width.map_or_else(|| "none".to_owned(), |width| width.to_string())
+}
+
 /// What an optimizer has of a tensor, without the values.
 #[derive(Clone, Debug)]
 pub(crate) struct Outline {
@@ -434,8 +439,7 @@ impl TensorState {
             Err(Error::StateDiffers { tensor: self.name.clone(), what, given, need })
         };
         differs("its length", self.len.to_string(), outline.len.to_string())?;
-        let width = |width: Option<u32>| width.map_or_else(|| "none".to_owned(), |width| width.to_string());
-        differs("the width of its rows", width(self.width), width(outline.width))?;
+        differs("the width of its rows", in_words(self.width), in_words(outline.width))?;
         differs("its group", group.to_string(), need.to_string())?;
         let list = |state: &mut dyn Iterator<Item = (StateKind, Dtype, u64)>| {
             let each = state.map(|(kind, dtype, bytes)| format!("{} as {dtype:?} in {bytes} bytes", kind.name()));

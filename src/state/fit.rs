@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::num::half::{split, to_bf16};
-use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState};
+use crate::state::contents::{ClockState, GroupState, State, StateTensor, TensorState, in_words};
 
 /// The side whose run goes on after [`State::fitted`].
 ///
@@ -161,7 +161,7 @@ impl State {
             return Err(Error::StateDiffers { tensor, what: "its length", given, need });
         }
         if given.width != need.width {
-            let [given, need] = [given.width, need.width].map(|width| format!("{width:?}"));
+            let [given, need] = [given.width, need.width].map(in_words);
             return Err(Error::StateDiffers { tensor, what: "the width of its rows", given, need });
         }
         if rules.0 != rules.1 {

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use wgpu_adam::precision::{Master, StateDtype};
 use wgpu_adam::rows::{Active, GradRows, RowSteps, Rows, SecondMoment};
+use wgpu_adam::state::{Base, Transfer};
 use wgpu_adam::{
     Adam, Clip, Config, Decay, Dtype, Error, Group, GroupClip, LossScale, Options, Precision, State, Tensor, View, cpu,
 };
@@ -567,4 +568,52 @@ fn a_probe_measures_active_rows() {
         run.step();
         run.assert_same();
     }
+}
+
+#[test]
+fn padded_rows_are_read_and_loaded_in_pieces_of_any_size() {
+    let gpu = Gpu::new();
+    for state in [StateDtype::Block8, StateDtype::Bf16] {
+        let mut scene = Scene::new(7, 33).with(|rows| rows.steps = RowSteps::PerRow);
+        scene.precision = Precision { state, ..Precision::default() };
+        let mut run = scene.start(&gpu);
+        run.step();
+        let whole = gpu.state(&run.adam);
+        assert_eq!(whole.tensors[1].m().len(), 7 * 33);
+        for staging_bytes in [4, 12, 52, 1000] {
+            let transfer = || Transfer { staging_bytes, ..Transfer::default() };
+            let read = pollster::block_on(run.adam.read_state_with(transfer())).unwrap();
+            assert_eq!(read, whole, "{staging_bytes} bytes");
+            pollster::block_on(run.adam.load_state_with(&whole, transfer())).unwrap();
+            assert_eq!(gpu.state(&run.adam), whole, "{staging_bytes} bytes");
+        }
+        let alone = pollster::block_on(run.adam.read_tensor_state("rows")).unwrap();
+        assert_eq!(alone, whole.tensors[1]);
+    }
+}
+
+#[test]
+fn a_state_is_fitted_to_rows_of_another_format_and_count() {
+    let of = |steps, state, width: u32| {
+        let tensor = cpu::Tensor::new("w", 600).with_rows(Rows { steps, ..Rows::new(width) });
+        let options = Options { precision: Precision { state, ..Precision::default() }, ..Options::default() };
+        cpu::Adam::new(&[cpu::Group::new(Config::default(), vec![tensor])], options).unwrap()
+    };
+    let mut trained = of(RowSteps::Shared, StateDtype::F32, 300);
+    for _ in 0..3 {
+        trained.step(&mut [cpu::TensorMut::new(&mut vec![0.0; 600], &mut normals(1, 2, 600))]).unwrap();
+    }
+    let mut next = of(RowSteps::PerRow, StateDtype::Block8, 300);
+    let (state, fitted) = trained.state().fitted(&next.state(), Base::Optimizer).unwrap();
+    assert_eq!(fitted.loaded, ["w"]);
+    next.load_state(&state).unwrap();
+    let (m, trained_m) = (next.state().tensors[0].m(), trained.state().tensors[0].m());
+    assert!(m.iter().zip(&trained_m).all(|(a, b)| (a - b).abs() <= 0.06 * b.abs() + 1e-6));
+    assert_eq!(next.state().tensors[0].row_steps(), [3, 3], "rows that did not count have taken all steps");
+    let narrower = of(RowSteps::Shared, StateDtype::F32, 100);
+    let (_, fitted) = trained.state().fitted(&narrower.state(), Base::Optimizer).unwrap();
+    assert_eq!(
+        fitted.left_out[0].to_string(),
+        "tensor `w`: the width of its rows is 300 in the state, but must be 100"
+    );
 }
