@@ -7,8 +7,7 @@ cd "$(dirname "$0")/.."
 crate=$1
 case $crate in
 suite) profile=${PROFILE:-suite} ;;
-npm) profile=${PROFILE:-small} ;;
-*) profile=${PROFILE:-release} ;;
+*) profile=${PROFILE:-small} ;;
 esac
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/web}
 
@@ -24,11 +23,15 @@ cargo build --quiet --locked --manifest-path web/Cargo.toml --package "$crate" -
 dist=web/dist/$crate
 rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/$crate.wasm" "$dist.new"
+[ -d web/node_modules/@tensorflow ] || (cd web && npm ci --silent --no-audit --no-fund)
 if [ "$profile" != suite ]; then
-    [ -x web/node_modules/.bin/wasm-opt ] || (cd web && npm ci --silent --no-audit --no-fund)
     web/node_modules/.bin/wasm-opt -Os "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
     mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"
+if [ "$crate" = page ]; then
+    mkdir "$dist.new/tfjs"
+    cp web/node_modules/@tensorflow/tfjs-{core/dist/tf-core,backend-webgpu/dist/tf-backend-webgpu}.es2017.min.js "$dist.new/tfjs"
+fi
 rm -rf "$dist" && mv "$dist.new" "$dist"
 echo "$dist: $(stat -c %s "$dist/${crate}_bg.wasm") bytes of wasm, $(gzip -9 <"$dist/${crate}_bg.wasm" | wc -c) with gzip"

@@ -1,5 +1,6 @@
 // The page: controls on one side, the program in wasm on the other.
 import load, { Device, Digits, Race } from './page.js';
+import { compare } from './bench.js';
 import { Pad } from './pad.js';
 import { Plot } from './plot.js';
 
@@ -360,21 +361,18 @@ $('bench').onclick = async () => {
   await stopRace();
   $('bench').disabled = true;
   $('times').replaceChildren();
-  const elements = 1 << 20;
-  for (const [moments, name] of [['f32', 'f32'], ['bf16', 'bf16'], ['block8', '8 bits']]) {
-    say('bench-status', `Measuring moments in ${name} …`);
-    await attempt(async () => {
-      const measured = await device.measure(moments, elements, 5);
-      const row = $('times').insertRow(), head = document.createElement('th');
-      Object.assign(head, { scope: 'row', textContent: name });
-      row.append(head);
-      for (const text of [`${measured.ms.toPrecision(3)} ms`, measured.bytes.toLocaleString('en'), (measured.bytes / 4 / elements).toFixed(2)]) {
-        row.insertCell().textContent = text;
-      }
-      measured.free();
-    });
-  }
-  say('bench-status', 'Medians of five rounds, each of many steps.');
+  say('bench-status', 'Measuring …');
+  await attempt(async () => {
+    for await (const rows of compare(device, $('tfjs').checked)) {
+      rows.forEach(({ shape, name, ms, bytes, ratio }) => {
+        const row = $('times').insertRow(), head = document.createElement('th');
+        Object.assign(head, { scope: 'row', textContent: `${shape}, ${name}` });
+        row.append(head);
+        for (const text of [`${ms.toPrecision(3)} ms`, bytes.toLocaleString('en'), ratio ? `${ratio.toPrecision(3)} times` : '']) row.insertCell().textContent = text;
+      });
+    }
+    say('bench-status', 'Medians of five rounds, in turn.');
+  });
   $('bench').disabled = !device;
 };
 
