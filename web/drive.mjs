@@ -1,13 +1,13 @@
-// Runs the tests of folders in one headless Chromium: `node drive.mjs suite page npm`. Each folder has a `test.mjs`, which
-// exports an async function of the object `site` below. A test that fails throws.
+// Runs scripts in one headless Chromium: `node drive.mjs suite/test.mjs page/test.mjs`. Each exports an async function of
+// the object `site` below. A test that fails throws.
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const here = import.meta.dirname;
+const program = fileURLToPath(import.meta.url), here = path.dirname(program);
 const types = {
     '.css': 'text/css', '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json',
     '.mjs': 'text/javascript', '.png': 'image/png', '.svg': 'image/svg+xml', '.wasm': 'application/wasm',
@@ -33,11 +33,13 @@ export function serve(folder, port = 0) {
 }
 
 // Starts Chromium with WebGPU on SwiftShader, its adapter on the CPU. CHROMIUM names another program.
-async function browser(profile) {
+// It begins with an empty profile, so that nothing is in a cache.
+export async function browser() {
+    const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'chromium-'));
     const programs = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
     const executablePath = programs.find(program => program && fs.existsSync(program));
     if (!executablePath) throw new Error('there is no Chromium: install it, or set CHROMIUM to its path');
-    return chromium.launchPersistentContext(profile, {
+    const context = await chromium.launchPersistentContext(profile, {
         executablePath,
         headless: true,
         args: [
@@ -48,11 +50,13 @@ async function browser(profile) {
             '--no-first-run',
         ],
     });
+    // Chromium still writes to it when it is closed.
+    process.on('exit', () => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10 }));
+    return context;
 }
 
-async function main(folders) {
-    const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'chromium-'));
-    const context = await browser(profile);
+async function main(scripts) {
+    const context = await browser();
     const servers = [];
     const site = {
         context,
@@ -86,24 +90,23 @@ async function main(folders) {
     };
     let failed = 0;
     console.log(`Chromium ${context.browser()?.version() ?? ''}`);
-    for (const folder of folders) {
+    for (const script of scripts) {
         const start = Date.now();
         try {
-            const test = await import(pathToFileURL(path.join(here, folder, 'test.mjs')));
-            await test.default(site);
-            console.log(`web/${folder}: ok, ${((Date.now() - start) / 1000).toFixed(1)} s`);
+            const { default: run } = await import(pathToFileURL(path.join(here, script)));
+            await run(site);
+            console.log(`web/${script}: ok, ${((Date.now() - start) / 1000).toFixed(1)} s`);
         } catch (error) {
             failed++;
-            console.log(`web/${folder}: FAILED\n${error.stack ?? error}`);
+            console.log(`web/${script}: FAILED\n${error.stack ?? error}`);
             for (const page of context.pages()) for (const { type, text } of page.log ?? []) console.log(`    ${type}: ${text}`);
         }
     }
     await context.close();
     servers.forEach(server => server.close());
-    fs.rmSync(profile, { recursive: true, force: true });
     return failed;
 }
 
-if (import.meta.filename === path.resolve(process.argv[1] ?? '')) {
+if (program === path.resolve(process.argv[1] ?? '')) {
     process.exit(await main(process.argv.slice(2)) ? 1 : 0);
 }
