@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 web/build.sh page
 web/build.sh npm
-node web/drive.mjs bench/bench.mjs
+node web/bench/bench.mjs

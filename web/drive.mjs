@@ -1,5 +1,5 @@
-// Runs scripts in one headless Chromium: `node drive.mjs suite/test.mjs page/test.mjs`. Each exports an async function of
-// the object `site` below. A test that fails throws.
+// Runs the tests of folders in one headless Chromium: `node drive.mjs suite page npm`. Each folder has a `test.mjs`, which
+// exports an async function of the object `site` below. A test that fails throws.
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
@@ -34,7 +34,7 @@ export function serve(folder, port = 0) {
 
 // Starts Chromium with WebGPU on SwiftShader, its adapter on the CPU. CHROMIUM names another program.
 // It begins with an empty profile, so that nothing is in a cache.
-export async function browser() {
+export async function browser(args = []) {
     const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'chromium-'));
     const programs = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
     const executablePath = programs.find(program => program && fs.existsSync(program));
@@ -47,7 +47,7 @@ export async function browser() {
             // Without the latter, a canvas stays blank.
             '--use-angle=swiftshader', '--use-vulkan=swiftshader',
             '--disable-background-networking', '--disable-component-update', '--disable-sync',
-            '--no-first-run',
+            '--no-first-run', ...args,
         ],
     });
     // Chromium still writes to it when it is closed.
@@ -55,8 +55,10 @@ export async function browser() {
     return context;
 }
 
-async function main(scripts) {
-    const context = await browser();
+async function main(folders) {
+    // Chromium sets workgroup memory to zero, for which SwiftShader compiles a store for each word: 0.7 s for the sums of
+    // `norm`. Shaders write this memory before they read it, so that the tests need no zeros.
+    const context = await browser(['--enable-dawn-features=disable_workgroup_init']);
     const servers = [];
     const site = {
         context,
@@ -90,15 +92,15 @@ async function main(scripts) {
     };
     let failed = 0;
     console.log(`Chromium ${context.browser()?.version() ?? ''}`);
-    for (const script of scripts) {
+    for (const folder of folders) {
         const start = Date.now();
         try {
-            const { default: run } = await import(pathToFileURL(path.join(here, script)));
-            await run(site);
-            console.log(`web/${script}: ok, ${((Date.now() - start) / 1000).toFixed(1)} s`);
+            const test = await import(pathToFileURL(path.join(here, folder, 'test.mjs')));
+            await test.default(site);
+            console.log(`web/${folder}: ok, ${((Date.now() - start) / 1000).toFixed(1)} s`);
         } catch (error) {
             failed++;
-            console.log(`web/${script}: FAILED\n${error.stack ?? error}`);
+            console.log(`web/${folder}: FAILED\n${error.stack ?? error}`);
             for (const page of context.pages()) for (const { type, text } of page.log ?? []) console.log(`    ${type}: ${text}`);
         }
     }

@@ -26,7 +26,7 @@ failed=0 running=
 for folder in "${folders[@]}"; do
     web/build.sh "$folder" || { failed=1; break; }
     [ -z "$running" ] || wait "$running" || failed=1
-    node web/drive.mjs "$folder/test.mjs" &
+    node web/drive.mjs "$folder" &
     running=$!
 done
 [ -z "$running" ] || wait "$running" || failed=1
