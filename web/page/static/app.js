@@ -15,6 +15,7 @@ const RUN = 250; // milliseconds that a run should take
 const CHECK = 5000; // milliseconds from one comparison with the CPU to the next
 
 const fixed = digits => number => number.toFixed(digits);
+const three = number => Number(number.toPrecision(3)).toLocaleString('en');
 const short = number => String(Number(number.toPrecision(1)));
 const plots = {
   loss: new Plot($('loss'), [{ name: 'loss', color: '--r0' }], { log: true, low: 0.1, high: 2, format: short }),
@@ -61,7 +62,10 @@ function show({ rule, lr, decay, schedule, moments }) {
   showRate();
 }
 
-const showRate = () => $('lr-shown').textContent = Number((10 ** controls.lr.value).toPrecision(2));
+function showRate() {
+  $('lr-shown').textContent = Number((10 ** controls.lr.value).toPrecision(2));
+  controls.lr.ariaValueText = $('lr-shown').textContent;
+}
 
 // The name of the adapter, as far as the browser tells it.
 async function adapterName() {
@@ -368,7 +372,7 @@ $('bench').onclick = async () => {
         const row = $('times').insertRow(), head = document.createElement('th');
         Object.assign(head, { scope: 'row', textContent: `${shape}, ${name}` });
         row.append(head);
-        for (const text of [`${ms.toPrecision(3)} ms`, bytes.toLocaleString('en'), ratio ? `${ratio.toPrecision(3)} times` : '']) row.insertCell().textContent = text;
+        for (const text of [`${three(ms)} ms`, bytes.toLocaleString('en'), ratio ? `${three(ratio)} times` : '']) row.insertCell().textContent = text;
       });
     }
     say('bench-status', 'Medians of five rounds, in turn.');
