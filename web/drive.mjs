@@ -32,6 +32,10 @@ export function serve(folder, port = 0) {
     }));
 }
 
+// Chromium still writes to its profile when it is closed.
+const profiles = [];
+process.on('exit', () => profiles.forEach(profile => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10 })));
+
 // Starts Chromium with WebGPU on SwiftShader, its adapter on the CPU. CHROMIUM names another program.
 // It begins with an empty profile, so that nothing is in a cache.
 export async function browser(args = []) {
@@ -50,8 +54,7 @@ export async function browser(args = []) {
             '--no-first-run', ...args,
         ],
     });
-    // Chromium still writes to it when it is closed.
-    process.on('exit', () => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10 }));
+    profiles.push(profile);
     return context;
 }
 

@@ -92,7 +92,7 @@ export default async function (site) {
         await runExample('without a bundler', `${url}/plain.html`);
         await build({ root, logLevel: 'warn', build: { target: 'esnext' } });
         await runExample('built by Vite', `${await site.serve(path.join(root, 'dist'))}/`);
-        const server = await createServer({ root, logLevel: 'warn' });
+        const server = await createServer({ root, logLevel: 'warn', optimizeDeps: { exclude: ['wgpu-adam'] } });
         await server.listen();
         await runExample('served by Vite', server.resolvedUrls.local[0]);
         await server.close();

@@ -382,6 +382,8 @@ $('bench').onclick = async () => {
 
 showRate();
 for (const id of ['start', 'reset', 'poison', 'check', 'save', 'example', 'race', 'bench']) $(id).disabled = true;
+// The browser starts its GPU process while the wasm is compiled. Whether there is an adapter, the program finds out.
+navigator.gpu?.requestAdapter().catch(() => {});
 try {
   await load({ module_or_path: new URL('page_bg.wasm', import.meta.url) });
   await begin();
