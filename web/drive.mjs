@@ -4,10 +4,10 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const here = import.meta.dirname;
+const program = fileURLToPath(import.meta.url), here = path.dirname(program);
 const types = {
     '.css': 'text/css', '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json',
     '.mjs': 'text/javascript', '.png': 'image/png', '.svg': 'image/svg+xml', '.wasm': 'application/wasm',
@@ -32,12 +32,18 @@ export function serve(folder, port = 0) {
     }));
 }
 
+// Chromium still writes to its profile when it is closed.
+const profiles = [];
+process.on('exit', () => profiles.forEach(profile => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10 })));
+
 // Starts Chromium with WebGPU on SwiftShader, its adapter on the CPU. CHROMIUM names another program.
-async function browser(profile) {
+// It begins with an empty profile, so that nothing is in a cache.
+export async function browser(args = []) {
+    const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'chromium-'));
     const programs = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
     const executablePath = programs.find(program => program && fs.existsSync(program));
     if (!executablePath) throw new Error('there is no Chromium: install it, or set CHROMIUM to its path');
-    return chromium.launchPersistentContext(profile, {
+    const context = await chromium.launchPersistentContext(profile, {
         executablePath,
         headless: true,
         args: [
@@ -45,14 +51,17 @@ async function browser(profile) {
             // Without the latter, a canvas stays blank.
             '--use-angle=swiftshader', '--use-vulkan=swiftshader',
             '--disable-background-networking', '--disable-component-update', '--disable-sync',
-            '--no-first-run',
+            '--no-first-run', ...args,
         ],
     });
+    profiles.push(profile);
+    return context;
 }
 
 async function main(folders) {
-    const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'chromium-'));
-    const context = await browser(profile);
+    // Chromium sets workgroup memory to zero, for which SwiftShader compiles a store for each word: 0.7 s for the sums of
+    // `norm`. Shaders write this memory before they read it, so that the tests need no zeros.
+    const context = await browser(['--enable-dawn-features=disable_workgroup_init']);
     const servers = [];
     const site = {
         context,
@@ -100,10 +109,9 @@ async function main(folders) {
     }
     await context.close();
     servers.forEach(server => server.close());
-    fs.rmSync(profile, { recursive: true, force: true });
     return failed;
 }
 
-if (import.meta.filename === path.resolve(process.argv[1] ?? '')) {
+if (program === path.resolve(process.argv[1] ?? '')) {
     process.exit(await main(process.argv.slice(2)) ? 1 : 0);
 }

@@ -11,7 +11,7 @@ folders=("$@")
 missing() { echo "web: FAILED, $1 is missing and cannot be installed" >&2; exit 1; }
 apt() { command -v apt-get >/dev/null && debian "$@" >&2; }
 command -v node >/dev/null && command -v npm >/dev/null || apt nodejs npm || missing "node"
-node -e "process.exit(process.versions.node.split('.')[0] < 20 ? 1 : 0)" || missing "Node 20 or later"
+node -e "process.exit(process.versions.node.split('.')[0] < 18 ? 1 : 0)" || missing "Node 18 or later"
 [ -n "${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null || apt chromium || missing "Chromium"
 (cd web && npm ci --silent --no-audit --no-fund) || missing "playwright-core of npm"
 
@@ -21,7 +21,13 @@ node -e "process.exit(process.versions.node.split('.')[0] < 20 ? 1 : 0)" || miss
     RUSTFLAGS="-D warnings" cargo check --quiet --locked --lib "${wasm[@]}"
     echo "web: the library has no warning for wasm32"
 )
+# The tests of a folder run while the next one is built.
+failed=0 running=
 for folder in "${folders[@]}"; do
-    web/build.sh "$folder"
+    web/build.sh "$folder" || { failed=1; break; }
+    [ -z "$running" ] || wait "$running" || failed=1
+    node web/drive.mjs "$folder" &
+    running=$!
 done
-node web/drive.mjs "${folders[@]}"
+[ -z "$running" ] || wait "$running" || failed=1
+exit "$failed"

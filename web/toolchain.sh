@@ -19,7 +19,8 @@ debian_toolchain() (
     std=$(depends rustc-web 'libstd-rust-web-[0-9.]+') || true
     [ -n "$std" ] || std=$(depends libstd-rust-web-dev 'libstd-rust-web-[0-9.]+')
     llvm=$(depends "$std" 'libllvm[0-9]+')
-    (cd "$new/debs" && apt-get download -qq rustc-web libstd-rust-web-dev "$std" rust-web-src "$llvm" "lld-${llvm#libllvm}")
+    packages=(rustc-web libstd-rust-web-dev "$std" rust-web-src "$llvm" "lld-${llvm#libllvm}")
+    (cd "$new/debs" && apt-get download -qq -o APT::Sandbox::User=root "${packages[@]}")
     for package in "$new"/debs/*.deb; do dpkg -x "$package" "$new"; done
     rm -r "$new/debs"
     # rustc finds its library by its own path, and the loader LLVM by LD_LIBRARY_PATH.

@@ -1,8 +1,9 @@
 //! The same training on the CPU: plain loops that the compiler vectorizes. Each task computes a few rows of a product.
 
 use crate::{
+    minibatch::{Batch, batches},
     network::Network,
-    trainer::{Batch, Epoch, Result, Score, Setup, Trainer, batches, is_measured},
+    trainer::{Epoch, Result, Score, Setup, Trainer, is_measured},
 };
 use half::bf16;
 use rayon::prelude::*;

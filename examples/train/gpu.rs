@@ -86,8 +86,8 @@ impl Gpu {
             &[Read(&stats), Write(&totals)],
             [2, 1, 1],
         );
-        let rows = Resident::new(&device, setup);
-        let passes = Passes::new(&device, setup, &rows, &param, &grad, &stats);
+        let rows = Resident::new(&device, data, batch);
+        let passes = Passes::new(&device, network, &rows, &param, &grad, &stats);
         let readback = empty(&device, "readback", 4, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
         Ok(Self {
             device,

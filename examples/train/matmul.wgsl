@@ -1,29 +1,8 @@
-// C = A B, in tiles. A workgroup computes 64 x 64 elements of C. Each of its 8 x 8 invocations computes four blocks of
-// 4 x 4 elements, which are 32 rows and 32 columns apart.
+// C = A B, in tiles; `matrix.wgsl` comes before. A workgroup computes 64 x 64 elements of C. Each of its 8 x 8 invocations
+// computes four blocks of 4 x 4 elements, which are 32 rows and 32 columns apart.
 //
-// Element (i, j) of a matrix is element  first + i*row + j*column  of its buffer. To transpose a matrix, exchange `row`
-// and `column`. A matrix can be part of a larger one. A is m x k, B is k x n, C is m x n. Elements beyond an edge are
-// read as 0 and never written. Each element of C is summed in the order of k, without atomics, so the result has the
-// same bits every time.
-
-override m: u32;
-override n: u32;
-override k: u32;
-override a_first: u32;
-override a_row: u32;
-override a_column: u32;
-override b_first: u32;
-override b_row: u32;
-override b_column: u32;
-override c_first: u32;
-override c_row: u32;
-override c_column: u32;
-// What is applied to a sum before it is written: 0 nothing, 1 the rectifier, 2 the derivative of the rectifier.
-override finish: u32;
-
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+// Elements beyond an edge are read as 0 and never written. Each element of C is summed in the order of k, without atomics,
+// so the result has the same bits every time.
 
 const DEPTH = 16u; // part of k that a tile covers
 const WIDTH = 16u; // width of a tile, in vectors of 4
@@ -51,21 +30,6 @@ fn load_b(depth: u32, j: u32) -> f32 {
 // Element [r][s] of the result is left[r] * right[s].
 fn outer(left: vec4<f32>, right: vec4<f32>) -> mat4x4<f32> {
     return mat4x4(left.x * right, left.y * right, left.z * right, left.w * right);
-}
-
-fn store(i: u32, j: u32, sum: f32) {
-    if (i >= m || j >= n) {
-        return;
-    }
-    let at = c_first + i * c_row + j * c_column;
-    if (finish == 1u) {
-        c[at] = max(sum, 0.0);
-    } else if (finish == 2u) {
-        // C still holds the output of the rectifier. The derivative is 1 if that is positive, otherwise 0.
-        c[at] = select(0.0, sum, c[at] > 0.0);
-    } else {
-        c[at] = sum;
-    }
 }
 
 fn store_block(i: u32, j: u32, block: mat4x4<f32>) {

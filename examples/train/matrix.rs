@@ -1,6 +1,9 @@
-//! The layout of a matrix in a buffer, and the matrix product on the GPU (`matmul.wgsl`).
+//! The layout of a matrix in a buffer, and the matrix product on the GPU.
 
-use crate::kernel::{Binding, Kernel};
+use crate::{
+    kernel::{Binding, Kernel},
+    product,
+};
 use wgpu::{Buffer, Device};
 
 /// A matrix in a buffer. Element (i, j) is element `first + i*row + j*column` of the buffer.
@@ -62,13 +65,12 @@ pub fn matmul(device: &Device, label: &str, c: Matrix, a: Matrix, b: Matrix, fin
         ("c_column", c.column),
         ("finish", finish as usize),
     ];
-    let tiles = [c.columns.div_ceil(64) as u32, c.rows.div_ceil(64) as u32, 1];
     Kernel::new(
         device,
         label,
-        include_str!("matmul.wgsl"),
+        &[include_str!("matrix.wgsl"), product::WGSL].concat(),
         &overrides.map(|(name, value)| (name, value as f64)),
         &[Binding::Read(a.buffer), Binding::Read(b.buffer), Binding::Write(c.buffer)],
-        tiles,
+        product::workgroups(c.rows, c.columns),
     )
 }

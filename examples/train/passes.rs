@@ -6,7 +6,6 @@ use crate::{
     matrix::{Finish, Matrix, matmul},
     network::Network,
     resident::Resident,
-    trainer::Setup,
 };
 use wgpu::{Buffer, BufferUsages, ComputePass, Device};
 
@@ -18,9 +17,16 @@ pub struct Passes {
 impl Passes {
     /// Builds kernels that read `param`, write the gradient to `grad`, and write the loss and the accuracy of each row
     /// to `stats`.
-    pub fn new(device: &Device, setup: &Setup, rows: &Resident, param: &Buffer, grad: &Buffer, stats: &Buffer) -> Self {
-        let Setup { data, network, batch, .. } = *setup;
+    pub fn new(
+        device: &Device,
+        network: Network,
+        rows: &Resident,
+        param: &Buffer,
+        grad: &Buffer,
+        stats: &Buffer,
+    ) -> Self {
         let Network { features, hidden, classes } = network;
+        let batch = rows.batch;
 
         let x_buffer = empty(device, "x", batch * (features + 1), BufferUsages::STORAGE);
         let z_buffer = empty(device, "z", batch * classes, BufferUsages::STORAGE);
@@ -40,7 +46,7 @@ impl Passes {
             device,
             "gather",
             include_str!("gather.wgsl"),
-            &[("features", features as f64), ("scale", f64::from(1.0 / f32::from(data.white)))],
+            &[("features", features as f64), ("scale", f64::from(1.0 / f32::from(rows.white)))],
             &[rows.which(), Read(&rows.pixels), Read(&rows.order), Write(&x_buffer)],
             [batch as u32, 1, 1],
         );

@@ -1,21 +1,26 @@
 //! The data set on the GPU, the order of its rows, and the division of that order into minibatches.
 
 use crate::{
+    data::Data,
     gpu::upload,
     kernel::Binding,
-    trainer::{Batch, Setup, batches},
+    minibatch::{Batch, batches},
 };
 use wgpu::{Buffer, BufferUsages, Device, Queue};
 
 pub struct Resident {
     /// One byte per pixel, image after image.
     pub pixels: Buffer,
+    /// The byte of the brightest pixel.
+    pub white: u8,
     pub labels: Buffer,
     /// Row numbers: first the training rows, shuffled for each epoch, then the held-out rows.
     pub order: Buffer,
     /// The minibatches, `stride` bytes apart. A kernel binds one of them as its uniform.
     uniform: Buffer,
     stride: usize,
+    /// Number of rows in a minibatch.
+    pub batch: usize,
     /// Number of training minibatches.
     pub train_batches: usize,
     /// Number of all minibatches.
@@ -23,8 +28,8 @@ pub struct Resident {
 }
 
 impl Resident {
-    pub fn new(device: &Device, setup: &Setup) -> Self {
-        let Setup { data, batch, .. } = *setup;
+    /// Uploads the data, for minibatches of `batch` rows.
+    pub fn new(device: &Device, data: &Data, batch: usize) -> Self {
         let (train, held_out) = (data.train.len(), data.held_out.len());
         let order = [&data.train[..], &data.held_out].concat();
         let list: Vec<Batch> = batches(0, train, batch).chain(batches(train, held_out, batch)).collect();
@@ -36,10 +41,12 @@ impl Resident {
         let storage = BufferUsages::STORAGE;
         Self {
             pixels: upload(device, "pixels", &data.pixels, storage),
+            white: data.white,
             labels: upload(device, "labels", bytemuck::cast_slice(&data.labels), storage),
             order: upload(device, "order", bytemuck::cast_slice(&order), storage | BufferUsages::COPY_DST),
             uniform: upload(device, "batches", &bytes, BufferUsages::UNIFORM),
             stride,
+            batch,
             train_batches: train.div_ceil(batch),
             batches: list.len(),
         }

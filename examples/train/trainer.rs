@@ -85,20 +85,6 @@ impl Score {
     }
 }
 
-/// One minibatch: `rows` entries of the order, starting at `first`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Batch {
-    pub first: u32,
-    pub rows: u32,
-}
-
-/// Divides `count` entries, starting at `first`, into minibatches. The last one may be short.
-pub fn batches(first: usize, count: usize, size: usize) -> impl Iterator<Item = Batch> {
-    let starts = (0..count).step_by(size);
-    starts.map(move |start| Batch { first: (first + start) as u32, rows: size.min(count - start) as u32 })
-}
-
 /// Returns whether this step of an epoch is measured. Four of its `steps` steps are, including the last.
 pub fn is_measured(step: usize, steps: usize) -> bool {
     4 * (step + 1) / steps != 4 * step / steps

@@ -5,8 +5,9 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const here = import.meta.dirname;
+const here = path.dirname(fileURLToPath(import.meta.url));
 const LARGEST = 300_000;
 
 // The code of the README, and what it leads to.
@@ -91,7 +92,7 @@ export default async function (site) {
         await runExample('without a bundler', `${url}/plain.html`);
         await build({ root, logLevel: 'warn', build: { target: 'esnext' } });
         await runExample('built by Vite', `${await site.serve(path.join(root, 'dist'))}/`);
-        const server = await createServer({ root, logLevel: 'warn' });
+        const server = await createServer({ root, logLevel: 'warn', optimizeDeps: { exclude: ['wgpu-adam'] } });
         await server.listen();
         await runExample('served by Vite', server.resolvedUrls.local[0]);
         await server.close();

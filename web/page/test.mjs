@@ -60,9 +60,30 @@ async function draw(page, ...lines) {
   }
 }
 
+// The Tab key reaches each control in the order of the page, and each has a name for a screen reader.
+async function reachable(page) {
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send('Accessibility.getFullAXTree');
+  const controls = nodes.filter(({ ignored, role, properties = [] }) =>
+    !ignored && role.value !== 'RootWebArea' && properties.some(({ name, value }) => name === 'focusable' && value.value));
+  assert.ok(controls.length > 15);
+  for (const { role, name, nodeId } of controls) assert.ok(name?.value, `a ${role.value} (${nodeId}) has no name`);
+  const order = await page.evaluate(() => {
+    window.all = [...document.querySelectorAll('a, button, input, select')].filter(element => !element.disabled);
+    return window.all.map((_, i) => i);
+  });
+  const reached = [];
+  for (const _ of order) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => window.all.indexOf(document.activeElement)));
+  }
+  assert.deepEqual(reached, order);
+}
+
 async function gpu(site, url, folder) {
   const page = await site.open(url);
   await isReady(page);
+  await reachable(page);
   const start = Date.now();
 
   // A click on start trains to 95 % of the held-out digits.
@@ -75,7 +96,8 @@ async function gpu(site, url, folder) {
   await says(page, '#badge', /bit-equal to the CPU/);
 
   // Pause holds.
-  await page.click('#start');
+  await page.focus('#start');
+  await page.keyboard.press('Space');
   await says(page, '#status', /Paused/);
   await page.waitForTimeout(500);
   const held = await step(page);
@@ -148,10 +170,22 @@ async function gpu(site, url, folder) {
   await says(page, '#race-status', /steps and frames a second/);
   await page.click('#race');
   await says(page, '#race-status', /Stopped/);
-  await page.click('#bench');
-  await says(page, '#bench-status', /Medians/);
-  console.log(`page: a step of 1 Mi: ${(await text(page, '#times')).replaceAll(/\s+/g, ' ')}`);
-  assert.equal(await page.locator('#times tr').count(), 3);
+  const loaded = [];
+  page.on('request', request => loaded.push(request.url()));
+  const rows = async count => {
+    await page.click('#bench');
+    await says(page, '#bench-status', /Medians/);
+    const rows = await page.locator('#times tr').allInnerTexts();
+    assert.equal(rows.length, count);
+    return rows.map(row => row.replaceAll(/\s+/g, ' '));
+  };
+  assert.ok((await rows(5)).every(row => / ms [\d,]+ $/.test(row)));
+  assert.deepEqual(loaded, [], 'TensorFlow.js is loaded only if it is asked for');
+  await page.check('#tfjs');
+  const both = await rows(7);
+  console.log(`page: steps beside TensorFlow.js:\n    ${both.join('\n    ')}`);
+  assert.ok(both.every(row => /times$/.test(row)));
+  assert.ok(loaded.length === 2 && loaded.every(file => file.startsWith(url)), loaded.join(' '));
   assert.ok(await page.locator('#notice').isHidden(), await text(page, '#notice'));
   site.quiet(page);
   await page.close();

@@ -1,6 +1,7 @@
 // Runs the browser suite, each test by its name, and compiles the composed shaders of the repository.
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 // Compiling the kernels of a test takes most of its time, and a busy machine takes several times as long.
 const LIMIT = 300_000;
@@ -64,7 +65,7 @@ export default async function (site) {
     }
     console.log(`  the compiler said nothing of ${modules} shaders of the tests`);
 
-    const folder = path.join(import.meta.dirname, '../../shaders/composed');
+    const folder = fileURLToPath(new URL('../../shaders/composed', import.meta.url));
     const composed = fs.readdirSync(folder).map(label => ({ label, code: fs.readFileSync(path.join(folder, label), 'utf8') }));
     const messages = await page.evaluate(async shaders => {
         const device = await (await navigator.gpu.requestAdapter()).requestDevice();

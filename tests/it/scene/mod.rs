@@ -4,6 +4,7 @@
 
 use wgpu_adam::state::TensorState;
 
+mod device;
 // The suite for browsers uses the scenes too, with a device of its own that is never waited for.
 #[cfg_attr(target_arch = "wasm32", path = "../../../web/suite/src/gpu.rs")]
 mod gpu;

@@ -8,6 +8,8 @@ const gpus = new WeakMap();
 export async function requestDevice({ label, powerPreference, requiredFeatures = [], limits = 'webgpu', ...others } = {}) {
     none('requestDevice', others);
     if (!globalThis.navigator?.gpu) throw new Error('there is no WebGPU here: navigator.gpu is undefined');
+    // The browser starts its GPU process while the wasm is compiled.
+    navigator.gpu.requestAdapter({ powerPreference }).catch(() => {});
     ready ??= init();
     await ready.catch(error => {
         ready = undefined; // The next call tries again.

@@ -1,61 +1,63 @@
-//! The time and the memory of a step.
+//! An optimizer to measure: Adam over tensors of one size.
 
 use crate::{
     Result,
     device::{Device, finished},
-    gpu::empty,
+    gpu::upload,
     settings::Moments,
 };
 use wasm_bindgen::prelude::*;
-use wgpu::BufferUsages;
+use wgpu::{Buffer, BufferUsages, Queue};
 use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
 
 #[wasm_bindgen]
-pub struct Measured {
-    /// The median time of a step in milliseconds.
-    pub ms: f64,
-    /// The bytes of the optimizer's state.
-    pub bytes: f64,
+pub struct Bench {
+    device: wgpu::Device,
+    queue: Queue,
+    adam: Adam,
+    buffers: Vec<Buffer>,
 }
 
 #[wasm_bindgen]
-impl Device {
-    /// Measures Adam over `elements` parameters in f32, with moments in that format: the median of `rounds` rounds.
-    pub async fn measure(&self, moments: String, elements: u32, rounds: u32) -> Result<Measured> {
+impl Bench {
+    /// Makes an optimizer for tensors in f32, with moments in that format. `arena` places them in one buffer of
+    /// parameters and one of gradients. Otherwise each has buffers of its own.
+    pub async fn create(device: &Device, moments: String, tensors: u32, elements: u32, arena: bool) -> Result<Bench> {
+        let Device { device, queue, .. } = device;
         let moments: Moments = serde_json::from_value(moments.into())?;
-        let storage = || empty(&self.device, "bench", elements as usize, BufferUsages::STORAGE);
-        let (param, grad) = (storage(), storage());
-        let tensor = Tensor::new("w", View::f32(&param), View::f32(&grad));
+        let (buffers, held) = if arena { (1, tensors) } else { (tensors, 1) };
+        let (len, stride) = (u64::from(elements), u64::from(elements).next_multiple_of(64));
+        let ones = vec![1.0_f32; (u64::from(held) * stride) as usize];
+        let buffer = |_| upload(device, "bench", bytemuck::cast_slice(&ones), BufferUsages::STORAGE);
+        let buffers: Vec<Buffer> = (0..2 * buffers).map(buffer).collect();
+        let tensors = buffers.chunks(2).flat_map(|pair| (0..u64::from(held)).map(move |i| (pair, i * stride)));
+        let tensors = tensors.enumerate().map(|(i, (pair, start))| {
+            let view = |buffer| View::f32(buffer).slice(start..start + len);
+            Tensor::new(i.to_string(), view(&pair[0]), view(&pair[1]))
+        });
+        let groups = [Group::new(Config::default(), tensors.collect())];
         let options = Options { precision: moments.precision(), ..Options::default() };
-        let groups = [Group::new(Config::default(), vec![tensor])];
-        let adam = Adam::new_async(&self.device, &self.queue, &groups, options).await?;
-        // The first step is slow, since the driver finishes the kernels. The others say how many make a round of 0.1 s.
-        self.steps(&adam, 1).await?;
-        let probed = self.steps(&adam, 4).await? / 4.0;
-        let steps = (100.0 / probed.max(0.01)).clamp(1.0, 400.0) as u32;
-        let mut times = Vec::new();
-        for _ in 0..rounds.max(1) {
-            times.push(self.steps(&adam, steps).await? / f64::from(steps));
-        }
-        times.sort_by(f64::total_cmp);
-        let bytes = adam.memory_use().total() as f64;
-        drop(adam);
-        param.destroy();
-        grad.destroy();
-        Ok(Measured { ms: times[times.len() / 2], bytes })
+        let adam = Adam::new_async(device, queue, &groups, options).await?;
+        Ok(Self { device: device.clone(), queue: queue.clone(), adam, buffers })
     }
 
-    /// Makes steps, and returns how long they take until the GPU has finished, in milliseconds.
-    async fn steps(&self, adam: &Adam, steps: u32) -> Result<f64> {
-        let clock = web_sys::window().and_then(|window| window.performance());
-        let now = || clock.as_ref().map_or_else(js_sys::Date::now, web_sys::Performance::now);
-        let start = now();
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        (0..steps).for_each(|_| adam.step_in_pass(&mut pass));
-        drop(pass);
-        self.queue.submit([encoder.finish()]);
-        finished(&self.queue).await?;
-        Ok(now() - start)
+    /// Makes steps, each in a submission of its own, and waits until the GPU has finished.
+    pub async fn steps(&self, steps: u32) -> Result<()> {
+        for _ in 0..steps {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            self.adam.step(&mut encoder);
+            self.queue.submit([encoder.finish()]);
+        }
+        finished(&self.queue).await
+    }
+
+    /// The bytes of the optimizer's state.
+    pub fn bytes(&self) -> f64 {
+        self.adam.memory_use().total() as f64
+    }
+
+    /// Frees the memory of the GPU at once.
+    pub fn destroy(self) {
+        self.buffers.iter().for_each(Buffer::destroy);
     }
 }

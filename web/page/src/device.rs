@@ -3,7 +3,9 @@
 use crate::Result;
 use std::sync::{Arc, Mutex};
 use wasm_bindgen::prelude::*;
-use wgpu::{Adapter, Backends, Buffer, BufferUsages, Instance, InstanceDescriptor, MapMode, Queue};
+use wgpu::{
+    Adapter, Backends, Buffer, BufferUsages, DeviceDescriptor, Instance, InstanceDescriptor, Limits, MapMode, Queue,
+};
 
 #[wasm_bindgen]
 pub struct Device {
@@ -27,7 +29,11 @@ impl Device {
             ..InstanceDescriptor::new_without_display_handle()
         });
         let adapter = instance.request_adapter(&Default::default()).await?;
-        let (device, queue) = adapter.request_device(&Default::default()).await?;
+        // With more storage buffers, a dispatch steps more tensors that are separately allocated.
+        let most = adapter.limits().max_storage_buffers_per_shader_stage;
+        let required_limits = Limits { max_storage_buffers_per_shader_stage: most, ..Limits::default() };
+        let descriptor = DeviceDescriptor { required_limits, ..DeviceDescriptor::default() };
+        let (device, queue) = adapter.request_device(&descriptor).await?;
         let faults = Arc::new(Mutex::new(Vec::new()));
         let tell = |faults: &Arc<Mutex<Vec<String>>>| {
             let faults = faults.clone();

@@ -110,6 +110,14 @@ impl Digits {
         Ok(scores.run(bytes))
     }
 
+    /// Makes only a part of `steps` steps on the GPU, to be timed: the gradients, or what the optimizer does.
+    pub async fn part(&self, steps: usize, gradients: bool) -> Result<()> {
+        match &self.engine {
+            Engine::Gpu(gpu) => gpu.part(steps, gradients).await,
+            Engine::Cpu(_) => Err(JsError::new("only a training on the GPU can be timed in parts")),
+        }
+    }
+
     /// Makes one step on the GPU and on the CPU, and compares. Nothing to compare without a GPU.
     pub async fn check(&mut self) -> Result<Option<Check>> {
         let batch = self.next_batch();

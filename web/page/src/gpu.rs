@@ -5,13 +5,12 @@ use crate::{
     check::{Before, Check},
     cpu::tensor_ranges,
     data::Data,
-    device::{Device, Part, read},
+    device::{Device, Part, finished, read},
     digits::Scores,
     network::Network,
     passes::Passes,
     resident::Resident,
     settings::Settings,
-    trainer::Setup,
 };
 use futures_util::join;
 use std::ops::Range;
@@ -51,8 +50,6 @@ impl Gpu {
         settings: &Settings,
     ) -> Result<Self> {
         let Device { device, queue, .. } = device;
-        let setup = Setup { data, network, batch };
-        let exam_setup = Setup { batch: data.held_out.len(), ..setup };
         let floats = network.len().next_multiple_of(4);
         let mut padded = param.to_vec();
         padded.resize(floats, 0.0);
@@ -62,9 +59,9 @@ impl Gpu {
         let nan = upload(device, "nan", bytemuck::bytes_of(&f32::NAN), BufferUsages::COPY_SRC);
         let stats = || empty(device, "stats", 2 * data.labels.len(), BufferUsages::STORAGE | BufferUsages::COPY_SRC);
         let (stats, exam_stats) = (stats(), stats());
-        let (rows, exam_rows) = (Resident::new(device, &setup), Resident::new(device, &exam_setup));
-        let passes = Passes::new(device, &setup, &rows, &param, &grad, &stats);
-        let exam = Passes::new(device, &exam_setup, &exam_rows, &param, &grad, &exam_stats);
+        let (rows, exam_rows) = (Resident::new(device, data, batch), Resident::new(device, data, data.held_out.len()));
+        let passes = Passes::new(device, network, &rows, &param, &grad, &stats);
+        let exam = Passes::new(device, network, &exam_rows, &param, &grad, &exam_stats);
         let optimizer = Optimizer::new(device, queue, network, &param, &grad, settings).await?;
         let (device, queue) = (device.clone(), queue.clone());
         Ok(Self {
@@ -124,6 +121,21 @@ impl Gpu {
         let stats = stats?;
         let (train, exam) = stats.split_at(2 * rows.len());
         Ok(Scores { train: train.to_vec(), exam: exam.to_vec(), report: report?, insight: insight? })
+    }
+
+    /// Makes only a part of `steps` steps, to be timed: the gradients of the first minibatch, or what the optimizer does.
+    pub async fn part(&self, steps: usize, gradients: bool) -> Result<()> {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for _ in 0..steps {
+            match gradients {
+                true => self.passes.record_gradient(&mut pass, self.rows.offset(0)),
+                false => self.optimizer.adam.step_in_pass(&mut pass),
+            }
+        }
+        drop(pass);
+        self.queue.submit([encoder.finish()]);
+        finished(&self.queue).await
     }
 
     /// Makes one step, and the same step on the CPU.

@@ -8,7 +8,7 @@
 //! | `gpu.rs`, `cpu.rs` | the network and the optimizer on the GPU, and without one |
 //! | `check.rs` | whether GPU and CPU agree about a step |
 //! | `file.rs` | a training as a file |
-//! | `matrix.rs` | products of small matrices, where the example has some for large ones |
+//! | `product.rs` | products of small matrices, where the example has some for large ones |
 //! | `race.rs` | points of several rules that descend a landscape |
 //! | `bench.rs` | the time and the memory of a step |
 //!
@@ -21,10 +21,9 @@ mod device;
 mod digits;
 mod file;
 mod gpu;
-mod matrix;
+mod product;
 mod race;
 mod settings;
-mod trainer;
 
 #[path = "../../../examples/train/data.rs"]
 #[allow(dead_code, reason = "the page prints no title")]
@@ -34,6 +33,10 @@ mod data;
 mod idx;
 #[path = "../../../examples/train/kernel.rs"]
 mod kernel;
+#[path = "../../../examples/train/matrix.rs"]
+mod matrix;
+#[path = "../../../examples/train/minibatch.rs"]
+mod minibatch;
 #[path = "../../../examples/train/network.rs"]
 mod network;
 #[path = "../../../examples/train/passes.rs"]

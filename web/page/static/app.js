@@ -1,5 +1,6 @@
 // The page: controls on one side, the program in wasm on the other.
 import load, { Device, Digits, Race } from './page.js';
+import { compare } from './bench.js';
 import { Pad } from './pad.js';
 import { Plot } from './plot.js';
 
@@ -14,6 +15,7 @@ const RUN = 250; // milliseconds that a run should take
 const CHECK = 5000; // milliseconds from one comparison with the CPU to the next
 
 const fixed = digits => number => number.toFixed(digits);
+const three = number => Number(number.toPrecision(3)).toLocaleString('en');
 const short = number => String(Number(number.toPrecision(1)));
 const plots = {
   loss: new Plot($('loss'), [{ name: 'loss', color: '--r0' }], { log: true, low: 0.1, high: 2, format: short }),
@@ -60,7 +62,10 @@ function show({ rule, lr, decay, schedule, moments }) {
   showRate();
 }
 
-const showRate = () => $('lr-shown').textContent = Number((10 ** controls.lr.value).toPrecision(2));
+function showRate() {
+  $('lr-shown').textContent = Number((10 ** controls.lr.value).toPrecision(2));
+  controls.lr.ariaValueText = $('lr-shown').textContent;
+}
 
 // The name of the adapter, as far as the browser tells it.
 async function adapterName() {
@@ -360,26 +365,25 @@ $('bench').onclick = async () => {
   await stopRace();
   $('bench').disabled = true;
   $('times').replaceChildren();
-  const elements = 1 << 20;
-  for (const [moments, name] of [['f32', 'f32'], ['bf16', 'bf16'], ['block8', '8 bits']]) {
-    say('bench-status', `Measuring moments in ${name} …`);
-    await attempt(async () => {
-      const measured = await device.measure(moments, elements, 5);
-      const row = $('times').insertRow(), head = document.createElement('th');
-      Object.assign(head, { scope: 'row', textContent: name });
-      row.append(head);
-      for (const text of [`${measured.ms.toPrecision(3)} ms`, measured.bytes.toLocaleString('en'), (measured.bytes / 4 / elements).toFixed(2)]) {
-        row.insertCell().textContent = text;
-      }
-      measured.free();
-    });
-  }
-  say('bench-status', 'Medians of five rounds, each of many steps.');
+  say('bench-status', 'Measuring …');
+  await attempt(async () => {
+    for await (const rows of compare(device, $('tfjs').checked)) {
+      rows.forEach(({ shape, name, ms, bytes, ratio }) => {
+        const row = $('times').insertRow(), head = document.createElement('th');
+        Object.assign(head, { scope: 'row', textContent: `${shape}, ${name}` });
+        row.append(head);
+        for (const text of [`${three(ms)} ms`, bytes.toLocaleString('en'), ratio ? `${three(ratio)} times` : '']) row.insertCell().textContent = text;
+      });
+    }
+    say('bench-status', 'Medians of five rounds, in turn.');
+  });
   $('bench').disabled = !device;
 };
 
 showRate();
 for (const id of ['start', 'reset', 'poison', 'check', 'save', 'example', 'race', 'bench']) $(id).disabled = true;
+// The browser starts its GPU process while the wasm is compiled. Whether there is an adapter, the program finds out.
+navigator.gpu?.requestAdapter().catch(() => {});
 try {
   await load({ module_or_path: new URL('page_bg.wasm', import.meta.url) });
   await begin();

@@ -4,8 +4,8 @@
 use js_sys::Reflect;
 
 use crate::scene::{Gpu, Run, Scene};
-use wgpu::ErrorFilter;
-use wgpu_adam::{Adam, Clip, Config, Error, Group, Options, Probe, State, Tensor};
+use wgpu::{BufferDescriptor, BufferUsages, ErrorFilter};
+use wgpu_adam::{Adam, Clip, Config, Dtype, Error, Group, Options, Probe, State, Tensor, View};
 
 /// The next error scope of the kind that is closed has an error: `out-of-memory` or `validation`.
 fn fake(kind: &str) {
@@ -66,6 +66,26 @@ pub async fn an_error_that_arrives_later_is_returned(gpu: &Gpu) {
         run.adam.load_state(&state).await.unwrap();
         run.twin.load_state(&state).unwrap();
     }
+}
+
+/// SwiftShader refuses an allocation of 1 GiB, which its limits allow: `m` of a tensor of 2^28 elements in bf16.
+pub async fn a_refused_allocation_is_out_of_memory(_: &Gpu) {
+    let gpu = &Gpu::asking(|adapter| adapter).await;
+    let mut run = start(gpu).await;
+    let size = gpu.device.limits().max_buffer_size / 2;
+    let descriptor = BufferDescriptor { label: None, size, usage: BufferUsages::STORAGE, mapped_at_creation: false };
+    let buffers = [(); 2].map(|()| gpu.device.create_buffer(&descriptor));
+    let tensor = || Tensor::new("large", View::new(&buffers[0], Dtype::Bf16), View::new(&buffers[1], Dtype::Bf16));
+    let group = [Group::new(Config::default(), vec![tensor()])];
+    for error in [
+        Adam::new_async(&gpu.device, &gpu.queue, &group, Options::default()).await.err(),
+        run.adam.checked(|adam| adam.add(0, [tensor()])).await.err(),
+    ] {
+        assert!(matches!(error, Some(Error::OutOfMemory { .. })), "{error:?}");
+    }
+    run.steps(gpu, 2);
+    gpu.assert_same(&run).await;
+    gpu.device.destroy();
 }
 
 pub async fn a_change_that_fails_later_is_taken_back(gpu: &Gpu) {

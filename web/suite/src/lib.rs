@@ -51,6 +51,7 @@ tests! {
         damaged_bytes_are_an_error_and_change_nothing;
     faults:
         an_error_that_arrives_later_is_returned
+        a_refused_allocation_is_out_of_memory
         a_change_that_fails_later_is_taken_back
         an_unchecked_error_reaches_the_scope_of_the_caller
         a_destroyed_buffer_leaves_the_state_intact

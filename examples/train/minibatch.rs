@@ -1,18 +1,8 @@
-//! The setup and the minibatches, as the modules of `examples/train` that this program shares expect them.
-
-use crate::{data::Data, network::Network};
-
-/// Everything that the passes are built from.
-pub struct Setup<'a> {
-    pub data: &'a Data,
-    pub network: Network,
-    /// Number of rows in a minibatch.
-    pub batch: usize,
-}
+//! The division of an order of rows into minibatches.
 
 /// One minibatch: `rows` entries of the order, starting at `first`.
 #[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Batch {
     pub first: u32,
     pub rows: u32,
