@@ -3,11 +3,18 @@
 use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
 
 use crate::error::Error;
+use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::plan::window::Window;
+use crate::tick::scalars::Scalars;
 
 /// A binding of a range of a buffer.
 pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
     BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
+}
+
+/// A binding of the scalars of a clock.
+pub(crate) fn clock_binding(scalar_slots: &Buffer, clock: u32) -> BindingResource<'_> {
+    sub_binding(scalar_slots, UNIFORM_STRIDE * u64::from(clock), size_of::<Scalars>() as u64)
 }
 
 /// A binding of a window of one of the caller's buffers.

@@ -315,7 +315,7 @@ fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
     state(module, storage, Access::Read, kind);
-    clocks(module, true);
+    clocks(module, kind.is_none());
     if let Some(kind) = kind {
         rows(module, kind, unaligned);
         places_of_rows(module, storage, kind);

@@ -201,7 +201,8 @@ impl Kernel {
             Kernel::Insight { storage, rows, .. } => {
                 let mut bindings = vec![
                     (Binding::Region, Uniform),
-                    (Binding::Scalars, Read),
+                    // Rows have one clock.
+                    (Binding::Scalars, if rows.is_some() { Uniform } else { Read }),
                     (Binding::Records, Write),
                     (Binding::Param(0), Read),
                     (Binding::Grad(0), Read),

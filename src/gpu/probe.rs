@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::blame::{at_once, awaited};
-use crate::gpu::buffers::{filled, window};
+use crate::gpu::buffers::{clock_binding, filled, window};
 use crate::gpu::check::check_limits;
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{Dispatch, Layout};
@@ -67,6 +67,14 @@ pub struct Probe {
     layout: Arc<Layout>,
 }
 
+/// The scalars that a region's kernel binds: those of its clock if it is of rows, or all.
+fn scalars_of<'a>(adam: &'a Adam, region: &Region) -> BindingResource<'a> {
+    match &region.rows {
+        Some(_) => clock_binding(&adam.scalar_slots, region.segments[0].clock),
+        None => adam.scalar_slots.as_entire_binding(),
+    }
+}
+
 const MAKING: &str = "making the probe";
 
 impl fmt::Debug for Probe {
@@ -83,7 +91,7 @@ impl Probe {
     ///
     /// # Errors
     /// Returns [`Error::Limit`] if the device's limits are too low: a probe needs 4 storage buffers per shader stage in
-    /// addition to the rule's state (7 at most), 13,376 bytes of workgroup storage, and bindings as large as its
+    /// addition to the rule's state (7 at most; rows need up to 3 more), 13,376 bytes of workgroup storage, and bindings as large as its
     /// buffers. Returns [`Error::OutOfMemory`] and [`Error::Device`] as [`Adam::new`] does.
     pub fn new(adam: &Adam) -> Result<Self, Error> {
         at_once(&adam.device, &adam.registry.groups, MAKING, || Self::make(adam))
@@ -162,7 +170,7 @@ impl Probe {
         for (i, ((region, state), workgroups)) in regions {
             let mut bindings = vec![
                 (Binding::Region, uniforms.of(&of_regions, i)),
-                (Binding::Scalars, adam.scalar_slots.as_entire_binding()),
+                (Binding::Scalars, scalars_of(adam, region)),
                 (Binding::Records, records.as_entire_binding()),
                 (Binding::Param(0), window(&adam.buffers, &region.param)),
                 (Binding::Grad(0), window(&adam.buffers, &region.grad)),

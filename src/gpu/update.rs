@@ -3,15 +3,13 @@
 use wgpu::{Buffer, Device};
 
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{sub_binding, window};
-use crate::gpu::kernel::UNIFORM_STRIDE;
+use crate::gpu::buffers::{clock_binding, window};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::pipelines::{Pipelines, dispatch, update_kernel};
 use crate::gpu::rows::RowBuffers;
 use crate::gpu::uniforms::Uniforms;
 use crate::plan::batch::update_workgroups;
 use crate::plan::limits::Limits;
-use crate::tick::scalars::Scalars;
 
 /// What all batches bind.
 pub(crate) struct Shared<'a> {
@@ -52,10 +50,7 @@ impl Shared<'_> {
                 bindings.push((Binding::Scalars, scalar_slots.as_entire_binding()));
                 bindings.push((Binding::Tiles, table.as_entire_binding()));
             }
-            None => {
-                let offset = UNIFORM_STRIDE * u64::from(first.segments[0].clock);
-                bindings.push((Binding::Scalars, sub_binding(scalar_slots, offset, size_of::<Scalars>() as u64)));
-            }
+            None => bindings.push((Binding::Scalars, clock_binding(scalar_slots, first.segments[0].clock))),
         }
         if let (Some(rows), Some(of)) = (rows, &first.rows) {
             bindings.extend(rows.bindings(of, buffers));

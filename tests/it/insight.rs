@@ -489,7 +489,7 @@ fn limits_that_are_too_small_are_named() {
     let want = "the device's limit max_storage_buffers_per_shader_stage is 5, but 6 is needed";
     assert_eq!(error(limits, &[8]).as_deref(), Some(want));
     let limits = Limits { max_compute_workgroup_storage_size: 12_000, ..Limits::default() };
-    let want = "the device's limit max_compute_workgroup_storage_size is 12000, but 12352 is needed";
+    let want = "the device's limit max_compute_workgroup_storage_size is 12000, but 13376 is needed";
     assert_eq!(error(limits, &[8]).as_deref(), Some(want));
     let small = Limits { max_storage_buffer_binding_size: 1024, ..Limits::default() };
     assert_eq!(error(small.clone(), &[8]), None);
