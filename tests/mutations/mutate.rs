@@ -15,9 +15,9 @@ thread_local! {
     static APPLIED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The pipelines with unchanged sources, for each device of the tests.
-#[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
-static UNCHANGED: LazyLock<Mutex<HashMap<(Kernel, Device), Pipeline>>> = LazyLock::new(Mutex::default);
+/// The pipelines with unchanged sources, for each device of the tests. The devices differ in this limit. Devices of different
+/// instances may compare as equal.
+static UNCHANGED: LazyLock<Mutex<HashMap<(Kernel, u64), Pipeline>>> = LazyLock::new(Mutex::default);
 
 /// Runs a function while the first `from` in the source of each shader is replaced by `to`. Also returns whether any
 /// shader contained it.
@@ -45,7 +45,7 @@ pub(crate) fn build(kernel: Kernel, device: &Device) -> Pipeline {
     if MUTATION.get().is_some_and(|(from, _)| kernel.wgsl().contains(from)) {
         return kernel.build(device);
     }
-    let key = (kernel, device.clone());
+    let key = (kernel, device.limits().max_storage_buffer_binding_size);
     let kept = UNCHANGED.lock().unwrap().get(&key).cloned();
     kept.unwrap_or_else(|| {
         let pipeline = kernel.build(device);

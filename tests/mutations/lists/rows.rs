@@ -6,18 +6,14 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/rows/rows.wgsl",
         mutations: &[
-            ("f32(number) + 0.5", "f32(number)", "partial rows"),
-            ("row < rows.count && grad_row", "grad_row", "cut rows"),
+            ("f32(number) + 0.5", "f32(number)", "rows of 41 quads"),
             ("grad_row(row) < rows.grad_rows", "true", "compact rows"),
-            ("local >= tile_rows", "local > tile_rows", "partial rows"),
+            ("local >= tile_rows", "local > tile_rows", "rows with one moment"),
             ("elements(slot.k) < Bits(rows.width)", "Mask(true)", "partial rows"),
             ("grad_row(row) * rows.stride", "row * rows.stride", "compact rows"),
         ],
     },
-    Shader {
-        file: "shaders/rows/mask.wgsl",
-        mutations: &[("+ candidate] != 0u", "+ candidate] == 1u", "rows")],
-    },
+    Shader { file: "shaders/rows/mask.wgsl", mutations: &[("+ candidate] != 0u", "+ candidate] == 1u", "rows")] },
     Shader { file: "shaders/rows/bits.wgsl", mutations: &[("bit % 32u", "31u - bit % 32u", "partial rows")] },
     Shader {
         file: "shaders/rows/first.wgsl",
@@ -35,10 +31,7 @@ pub const SHADERS: &[Shader] = &[
     },
     Shader {
         file: "shaders/rows/measure_list.wgsl",
-        mutations: &[
-            ("min(list_count[rows.count_at], rows.list_len)", "list_count[rows.count_at]", "first rows"),
-            ("count + rows.update_rows - 1u", "count", "listed rows"),
-        ],
+        mutations: &[("count + rows.update_rows - 1u", "count", "listed rows")],
     },
     Shader {
         file: "shaders/rows/compact.wgsl",
@@ -62,10 +55,7 @@ pub const SHADERS: &[Shader] = &[
     },
     Shader {
         file: "shaders/rows/row_steps.wgsl",
-        mutations: &[
-            ("before + 1u, before,", "before, before,", "rows with their own steps"),
-            
-        ],
+        mutations: &[("before + 1u, before,", "before, before,", "rows with their own steps")],
     },
     Shader {
         file: "shaders/rows/corrections.wgsl",
@@ -88,7 +78,7 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/insight/insight_rows.wgsl",
         mutations: &[
             ("tables.columns[slot.k] * rate_of(slot.row)", "Quad(1.0)", "measured rows"),
-            ("slot.row == NO_ROW", "false", "measured rows"),
+            ("if slot.row == NO_ROW {\n        return NOTHING", "if false {\n        return NOTHING", "measured rows"),
         ],
     },
     Shader {
@@ -119,9 +109,13 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/norm/norm_rows.wgsl",
         mutations: &[
-            ("tile += region.tiles) {\n        for (var k = 0u; k < QUADS; k++) {\n            seen", "tile += 2u * region.tiles) {\n        for (var k = 0u; k < QUADS; k++) {\n            seen", "many rows"),
+            (
+                "tile += region.tiles) {\n        for (var k = 0u; k < QUADS; k++) {\n            seen",
+                "tile += 2u * region.tiles) {\n        for (var k = 0u; k < QUADS; k++) {\n            seen",
+                "many rows",
+            ),
             ("load_grad(slot.grad), mask_of(slot)", "load_grad(slot.grad), Mask(true)", "partial rows"),
-            ("slot.row * rows.width + slot.k * LANES;\n}", "slot.k * LANES;\n}", "huge gradients of rows"),
+            ("region.begin + slot.row", "slot.row", "huge gradients of rows"),
             ("mine.big = sum(squares)", "mine.small = sum(squares)", "huge gradients of rows"),
             ("select(UP, DOWN, top >= BIG)", "DOWN", "tiny gradients of rows"),
         ],
@@ -137,7 +131,7 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/rows/gather_rows.wgsl",
         mutations: &[
-            ("taken < moved.from_rows", "taken <= moved.from_rows", "cut rows"),
+            ("taken < moved.from_rows", "taken <= moved.from_rows", "moved rows"),
             ("old >= moved.total", "old > moved.total", "moved rows"),
             ("moved.source_at + moved.first + row", "moved.source_at + row", "cut rows"),
             ("taken * moved.units + unit", "taken * moved.units", "moved rows"),

@@ -35,7 +35,11 @@ pub const SHADERS: &[Shader] = &[
     },
     Shader {
         file: "shaders/rules/adagrad.wgsl",
-        mutations: &[("within_bf16(load_v(place) + squared(g))", "(load_v(place) + squared(g))", "AdaGrad, largest gradients")],
+        mutations: &[(
+            "within_bf16(load_v(place) + squared(g))",
+            "(load_v(place) + squared(g))",
+            "AdaGrad, largest gradients",
+        )],
     },
     Shader {
         file: "shaders/rules/rmsprop_centered.wgsl",
