@@ -78,32 +78,33 @@ pub mod precision {
     pub use crate::num::block8::BLOCK;
 }
 
-/// Tensors of rows: splats, embeddings, and other parameters whose unit is a row.
-///
-/// A tensor of [`Rows`] has a learning rate for each column and each row, second moments and step counts of rows, and steps
-/// only active rows. Clipping, skipping, loss scales, schedules, probes, all storage formats and states are as for other
-/// tensors.
-///
-/// | to | use |
-/// |---|---|
-/// | step some rows only | [`Active`]: a mask, the first rows, or a list that the device made |
-/// | prune, clone, split or sort rows with their state | [`Adam::gather`](crate::Adam::gather) |
-/// | restart some rows | [`Adam::zero_rows`](crate::Adam::zero_rows) |
-/// | change rates in mid-run | [`Adam::set_column_lr`](crate::Adam::set_column_lr) |
-/// | find a row that is in a list twice | [`Adam::check_list`](crate::Adam::check_list) |
-///
-/// The **capacity** of a tensor is the number of rows in its views. If the number of rows changes while it trains, make the
-/// buffers as large as it may get, and let [`Active`] say which rows exist: then nothing is allocated as they come and go.
-/// [`Adam::rebind`](crate::Adam::rebind) carries the state over to larger buffers.
-///
-/// State is stored as in other tensors, with two differences. In 8 bits, each row has blocks of its own. In narrow formats
-/// and beside a master, a row is padded to a multiple of 4 elements on the device; rows of one or two elements keep f32
-/// moments. [`Precision::state_min_len`](crate::Precision::state_min_len) has no effect, so that the format stays as rows are
-/// added. Params and gradients in 16 bits may have any width and offset.
-///
-/// A tensor of rows takes a dispatch of its own, and a kernel for each combination of options that is in use. Widths that are
-/// multiples of 4 are fastest: others are loaded element by element.
 pub mod rows {
+    //! Tensors of rows: splats, embeddings, and other parameters whose unit is a row.
+    //!
+    //! A tensor of [`Rows`] has a learning rate for each column and each row, second moments and step counts of rows, and steps
+    //! only active rows. Clipping, skipping, loss scales, schedules, probes, all storage formats and states are as for other
+    //! tensors.
+    //!
+    //! | to | use |
+    //! |---|---|
+    //! | step some rows only | [`Active`]: a mask, the first rows, or a list that the device made |
+    //! | prune, clone, split or sort rows with their state | [`Adam::gather`](crate::Adam::gather) |
+    //! | restart some rows | [`Adam::zero_rows`](crate::Adam::zero_rows) |
+    //! | change rates in mid-run | [`Adam::set_column_lr`](crate::Adam::set_column_lr) |
+    //! | find a row that is in a list twice | [`Adam::check_list`](crate::Adam::check_list) |
+    //!
+    //! The **capacity** of a tensor is the number of rows in its views. If the number of rows changes while it trains, make the
+    //! buffers as large as it may get, and let [`Active`] say which rows exist: then nothing is allocated as they come and go.
+    //! [`Adam::rebind`](crate::Adam::rebind) carries the state over to larger buffers.
+    //!
+    //! State is stored as in other tensors, with two differences. In 8 bits, each row has blocks of its own. In narrow formats
+    //! and beside a master, a row is padded to a multiple of 4 elements on the device; rows of one or two elements keep f32
+    //! moments. [`Precision::state_min_len`](crate::Precision::state_min_len) has no effect, so that the format stays as rows are
+    //! added. Params and gradients in 16 bits may have any width and offset.
+    //!
+    //! A tensor of rows takes a dispatch of its own, and a kernel for each combination of options that is in use. Widths that are
+    //! multiples of 4 are fastest: others are loaded element by element.
+
     pub use crate::config::rows::{Active, GradRows, RowSteps, Rows, SecondMoment};
 }
 

@@ -18,7 +18,7 @@ pub struct Tensor {
     /// The gradients, as many as parameters. The step reads them, and zeroes them with
     /// [`Options::zero_grad`](crate::Options::zero_grad).
     pub grad: View,
-    /// The value of 1 in a gradient of [`Dtype::I32`]: finite and above 0. Must be 1 for other dtypes. Default: 1.
+    /// The value of 1 in a gradient of [`Dtype::I32`](crate::Dtype::I32): finite and above 0. Must be 1 for other dtypes. Default: 1.
     pub grad_scale: f32,
     /// How its rows are stepped. Default: `None`, which means element by element.
     pub rows: Option<Rows>,

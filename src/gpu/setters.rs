@@ -90,7 +90,7 @@ impl Adam {
         Ok(())
     }
 
-    /// Sets the factors of the learning rates of a tensor's columns, by name: see [`Rows::column_lr`](crate::rows::Rows::column_lr).
+    /// Sets the factors of the learning rates of a tensor's columns, by name: see [`Rows`](crate::rows::Rows).
     ///
     /// The new factors apply to steps that are submitted after this call, even if they were recorded before.
     ///
