@@ -68,6 +68,7 @@ cargo run --quiet --locked --example headless
 cargo run --quiet --locked --example compare
 cargo run --quiet --locked --example train -- --epochs 2 --no-plot
 cargo run --quiet --locked --example splats -- --splats 500 --steps 200 --output "$(mktemp -d)/splats.png"
+cargo run --quiet --locked --example embeddings -- --steps 100
 
 step "tests"
 cargo test --locked

@@ -16,6 +16,11 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
+    /// Returns an integer below `end`, which is at most 2^32.
+    pub fn below(&mut self, end: u64) -> u64 {
+        ((self.next() >> 32) * end) >> 32
+    }
+
     /// Returns a uniform number from `-bound` to `bound`.
     pub fn uniform(&mut self, bound: f32) -> f32 {
         let unit = (self.next() >> 40) as f32 / (1u32 << 24) as f32;
@@ -25,7 +30,7 @@ impl Random {
     /// Shuffles the items (Fisher and Yates).
     pub fn shuffle(&mut self, items: &mut [u32]) {
         for last in (1..items.len()).rev() {
-            let chosen = ((self.next() >> 32) * (last as u64 + 1)) >> 32;
+            let chosen = self.below(last as u64 + 1);
             items.swap(last, chosen as usize);
         }
     }
