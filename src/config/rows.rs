@@ -120,7 +120,8 @@ pub enum GradRows<V = View> {
     Dense,
     /// There are gradients of some rows only, of any number of rows.
     Compact {
-        /// A u32 for each row: the place of its gradient, counted in rows. A row is inactive if that is not a row of the
+        /// A u32 for each row: the place of its gradient, counted in rows. Only those of rows that are active otherwise are
+        /// read, so that with a list the others need not be written. A row is inactive if its number is not of a row of the
         /// gradients, such as `u32::MAX`. Two active rows may share a gradient, but not with
         /// [`Options::zero_grad`](crate::Options::zero_grad).
         inverse: V,

@@ -24,9 +24,10 @@ pub struct RowInputs<'a> {
     /// The factor of each row's learning rate, for [`row_lr`](crate::rows::Rows::row_lr).
     pub row_lr: &'a [f32],
     /// For [`Active`](crate::rows::Active): a u32 for each row, a bit for each row, how
-    /// many rows, or the numbers of the rows.
+    /// many rows, or the numbers of the rows. All numbers of such a list count.
     pub active: &'a [u32],
-    /// The place of each row's gradient, for [`GradRows::Compact`](crate::rows::GradRows::Compact).
+    /// The place of each row's gradient, for [`GradRows::Compact`](crate::rows::GradRows::Compact): a number for each row.
+    /// The number of gradients may differ from step to step.
     pub inverse: &'a [u32],
 }
 
