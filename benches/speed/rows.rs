@@ -76,6 +76,65 @@ impl Subject for RowSteps<'_> {
     }
 }
 
+/// A kernel that copies as many words as `Moves` moves.
+pub struct CopyKernel<'a> {
+    gpu: &'a Gpu,
+    pipeline: ComputePipeline,
+    parts: Vec<(BindGroup, u32)>,
+}
+
+const COPY: &str = "
+    @group(0) @binding(0) var<storage, read> from_words: array<vec4<u32>>;
+    @group(0) @binding(1) var<storage, read_write> to_words: array<vec4<u32>>;
+    @compute @workgroup_size(256)
+    fn copy(@builtin(global_invocation_id) id: vec3<u32>) {
+        let at = id.x * 4u;
+        for (var i = at; i < min(at + 4u, arrayLength(&from_words)); i++) { to_words[i] = from_words[i]; }
+    }";
+
+impl<'a> CopyKernel<'a> {
+    /// Copies `words`, in parts that fit in a binding.
+    pub fn new(gpu: &'a Gpu, words: u64) -> Self {
+        let source = ShaderSource::Wgsl(COPY.into());
+        let module = gpu.device.create_shader_module(ShaderModuleDescriptor { label: Some("copy"), source });
+        let pipeline = gpu.device.create_compute_pipeline(&ComputePipelineDescriptor {
+            label: Some("copy"),
+            layout: None,
+            module: &module,
+            entry_point: None,
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let part = 1 << 24;
+        let parts = (0..words / 4 * 4).step_by(part).map(|begin| {
+            let len = (words / 4 * 4 - begin).min(part as u64);
+            let buffers = [gpu.filled(len), gpu.filled(len)];
+            let entries = (0..).zip(&buffers);
+            let entries: Vec<BindGroupEntry> =
+                entries.map(|(binding, b)| BindGroupEntry { binding, resource: b.as_entire_binding() }).collect();
+            let layout = &pipeline.get_bind_group_layout(0);
+            let bind_group = BindGroupDescriptor { label: None, layout, entries: &entries };
+            (gpu.device.create_bind_group(&bind_group), len.div_ceil(16 * 256) as u32)
+        });
+        let parts = parts.collect();
+        Self { gpu, pipeline, parts }
+    }
+}
+
+impl Subject for CopyKernel<'_> {
+    fn run(&mut self, steps: u32) -> Result<Time, Box<dyn Error>> {
+        Ok(self.gpu.time_pass(|pass| {
+            for _ in 0..steps {
+                pass.set_pipeline(&self.pipeline);
+                for (bind_group, workgroups) in &self.parts {
+                    pass.set_bind_group(0, bind_group, &[]);
+                    pass.dispatch_workgroups(*workgroups, 1, 1);
+                }
+            }
+        }))
+    }
+}
+
 /// Prunes a tenth of the rows and clones another tenth, with all state.
 pub struct Moves<'a> {
     gpu: &'a Gpu,

@@ -13,20 +13,22 @@ fn gather_rows(
     @builtin(local_invocation_index) index: u32,
 ) {
     let tile = workgroup.y * workgroups.x + workgroup.x;
-    for (var slot = index; slot < SLOTS; slot += WORKGROUP) {
-        let local = u32((f32(slot) + 0.5) * moved.inverse_units);
-        let row = tile * moved.tile_rows + local;
-        if local >= moved.tile_rows || row >= moved.rows {
-            continue;
+    let run = run_of(index);
+    let row = tile * moved.tile_rows + run.x;
+    if run.x >= moved.tile_rows || row >= moved.rows {
+        return;
+    }
+    let old = source[moved.source_at + moved.first + row];
+    let taken = old - moved.from_first;
+    let old_row = moved.from_begin + taken * moved.units;
+    let new_row = moved.to_begin + row * moved.units;
+    if taken < moved.from_rows {
+        for (var unit = run.y; unit < min(run.y + RUN, moved.units); unit++) {
+            to_rows[new_row + unit] = from_rows[old_row + unit];
         }
-        let unit = slot - local * moved.units;
-        let to = moved.to_begin + row * moved.units + unit;
-        let old = source[moved.source_at + moved.first + row];
-        let taken = old - moved.from_first;
-        if taken < moved.from_rows {
-            to_rows[to] = from_rows[moved.from_begin + taken * moved.units + unit];
-        } else if old >= moved.total && moved.fills != 0u {
-            to_rows[to] = UNIT(moved.fill);
+    } else if old >= moved.total && moved.fills != 0u {
+        for (var unit = run.y; unit < min(run.y + RUN, moved.units); unit++) {
+            to_rows[new_row + unit] = UNIT(moved.fill);
         }
     }
 }

@@ -12,16 +12,15 @@ fn zero_rows(
     @builtin(local_invocation_index) index: u32,
 ) {
     let tile = workgroup.y * workgroups.x + workgroup.x;
-    let listed = min(moved.rows, list_count[moved.count_at]);
-    for (var slot = index; slot < SLOTS; slot += WORKGROUP) {
-        let local = u32((f32(slot) + 0.5) * moved.inverse_units);
-        let i = tile * moved.tile_rows + local;
-        if local >= moved.tile_rows || i >= listed {
-            continue;
-        }
-        let row = source[moved.source_at + i] - moved.from_first;
-        if row < moved.from_rows {
-            to_rows[moved.to_begin + row * moved.units + slot - local * moved.units] = UNIT(moved.fill);
+    let run = run_of(index);
+    let i = tile * moved.tile_rows + run.x;
+    if run.x >= moved.tile_rows || i >= min(moved.rows, list_count[moved.count_at]) {
+        return;
+    }
+    let row = source[moved.source_at + i] - moved.from_first;
+    if row < moved.from_rows {
+        for (var unit = run.y; unit < min(run.y + RUN, moved.units); unit++) {
+            to_rows[moved.to_begin + row * moved.units + unit] = UNIT(moved.fill);
         }
     }
 }

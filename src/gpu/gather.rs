@@ -19,6 +19,7 @@ use crate::gpu::update::Shared;
 use crate::num::block8::{UNSIGNED, scale};
 use crate::num::half::nearest_bf16;
 use crate::num::mirror::mirror;
+use crate::num::quad::WORKGROUP;
 use crate::plan::clocks::numbers_of;
 use crate::plan::limits::Limits;
 use crate::plan::region::Region;
@@ -33,8 +34,9 @@ mirror! {
         pub from_rows: u32,
         pub from_first: u32,
         pub units: u32,
+        pub runs: u32,
         pub tile_rows: u32,
-        pub inverse_units: f32,
+        pub inverse_runs: f32,
         pub from_begin: u32,
         pub to_begin: u32,
         pub source_at: u32,
@@ -45,8 +47,8 @@ mirror! {
     }
 }
 
-/// The units in a workgroup.
-const SLOTS: u32 = 1024;
+/// The units that an invocation moves.
+const RUN: u32 = 4;
 
 /// A part of a state buffer that has a run of words for each row.
 struct Part {
@@ -133,11 +135,13 @@ impl Moves {
         let wide = [part.words, part.begin, from_begin].iter().all(|words| words.is_multiple_of(4));
         let unit = if wide { 4 } else { 1 };
         let units = part.words / unit;
-        let tile_rows = SLOTS / units;
+        let runs = units.div_ceil(RUN);
+        let tile_rows = WORKGROUP as u32 / runs;
         let uniform = MoveUniform {
             units,
+            runs,
             tile_rows,
-            inverse_units: 1.0 / units as f32,
+            inverse_runs: 1.0 / runs as f32,
             from_begin: from_begin / unit,
             to_begin: part.begin / unit,
             fill: part.fill,

@@ -6,8 +6,8 @@ use wgpu_adam::rows::SecondMoment::{Elementwise, RowMean};
 use super::{Failure, Findings, adamw, one, rate};
 use crate::ours::Layout;
 use crate::report::{Table, Target, ms};
-use crate::rows::{GatherScatter, Listed, Moves, RowSteps, WIDTHS};
-use crate::streams::{Copy, Stream, Streams};
+use crate::rows::{CopyKernel, GatherScatter, Listed, Moves, RowSteps, WIDTHS};
+use crate::streams::{Stream, Streams};
 
 impl Findings<'_> {
     pub(super) fn rows(&mut self) -> Result<(), Failure> {
@@ -30,7 +30,7 @@ impl Findings<'_> {
             Box::new(|| Ok(Box::new(RowSteps::new(self.gpu, &WIDTHS[1..2], rows, RowMean, Listed::None)?))),
         ])?;
         let moves = self.measure_mirrored(&[
-            Box::new(|| Ok(Box::new(Copy::new(self.gpu, 2 * elements)))),
+            Box::new(|| Ok(Box::new(CopyKernel::new(self.gpu, 2 * elements)))),
             Box::new(|| Ok(Box::new(Moves::new(self.gpu, rows)?))),
         ])?;
         let mut table = Table::new(
@@ -48,7 +48,7 @@ impl Findings<'_> {
             ("a tenth of the rows, by a list", step / 10, &times[3], "all rows", &times[2]),
             ("the same, gathered, stepped and scattered", step / 10, &times[4], "a list", &times[3]),
             ("48 columns, one second moment per row", row_mean, &harmonics[1], "one per element", &harmonics[0]),
-            ("a tenth pruned and cloned", 4 * 4 * elements, &moves[1], "a copy", &moves[0]),
+            ("a tenth pruned and cloned", 4 * 4 * elements, &moves[1], "a copy kernel", &moves[0]),
         ];
         for (what, bytes, time, other, reference) in cases {
             let ratio = format!("{:.2}", time.against(reference));
@@ -58,7 +58,7 @@ impl Findings<'_> {
             Target::at_most("all rows: time / streams", 1.1, times[2].against(&times[0])),
             Target::at_most("a tenth of the rows by a list: time / all rows", 0.15, times[3].against(&times[2])),
             Target::at_least("one moment per element: time / one per row", 1.3, harmonics[0].against(&harmonics[1])),
-            Target::at_most("a tenth pruned and cloned: time / copy", 1.2, moves[1].against(&moves[0])),
+            Target::at_most("a tenth pruned and cloned: time / copy kernel", 1.2, moves[1].against(&moves[0])),
         ]);
         self.add(table);
         Ok(())

@@ -133,8 +133,9 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("taken < moved.from_rows", "taken <= moved.from_rows", "moved rows"),
             ("old >= moved.total", "old > moved.total", "moved rows"),
+            ("(index - local * moved.runs) * RUN", "(index - local * moved.runs)", "moved rows"),
             ("moved.source_at + moved.first + row", "moved.source_at + row", "cut rows"),
-            ("taken * moved.units + unit", "taken * moved.units", "moved rows"),
+            ("from_rows[old_row + unit]", "from_rows[old_row]", "moved rows"),
         ],
     },
     Shader {
