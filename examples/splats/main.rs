@@ -24,6 +24,8 @@ mod random;
 mod readback;
 mod refine;
 mod splat;
+#[path = "../stop/mod.rs"]
+mod stop;
 mod surgery;
 mod trainer;
 
@@ -36,12 +38,12 @@ use optimizer::Settings;
 use picture::Target;
 use splat::COLUMNS;
 use std::{
-    fmt::Display,
     io::{ErrorKind, Write},
     process::ExitCode,
     sync::Arc,
     time::Instant,
 };
+use stop::{Stop, exit_code};
 use trainer::{Score, Setup, Trainer};
 
 /// Number of steps between two rounds of pruning, cloning and splitting.
@@ -49,34 +51,9 @@ const REFINE: u32 = 100;
 /// Number of scores in a run.
 const SCORES: u32 = 20;
 
-/// Why the program ends early: a message and an exit code. The code is 2 if the arguments or the files of the user are
-/// wrong.
-struct Stop {
-    line: String,
-    code: u8,
-}
-
-impl Stop {
-    fn user(problem: impl Display) -> Self {
-        Self { line: problem.to_string(), code: 2 }
-    }
-
-    fn failure(problem: impl Display) -> Self {
-        Self { line: problem.to_string(), code: 1 }
-    }
-}
-
 fn main() -> ExitCode {
     adapter::log();
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Stop { line, code }) => {
-            if !line.is_empty() {
-                eprintln!("splats: {line}");
-            }
-            ExitCode::from(code)
-        }
-    }
+    exit_code("splats", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> Result<(), Stop> {

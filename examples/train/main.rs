@@ -21,6 +21,8 @@ mod product;
 mod random;
 mod rate;
 mod resident;
+#[path = "../stop/mod.rs"]
+mod stop;
 mod storage;
 mod trainer;
 
@@ -33,43 +35,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use network::Network;
 use random::Random;
 use std::{
-    fmt::Display,
     io::{ErrorKind, Write},
     process::ExitCode,
     sync::Arc,
     time::Instant,
 };
+use stop::{Stop, exit_code};
 use trainer::{Epoch, Setup, Trainer};
 use wgpu_adam::probe::Measures;
 
-/// Why the program ends early: a message and an exit code. The code is 2 if the arguments or the files of the user are
-/// wrong.
-struct Stop {
-    line: String,
-    code: u8,
-}
-
-impl Stop {
-    fn user(problem: impl Display) -> Self {
-        Self { line: problem.to_string(), code: 2 }
-    }
-
-    fn failure(problem: impl Display) -> Self {
-        Self { line: problem.to_string(), code: 1 }
-    }
-}
-
 fn main() -> ExitCode {
     adapter::log();
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Stop { line, code }) => {
-            if !line.is_empty() {
-                eprintln!("train: {line}");
-            }
-            ExitCode::from(code)
-        }
-    }
+    exit_code("train", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> Result<(), Stop> {

@@ -6,13 +6,6 @@
 // Quads per invocation.
 const QUADS: u32 = 8u;
 
-fn measure(s: Scalars, tile: Tile, quad: u32) -> Measured {
-    let place = place_of(tile, quad, s.t);
-    let grad = load_grad(quad);
-    let param = read_param(place);
-    return measured(s, place, grad, param, gradient(s, grad, param), Quad(1.0));
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn insight(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -27,10 +20,7 @@ fn insight(
         let tile = records[record].tile;
         let s = scalars(tile.clock);
         for (var k = 0u; k < QUADS; k++) {
-            let quad = tile.quad + index + k * WORKGROUP;
-            if quad * LANES < tile.end {
-                mine = add(mine, measure(s, tile, quad));
-            }
+            mine = add(mine, measure(s, tile, index + k * WORKGROUP));
         }
     }
     reduce(index, mine);

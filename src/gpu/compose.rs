@@ -302,7 +302,8 @@ fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option<RowKind>) {
     let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: kind };
     module.bind("records", Binding::Records);
-    module.file(if kind.is_some() { shader!("insight/insight_rows") } else { shader!("insight/insight") });
+    module.file(shader!("insight/insight"));
+    module.file(if kind.is_some() { shader!("insight/of_rows") } else { shader!("insight/of_tiles") });
     module.file(shader!("insight/measure"));
     module.file(shader!("insight/records"));
     if storage.rule.has_snr() {

@@ -31,10 +31,13 @@ pub const SHADERS: &[Shader] = &[
         ],
     },
     Shader {
+        file: "shaders/insight/of_tiles.wgsl",
+        mutations: &[("param, gradient(s, grad, param)", "param, grad", "measured, guarded")],
+    },
+    Shader {
         file: "shaders/insight/insight.wgsl",
         mutations: &[
             ("scalars(tile.clock)", "scalars(0u)", "arena"),
-            ("gradient(s, grad, param)", "grad", "measured, guarded"),
             ("records[record].tile", "records[at].tile", "measured, guarded"),
             ("k < QUADS", "k < 7u", "measured, guarded"),
             ("let record = region.partial + at", "let record = at", "measured, guarded"),

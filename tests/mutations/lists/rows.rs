@@ -75,7 +75,7 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[("select(before + 1u, before,", "select(before, before,", "measured rows")],
     },
     Shader {
-        file: "shaders/insight/insight_rows.wgsl",
+        file: "shaders/insight/of_rows.wgsl",
         mutations: &[
             ("tables.columns[slot.k] * rate_of(slot.row)", "Quad(1.0)", "measured rows"),
             ("if slot.row == NO_ROW {\n        return NOTHING", "if false {\n        return NOTHING", "measured rows"),
