@@ -12,6 +12,7 @@ const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 38u;
 const rows_binding: u32 = 11u;
 const PARAM_STEP: u32 = 1u;
+const PARTIAL: bool = false;
 const tables_binding: u32 = 12u;
 const STATE_STEP: u32 = 1u;
 const ROWS_SETTLE: bool = false;
@@ -371,7 +372,7 @@ fn slot_of(tile: u32, tile_rows: u32, number: u32) -> Slot {
 }
 
 fn mask_of(slot: Slot) -> Mask {
-    return elements(slot.k) < Bits(rows.width);
+    return Mask(!PARTIAL) | (elements(slot.k) < Bits(rows.width));
 }
 
 // --- rows/rows_uniform.wgsl ---

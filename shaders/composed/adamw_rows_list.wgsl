@@ -13,6 +13,7 @@ const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 38u;
 const rows_binding: u32 = 11u;
 const PARAM_STEP: u32 = 1u;
+const PARTIAL: bool = false;
 const active_binding: u32 = 14u;
 const listed_binding: u32 = 16u;
 const tables_binding: u32 = 12u;
@@ -398,7 +399,7 @@ fn slot_of(tile: u32, tile_rows: u32, number: u32) -> Slot {
 }
 
 fn mask_of(slot: Slot) -> Mask {
-    return elements(slot.k) < Bits(rows.width);
+    return Mask(!PARTIAL) | (elements(slot.k) < Bits(rows.width));
 }
 
 // --- rows/rows_uniform.wgsl ---

@@ -8,6 +8,7 @@ const partials_binding: u32 = 7u;
 const grad_binding: u32 = 21u;
 const rows_binding: u32 = 11u;
 const PARAM_STEP: u32 = 1u;
+const PARTIAL: bool = false;
 const active_binding: u32 = 14u;
 const listed_binding: u32 = 16u;
 const region_binding: u32 = 0u;
@@ -207,7 +208,7 @@ fn slot_of(tile: u32, tile_rows: u32, number: u32) -> Slot {
 }
 
 fn mask_of(slot: Slot) -> Mask {
-    return elements(slot.k) < Bits(rows.width);
+    return Mask(!PARTIAL) | (elements(slot.k) < Bits(rows.width));
 }
 
 // --- rows/rows_uniform.wgsl ---

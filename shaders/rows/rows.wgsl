@@ -28,5 +28,5 @@ fn slot_of(tile: u32, tile_rows: u32, number: u32) -> Slot {
 }
 
 fn mask_of(slot: Slot) -> Mask {
-    return elements(slot.k) < Bits(rows.width);
+    return Mask(!PARTIAL) | (elements(slot.k) < Bits(rows.width));
 }

@@ -235,6 +235,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
 fn rows(module: &mut Module, kind: RowKind, unaligned: bool) {
     module.bind("rows", Binding::Rows);
     module.constant("PARAM_STEP", if unaligned { LANES } else { 1 });
+    module.flag("PARTIAL", kind.partial);
     module.file(shader!("rows/rows"));
     module.file(shader!("rows/rows_uniform"));
     if kind.active.is_listed() {
