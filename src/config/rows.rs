@@ -42,7 +42,7 @@ pub(crate) const MAX_WIDTH: u32 = 1024;
 /// assert_eq!(param, [0.999, 0.999, 0.9999, 0.999, 0.999, 0.9999]);
 /// # Ok::<(), wgpu_adam::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rows<V = View> {
     /// The elements of a row: 1 to 1,024.
     pub width: u32,

@@ -32,7 +32,7 @@ impl Findings<'_> {
         ])?;
         let mut table = Table::new(
             "Rows",
-            &format!(
+            format!(
                 "{rows} splats of 59 columns in f32, in three tensors of 10, 48 and 1 columns, each column with a rate of its \
                  own. `streams` moves the bytes of a step of all rows."
             ),
