@@ -299,8 +299,8 @@ fn gradients_of_inactive_rows_are_not_read() {
 #[test]
 fn rows_move_in_every_format() {
     let gpu = Gpu::new();
-    let adagrad =
-        variants().into_iter().find(|config| format!("{:?}", config.variant).contains("initial: 0.1")).unwrap();
+    // New rows do not begin with zeros.
+    let adagrad = Variant::AdaGrad { lr_decay: 0.0, initial: 0.1 };
     for (i, (param, precision)) in sample(stored().enumerate()) {
         for width in [1, 7, 48, 300] {
             let mut scene = Scene::new(width, 90).with(|rows| {
@@ -309,7 +309,7 @@ fn rows_move_in_every_format() {
             });
             (scene.formats.0, scene.precision) = (param, precision.clone());
             if i % 4 == 1 {
-                scene.config = adagrad.clone();
+                scene.config.variant = adagrad;
             }
             let mut run = scene.start(&gpu);
             run.step();
@@ -493,7 +493,7 @@ fn mistakes_are_named() {
     );
     assert_eq!(error(Scene::new(1025, 2)), "tensor `rows`: the rows have 1025 elements, but must have 1 to 1024");
     let mut lion = rows(|rows| rows.second_moment = SecondMoment::RowMean);
-    lion.config = variants().into_iter().find(|config| config.variant == wgpu_adam::Variant::Lion).unwrap();
+    lion.config = variants().into_iter().find(|config| config.variant == Variant::Lion).unwrap();
     assert_eq!(error(lion), "tensor `rows`: RowMean needs a rule that averages the squares of the gradients, not Lion");
     let buffers = [40, 40, 4].map(|len| gpu.buffer(&vec![0.0; len]));
     let start = |rows: Rows, len: u64| {
