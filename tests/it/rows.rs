@@ -6,7 +6,8 @@ use wgpu_adam::precision::{Master, StateDtype};
 use wgpu_adam::rows::{Active, GradRows, RowSteps, Rows, SecondMoment};
 use wgpu_adam::state::{Base, Transfer};
 use wgpu_adam::{
-    Adam, Clip, Config, Decay, Dtype, Error, Group, GroupClip, LossScale, Options, Precision, State, Tensor, View, cpu,
+    Adam, Clip, Config, Decay, Dtype, Error, Group, GroupClip, LossScale, Options, Precision, State, Tensor, Variant,
+    View, cpu,
 };
 
 use crate::sampling::{proptest_cases, sample};
