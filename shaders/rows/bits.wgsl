@@ -9,5 +9,5 @@ fn candidates() -> u32 {
 fn row_of(candidate: u32) -> u32 {
     let bit = rows.first + candidate;
     let word = active_rows[rows.active_at + bit / 32u];
-    return select(NO_ROW, candidate, (word >> (bit % 32u) & 1u) == 1u);
+    return select(NO_ROW, candidate, ((word >> (bit % 32u)) & 1u) == 1u);
 }

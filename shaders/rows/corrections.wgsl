@@ -5,7 +5,7 @@ fn power(t: u32, first: bool) -> vec2<u32> {
     var result = vec2<u32>(0u);
     var begun = false;
     for (var i = 0u; i < 32u && (t >> i) != 0u; i++) {
-        if (t >> i & 1u) == 1u {
+        if ((t >> i) & 1u) == 1u {
             let two = select(tables.beta2[i / 2u], tables.beta1[i / 2u], first);
             let factor = select(two.zw, two.xy, i % 2u == 0u);
             result = select(factor, product(result, factor), begun);
