@@ -22,10 +22,46 @@ use crate::plan::storage::Storage;
 use crate::tick::scalars::{SCALAR_PADDING, Scalars};
 use crate::tick::settings::Laws;
 
+/// The text without comments, except for those that begin with `// ---`, and its length: a page downloads the sources.
+#[cfg(target_arch = "wasm32")]
+const fn without_comments<const LEN: usize>(source: &str) -> ([u8; LEN], usize) {
+    let source = source.as_bytes();
+    let mut kept = [b' '; LEN];
+    let (mut at, mut len) = (0, 0);
+    while at < source.len() {
+        let comment = source[at] == b'/' && at + 3 < source.len() && source[at + 1] == b'/' && source[at + 3] != b'-';
+        if comment {
+            while at < source.len() && source[at] != b'\n' {
+                at += 1;
+            }
+        } else {
+            if len < LEN {
+                kept[len] = source[at];
+            }
+            at += 1;
+            len += 1;
+        }
+    }
+    (kept, len)
+}
+
 macro_rules! shader {
-    ($path:literal) => {
-        concat!("// --- ", $path, ".wgsl ---\n\n", include_str!(concat!("../../shaders/", $path, ".wgsl")))
-    };
+    ($path:literal) => {{
+        const SOURCE: &str =
+            concat!("// --- ", $path, ".wgsl ---\n\n", include_str!(concat!("../../shaders/", $path, ".wgsl")));
+        #[cfg(target_arch = "wasm32")]
+        const SOURCE_IN_USE: &str = {
+            const LEN: usize = without_comments::<0>(SOURCE).1;
+            const KEPT: [u8; LEN] = without_comments(SOURCE).0;
+            match std::str::from_utf8(&KEPT) {
+                Ok(text) => text,
+                Err(_) => panic!("a comment is cut within a character"),
+            }
+        };
+        #[cfg(not(target_arch = "wasm32"))]
+        const SOURCE_IN_USE: &str = SOURCE;
+        SOURCE_IN_USE
+    }};
 }
 
 const STORES: &str = "// --- stores ---\n\n";
