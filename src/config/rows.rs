@@ -1,5 +1,6 @@
 //! Tensors of rows: splats, embeddings, and other parameters whose unit is a row.
 
+use crate::config::dtype::Dtype;
 use crate::config::rule::Rule;
 use crate::config::variant::Variant;
 use crate::config::view::View;
@@ -191,7 +192,7 @@ impl<V> Rows<V> {
     }
 
     /// Checks that rows of this kind can take over the state of others.
-    pub(crate) fn check_state<U>(&self, old: &Rows<U>) -> Result<(), String> {
+    fn check_state<U>(&self, old: &Rows<U>) -> Result<(), String> {
         if (self.width, self.second_moment, self.steps) == (old.width, old.second_moment, old.steps) {
             return Ok(());
         }
@@ -247,6 +248,32 @@ impl<V> Rows<V> {
             None => Ok(()),
         }
     }
+}
+
+/// Checks that a tensor can take over the state of another of its name. Each pair is of the old tensor and the new one: their
+/// rows, the dtypes of their params and their lengths.
+pub(crate) fn check_rebind<U, V>(
+    tensor: &str,
+    rows: (Option<&Rows<U>>, Option<&Rows<V>>),
+    dtypes: (Dtype, Dtype),
+    lens: (u64, u64),
+) -> Result<(), Error> {
+    let tensor = || tensor.to_owned();
+    let checked = match rows {
+        (Some(old), Some(new)) => new.check_state(old),
+        (None, None) => Ok(()),
+        _ => Err("a tensor of rows must stay one".to_owned()),
+    };
+    checked.map_err(|reason| Error::Rows { tensor: tensor(), reason })?;
+    if dtypes.0 != dtypes.1 {
+        let (what, given, need) = ("the dtype of its param", format!("{:?}", dtypes.1), format!("{:?}", dtypes.0));
+        return Err(Error::Rebind { tensor: tensor(), what, given, need });
+    }
+    if rows.0.is_none() && lens.0 != lens.1 {
+        let (what, given, need) = ("its length", lens.1.to_string(), lens.0.to_string());
+        return Err(Error::Rebind { tensor: tensor(), what, given, need });
+    }
+    Ok(())
 }
 
 /// Sets the factors of the columns of a tensor.

@@ -1,5 +1,6 @@
 //! Adding, removing and resetting tensors between steps. Counterpart of `src/gpu/edit.rs`.
 
+use crate::config::rows::check_rebind;
 use crate::cpu::adam::Adam;
 use crate::cpu::tensor::{Group, Tensor};
 use crate::error::Error;
@@ -73,20 +74,9 @@ impl Adam {
     /// of its rows would be another, and the errors of [`new`](Self::new). Nothing has changed then.
     pub fn rebind(&mut self, tensor: Tensor) -> Result<(), Error> {
         let number = numbers_of(&self.names, &[&tensor.name])?[0];
-        let differs = |what, given: String, need: String| {
-            let tensor = tensor.name.clone();
-            if given == need { Ok(()) } else { Err(Error::Rebind { tensor, what, given, need }) }
-        };
-        let checked = match (&self.rows[number], &tensor.rows) {
-            (Some(old), Some(new)) => new.check_state(old),
-            (None, None) => Ok(()),
-            _ => Err("a tensor of rows must stay one".to_owned()),
-        };
-        checked.map_err(|reason| Error::Rows { tensor: tensor.name.clone(), reason })?;
-        differs("the dtype of its param", format!("{:?}", tensor.param), format!("{:?}", self.dtypes[number].0))?;
-        if tensor.rows.is_none() {
-            differs("its length", tensor.len.to_string(), self.lens[number].to_string())?;
-        }
+        let rows = (self.rows[number].as_ref(), tensor.rows.as_ref());
+        let lens = (self.lens[number] as u64, tensor.len as u64);
+        check_rebind(&tensor.name, rows, (self.dtypes[number].0, tensor.param), lens)?;
         let mut lists = lists(&self.groups);
         if let Some((old, _)) = lists.iter_mut().flatten().nth(number) {
             *old = tensor;

@@ -7,6 +7,7 @@ use wgpu::{Buffer, CommandEncoderDescriptor};
 
 use crate::config::group::Group;
 use crate::config::hyperparameters::Config;
+use crate::config::rows::check_rebind;
 use crate::config::tensor::Tensor;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
@@ -15,26 +16,6 @@ use crate::gpu::builder::Builder;
 use crate::plan::buffer_layout::copies;
 use crate::plan::clocks::{Lists, Member, Registry, check_names, lists, numbers_of, regroup, separate};
 use crate::tick::clock::{Clock, ClockHead};
-
-/// Checks that a tensor can take over the state of another.
-fn check_rebind(old: &Tensor, new: &Tensor) -> Result<(), Error> {
-    let tensor = || new.name.clone();
-    let dtypes = |tensor: &Tensor| format!("{:?}", tensor.param.dtype);
-    let checked = match (&old.rows, &new.rows) {
-        (Some(old), Some(new)) => new.check_state(old),
-        (None, None) => Ok(()),
-        _ => Err("a tensor of rows must stay one".to_owned()),
-    };
-    checked.map_err(|reason| Error::Rows { tensor: tensor(), reason })?;
-    let differs = |what, given: String, need: String| {
-        if given == need { Ok(()) } else { Err(Error::Rebind { tensor: tensor(), what, given, need }) }
-    };
-    differs("the dtype of its param", dtypes(new), dtypes(old))?;
-    if old.rows.is_none() {
-        differs("its length", new.param.len.to_string(), old.param.len.to_string())?;
-    }
-    Ok(())
-}
 
 /// # Changing the tensors
 ///
@@ -131,7 +112,9 @@ impl Adam {
         let mut registry = self.registry.clone();
         let mut tensors = registry.groups.iter_mut().flat_map(|group| &mut group.tensors);
         if let Some(old) = tensors.nth(number) {
-            check_rebind(old, &tensor)?;
+            let rows = (old.rows.as_ref(), tensor.rows.as_ref());
+            let (dtypes, lens) = ((old.param.dtype, tensor.param.dtype), (old.param.len, tensor.param.len));
+            check_rebind(&tensor.name, rows, dtypes, lens)?;
             *old = tensor;
         }
         let before: Vec<Option<usize>> = (0..registry.clocks.groups.len()).map(Some).collect();
