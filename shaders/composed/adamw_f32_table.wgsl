@@ -100,9 +100,15 @@ fn divisor(s: Scalars, v: Quad) -> Quad {
     return select(root, Quad(s.min_root), root == Quad(0.0)) + s.eps;
 }
 
+// Where a bound applies, a NaN must stay a NaN, so that it is noticed. Some drivers make the built-in `min` and `max` of
+// comparisons, which ignore a NaN. So it is found by its bits, and put back.
+fn unless_nan(x: Quad, bounded: Quad) -> Quad {
+    return select(bounded, x, magnitude(x) > Bits(0x7f800000u));
+}
+
 fn clipped(g: Quad, limit: f32) -> Quad {
     let bound = select(Quad(limit), Quad(-limit), g < Quad(0.0));
-    return select(g, bound, abs(g) > Quad(limit));
+    return unless_nan(g, select(g, bound, abs(g) > Quad(limit)));
 }
 
 fn gradient(s: Scalars, grad: Quad, param: Quad) -> Quad {
@@ -125,9 +131,8 @@ fn decay_of(s: Scalars, param: Quad, step: Quad) -> Quad {
 
 fn limited(s: Scalars, next: Quad) -> Quad {
     if LIMITS {
-        // A NaN stays a NaN, so that it is noticed.
         let above = select(next, Quad(s.param_min), next < Quad(s.param_min));
-        return select(above, Quad(s.param_max), above > Quad(s.param_max));
+        return unless_nan(next, select(above, Quad(s.param_max), above > Quad(s.param_max)));
     }
     return next;
 }

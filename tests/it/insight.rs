@@ -56,8 +56,9 @@ fn measured(run: &mut Run, gpu: &Gpu, probe: &Probe) -> Insight {
     }
     assert_eq!((got.t, got.skipped), (want.t, want.skipped));
     for (got, want) in numbers(&got).into_iter().zip(numbers(&want)) {
-        // The roots and divisions of an element are within 10 ulp, and the sums are far more exact.
-        assert!(got == want || (got - want).abs() <= 1e-5 * want.abs(), "{got} for {want}");
+        // The roots and divisions of an element are within 10 ulp, and the sums are far more exact. But a moment may be
+        // the small difference of large numbers.
+        assert!(got == want || (got - want).abs() <= 1e-4 * want.abs(), "{got} for {want}");
     }
     got
 }

@@ -101,7 +101,8 @@ proptest! {
         decay in prop_oneof![Just(Decay::None), Just(Decay::Decoupled(0.1)), Just(Decay::L2(0.1)), Just(Decay::Cautious(0.1))],
     ) {
         let [per_row, compact_grads, row_lr, columns, zero_grad, clip, guard, uncorrected, group_clip, scaled] = flags;
-        let gpu = Gpu::new();
+        // Everything together binds more than the 8 storage buffers that a device has by default.
+        let gpu = Gpu::with_storage_buffers(16);
         let all: Vec<_> = stored().flat_map(|stored| GRADS.map(|grad| (stored.clone(), grad))).collect();
         let ((param, precision), grad) = all[format % all.len()].clone();
         let mut scene = Scene::new(width, count).with(|rows| {

@@ -70,8 +70,8 @@ fn started(gpu: &Gpu, scene: &Scene, steps: usize) -> Run {
 fn fresh(gpu: &Gpu, other: &Run) -> Run {
     let mut run = other.scene.start(gpu);
     run.params = other.params.clone();
-    for (buffer, params) in run.param_buffers.iter().zip(&run.params) {
-        gpu.write(buffer, params);
+    for (buffer, theirs) in run.param_buffers.iter().zip(&other.param_buffers) {
+        gpu.write(buffer, &gpu.read(theirs));
     }
     (run.steps, run.largest) = (other.steps, other.largest.clone());
     run
@@ -145,6 +145,7 @@ fn a_run_moves_from_the_gpu_to_the_twin_and_back_through_files() {
             assert_eq!(run.twin.state(), resumed.twin.state(), "{scene:?}");
             same_from_here(&gpu, &mut run, &mut resumed, 4);
         }
+        resumed.upload_grads(&gpu);
         resumed.assert_same(&gpu);
     }
 }

@@ -3,7 +3,7 @@
 
 use wgpu::Buffer;
 use wgpu_adam::state::{StateKind, StateTensor, TensorState};
-use wgpu_adam::{Adam, Decay, Dtype, Error, Report, State, cpu};
+use wgpu_adam::{Adam, Config, Decay, Dtype, Error, Report, State, Variant, cpu};
 
 use super::gpu::Gpu;
 use super::layout::{Scene, Spot};
@@ -23,6 +23,22 @@ pub struct Run {
     pub steps: u64,
     /// The largest |gradient| and |param| of each element, tensor by tensor.
     pub largest: Vec<Vec<(f64, f64)>>,
+}
+
+/// The tolerance of an element, whose largest |gradient| and |param| are given.
+fn tolerance(config: &Config, steps: u64, (grad, param): (f64, f64)) -> Tolerance {
+    let adam = Tolerance::new(config, steps, grad, param);
+    // The most that a normalized gradient can be, and the steps that m adds up: these rules average it.
+    let (largest, horizon) = match config.variant {
+        Variant::LaProp => ((1.0 - config.beta2).sqrt().recip(), 1.0),
+        Variant::RmsProp { momentum, .. } => ((1.0 - config.beta2).sqrt().recip(), 1.0 / (1.0 - momentum)),
+        // t^(1/4), and a clock may start late.
+        Variant::Adopt => (200.0, 1.0),
+        _ => return adam,
+    };
+    let relative = Tolerance::new(config, steps, 1.0, 0.0);
+    let m = largest * horizon * (relative.m + relative.v);
+    Tolerance { m, param: adam.param + steps as f64 * config.lr * m, ..adam }
 }
 
 /// What the device has of a run.
@@ -117,7 +133,7 @@ impl Run {
             self.scene.order().into_iter().zip(&self.largest).zip(state.tensors.iter().zip(&twin.tensors))
         {
             let config = &self.scene.configs[spot.group];
-            let of = |e: usize| Tolerance::new(config, self.steps, largest[e].0, largest[e].1);
+            let of = |e: usize| tolerance(config, self.steps, largest[e]);
             let want = spot.param_of(&self.params);
             let mut values = vec![(None, spot.param_of(&got).values(), want.values())];
             assert_eq!(tensor.state.len(), twin.state.len());
@@ -148,7 +164,9 @@ impl Run {
                 }
                 let tolerance = match what {
                     None => of(e).param,
-                    Some(StateKind::M | StateKind::GradAvg) => of(e).m,
+                    Some(StateKind::M) => of(e).m,
+                    // An average of gradients with every rule.
+                    Some(StateKind::GradAvg) => Tolerance::new(config, self.steps, largest[e].0, 0.0).m,
                     _ => of(e).v,
                 };
                 let share = share(got, want, tolerance, gpu.software);
