@@ -178,12 +178,7 @@ fn switched_tensors_are_saved_and_resumed_exactly() {
         set(&mut run, &["tensor1"], true);
         steps_without(&mut run, &gpu, &[2], 2);
         same(&run, &gpu);
-        let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
-        let mut next = scene.start(&gpu);
-        (next.params, next.steps) = (run.params.clone(), run.steps);
-        next.param_buffers.iter().zip(&next.params).for_each(|(buffer, values)| gpu.write(buffer, values));
-        pollster::block_on(next.adam.load_state(&state)).unwrap();
-        next.twin.load_state(&state).unwrap();
+        let mut next = run.resumed(&gpu);
         for run in [&mut run, &mut next] {
             steps_without(run, &gpu, &[2], 2);
             set(run, &["tensor2"], true);

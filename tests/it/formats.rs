@@ -101,12 +101,7 @@ fn separately_allocated_tensors_share_dispatches() {
         run.steps(gpu, 6);
         run.assert_same(gpu);
         // A run that was resumed from the state must continue equally.
-        let mut next = scene.start(gpu);
-        (next.params, next.steps) = (run.params.clone(), run.steps);
-        next.param_buffers.iter().zip(&next.params).for_each(|(buffer, values)| gpu.write(buffer, values));
-        let state = gpu.state(&run.adam);
-        pollster::block_on(next.adam.load_state(&state)).unwrap();
-        next.twin.load_state(&state).unwrap();
+        let mut next = run.resumed(gpu);
         next.steps(gpu, 2);
         run.steps(gpu, 2);
         next.assert_same(gpu);

@@ -4,7 +4,7 @@
 use crate::scene::variants::variants;
 use crate::scene::{Gpu, Run, Scene};
 use wgpu_adam::preset::{optax, pytorch};
-use wgpu_adam::{Clip, Config, Decay, Error, Options, Probe, Schedule, State, Variant, cpu};
+use wgpu_adam::{Clip, Config, Decay, Error, Options, Probe, Schedule, Variant, cpu};
 
 /// Makes `steps` steps in one submission, with the same gradients.
 fn submit(gpu: &Gpu, run: &mut Run, steps: usize) {
@@ -69,23 +69,6 @@ fn other(config: Config) -> Config {
     }
 }
 
-/// A run of the same scene that continues from the given run. Its state goes through a file, and its parameters are
-/// copied.
-fn resumed(gpu: &Gpu, run: &Run) -> Run {
-    let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
-    let mut next = run.scene.start(gpu);
-    pollster::block_on(next.adam.load_state(&state)).unwrap();
-    next.twin.load_state(&state).unwrap();
-    next.params.clone_from(&run.params);
-    for (buffer, params) in next.param_buffers.iter().zip(&next.params) {
-        gpu.write(buffer, params);
-    }
-    next.steps = run.steps;
-    next.largest.clone_from(&run.largest);
-    assert_eq!(gpu.state(&next.adam), state);
-    next
-}
-
 #[test]
 fn the_configuration_of_each_variant_can_change_in_mid_run() {
     let gpu = Gpu::new();
@@ -97,7 +80,7 @@ fn the_configuration_of_each_variant_can_change_in_mid_run() {
         set_config(&mut run, 0, other(config.clone()));
         submit(&gpu, &mut run, 4);
         run.assert_same(&gpu);
-        let mut next = resumed(&gpu, &run);
+        let mut next = run.resumed(&gpu);
         set_config(&mut next, 0, config.clone());
         set_config(&mut run, 0, config.clone());
         for run in [&mut run, &mut next] {
@@ -182,7 +165,7 @@ fn a_schedule_can_change_in_mid_run() {
         let report = gpu.report(&run.adam);
         let lr = run.adam.groups()[group].lr(report.t);
         assert!((f64::from(report.groups[group].lr) / lr - 1.0).abs() < 1e-6, "{report:?} for {lr}");
-        let mut next = resumed(&gpu, &run);
+        let mut next = run.resumed(&gpu);
         submit(&gpu, &mut next, 2);
         next.assert_same(&gpu);
     }

@@ -1,7 +1,7 @@
 //! What waits for the device: making an optimizer of a scene, and reading from the device.
 
 use wgpu_adam::probe::Insight;
-use wgpu_adam::{Adam, Error, Probe, cpu};
+use wgpu_adam::{Adam, Error, Probe, State, cpu};
 
 use super::gpu::Gpu;
 use super::layout::Scene;
@@ -39,6 +39,26 @@ impl Run {
             report: gpu.report(&self.adam),
         };
         self.difference_from(seen, gpu)
+    }
+
+    /// A run of the same scene with the params of this one, on both sides, and an optimizer that has made no steps.
+    pub fn fresh(&self, gpu: &Gpu) -> Self {
+        let mut fresh = self.scene.start(gpu);
+        for (to, from) in fresh.param_buffers.iter().zip(&self.param_buffers) {
+            gpu.write(to, &gpu.read(from));
+        }
+        (fresh.params, fresh.steps, fresh.largest) = (self.params.clone(), self.steps, self.largest.clone());
+        fresh
+    }
+
+    /// A fresh run that has loaded the state of this one. Each side has its own, which are equal on a CPU adapter.
+    pub fn resumed(&self, gpu: &Gpu) -> Self {
+        let state = State::from_bytes(&gpu.state(&self.adam).to_bytes().unwrap()).unwrap();
+        let mut resumed = self.fresh(gpu);
+        pollster::block_on(resumed.adam.load_state(&state)).unwrap();
+        resumed.twin.load_state(&self.twin.state()).unwrap();
+        assert_eq!(gpu.state(&resumed.adam), state);
+        resumed
     }
 
     pub fn assert_same(&self, gpu: &Gpu) {

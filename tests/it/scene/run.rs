@@ -28,17 +28,25 @@ pub struct Run {
 /// The tolerance of an element, whose largest |gradient| and |param| are given.
 fn tolerance(config: &Config, steps: u64, (grad, param): (f64, f64)) -> Tolerance {
     let adam = Tolerance::new(config, steps, grad, param);
+    let relative = Tolerance::new(config, steps, 1.0, 0.0);
+    // The most that v can be, beside the square of a gradient, and the sum of the squares.
+    let v = match config.variant {
+        Variant::AdaMax => relative.v * grad,
+        Variant::AdaBelief => 4.0 * adam.v,
+        Variant::RmsProp { initial, .. } => adam.v + relative.v * initial,
+        Variant::AdaGrad { initial, .. } => steps as f64 * adam.v + relative.v * initial,
+        _ => adam.v,
+    };
     // The most that a normalized gradient can be, and the steps that m adds up: these rules average it.
     let (largest, horizon) = match config.variant {
         Variant::LaProp => ((1.0 - config.beta2).sqrt().recip(), 1.0),
         Variant::RmsProp { momentum, .. } => ((1.0 - config.beta2).sqrt().recip(), 1.0 / (1.0 - momentum)),
         // t^(1/4), and a clock may start late.
         Variant::Adopt => (200.0, 1.0),
-        _ => return adam,
+        _ => return Tolerance { v, ..adam },
     };
-    let relative = Tolerance::new(config, steps, 1.0, 0.0);
     let m = largest * horizon * (relative.m + relative.v);
-    Tolerance { m, param: adam.param + steps as f64 * config.lr * m, ..adam }
+    Tolerance { m, v, param: adam.param + steps as f64 * config.lr * m }
 }
 
 /// What the device has of a run.

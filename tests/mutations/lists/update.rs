@@ -18,6 +18,8 @@ pub const SHADERS: &[Shader] = &[
             ("above > Quad(s.param_max)", "above < Quad(s.param_max)", "clamped"),
             ("abs(g) > Quad(limit)", "abs(g) < Quad(limit)", "clipped by value"),
             ("select(Quad(limit), Quad(-limit)", "select(Quad(-limit), Quad(limit)", "clipped by value"),
+            ("select(bounded, x, magnitude(x)", "select(x, bounded, magnitude(x)", "clamped"),
+            ("magnitude(x) > Bits(0x7f800000u)", "magnitude(x) > Bits(0x3f000000u)", "clamped"),
             ("| Bits(0x5f7f0000u)", "| Bits(0x5f000000u)", "squares that overflow"),
             ("- Bits(0x5f7f0000u)", "- Bits(0x5f900000u)", "squares that overflow"),
             ("sqrt(v) * s.v_coef", "v * s.v_coef", "arena"),
