@@ -1,7 +1,7 @@
 // A module as the host composes it from the files of shaders/, for reading. Rewritten by
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
-const WORKGROUP: u32 = 64u;
+const WORKGROUP: u32 = 256u;
 const LIMITS: bool = false;
 const EDGES: bool = false;
 const grad_binding: u32 = 21u;
@@ -13,11 +13,9 @@ const SCALAR_PADDING: u32 = 38u;
 const rows_binding: u32 = 11u;
 const PARAM_STEP: u32 = 1u;
 const PARTIAL: bool = false;
+const SLOTS: u32 = 256u;
 const tables_binding: u32 = 12u;
 const STATE_STEP: u32 = 1u;
-const ROWS_SETTLE: bool = false;
-const IN_BLOCKS: bool = false;
-const BLOCK_QUADS: u32 = 64u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -35,66 +33,22 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
 
 // --- update/update_rows.wgsl ---
 
-// Steps whole rows. What the quads of a row share is known only when all of them have been loaded, and the scale of an
-// 8-bit block only when all of it has been computed. So there are three passes. Twin: src/cpu/rows.rs.
+// Steps whole rows, none of whose quads needs to know another. Twin: src/cpu/rows.rs.
 
-// The slots of a tile: an invocation has four of them.
-const SLOTS: u32 = 256u;
-const OWN_SLOTS: u32 = 4u;
-
-// A quad between the passes.
-struct Pending {
-    slot: Slot,
-    place: Place,
-    param: Quad,
-    g: Quad,
-    state: Kept,
-}
-
-fn block_of(slot: Slot) -> u32 {
-    return slot.local * rows.blocks + slot.k / BLOCK_QUADS;
-}
-
-fn loaded(s: Scalars, tile: u32, number: u32) -> Pending {
-    var pending: Pending;
-    pending.slot = slot_of(tile, rows.update_rows, number);
-    if pending.slot.row == NO_ROW {
-        return pending;
-    }
-    pending.place = place_of_slot(pending.slot, s.t);
-    if s.do_step != 0u {
-        pending.param = read_param(pending.place);
-        let g = gradient(s, load_grad(pending.slot.grad), pending.param);
-        pending.g = select(Quad(0.0), g, pending.place.mask);
-        note_squares(number, pending.g);
-    }
-    return pending;
-}
-
-fn stepped(s: Scalars, pending: Pending) -> Pending {
-    var next = pending;
-    if pending.slot.row != NO_ROW && s.do_step != 0u {
-        own = pending.slot;
-        let step = rule(scalars_of_row(s), pending.place, pending.g);
-        let rate = tables.columns[own.k] * rate_of(own.row);
-        next.param = limited(s, pending.param - rate * (decay_of(s, pending.param, step) + step));
-        next.state = kept;
-        note_state(pending.place, block_of(own), kept);
-    }
-    return next;
-}
-
-fn store(s: Scalars, pending: Pending) {
-    if pending.slot.row == NO_ROW {
+fn apply(s: Scalars, tile: u32, index: u32) {
+    own = slot_of(tile, rows.update_rows, index);
+    if own.row == NO_ROW {
         return;
     }
+    let place = place_of_slot(own, s.t);
     if s.do_step != 0u {
-        own = pending.slot;
-        encode_state(pending.place, block_of(own), pending.state);
-        write_param(pending.place, pending.param);
+        let param = read_param(place);
+        let step = rule(s, place, gradient(s, load_grad(own.grad), param));
+        let rate = tables.columns[own.k] * rate_of(own.row);
+        write_param(place, limited(s, param - rate * (decay_of(s, param, step) + step)));
     }
-    var grads = pending.place;
-    grads.quad = pending.slot.grad;
+    var grads = place;
+    grads.quad = own.grad;
     zero_grad(grads);
 }
 
@@ -104,37 +58,7 @@ fn update(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let tile = number(workgroup, workgroups);
-    let s = scalars(0u);
-    clear_scales(index);
-    // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
-    let at = index / LINE * (LINE * OWN_SLOTS) + index % LINE;
-    var first = loaded(s, tile, at);
-    var second = loaded(s, tile, at + LINE);
-    var third = loaded(s, tile, at + 2u * LINE);
-    var fourth = loaded(s, tile, at + 3u * LINE);
-    if ROWS_SETTLE {
-        workgroupBarrier();
-        for (var local = index; local < rows.update_rows; local += WORKGROUP) {
-            let row = with_gradient(row_of(tile * rows.update_rows + local));
-            if row != NO_ROW && s.do_step != 0u {
-                settle_moments(local, row);
-                settle_steps(s, local, row);
-            }
-        }
-        workgroupBarrier();
-    }
-    first = stepped(s, first);
-    second = stepped(s, second);
-    third = stepped(s, third);
-    fourth = stepped(s, fourth);
-    if IN_BLOCKS {
-        workgroupBarrier();
-    }
-    store(s, first);
-    store(s, second);
-    store(s, third);
-    store(s, fourth);
+    apply(scalars(0u), number(workgroup, workgroups), index);
 }
 
 // --- update/gradient.wgsl ---
@@ -345,6 +269,50 @@ fn scalars(clock: u32) -> Scalars {
     return scalar_slot;
 }
 
+// --- rows/rows_uniform.wgsl ---
+
+// What the host says about a region of rows. Twin: src/gpu/rows.rs.
+
+// `RowsUniform` in src/gpu/rows.rs.
+struct Rows {
+    first: u32,         // the tensor's row that is the region's row 0
+    count: u32,         // the rows of the region
+    width: u32,         // the elements of a row
+    quads: u32,         // the quads of a row
+    inverse_quads: f32, // 1 / quads
+    update_rows: u32,   // the rows of a tile of the update
+    norm_rows: u32,     // the rows of a tile of the norm
+    insight_rows: u32,  // the rows of a tile of the probe
+    blocks: u32,        // the 8-bit blocks of a row
+    stride: u32,        // from a row to the next in params and gradients: quads, or elements if the region is unaligned
+    state_stride: u32,  // from a row to the next in the state: quads, or elements if the state is addressed by elements
+    grad: u32,          // the place of the gradients' row 0 in their window, in the units of `stride`
+    grad_rows: u32,     // the rows of the gradients, if they are compact
+    row_lr_at: u32,     // the first element of this view in its window, and of the following ones
+    active_at: u32,
+    count_at: u32,
+    inverse_at: u32,
+    list_len: u32,      // the length of the list
+    most_workgroups: u32, // in one dimension of a dispatch
+    joined: u32,        // the quads of all rows, if rows are joined
+    joined_grad: u32,   // the first quad of their gradients in its window
+    joined_quads: u32,  // the quads of a joined row
+    inverse_joined: f32, // 1 / joined_quads
+    mean: f32,          // multiplies the sum of the squares of a row
+    corrected: u32,     // 1 for bias correction by a row's own steps
+    eps_root: f32,      // before that correction
+    eps_in_v: u32,      // 1 if eps_root is not corrected
+}
+
+// `tables` in src/gpu/rows.rs.
+struct RowTables {
+    columns: array<vec4<f32>, 256>, // the factors of the columns
+    beta1: array<vec4<u32>, 16>,    // beta1^(2^i), two to a vector
+    beta2: array<vec4<u32>, 16>,
+}
+
+@group(0) @binding(rows_binding) var<uniform> rows: Rows;
+
 // --- rows/rows.wgsl ---
 
 // A region of whole rows. A row has its own quads, the last of which may be partial, so that no quad has elements of two
@@ -380,46 +348,6 @@ fn mask_of(slot: Slot) -> Mask {
     return Mask(!PARTIAL) | (elements(slot.k) < Bits(rows.width));
 }
 
-// --- rows/rows_uniform.wgsl ---
-
-// What the host says about a region of rows. Twin: src/gpu/rows.rs.
-
-// `RowsUniform` in src/gpu/rows.rs.
-struct Rows {
-    first: u32,         // the tensor's row that is the region's row 0
-    count: u32,         // the rows of the region
-    width: u32,         // the elements of a row
-    quads: u32,         // the quads of a row
-    inverse_quads: f32, // 1 / quads
-    update_rows: u32,   // the rows of a tile of the update
-    norm_rows: u32,     // the rows of a tile of the norm
-    insight_rows: u32,  // the rows of a tile of the probe
-    blocks: u32,        // the 8-bit blocks of a row
-    stride: u32,        // from a row to the next in params and gradients: quads, or elements if the region is unaligned
-    state_stride: u32,  // from a row to the next in the state: quads, or elements if the state is addressed by elements
-    grad: u32,          // the place of the gradients' row 0 in their window, in the units of `stride`
-    grad_rows: u32,     // the rows of the gradients, if they are compact
-    row_lr_at: u32,     // the first element of this view in its window, and of the following ones
-    active_at: u32,
-    count_at: u32,
-    inverse_at: u32,
-    list_len: u32,      // the length of the list
-    most_workgroups: u32, // in one dimension of a dispatch
-    mean: f32,          // multiplies the sum of the squares of a row
-    corrected: u32,     // 1 for bias correction by a row's own steps
-    eps_root: f32,      // before that correction
-    eps_in_v: u32,      // 1 if eps_root is not corrected
-}
-
-// `tables` in src/gpu/rows.rs.
-struct RowTables {
-    columns: array<vec4<f32>, 256>, // the factors of the columns
-    beta1: array<vec4<u32>, 16>,    // beta1^(2^i), two to a vector
-    beta2: array<vec4<u32>, 16>,
-}
-
-@group(0) @binding(rows_binding) var<uniform> rows: Rows;
-
 // --- rows/all.wgsl ---
 
 // All rows are active.
@@ -454,24 +382,6 @@ fn place_of_slot(slot: Slot, t: u32) -> Place {
 }
 
 fn rate_of(row: u32) -> f32 { return 1.0; }
-
-fn note_squares(number: u32, g: Quad) {}
-
-fn settle_moments(local: u32, row: u32) {}
-
-fn settle_steps(s: Scalars, local: u32, row: u32) {}
-
-fn scalars_of_row(s: Scalars) -> Scalars { return s; }
-
-struct Kept { none: u32 }
-
-var<private> kept: Kept;
-
-fn clear_scales(index: u32) {}
-
-fn note_state(place: Place, block: u32, state: Kept) {}
-
-fn encode_state(place: Place, block: u32, state: Kept) {}
 
 // --- region/one_region.wgsl ---
 

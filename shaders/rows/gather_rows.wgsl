@@ -12,23 +12,17 @@ fn gather_rows(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let tile = workgroup.y * workgroups.x + workgroup.x;
-    let run = run_of(index);
-    let row = tile * moved.tile_rows + run.x;
-    if run.x >= moved.tile_rows || row >= moved.rows {
+    let unit = unit_of(workgroup, workgroups, index);
+    let row = unit / moved.units;
+    if row >= moved.rows {
         return;
     }
     let old = source[moved.source_at + moved.first + row];
     let taken = old - moved.from_first;
-    let old_row = moved.from_begin + taken * moved.units;
-    let new_row = moved.to_begin + row * moved.units;
+    let to = moved.to_begin + unit;
     if taken < moved.from_rows {
-        for (var unit = run.y; unit < min(run.y + RUN, moved.units); unit++) {
-            to_rows[new_row + unit] = from_rows[old_row + unit];
-        }
+        to_rows[to] = from_rows[moved.from_begin + taken * moved.units + unit % moved.units];
     } else if old >= moved.total && moved.fills != 0u {
-        for (var unit = run.y; unit < min(run.y + RUN, moved.units); unit++) {
-            to_rows[new_row + unit] = UNIT(moved.fill);
-        }
+        to_rows[to] = UNIT(moved.fill);
     }
 }

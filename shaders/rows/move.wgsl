@@ -7,9 +7,6 @@ struct Move {
     from_rows: u32,     // of the region to move from
     from_first: u32,
     units: u32,         // in a row
-    runs: u32,          // in a row: an invocation moves a run of units
-    tile_rows: u32,     // rows that a workgroup moves
-    inverse_runs: f32,  // 1 / runs
     from_begin: u32,    // the first unit of row 0
     to_begin: u32,
     source_at: u32,     // the first number in its window
@@ -19,12 +16,7 @@ struct Move {
     total: u32,         // the rows of the tensor
 }
 
-// Units in a run. The last run of a row may be shorter.
-const RUN: u32 = 4u;
-
-// The run of an invocation: its row, counted from the tile's first one, and its first unit in the row. There is none if
-// the row is not below `tile_rows`.
-fn run_of(index: u32) -> vec2<u32> {
-    let local = u32((f32(index) + 0.5) * moved.inverse_runs);
-    return vec2<u32>(local, (index - local * moved.runs) * RUN);
+// The number of an invocation's unit.
+fn unit_of(workgroup: vec3<u32>, workgroups: vec3<u32>, index: u32) -> u32 {
+    return (workgroup.y * workgroups.x + workgroup.x) * WORKGROUP + index;
 }

@@ -21,6 +21,10 @@ struct Rows {
     inverse_at: u32,
     list_len: u32,      // the length of the list
     most_workgroups: u32, // in one dimension of a dispatch
+    joined: u32,        // the quads of all rows, if rows are joined
+    joined_grad: u32,   // the first quad of their gradients in its window
+    joined_quads: u32,  // the quads of a joined row
+    inverse_joined: f32, // 1 / joined_quads
     mean: f32,          // multiplies the sum of the squares of a row
     corrected: u32,     // 1 for bias correction by a row's own steps
     eps_root: f32,      // before that correction

@@ -11,16 +11,13 @@ fn zero_rows(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let tile = workgroup.y * workgroups.x + workgroup.x;
-    let run = run_of(index);
-    let i = tile * moved.tile_rows + run.x;
-    if run.x >= moved.tile_rows || i >= min(moved.rows, list_count[moved.count_at]) {
+    let unit = unit_of(workgroup, workgroups, index);
+    let i = unit / moved.units;
+    if i >= min(moved.rows, list_count[moved.count_at]) {
         return;
     }
     let row = source[moved.source_at + i] - moved.from_first;
     if row < moved.from_rows {
-        for (var unit = run.y; unit < min(run.y + RUN, moved.units); unit++) {
-            to_rows[moved.to_begin + row * moved.units + unit] = UNIT(moved.fill);
-        }
+        to_rows[moved.to_begin + row * moved.units + unit % moved.units] = UNIT(moved.fill);
     }
 }

@@ -23,10 +23,10 @@ pub(crate) const MAX_WIDTH: u32 = 1024;
 /// A row that is not active keeps its parameters, its state and its step count, and its gradients are not read: they count
 /// neither for the norm nor as non-finite.
 ///
-/// Parameters, gradients and each state tensor take one storage buffer of a shader stage, and 8-bit moments two. Each of
-/// `row_lr`, `active`, `steps` and `grad_rows` takes one more if it is not its default; `Active::First` takes none. If that
-/// is more than the 8 of a device with default limits, the tensor is refused, and the device must be created with a larger
-/// `max_storage_buffers_per_shader_stage`.
+/// Parameters, gradients and each state tensor take one storage buffer of a shader stage. Each of `row_lr`, `active`,
+/// `steps` and `grad_rows` takes one more if it is not its default; `Active::First` takes none. Adam with all of them takes
+/// 8, which is the default limit of a device. With an additional state tensor, such as a master copy, all of them need a
+/// device with a larger `max_storage_buffers_per_shader_stage`.
 ///
 /// `Rows` describes a tensor on the GPU, whose rates, masks, lists and indices are [`View`]s. A tensor on the CPU has
 /// `Rows<()>`, and each step gets these numbers as slices: [`cpu::RowInputs`](crate::cpu::RowInputs).

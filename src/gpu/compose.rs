@@ -240,6 +240,8 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     module.flag("EDGES", shape.edges);
     module.file(storage.rule.wgsl());
     module.file(match (shape.rows, storage.in_blocks()) {
+        (Some(_), _) if shape.joined => shader!("update/update_joined"),
+        (Some(_), _) if storage.has_rows() => shader!("update/update_rows_shared"),
         (Some(_), _) => shader!("update/update_rows"),
         (None, true) => shader!("update/update_blocks"),
         (None, false) => shader!("update/update"),
@@ -255,6 +257,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     state(module, storage, Access::Write, shape.rows);
     clocks(module, shape.table);
     match shape.rows {
+        Some(_) if shape.joined => joined_rows(module),
         Some(kind) => {
             rows(module, kind, shape.unaligned);
             rows_of_update(module, storage, kind);
@@ -267,13 +270,21 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     regions(module, shape.regions);
 }
 
+/// Adds what the update of joined rows needs to know.
+fn joined_rows(module: &mut Module) {
+    module.bind("rows", Binding::Rows);
+    module.bind("tables", Binding::RowTables);
+    module.constant("SLOTS", UPDATE_SLOTS.into());
+    module.file(shader!("rows/rows_uniform"));
+}
+
 /// Adds what finds the active rows and their gradients.
 fn rows(module: &mut Module, kind: RowKind, unaligned: bool) {
     module.bind("rows", Binding::Rows);
+    module.file(shader!("rows/rows_uniform"));
     module.constant("PARAM_STEP", if unaligned { LANES } else { 1 });
     module.flag("PARTIAL", kind.partial);
     module.file(shader!("rows/rows"));
-    module.file(shader!("rows/rows_uniform"));
     if kind.active.is_listed() {
         module.bind("active", Binding::ActiveRows);
     }
@@ -311,7 +322,11 @@ fn places_of_rows(module: &mut Module, storage: &Storage, kind: RowKind) {
 
 /// Adds what only the update of rows needs. Parts that are not in use become functions that do nothing.
 fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
+    module.constant("SLOTS", UPDATE_SLOTS.into());
     places_of_rows(module, storage, kind);
+    if !storage.has_rows() {
+        return;
+    }
     module.flag("ROWS_SETTLE", storage.rows.v || storage.rows.steps);
     module.flag("IN_BLOCKS", storage.in_blocks());
     if !storage.rows.v {
@@ -337,7 +352,7 @@ fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
 }
 
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option<RowKind>) {
-    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: kind };
+    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: kind, joined: false };
     module.bind("records", Binding::Records);
     module.file(shader!("insight/insight"));
     module.file(if kind.is_some() { shader!("insight/of_rows") } else { shader!("insight/of_tiles") });

@@ -34,9 +34,6 @@ mirror! {
         pub from_rows: u32,
         pub from_first: u32,
         pub units: u32,
-        pub runs: u32,
-        pub tile_rows: u32,
-        pub inverse_runs: f32,
         pub from_begin: u32,
         pub to_begin: u32,
         pub source_at: u32,
@@ -46,9 +43,6 @@ mirror! {
         pub total: u32,
     }
 }
-
-/// The units that an invocation moves.
-const RUN: u32 = 4;
 
 /// A part of a state buffer that has a run of words for each row.
 struct Part {
@@ -135,13 +129,8 @@ impl Moves {
         let wide = [part.words, part.begin, from_begin].iter().all(|words| words.is_multiple_of(4));
         let unit = if wide { 4 } else { 1 };
         let units = part.words / unit;
-        let runs = units.div_ceil(RUN);
-        let tile_rows = WORKGROUP as u32 / runs;
         let uniform = MoveUniform {
             units,
-            runs,
-            tile_rows,
-            inverse_runs: 1.0 / runs as f32,
             from_begin: from_begin / unit,
             to_begin: part.begin / unit,
             fill: part.fill,
@@ -158,7 +147,7 @@ impl Moves {
         bindings.extend(self.count.as_ref().map(|count| (Binding::ListCount, window(&count.0, &count.1.0))));
         bindings.extend(from.map(|(_, from)| (Binding::From, from.as_entire_binding())));
         let kernel = if from.is_some() { Kernel::GatherRows { wide } } else { Kernel::ZeroRows { wide } };
-        let workgroups = uniform.rows.div_ceil(tile_rows).into();
+        let workgroups = (u64::from(uniform.rows) * u64::from(units)).div_ceil(WORKGROUP);
         let made = dispatch(&self.device, &self.limits, &mut self.pipelines, kernel, workgroups, &bindings);
         self.dispatches.push(made);
         Ok(())

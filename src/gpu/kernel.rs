@@ -105,6 +105,8 @@ pub(crate) struct Shape {
     pub regions: u32,
     /// The region is one of rows.
     pub rows: Option<RowKind>,
+    /// The rows are joined to rows of whole quads.
+    pub joined: bool,
 }
 
 impl RowKind {
@@ -144,6 +146,8 @@ impl Kernel {
     /// Invocations in a workgroup.
     pub fn workgroup(self) -> u64 {
         match self {
+            // An invocation has one slot of a tile of rows.
+            Kernel::Update { shape, .. } if shape.rows.is_some() && !shape.joined => UPDATE_SLOTS.into(),
             Kernel::Update { .. } => UPDATE_WORKGROUP,
             Kernel::MeasureList => 1,
             _ => WORKGROUP,

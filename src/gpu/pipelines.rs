@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
 
 use crate::config::options::Options;
+use crate::config::rows::RowKind;
 use crate::gpu::binding::Binding;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
 use crate::gpu::layout::{Dispatch, Workgroups};
@@ -34,6 +35,7 @@ fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
         shifted: batch.len() > 1 || first.grad_shift != 0,
         regions: batch.len() as u32,
         rows: first.rows.as_ref().map(|rows| rows.kind),
+        joined: false,
     }
 }
 
@@ -50,7 +52,13 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -
         true => Grad::Shared,
         false => Grad::Read,
     };
-    Kernel::Update { storage: first.storage, shape: shape(batch, Region::update_spans), grad, limits }
+    let mut shape = shape(batch, Region::update_spans);
+    if first.rows.as_ref().is_some_and(|rows| rows.joined) {
+        // Their quads are whole, and so is the first one of the gradients.
+        (shape.joined, shape.unaligned) = (true, false);
+        shape.rows = shape.rows.map(|kind| RowKind { partial: false, ..kind });
+    }
+    Kernel::Update { storage: first.storage, shape, grad, limits }
 }
 
 /// Makes a dispatch of a kernel with those of the bindings that it has. An existing pipeline is reused.

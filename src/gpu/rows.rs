@@ -17,7 +17,7 @@ use crate::num::quad::LANES;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::region::Region;
-use crate::plan::rows::RowsRegion;
+use crate::plan::rows::{COLUMNS, RowsRegion, joined_width};
 use crate::tick::settings::Settings;
 
 mirror! {
@@ -42,6 +42,10 @@ mirror! {
         pub inverse_at: u32,
         pub list_len: u32,
         pub most_workgroups: u32,
+        pub joined: u32,
+        pub joined_grad: u32,
+        pub joined_quads: u32,
+        pub inverse_joined: f32,
         pub mean: f32,
         pub corrected: u32,
         pub eps_root: f32,
@@ -59,9 +63,6 @@ mirror! {
     }
 }
 
-/// The columns of `RowTables`: those of the widest row.
-const COLUMNS: usize = 1024;
-
 /// The powers beta^(2^i).
 fn squarings(beta: u64) -> [u64; 32] {
     let mut next = beta;
@@ -74,7 +75,8 @@ fn squarings(beta: u64) -> [u64; 32] {
 
 /// `RowTables`.
 fn tables(rows: &Rows, settings: &Settings) -> Vec<u8> {
-    let columns: Vec<f32> = (0..COLUMNS).map(|column| rows.column_lr(column)).collect();
+    // Those of a row are repeated for the rows that are joined to it.
+    let columns: Vec<f32> = (0..COLUMNS).map(|column| rows.column_lr(column % rows.width as usize)).collect();
     let [beta1, beta2] = [settings.beta1, settings.beta2].map(squarings);
     [cast_slice(&columns), cast_slice(&beta1), cast_slice(&beta2)].concat()
 }
@@ -104,6 +106,7 @@ fn contents(region: &Region, of: &RowsRegion, registry: &Registry, limits: &Limi
     let units = |elements: u32| if region.unaligned { elements } else { elements / LANES as u32 };
     let by_elements = of.kind.partial && region.storage.by_elements();
     let place = |bound: &Option<(_, u32)>| bound.as_ref().map_or(0, |bound| bound.1);
+    let joined_quads = joined_width(of.width) / LANES as u32;
     let uniform = RowsUniform {
         first: of.first,
         count: of.count,
@@ -124,6 +127,10 @@ fn contents(region: &Region, of: &RowsRegion, registry: &Registry, limits: &Limi
         inverse_at: place(&of.inverse),
         list_len: of.list_len,
         most_workgroups: limits.workgroups as u32,
+        joined: of.joined_quads(),
+        joined_grad: of.grad / LANES as u32,
+        joined_quads,
+        inverse_joined: 1.0 / joined_quads as f32,
         mean: asked.mean(),
         corrected: settings.corrected_by_row().into(),
         eps_root: settings.eps_root,

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::config::rows::ActiveKind;
 use crate::error::Error;
 use crate::num::block8::BLOCK;
 use crate::num::quad::LANES;
@@ -11,7 +12,7 @@ use crate::plan::limits::Limits;
 use crate::plan::region::{
     BLOCK_QUADS, QUAD_BYTES, Region, Segment, Tile, UPDATE_QUADS, UPDATE_TILE, UPDATE_WORKGROUP,
 };
-use crate::plan::rows::{Beside, RowsPlan, RowsRegion};
+use crate::plan::rows::{Beside, COLUMNS, RowsPlan, RowsRegion, joined_width};
 use crate::plan::storage::Storage;
 use crate::plan::window::Window;
 
@@ -301,8 +302,15 @@ fn cut_rows(tensor_plan: &TensorPlan, plan: &RowsPlan, limits: &Limits) -> Resul
         return Err(Error::Limit { limit, given, need });
     }
     let bound = |view: Option<Beside>| view.map(|view| view.bound(limits.align));
+    // Rows that have nothing of their own are joined to rows of whole quads. Up to three rows may be left.
+    let joined_width = joined_width(width);
+    let nothing_of_their_own = kind.active == ActiveKind::All && !kind.row_lr && !kind.compact && !storage.has_rows();
+    let follow = storage.row_stride(width) == width && whole(tensor_plan.start()) && whole(grad_start);
+    let fits = joined_width <= COLUMNS as u32 && u64::from(joined_width) + param.align <= param.window.min(grad.window);
+    let joins = if nothing_of_their_own && follow && fits { rows - rows % u64::from(joined_width / width) } else { 0 };
     let region = |first: u64| {
-        let count = (rows - first).min(most);
+        let joined = first < joins;
+        let count = (if joined { joins } else { rows } - first).min(most);
         let begin = tensor_plan.start() + first * wide;
         let (origin, param) = param.window(begin, begin + count * wide);
         let (grads, grad_len) =
@@ -320,6 +328,7 @@ fn cut_rows(tensor_plan: &TensorPlan, plan: &RowsPlan, limits: &Limits) -> Resul
         let rows = RowsRegion {
             kind,
             width,
+            joined,
             first: first as u32,
             count: count as u32,
             state_stride,
@@ -344,7 +353,8 @@ fn cut_rows(tensor_plan: &TensorPlan, plan: &RowsPlan, limits: &Limits) -> Resul
             rows: Some(rows),
         }
     };
-    Ok((0..rows).step_by(most as usize).map(region).collect())
+    let cuts = |rows: Range<u64>| rows.step_by(most as usize);
+    Ok(cuts(0..joins).chain(cuts(joins..rows)).map(region).collect())
 }
 
 /// Splits a region in two if two of its spans share 32 bits of a buffer that is written. Two invocations of one

@@ -118,6 +118,11 @@ impl Storage {
         kind == StateKind::RowSteps || kind == StateKind::V && self.rows.v
     }
 
+    /// Whether the quads of a row share a part of the state.
+    pub fn has_rows(&self) -> bool {
+        self.rows.v || self.rows.steps || self.in_blocks()
+    }
+
     /// The elements from a row of this width to the next in the state tensors of its elements.
     pub fn row_stride(&self, width: u32) -> u32 {
         if self.by_elements() { width } else { width.next_multiple_of(LANES as u32) }

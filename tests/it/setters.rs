@@ -22,6 +22,7 @@ fn set_config(run: &mut Run, group: usize, config: Config) {
     run.twin.set_config(group, config.clone()).unwrap();
     assert_eq!(run.adam.groups()[group].config, config);
     assert_eq!(run.twin.groups()[group].config, config);
+    run.scene.configs[group] = config;
 }
 
 fn set_schedule(run: &mut Run, group: usize, schedule: &Schedule) {

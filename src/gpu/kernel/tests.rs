@@ -34,6 +34,7 @@ impl Shape {
             shifted: bit(bits, 3),
             regions: 1,
             rows: None,
+            joined: false,
         });
         let batched = |shape: Self| (shape.shifted && !shape.table).then_some(Self { regions: 3, ..shape });
         alone.clone().chain(alone.filter_map(batched))
@@ -96,16 +97,22 @@ impl RowKind {
 
 impl Shape {
     fn of_rows(rows: RowKind) -> impl Iterator<Item = Self> {
+        let RowKind { row_lr, active, compact, partial } = rows;
+        let nothing_of_their_own = active == ActiveKind::All && !row_lr && !compact && !partial;
         // Partial quads are loaded element by element.
         let unaligned = [false, true].into_iter().filter(move |unaligned| *unaligned || !rows.partial);
-        unaligned.map(move |unaligned| Self {
+        let apart = unaligned.map(move |unaligned| Self {
             unaligned,
             table: false,
             edges: false,
             shifted: false,
             regions: 1,
             rows: Some(rows),
-        })
+            joined: false,
+        });
+        let joins =
+            move |shape: Self| (nothing_of_their_own && !shape.unaligned).then_some(Self { joined: true, ..shape });
+        apart.clone().chain(apart.filter_map(joins))
     }
 }
 
@@ -124,6 +131,7 @@ impl Kernel {
             shapes.map(move |(i, shape)| {
                 let grad = [Grad::Read, Grad::Shared, Grad::Zero][i / 3 % 3];
                 let limits = i % 2 == 1;
+                let shape = Shape { joined: shape.joined && !storage.has_rows(), ..shape };
                 if i % 6 == 5 {
                     let storage = storage.to_nearest();
                     return Kernel::Insight { storage, unaligned: shape.unaligned, limits, rows: shape.rows };
@@ -282,7 +290,8 @@ fn structs_are_laid_out_as_in_wgsl() {
 /// The kernels in `shaders/composed/`: AdamW with one tensor and one group, and every option at its default unless the
 /// name says otherwise.
 fn snapshots() -> Vec<(&'static str, Kernel)> {
-    let plain = Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1, rows: None };
+    let plain =
+        Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1, rows: None, joined: false };
     let update = |dtype, state, shape| {
         let precision = Precision { state, ..Precision::default() };
         let storage = Storage::new("w", Rule::Adam, (dtype, dtype), 1.0, 1 << 20, &precision, None).unwrap();

@@ -100,10 +100,30 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("tables.columns[own.k] * rate_of", "rate_of", "rows"),
             ("rate * (decay_of", "(decay_of", "rows"),
+            ("grads.quad = own.grad", "grads.quad = 0u", "listed rows whose gradients are set to zero"),
+        ],
+    },
+    Shader {
+        file: "shaders/update/update_joined.wgsl",
+        mutations: &[
+            ("let rate = tables.columns[k - before];", "let rate = Quad(1.0);", "joined rows"),
+            ("tile * SLOTS % rows.joined_quads + number", "number", "joined rows"),
+            ("rows.joined_grad + quad", "quad", "joined rows"),
+            ("region.begin / LANES + quad", "quad", "joined rows"),
+            ("+ rows.first * rows.width", "", "joined rows, cut"),
+            ("rate * (decay_of", "(decay_of", "joined rows"),
+            ("apply(s, tile, at + 3u * LINE)", "apply(s, tile, at + 2u * LINE)", "joined rows"),
+        ],
+    },
+    Shader {
+        file: "shaders/update/update_rows_shared.wgsl",
+        mutations: &[
+            ("tables.columns[own.k] * rate_of", "rate_of", "rows with one moment"),
+            ("rate * (decay_of", "(decay_of", "rows with one moment"),
             ("slot.local * rows.blocks + slot.k / BLOCK_QUADS", "slot.local * rows.blocks", "rows in blocks"),
-            ("grads.quad = pending.slot.grad", "grads.quad = 0u", "rows in blocks"),
-            ("loaded(s, tile, at + 3u * LINE)", "loaded(s, tile, at + 2u * LINE)", "rows"),
-            ("select(Quad(0.0), g, pending.place.mask)", "g", "rows with one moment"),
+            ("grads.quad = own.grad", "grads.quad = 0u", "rows in blocks"),
+            ("index < rows.update_rows", "index + 1u < rows.update_rows", "rows with one moment"),
+            ("place.mask);", "Mask(true));", "rows with one moment"),
         ],
     },
     Shader {
@@ -133,9 +153,8 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("taken < moved.from_rows", "taken <= moved.from_rows", "moved rows"),
             ("old >= moved.total", "old > moved.total", "moved rows"),
-            ("(index - local * moved.runs) * RUN", "(index - local * moved.runs)", "moved rows"),
+            ("+ unit % moved.units", "", "moved rows"),
             ("moved.source_at + moved.first + row", "moved.source_at + row", "cut rows"),
-            ("from_rows[old_row + unit]", "from_rows[old_row]", "moved rows"),
         ],
     },
     Shader {

@@ -12,10 +12,13 @@ use crate::scene::rows::{Scene, compact};
 
 pub const SCENES: &[(&str, Difference)] = &[
     ("rows", |gpu| steps(gpu, scene(48, |rows| rows.active = Active::Mask(())))),
-    ("rows of 41 quads", |gpu| steps(gpu, scene(164, |_| {}))),
+    ("rows of 41 quads", |gpu| steps(gpu, scene(164, |rows| rows.active = Active::Mask(())))),
     ("partial rows", |gpu| steps(gpu, scene(7, |rows| rows.active = Active::Bits(())))),
     ("first rows", |gpu| steps(gpu, scene(10, |rows| rows.active = Active::First(())))),
     ("listed rows", |gpu| steps(gpu, scene(10, |rows| rows.active = Active::List { indices: (), count: () }))),
+    ("listed rows whose gradients are set to zero", zeroed),
+    ("joined rows", |gpu| steps(gpu, scene(10, |_| {}))),
+    ("joined rows, cut", |_| cut_joined()),
     ("compact rows", |gpu| steps(gpu, scene(48, |rows| rows.grad_rows = compact()))),
     ("rows with their own rates", |gpu| steps(gpu, scene(7, |rows| rows.row_lr = Some(())))),
     ("rows with one moment", |gpu| steps(gpu, scene(11, |rows| rows.second_moment = SecondMoment::RowMean))),
@@ -124,6 +127,20 @@ fn many(gpu: &Gpu) -> Option<String> {
     let mut scene = scene(1024, |_| {});
     scene.count = 5000;
     steps(gpu, scene)
+}
+
+fn zeroed(gpu: &Gpu) -> Option<String> {
+    let mut scene = scene(10, |rows| rows.active = Active::List { indices: (), count: () });
+    scene.options.zero_grad = true;
+    steps(gpu, scene)
+}
+
+fn cut_joined() -> Option<String> {
+    let mut scene = scene(12, |_| {});
+    scene.count = 900;
+    let state_rounding = Rounding::Stochastic;
+    scene.precision = Precision { state: StateDtype::Bf16, state_rounding, ..Precision::default() };
+    steps(&SMALL, scene)
 }
 
 fn cut_blocks() -> Option<String> {
