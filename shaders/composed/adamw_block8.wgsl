@@ -13,7 +13,7 @@ const BLOCKS: u32 = 4u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 38u;
+const SCALAR_PADDING: u32 = 37u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -568,10 +568,11 @@ struct Scalars {
     m_from_target: u32,
     v_from_target: u32,
     m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
-    g_coef: f32,        // multiplies the gradient, which is added to m
+    g_coef: f32,        // multiplies the gradient, or the slow average of AdEMAMix, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
+    slow_rate: f32,     // the rate of AdEMAMix's slow average
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,

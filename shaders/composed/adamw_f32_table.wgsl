@@ -9,7 +9,7 @@ const param_binding: u32 = 20u;
 const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 38u;
+const SCALAR_PADDING: u32 = 37u;
 const tiles_binding: u32 = 6u;
 const region_binding: u32 = 0u;
 
@@ -232,10 +232,11 @@ struct Scalars {
     m_from_target: u32,
     v_from_target: u32,
     m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
-    g_coef: f32,        // multiplies the gradient, which is added to m
+    g_coef: f32,        // multiplies the gradient, or the slow average of AdEMAMix, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
+    slow_rate: f32,     // the rate of AdEMAMix's slow average
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -289,23 +290,24 @@ fn scalars(clock: u32) -> Scalars {
     s.min_root = bitcast<f32>(q2.z);
     s.bound = bitcast<f32>(q2.w);
     let q3 = scalar_slots[first + 3u];
-    s.max_coef = bitcast<f32>(q3.x);
-    s.eps = bitcast<f32>(q3.y);
-    s.eps_root = bitcast<f32>(q3.z);
-    s.adamax_beta2 = bitcast<f32>(q3.w);
+    s.slow_rate = bitcast<f32>(q3.x);
+    s.max_coef = bitcast<f32>(q3.y);
+    s.eps = bitcast<f32>(q3.z);
+    s.eps_root = bitcast<f32>(q3.w);
     let q4 = scalar_slots[first + 4u];
-    s.m_gain = bitcast<f32>(q4.x);
-    s.decay = bitcast<f32>(q4.y);
-    s.limit = bitcast<f32>(q4.z);
-    s.param_min = bitcast<f32>(q4.w);
+    s.adamax_beta2 = bitcast<f32>(q4.x);
+    s.m_gain = bitcast<f32>(q4.y);
+    s.decay = bitcast<f32>(q4.z);
+    s.limit = bitcast<f32>(q4.w);
     let q5 = scalar_slots[first + 5u];
-    s.param_max = bitcast<f32>(q5.x);
-    s.cautious = bitcast<u32>(q5.y);
-    s.t = bitcast<u32>(q5.z);
-    s.lr = bitcast<f32>(q5.w);
+    s.param_min = bitcast<f32>(q5.x);
+    s.param_max = bitcast<f32>(q5.y);
+    s.cautious = bitcast<u32>(q5.z);
+    s.t = bitcast<u32>(q5.w);
     let q6 = scalar_slots[first + 6u];
-    s.snr = bitcast<f32>(q6.x);
-    s.unscale = bitcast<f32>(q6.y);
+    s.lr = bitcast<f32>(q6.x);
+    s.snr = bitcast<f32>(q6.y);
+    s.unscale = bitcast<f32>(q6.z);
     return s;
 }
 

@@ -8,7 +8,7 @@ const settings_binding: u32 = 9u;
 const partials_binding: u32 = 7u;
 const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 38u;
+const SCALAR_PADDING: u32 = 37u;
 const HAS_NADAM: bool = false;
 
 // --- tick/scalars.wgsl ---
@@ -25,10 +25,11 @@ struct Scalars {
     m_from_target: u32,
     v_from_target: u32,
     m_coef: f32,        // multiplies m: for Adam lr / (1 - beta1^t)
-    g_coef: f32,        // multiplies the gradient, which is added to m
+    g_coef: f32,        // multiplies the gradient, or the slow average of AdEMAMix, which is added to m
     v_coef: f32,        // multiplies sqrt(v): for Adam 1 / sqrt(1 - beta2^t)
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
+    slow_rate: f32,     // the rate of AdEMAMix's slow average
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -107,13 +108,17 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
+    alpha: f32,         // of AdEMAMix: see src/tick/settings.rs
+    warmup: f32,
+    first_life: f32,
+    last_life: f32,
+    slow_rate: f32,
     is_active: u32,     // 0 if the clock's tensors take no part in the steps
     unit: u32,          // its unit in unit_clip.wgsl
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
     inverse_peak: f32,  // 1 over the schedule's largest factor
-    pad: u32,
 }
 
 // Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
@@ -127,6 +132,7 @@ const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
 const ADOPT: u32 = 11u;
+const ADEMAMIX: u32 = 12u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
@@ -206,6 +212,17 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     return s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t);
 }
 
+// 1 - exp(-1/life), without cancellation: see src/tick/scalars.rs.
+fn rate_of_life(life: f32) -> f32 {
+    let x = min(1.0 / life, 16.0) / 32.0;
+    let xx = x * x;
+    var rate = x / (1.0 + 0.5 * x + xx * (1.0 / 12.0 - xx * (1.0 / 720.0 - xx * (1.0 / 30240.0))));
+    for (var i = 0u; i < 5u; i++) {
+        rate *= 2.0 - rate;
+    }
+    return rate;
+}
+
 // Flushes numbers below 2^-126 to zero. Some drivers do so and others do not; here the result is the same on all.
 fn normal_or_zero(x: f32) -> f32 {
     return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
@@ -232,6 +249,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.v_coef = 1.0 / sqrt(correction2);
     now.min_root = s.min_root;
     now.bound = 0.0;
+    now.slow_rate = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.

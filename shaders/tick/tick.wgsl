@@ -51,13 +51,17 @@ struct Settings {
     lr_decay: f32,
     rho_h: f32,
     rho_inf: f32,
+    alpha: f32,         // of AdEMAMix: see src/tick/settings.rs
+    warmup: f32,
+    first_life: f32,
+    last_life: f32,
+    slow_rate: f32,
     is_active: u32,     // 0 if the clock's tensors take no part in the steps
     unit: u32,          // its unit in unit_clip.wgsl
     first_curve: u32,   // of the schedule: see schedule.wgsl
     curves: u32,
     schedule_unit: f32,
     inverse_peak: f32,  // 1 over the schedule's largest factor
-    pad: u32,
 }
 
 // Time laws: how the scalars depend on t. The numbers are the same in src/tick/settings.rs.
@@ -71,6 +75,7 @@ const RMSPROP: u32 = 8u;
 const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
 const ADOPT: u32 = 11u;
+const ADEMAMIX: u32 = 12u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
@@ -150,6 +155,17 @@ fn rho(s: Settings, powers: Powers, steps: u32) -> f32 {
     return s.rho_inf - 2.0 * t * fraction(powers.beta2_t) / complement(powers.beta2_t);
 }
 
+// 1 - exp(-1/life), without cancellation: see src/tick/scalars.rs.
+fn rate_of_life(life: f32) -> f32 {
+    let x = min(1.0 / life, 16.0) / 32.0;
+    let xx = x * x;
+    var rate = x / (1.0 + 0.5 * x + xx * (1.0 / 12.0 - xx * (1.0 / 720.0 - xx * (1.0 / 30240.0))));
+    for (var i = 0u; i < 5u; i++) {
+        rate *= 2.0 - rate;
+    }
+    return rate;
+}
+
 // Flushes numbers below 2^-126 to zero. Some drivers do so and others do not; here the result is the same on all.
 fn normal_or_zero(x: f32) -> f32 {
     return select(0.0, x, (bitcast<u32>(x) & 0x7f800000u) != 0u);
@@ -176,6 +192,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.v_coef = 1.0 / sqrt(correction2);
     now.min_root = s.min_root;
     now.bound = 0.0;
+    now.slow_rate = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -238,6 +255,15 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
                 now.v_coef = 0.0;
                 now.eps = 1.0;
             }
+        }
+        case ADEMAMIX: {
+            let done = select(1.0, min(f32(t) / s.warmup, 1.0), s.warmup > 0.0);
+            let life = (1.0 - done) * s.first_life + done * s.last_life;
+            now.slow_rate = s.slow_rate;
+            if done < 1.0 && life < s.last_life {
+                now.slow_rate = rate_of_life(life);
+            }
+            now.g_coef = lr * (done * s.alpha);
         }
         case ADOPT: {
             now.m_coef = lr;

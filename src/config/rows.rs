@@ -75,7 +75,7 @@ pub enum SecondMoment {
     #[default]
     Elementwise,
     /// The mean of the squares of a row: one f32 per row, whatever the precision. FBGEMM's `partial_rowwise_adam`, brush's
-    /// spherical harmonics, and Adam-mini (Zhang et al. 2024) do so. For Adam, AdamW, RAdam, NAdam, LaProp, ADOPT, RMSProp
+    /// spherical harmonics, and Adam-mini (Zhang et al. 2024) do so. For Adam, AdamW, RAdam, NAdam, LaProp, ADOPT, AdEMAMix, RMSProp
     /// that is not centered, and AdaGrad.
     RowMean,
     /// The sum of the squares of a row, as in Taichi's Gaussian splatting. Otherwise like [`RowMean`](Self::RowMean).
@@ -323,8 +323,8 @@ impl Rule {
     /// Whether it averages the square of the gradient and needs it for nothing else, so that the average can be that of a
     /// row.
     pub(crate) fn averages_squares(self) -> bool {
-        use Rule::{AdaGrad, Adam, Adopt, LaProp, NAdam, RmsProp, RmsPropMomentum};
-        matches!(self, Adam | NAdam | LaProp | Adopt | RmsProp | RmsPropMomentum | AdaGrad)
+        use Rule::{AdEmaMix, AdaGrad, Adam, Adopt, LaProp, NAdam, RmsProp, RmsPropMomentum};
+        matches!(self, Adam | NAdam | LaProp | Adopt | AdEmaMix | RmsProp | RmsPropMomentum | AdaGrad)
     }
 }
 

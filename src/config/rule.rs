@@ -49,6 +49,7 @@ rules! {
     AdaBelief, "adabelief", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
     LaProp, "laprop", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
     Adopt, "adopt", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
+    AdEmaMix, "ademamix", [M: "exp_avg_fast", V: "exp_avg_sq", GradAvg: "exp_avg_slow"], snr: true;
     Lion, "lion", [M: "exp_avg"], snr: false;
     RmsProp, "rmsprop", [V: "square_avg"], snr: false;
     RmsPropMomentum, "rmsprop_momentum", [M: "momentum_buffer", V: "square_avg"], snr: false;
@@ -77,7 +78,7 @@ pub enum StateKind {
     V,
     /// The maximum of all second moments so far, of AMSGrad.
     VMax,
-    /// The average of the gradient, of centered RMSProp.
+    /// The average of the gradient, of centered RMSProp; the slow one of AdEMAMix.
     GradAvg,
     /// The block scales of an 8-bit `m`: see [`StateDtype::Block8`](crate::precision::StateDtype::Block8).
     MScale,

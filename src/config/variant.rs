@@ -133,6 +133,33 @@ pub enum Variant {
     /// Taniguchi et al. 2024, "ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate", Algorithm 2
     /// (arXiv:2411.02853).
     Adopt,
+    /// AdEMAMix: Adam with a second, slow average of the gradient, which is not corrected. It keeps `grad_avg` as well.
+    ///
+    /// ```text
+    /// m        = beta1*m + (1 - beta1)*g
+    /// grad_avg = beta3(t)*grad_avg + (1 - beta3(t))*g
+    /// v        = beta2*v + (1 - beta2)*g*g
+    /// u        = (m_hat + alpha(t)*grad_avg) / (sqrt(v_hat + eps_root) + eps)
+    /// ```
+    ///
+    /// With w = min(t/warmup, 1), `alpha(t)` is `w*alpha`, and the life `-1/ln(beta3(t))` of the slow average grows linearly
+    /// from that of `beta1` to that of `beta3`:
+    ///
+    /// ```text
+    /// beta3(t) = min(beta3, exp(ln(beta1)*ln(beta3) / ((1 - w)*ln(beta3) + w*ln(beta1))))
+    /// ```
+    ///
+    /// The paper has one warm-up for both, as long as the run. The authors' code and bitsandbytes have one for each; optax has
+    /// schedules in their place. None of them has a warm-up by default. Source: Pagliardini, Ablin & Grangier 2024, "The
+    /// AdEMAMix Optimizer: Better, Faster, Older", Algorithm 1 and Section 3 (arXiv:2409.03137).
+    AdEmaMix {
+        /// The decay rate of the slow average, above 0 and below 1. All named implementations have 0.9999.
+        beta3: f64,
+        /// The weight of the slow average: finite and not negative. The paper uses 4 to 10, bitsandbytes 5, optax 6.
+        alpha: f64,
+        /// The steps of the warm-up. 0 for none.
+        warmup: u32,
+    },
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///
     /// ```text
@@ -241,6 +268,7 @@ impl Variant {
             Self::AdaBelief => "AdaBelief",
             Self::LaProp => "LaProp",
             Self::Adopt => "ADOPT",
+            Self::AdEmaMix { .. } => "AdEMAMix",
             Self::Lion => "Lion",
             Self::RmsProp { .. } => "RMSProp",
             Self::AdaGrad { .. } => "AdaGrad",
@@ -270,6 +298,7 @@ impl Variant {
             Self::AdaBelief => Rule::AdaBelief,
             Self::LaProp => Rule::LaProp,
             Self::Adopt => Rule::Adopt,
+            Self::AdEmaMix { .. } => Rule::AdEmaMix,
             Self::Lion => Rule::Lion,
             Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,
             Self::RmsProp { momentum: 0.0, .. } => Rule::RmsPropCentered,
@@ -303,6 +332,12 @@ impl Variant {
             }
             Self::RAdam { .. } if beta2 <= 2.0 / 3.0 => {
                 Err(Error::Config { group, field: "beta2", given: beta2, need: "above 2/3 for RAdam" })
+            }
+            Self::AdEmaMix { beta3, alpha, .. } => {
+                if !(beta3 > 0.0 && beta3 < 1.0) {
+                    return Err(Error::Config { group, field: "beta3", given: beta3, need: "above 0 and below 1" });
+                }
+                check_non_negative(group, "alpha", alpha)
             }
             Self::RmsProp { momentum, nesterov, initial, .. } => {
                 check_below_one(group, "momentum", momentum)?;

@@ -48,6 +48,10 @@ macro_rules! with_rule {
                 let $function = $crate::cpu::rules::adopt;
                 $body
             }
+            Rule::AdEmaMix => {
+                let $function = $crate::cpu::rules::ademamix;
+                $body
+            }
             Rule::Lion => {
                 let $function = $crate::cpu::rules::lion;
                 $body
@@ -157,6 +161,17 @@ pub(crate) fn adopt(s: &Scalars, state: &mut State, g: f32) -> f32 {
     state.m = m;
     state.v = average(old, state.square, s.v_rate, s.v_from_target);
     s.m_coef * m
+}
+
+#[inline(always)]
+pub(crate) fn ademamix(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let m = average(state.m, g, s.m_rate, s.m_from_target);
+    let grad_avg = average(state.v_max, g, s.slow_rate, 0);
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
+    state.m = m;
+    state.v_max = grad_avg;
+    state.v = v;
+    (s.m_coef * m + s.g_coef * grad_avg) / divisor(s, v + s.eps_root)
 }
 
 #[inline(always)]

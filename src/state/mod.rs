@@ -75,6 +75,7 @@
 //! |---|---|---|---|
 //! | Adam, AdamW, NAdam, RAdam, AdaBelief, LaProp, ADOPT | `w.exp_avg` | `w.exp_avg_sq` | |
 //! | AMSGrad | `w.exp_avg` | `w.exp_avg_sq` | `w.max_exp_avg_sq` |
+//! | AdEMAMix | `w.exp_avg_fast` | `w.exp_avg_sq` | `w.exp_avg_slow` instead |
 //! | AdaMax | `w.exp_avg` | `w.exp_inf` | |
 //! | Lion | `w.exp_avg` | | |
 //! | RMSProp | `w.momentum_buffer`, with momentum | `w.square_avg` | |

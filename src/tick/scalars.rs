@@ -19,7 +19,7 @@ mirror! {
         pub v_from_target: u32,
         /// Multiplies `m`, or the gradient if the rule has no `m`: for Adam the learning rate over `1 - beta1^t`.
         pub m_coef: f32,
-        /// Multiplies the gradient, which is added to `m`.
+        /// Multiplies the gradient, or the slow average of AdEMAMix, which is added to `m`.
         pub g_coef: f32,
         /// Multiplies the root of `v`: for Adam 1 over the root of `1 - beta2^t`.
         pub v_coef: f32,
@@ -27,6 +27,8 @@ mirror! {
         pub min_root: f32,
         /// The bound of ADOPT's normalized gradient.
         pub bound: f32,
+        /// The rate of AdEMAMix's slow average.
+        pub slow_rate: f32,
         /// Multiplies `v` for the maximum of AMSGrad.
         pub max_coef: f32,
         pub eps: f32,
@@ -105,6 +107,7 @@ impl Scalars {
             v_coef: 1.0 / correction2.sqrt(),
             min_root: s.min_root,
             bound: 0.0,
+            slow_rate: 0.0,
             max_coef: 1.0,
             eps: s.eps,
             // The root is of v, not of v_hat, so `eps_root` must shrink as v does.
@@ -158,6 +161,13 @@ impl Scalars {
                     scalars.eps = 1.0;
                 }
             }
+            time_law::ADEMAMIX => {
+                let done = if s.warmup > 0.0 { (t as f32 / s.warmup).min(1.0) } else { 1.0 };
+                let life = (1.0 - done) * s.first_life + done * s.last_life;
+                let grows = done < 1.0 && life < s.last_life;
+                scalars.slow_rate = if grows { rate_of_life(life) } else { s.slow_rate };
+                scalars.g_coef = lr * (done * s.alpha);
+            }
             time_law::ADOPT => {
                 scalars.m_coef = lr;
                 scalars.bound = ((t - 1) as f32).sqrt().sqrt();
@@ -195,6 +205,18 @@ impl Scalars {
         }
         scalars
     }
+}
+
+/// `1 - exp(-1/life)`, without cancellation. The quotient is the series of x/(1 - exp(-x)) around 0, for 1/32 of x. Each
+/// doubling of x squares `1 - rate`.
+fn rate_of_life(life: f32) -> f32 {
+    let x = (1.0 / life).min(16.0) / 32.0;
+    let xx = x * x;
+    let mut rate = x / (1.0 + 0.5 * x + xx * (1.0 / 12.0 - xx * (1.0 / 720.0 - xx * (1.0 / 30240.0))));
+    for _ in 0..5 {
+        rate *= 2.0 - rate;
+    }
+    rate
 }
 
 /// RAdam's `rho_inf - 2*t*beta2^t/(1 - beta2^t)`. This difference cancels while y = t*h is small, with h = -ln(beta2).

@@ -27,10 +27,12 @@ pub(crate) mod time_law {
     pub const ADAGRAD: u32 = 9;
     pub const SGD: u32 = 10;
     pub const ADOPT: u32 = 11;
+    pub const ADEMAMIX: u32 = 12;
 }
 
 /// The time laws that have a case of their own in `tick.wgsl`.
-const CASES: [&str; 10] = [
+const CASES: [&str; 11] = [
+    "ADEMAMIX",
     "ADOPT",
     "AMSGRAD_OF_CORRECTED",
     "NADAM",
@@ -56,6 +58,7 @@ impl Laws {
             Rule::NAdam => &["NADAM", "NADAM_PLAIN"],
             Rule::AdaMax | Rule::AdaBelief | Rule::LaProp => &[],
             Rule::Adopt => &["ADOPT"],
+            Rule::AdEmaMix => &["ADEMAMIX"],
             Rule::Lion => &["CONSTANT"],
             Rule::RmsProp | Rule::RmsPropMomentum | Rule::RmsPropCentered | Rule::RmsPropCenteredMomentum => {
                 &["RMSPROP"]
@@ -121,6 +124,13 @@ mirror! {
         pub rho_h: f32,
         /// For RAdam.
         pub rho_inf: f32,
+        /// The weight of AdEMAMix's slow average, and the steps until it has it.
+        pub alpha: f32,
+        pub warmup: f32,
+        /// The lives of the slow average, -1/ln(beta), at the beginning and at the end of the warm-up; its rate at the end.
+        pub first_life: f32,
+        pub last_life: f32,
+        pub slow_rate: f32,
         // The fields from here on do not come from the configuration: a change of it leaves them alone.
         /// 0 if the clock's tensors take no part in the steps.
         pub is_active: u32,
@@ -132,7 +142,6 @@ mirror! {
         pub schedule_unit: f32,
         /// 1 over the schedule's largest factor.
         pub inverse_peak: f32,
-        pub pad: u32,
     }
 }
 
@@ -207,6 +216,13 @@ impl Settings {
                 // The first step and a zero v must not divide by zero.
                 settings.eps = settings.eps.max(min_root(config.beta2));
                 time_law::ADOPT
+            }
+            Variant::AdEmaMix { beta3, alpha, warmup } => {
+                let life = |beta: f64| if beta > 0.0 { -1.0 / beta.ln() } else { 0.0 };
+                (settings.alpha, settings.warmup) = (alpha as f32, warmup as f32);
+                (settings.first_life, settings.last_life) = (life(config.beta1) as f32, life(beta3) as f32);
+                settings.slow_rate = (1.0 - beta3) as f32;
+                time_law::ADEMAMIX
             }
             Variant::Lion => time_law::CONSTANT,
             Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {

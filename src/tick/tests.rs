@@ -86,6 +86,10 @@ fn want(config: &Config, t: u32) -> Want {
             None => Want { v_coef: 0.0, eps: 1.0, ..adam },
         },
         Variant::Lion | Variant::Adopt => Want { m_coef: lr, ..adam },
+        Variant::AdEmaMix { alpha, warmup, .. } => {
+            let done = if warmup > 0 { (steps / f64::from(warmup)).min(1.0) } else { 1.0 };
+            Want { g_coef: lr * alpha * done, ..adam }
+        }
         Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
             // m is an average instead of a sum, so 1/(1 - momentum) times as much goes into it.
             let (inside, outside) = if lr_in_momentum && momentum != 0.0 { (lr, 1.0) } else { (1.0, lr) };
@@ -134,6 +138,8 @@ pub fn configs() -> Vec<Config> {
         betas.map(|(beta1, beta2)| Config { beta1, beta2, eps_root, decay: Decay::Decoupled(0.03), ..config })
     });
     let others = [
+        optax::adopt(),
+        Config { variant: Variant::AdEmaMix { beta3: 0.9999, alpha: 5.0, warmup: 1000 }, ..optax::ademamix() },
         optax::lion(),
         rmsprop(0.0, false, false),
         rmsprop(0.9, false, false),
@@ -178,6 +184,24 @@ pub fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
 }
 
 pub const FAR: [u32; 5] = [1_000_000, (1 << 24) + 1, 30_000_001, 1_000_000_000, 4_000_000_000];
+
+/// The rate of AdEMAMix's slow average is that of the paper's schedule.
+#[test]
+fn the_slow_rate_is_within_5e_7_of_float64() {
+    for (beta1, beta3, warmup) in [(0.9, 0.9999, 1000), (0.0, 0.9999, 100_000), (0.5, 0.99, 7), (0.99, 0.9, 50)] {
+        let config = Config { beta1, variant: Variant::AdEmaMix { beta3, alpha: 5.0, warmup }, ..Config::default() };
+        let settings = Settings::new(&config);
+        for t in [1, 2, 5, warmup / 2, warmup - 1, warmup, 3 * warmup] {
+            let done = (f64::from(t) / f64::from(warmup)).min(1.0);
+            let inverse = |beta: f64| if beta > 0.0 { 1.0 / beta.ln() } else { 0.0 };
+            let logarithm = 1.0 / ((1.0 - done) * inverse(beta1) + done * inverse(beta3));
+            let want = -logarithm.min(beta3.ln()).exp_m1();
+            let want = if logarithm > beta3.ln() { 1.0 - beta3 } else { want };
+            let got = Scalars::new(&settings, &Powers::default(), t, 1e-3, &Decision::PLAIN).slow_rate;
+            assert!((f64::from(got) / want - 1.0).abs() < 5e-7, "{got} for {want}: {config:?}, {t}");
+        }
+    }
+}
 
 #[test]
 fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {

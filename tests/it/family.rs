@@ -6,7 +6,7 @@ use crate::sampling::sample;
 use crate::scene::variants::{rooted, uncorrected, variants};
 use crate::scene::{Gpu, Scene, moments};
 use wgpu_adam::preset::{burn, optax, pytorch};
-use wgpu_adam::{Clip, Config, Decay, Group, Options, cpu};
+use wgpu_adam::{Clip, Config, Decay, Group, Options, Variant, cpu};
 
 fn check(gpu: &Gpu, scene: &Scene) {
     let mut run = scene.start(gpu);
@@ -124,6 +124,55 @@ fn laprop_is_that_of_the_paper_in_float64() {
     }
     for (got, [want, ..]) in param.iter().zip(&want) {
         assert!((f64::from(*got) - want).abs() < 2e-6, "{got} for {want}");
+    }
+}
+
+/// The equations of the paper in float64, with the schedules of the authors' code: `beta3(t)` by half-lives.
+#[test]
+fn ademamix_is_that_of_the_paper_in_float64() {
+    let half_life = |beta: f64| 0.5f64.ln() / beta.ln() - 1.0;
+    for (warmup, beta1, alpha) in [(0, 0.9, 6.0), (60, 0.9, 5.0), (1000, 0.3, 8.0), (100, 0.0, 5.0)] {
+        let beta3 = 0.9999;
+        let config = Config { beta1, variant: Variant::AdEmaMix { beta3, alpha, warmup }, ..optax::ademamix() };
+        let group = cpu::Group::new(config.clone(), vec![cpu::Tensor::new("w", 64)]);
+        let mut adam = cpu::Adam::new(&[group], Options::default()).unwrap();
+        let mut param = crate::scene::normals(1, 0, 64);
+        let mut want: Vec<[f64; 4]> = param.iter().map(|param| [f64::from(*param), 0.0, 0.0, 0.0]).collect();
+        for t in 1..=200 {
+            let mut grad = crate::scene::normals(2, t, 64);
+            let done = if t < u64::from(warmup) { t as f64 / f64::from(warmup) } else { 1.0 };
+            let start = if beta1 > 0.0 { half_life(beta1) } else { -1.0 };
+            let now = (1.0 - done) * start + done * half_life(beta3);
+            let beta3_t = if done < 1.0 { 0.5f64.powf(1.0 / (now + 1.0)) } else { beta3 };
+            for ([param, m, slow, v], g) in want.iter_mut().zip(&grad) {
+                let g = f64::from(*g);
+                *m = beta1 * *m + (1.0 - beta1) * g;
+                *slow = beta3_t * *slow + (1.0 - beta3_t) * g;
+                *v = 0.999 * *v + (1.0 - 0.999) * g * g;
+                let root = (*v / (1.0 - 0.999f64.powi(t as i32))).sqrt();
+                let m_hat = *m / (1.0 - beta1.powi(t as i32));
+                *param -= config.lr * (m_hat + alpha * done * *slow) / (root + config.eps);
+            }
+            adam.step(&mut [cpu::TensorMut::new(&mut param, &mut grad)]).unwrap();
+        }
+        let state = adam.state();
+        for ((got, slow), [want, _, want_slow, _]) in param.iter().zip(state.tensors[0].grad_avg()).zip(&want) {
+            assert!((f64::from(*got) - want).abs() < 3e-6, "{got} for {want}");
+            assert!((f64::from(slow) - want_slow).abs() < 1e-6, "{slow} for {want_slow}");
+        }
+    }
+}
+
+#[test]
+fn the_slow_average_needs_a_decay_rate() {
+    for (beta3, alpha, want) in [
+        (1.0, 5.0, "group 0: beta3 is 1, but must be above 0 and below 1"),
+        (0.0, 5.0, "group 0: beta3 is 0, but must be above 0 and below 1"),
+        (0.99, -1.0, "group 0: alpha is -1, but must be finite and not negative"),
+    ] {
+        let config = Config { variant: Variant::AdEmaMix { beta3, alpha, warmup: 0 }, ..Config::default() };
+        let group = cpu::Group::new(config, vec![cpu::Tensor::new("w", 1)]);
+        assert_eq!(cpu::Adam::new(&[group], Options::default()).unwrap_err().to_string(), want);
     }
 }
 

@@ -358,7 +358,7 @@ fn every_case_of_tick_belongs_to_a_rule() {
     let cases =
         include_str!("../../../shaders/tick/tick.wgsl").lines().filter_map(|line| line.strip_prefix("        case "));
     let names: Vec<&str> = cases.flat_map(|names| names.trim_end_matches(": {").split(", ")).collect();
-    assert_eq!(names.len(), 10);
+    assert_eq!(names.len(), 11);
     assert!(names.iter().all(|name| all.has(name)), "{names:?}");
     let plain = Kernel::Tick {
         scheduled: false,

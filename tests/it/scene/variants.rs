@@ -26,6 +26,8 @@ pub fn variants() -> Vec<Config> {
         optax::adabelief(),
         timm::laprop(),
         optax::adopt(),
+        optax::ademamix(),
+        Config { variant: Variant::AdEmaMix { beta3: 0.999, alpha: 4.0, warmup: 50 }, ..optax::ademamix() },
         optax::lion(),
         rmsprop(0.0, false, false, 0.5),
         rmsprop(0.9, false, false, 0.0),

@@ -27,6 +27,14 @@ pub const SHADERS: &[Shader] = &[
         ],
     },
     Shader {
+        file: "shaders/rules/ademamix.wgsl",
+        mutations: &[
+            ("s.slow_rate", "s.m_rate", "AdEMAMix"),
+            ("+ s.g_coef * grad_avg", "", "AdEMAMix"),
+            ("store_grad_avg(place, grad_avg)", "store_grad_avg(place, m)", "AdEMAMix"),
+        ],
+    },
+    Shader {
         file: "shaders/rules/laprop.wgsl",
         mutations: &[
             ("g / divisor(s, v + s.eps_root)", "g", "LaProp"),

@@ -62,6 +62,10 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)", "arena"),
             ("1.0 / sqrt(correction2)", "1.0 / correction2", "arena"),
+            ("lr * (done * s.alpha)", "lr * s.alpha", "AdEMAMix"),
+            ("(1.0 - done) * s.first_life +", "", "AdEMAMix"),
+            ("rate *= 2.0 - rate;", "rate *= 2.0;", "AdEMAMix"),
+            ("now.slow_rate = s.slow_rate;", "now.slow_rate = s.m_rate;", "AdEMAMix"),
             ("sqrt(sqrt(f32(t - 1u)))", "sqrt(f32(t - 1u))", "ADOPT"),
             ("now.decay = lr * s.weight_decay;", "now.decay = s.weight_decay;", "arena"),
             ("(lr * s.inverse_peak)", "lr", "corrected decay"),

@@ -36,6 +36,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("unguarded NaN", unguarded_nan),
     ("inactive", inactive),
     ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
+    ("AdEMAMix", |gpu| steps(gpu, Scene::arena(&[8, 300], 4, &[ademamix(1), ademamix(20)], all()), 1.0)),
     ("ADOPT", |gpu| steps(gpu, largest(preset::optax::adopt()), 1.0)),
     ("NAdam", |gpu| steps(gpu, largest(preset::pytorch::nadam()), 1.0)),
     ("cautious decay", |gpu| steps(gpu, decayed(Decay::Cautious(0.3)), 1.0)),
@@ -71,6 +72,11 @@ fn largest(config: Config) -> Scene {
 fn centered(momentum: f64) -> Config {
     let variant = Variant::RmsProp { momentum, nesterov: false, lr_in_momentum: false, initial: 0.0, centered: true };
     Config { beta2: 0.9, variant, ..Config::default() }
+}
+
+fn ademamix(warmup: u32) -> Config {
+    let variant = Variant::AdEmaMix { beta3: 0.999, alpha: 5.0, warmup };
+    Config { variant, ..preset::optax::ademamix() }
 }
 
 fn all() -> Options {

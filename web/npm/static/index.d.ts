@@ -27,6 +27,7 @@ export type Variant =
               centered?: boolean;
           };
       }
+    | { AdEmaMix: { beta3: number; alpha: number; warmup: number } }
     | { AdaGrad: { lrDecay: number; initial: number } }
     | { Sgd: { momentum: number; dampening: number; nesterov: boolean } };
 
