@@ -18,6 +18,35 @@ use crate::error::Error;
 /// let group = cpu::Group::new(config, vec![cpu::Tensor::new("w", 64)]).with_schedule(schedule);
 /// assert_eq!(group.lr(501), 0.5e-3);
 /// ```
+///
+/// # Beside Muon
+///
+/// Muon steps the matrices of hidden layers, by products of matrices, and is not a part of this crate. It needs Adam for all
+/// other parameters: embeddings, the output layer, biases and norms. So give these to this crate, in two groups, and record
+/// your Muon kernels for the matrices into the same encoder. With Muon's update scaled by `0.2*sqrt(max(rows, columns))`,
+/// one learning rate and one weight decay serve both (Liu et al. 2025, "Muon is Scalable for LLM Training", Section 2.2,
+/// arXiv:2502.16982).
+///
+/// ```
+/// use wgpu_adam::{Config, Decay, Options, cpu};
+/// // The shape of a parameter: one number for a vector.
+/// let params = [("embed", vec![256, 64]), ("block.w", vec![64, 64]), ("block.norm", vec![64]), ("head", vec![64, 256])];
+/// let is_hidden = |name: &str| name.starts_with("block");
+/// let (matrices, others): (Vec<_>, Vec<_>) = params.iter().partition(|(name, shape)| shape.len() == 2 && is_hidden(name));
+/// assert_eq!(matrices, [&("block.w", vec![64, 64])]); // Muon's
+/// let (decayed, vectors): (Vec<_>, Vec<_>) = others.into_iter().partition(|(_, shape)| shape.len() == 2);
+/// let tensors = |params: Vec<&(&str, Vec<usize>)>| {
+///     params.into_iter().map(|(name, shape)| cpu::Tensor::new(*name, shape.iter().product())).collect()
+/// };
+/// let config = |decay| Config { lr: 3e-4, beta2: 0.95, decay, ..Config::default() };
+/// let groups = [
+///     cpu::Group::new(config(Decay::Decoupled(0.1)), tensors(decayed)), // embed and head
+///     cpu::Group::new(config(Decay::None), tensors(vectors)),           // block.norm
+/// ];
+/// let adam = cpu::Adam::new(&groups, Options::default())?;
+/// assert_eq!(adam.groups().len(), 2);
+/// # Ok::<(), wgpu_adam::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Group<T = Tensor> {
     /// The hyperparameters. Default: [`Config::default`].
