@@ -1,6 +1,7 @@
 """Runs a case in PyTorch or in optax, in float32 or float64, on the CPU."""
 
 import os
+from operator import attrgetter
 
 # The last bits of float32 depend on the instruction set, so it must be the same on every machine.
 os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
@@ -34,6 +35,8 @@ NAMES = {
     "nu_max": "v_max",
     "trace": "m",
     "sum_of_squares": "v",
+    "m1": "m",
+    "m2": "grad_avg",
 }
 """This crate's names of the frameworks' state tensors."""
 
@@ -53,9 +56,9 @@ class Run:
 
 
 def run(case, p0, grads, dtype, fused=False):
-    library, _, optimizer = case.optimizer.rpartition(".")
-    run = {"torch.optim": run_torch, "optax": run_optax}[library]
-    run = run(optimizer, case, p0.astype(dtype), grads.astype(dtype), fused)
+    library, _, optimizer = case.optimizer.partition(".")
+    run = {"torch": run_torch, "optax": run_optax}[library]
+    run = run(optimizer.removeprefix("optim."), case, p0.astype(dtype), grads.astype(dtype), fused)
     if case.groups[0].get("centered"):
         # This crate keeps the variance in place of the second moment, so only p can be compared.
         run.states, run.squares = {}, {}
@@ -98,7 +101,7 @@ def run_optax(optimizer, case, p0, grads, fused):
     lrs = [hyper["lr"], *(case.lr_then or [])]
     rest = {key: value for key, value in hyper.items() if key != "lr"}
     # The learning rate is not part of the state, so two transformations can share the state.
-    transformations = [getattr(optax, optimizer)(lr, **rest) for lr in lrs]
+    transformations = [attrgetter(optimizer)(optax)(lr, **rest) for lr in lrs]
     # If 64 bits were always enabled, optax would compute bias corrections in float64 even for float32 parameters.
     with jax.enable_x64(p0.dtype == np.float64):
 

@@ -120,6 +120,7 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
     };
     let eps_outside = Config { beta2: 0.99, eps: 1e-8, eps_root: 0.0, ..optax_rmsprop(0.0, false, 1.0) };
     let corrected = Config { beta2: 0.99, bias_correction: true, ..optax::rmsprop() };
+    let slower = Config { variant: Variant::AdEmaMix { beta3: 0.999, alpha: 4.0, warmup: 0 }, ..optax::ademamix() };
     let lion = Config { beta1: 0.95, beta2: 0.98, decay: Decay::Decoupled(0.1), ..optax::lion() };
     vec![
         ("amsgrad", vec![pytorch::amsgrad()]),
@@ -154,6 +155,9 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
         ("optax radam", vec![optax::radam()]),
         ("optax adabelief", vec![optax::adabelief()]),
         ("optax adabelief eps", vec![Config { eps: 1e-8, eps_root: 1e-12, ..optax::adabelief() }]),
+        ("optax adopt", vec![optax::adopt()]),
+        ("optax ademamix", vec![optax::ademamix()]),
+        ("optax ademamix b3", vec![decoupled(slower)]),
         ("optax lion", vec![Config { lr: 1e-4, ..optax::lion() }]),
         ("optax lion decay", vec![lion]),
         ("optax rmsprop", vec![optax::rmsprop()]),

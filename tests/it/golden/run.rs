@@ -20,7 +20,8 @@ fn end(case: &Case, p: Vec<f32>, state: &State) -> End {
         // optax adds its momentum to p, so the sign is opposite.
         m.iter_mut().for_each(|m| *m = -*m);
     }
-    BTreeMap::from([("p", p), ("m", m), ("v", joined(TensorState::v)), ("v_max", joined(TensorState::v_max))])
+    let [v, v_max, grad_avg] = [TensorState::v, TensorState::v_max, TensorState::grad_avg].map(joined);
+    BTreeMap::from([("p", p), ("m", m), ("v", v), ("v_max", v_max), ("grad_avg", grad_avg)])
 }
 
 /// Each group has an equal share of the elements.
