@@ -141,10 +141,10 @@ pub mod optax {
         Config { beta2: 0.9999, eps: 1e-6, variant: Variant::Adopt, ..Config::default() }
     }
 
-    /// `contrib.ademamix` of 0.2.8: b3 0.9999, alpha 6, no warm-up. For a warm-up as in the paper, set `warmup` to the steps of the
+    /// `contrib.ademamix` of 0.2.8: b3 0.9999, alpha 5, no warm-up. For a warm-up as in the paper, set `warmup` to the steps of the
     /// run.
     pub fn ademamix() -> Config {
-        Config { variant: Variant::AdEmaMix { beta3: 0.9999, alpha: 6.0, warmup: 0 }, ..Config::default() }
+        Config { variant: Variant::AdEmaMix { beta3: 0.9999, alpha: 5.0, warmup: 0 }, ..Config::default() }
     }
 
     /// `lion`: b2 0.99, decoupled decay 1e-3.

@@ -155,7 +155,7 @@ pub enum Variant {
     AdEmaMix {
         /// The decay rate of the slow average, above 0 and below 1. All named implementations have 0.9999.
         beta3: f64,
-        /// The weight of the slow average: finite and not negative. The paper uses 4 to 10, bitsandbytes 5, optax 6.
+        /// The weight of the slow average: finite and not negative. The paper uses 4 to 10, bitsandbytes and optax 5.
         alpha: f64,
         /// The steps of the warm-up. 0 for none.
         warmup: u32,
