@@ -1,7 +1,7 @@
 // A module as the host composes it from the files of shaders/, for reading. Rewritten by
 // `REWRITE_COMPOSED=1 cargo test --lib composed`.
 
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 64u;
 const LIMITS: bool = false;
 const EDGES: bool = false;
 const grad_binding: u32 = 21u;
@@ -11,11 +11,8 @@ const v_binding: u32 = 2u;
 const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 37u;
 const rows_binding: u32 = 11u;
-const PARAM_STEP: u32 = 1u;
-const PARTIAL: bool = false;
-const SLOTS: u32 = 256u;
 const tables_binding: u32 = 12u;
-const STATE_STEP: u32 = 1u;
+const SLOTS: u32 = 256u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -31,24 +28,34 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     return (s.m_coef * m) / divisor(s, v + s.eps_root);
 }
 
-// --- update/update_rows.wgsl ---
+// --- update/update_joined.wgsl ---
 
-// Steps whole rows, none of whose quads needs to know another. Twin: src/cpu/rows.rs.
+// Steps rows that have nothing of their own. They follow each other without a gap, so they are stepped like the elements of
+// any tensor. But each column has a factor of the learning rate: those of the fewest rows that have whole quads repeat.
 
-fn apply(s: Scalars, tile: u32, index: u32) {
-    own = slot_of(tile, rows.update_rows, index);
-    if own.row == NO_ROW {
+@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
+
+// The quads of an invocation.
+const OWN_QUADS: u32 = 4u;
+
+fn apply(s: Scalars, tile: u32, number: u32) {
+    let quad = tile * SLOTS + number;
+    if quad >= rows.joined {
         return;
     }
-    let place = place_of_slot(own, s.t);
+    let k = tile * SLOTS % rows.joined_quads + number;
+    let before = u32((f32(k) + 0.5) * rows.inverse_joined) * rows.joined_quads;
+    let stream_seed = region.stream_seed + rows.first * rows.width;
+    let place = Place(region.begin / LANES + quad, quad, Mask(true), s.t, stream_seed);
+    let grad = rows.joined_grad + quad;
     if s.do_step != 0u {
         let param = read_param(place);
-        let step = rule(s, place, gradient(s, load_grad(own.grad), param));
-        let rate = tables.columns[own.k] * rate_of(own.row);
+        let step = rule(s, place, gradient(s, load_grad(grad), param));
+        let rate = tables.columns[k - before];
         write_param(place, limited(s, param - rate * (decay_of(s, param, step) + step)));
     }
     var grads = place;
-    grads.quad = own.grad;
+    grads.quad = grad;
     zero_grad(grads);
 }
 
@@ -58,7 +65,14 @@ fn update(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    apply(scalars(0u), number(workgroup, workgroups), index);
+    let tile = number(workgroup, workgroups);
+    let s = scalars(0u);
+    // As in tiles.wgsl: 8 neighbours load one line at a time, and their next lines follow it.
+    let at = index / LINE * (LINE * OWN_QUADS) + index % LINE;
+    apply(s, tile, at);
+    apply(s, tile, at + LINE);
+    apply(s, tile, at + 2u * LINE);
+    apply(s, tile, at + 3u * LINE);
 }
 
 // --- update/gradient.wgsl ---
@@ -313,76 +327,6 @@ struct RowTables {
 }
 
 @group(0) @binding(rows_binding) var<uniform> rows: Rows;
-
-// --- rows/rows.wgsl ---
-
-// A region of whole rows. A row has its own quads, the last of which may be partial, so that no quad has elements of two
-// rows. A tile is some rows. Its slots are their quads, row by row. Twin: src/plan/rows.rs, and src/gpu/rows.rs.
-
-const NO_ROW: u32 = 0xffffffffu;
-
-// A quad of a row.
-struct Slot {
-    local: u32,         // the number of its row in the tile
-    row: u32,           // the number of its row in the region, or NO_ROW if there is nothing to do
-    k: u32,             // its number in the row
-    grad: u32,          // its place in the window of gradients
-}
-
-// A row of the region that is active, or NO_ROW. `row` may be NO_ROW.
-fn with_gradient(row: u32) -> u32 {
-    return select(NO_ROW, row, row < rows.count && grad_row(row) < rows.grad_rows);
-}
-
-// The slot of a tile with that number.
-fn slot_of(tile: u32, tile_rows: u32, number: u32) -> Slot {
-    let local = u32((f32(number) + 0.5) * rows.inverse_quads);
-    let k = number - local * rows.quads;
-    if local >= tile_rows {
-        return Slot(local, NO_ROW, k, 0u);
-    }
-    let row = with_gradient(row_of(tile * tile_rows + local));
-    return Slot(local, row, k, rows.grad + grad_row(row) * rows.stride + k * PARAM_STEP);
-}
-
-fn mask_of(slot: Slot) -> Mask {
-    return Mask(!PARTIAL) | (elements(slot.k) < Bits(rows.width));
-}
-
-// --- rows/all.wgsl ---
-
-// All rows are active.
-
-// The number of rows to look at.
-fn candidates() -> u32 {
-    return rows.count;
-}
-
-// The row of a candidate, or NO_ROW.
-fn row_of(candidate: u32) -> u32 {
-    return candidate;
-}
-
-fn grad_row(row: u32) -> u32 { return row; }
-
-// --- rows/place.wgsl ---
-
-// Where a slot is in the params and in the state.
-
-@group(0) @binding(tables_binding) var<uniform> tables: RowTables;
-
-// The slot whose rule is being applied.
-var<private> own: Slot;
-
-fn place_of_slot(slot: Slot, t: u32) -> Place {
-    let state = slot.row * rows.state_stride + slot.k * STATE_STEP;
-    // The noise counts the elements of the tensor.
-    let element = (rows.first + slot.row) * rows.width + slot.k * LANES;
-    let stream_seed = region.stream_seed + element - state * LANES;
-    return Place(region.quad + slot.row * rows.stride + slot.k * PARAM_STEP, state, mask_of(slot), t, stream_seed);
-}
-
-fn rate_of(row: u32) -> f32 { return 1.0; }
 
 // --- region/one_region.wgsl ---
 

@@ -300,13 +300,15 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
     let rows = |kind: RowKind, state: RowState| {
         let storage =
             Storage::new("w", Rule::Adam, (Dtype::F32, Dtype::F32), 1.0, 1 << 20, &Precision::default(), None).unwrap();
-        let (storage, shape) = (Storage { rows: state, ..storage }, Shape { rows: Some(kind), ..plain });
+        let joined = kind.active == ActiveKind::All;
+        let (storage, shape) = (Storage { rows: state, ..storage }, Shape { rows: Some(kind), joined, ..plain });
         Kernel::Update { storage, shape, grad: Grad::Read, limits: false }
     };
     let all = RowKind { row_lr: false, active: ActiveKind::All, compact: false, partial: false };
     let list = RowKind { active: ActiveKind::List, ..all };
     vec![
         ("adamw_rows", rows(all, RowState::default())),
+        ("adamw_rows_mask", rows(RowKind { active: ActiveKind::Mask, ..all }, RowState::default())),
         ("adamw_rows_list", rows(list, RowState { v: true, steps: true })),
         ("norm_rows", Kernel::Norm { shape: Shape { rows: Some(list), ..plain }, grad: Dtype::F32 }),
         ("adamw_f32", update(Dtype::F32, StateDtype::F32, plain)),
