@@ -1,5 +1,5 @@
 //! Fits an image with 2D Gaussians on the GPU. Rendering, gradients, Adam, pruning, cloning and splitting are WGSL kernels
-//! on the same buffers. `--help` lists the options. The equations are in `splat.rs`; the calls of this crate are in
+//! on the same buffers. `--help` lists the options. The equations are in `splat.rs`; the optimizer is described in
 //! `optimizer.rs`.
 
 #[path = "../adapter/mod.rs"]

@@ -1,4 +1,4 @@
-//! The calls of this crate. All splats are one tensor of rows, each column with its learning rate.
+//! The optimizer as types of this crate. All splats are one tensor of rows, each column with its learning rate.
 
 use super::splat::{ANGLE, COLOR, COLUMNS, LOG_STD, LOGIT};
 use wgpu::{Buffer, CommandEncoder};

@@ -296,8 +296,11 @@ async function lost(site, url, folder) {
   await isReady(page);
   await page.click('#start');
   await says(page, '#progress', /Step/);
+  await page.click('#fit-start');
+  await says(page, '#fit-progress', /steps.s/);
   await page.evaluate(() => window.gpu.destroy());
   await says(page, '#notice', /The GPU was lost.*on the CPU/);
+  await says(page, '#fit-status', /needs WebGPU/);
   await page.click('#start');
   await trainedTo(page, 90);
   await page.close();

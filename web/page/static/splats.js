@@ -50,11 +50,12 @@ export class Fit {
   async use(device, isSoftware) {
     if (device !== this.device) {
       this.drop();
-      if (device && isSoftware) $('size').value = 128;
+      if (isSoftware) $('size').value = 128;
     }
     this.device = device;
     this.enable();
     if (!device) this.say('fit-status', 'This needs WebGPU.', 'bad');
+    else if (!this.splats) this.say('fit-status', 'Ready.');
     if (this.image) return;
     this.image = await createImageBitmap(await (await fetch(BUNDLED)).blob());
     this.show();
@@ -71,7 +72,13 @@ export class Fit {
     $('box').classList.toggle('empty', !$('start').disabled && !this.splats);
   }
 
-  // Forgets a fit whose GPU is gone.
+  // Gives up a fit that has failed.
+  stop(error) {
+    if (!this.splats) return;
+    this.drop();
+    return this.fail(error);
+  }
+
   drop() {
     this.running = false;
     this.splats = null;
@@ -106,10 +113,7 @@ export class Fit {
     this.running = true;
     $('start').textContent = 'Pause';
     this.say('fit-status', `Fitting ${$('target').width} × ${$('target').height} pixels.`);
-    this.ended = this.run(this.splats).catch(error => {
-      this.drop();
-      return this.fail(error);
-    });
+    this.ended = this.run(this.splats).catch(error => this.stop(error));
   }
 
   async pause() {
