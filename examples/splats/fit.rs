@@ -31,6 +31,7 @@ pub struct Buffers {
     pub active: Buffer,
 }
 
+/// The splats, what they are fitted to, and the optimizer.
 pub struct Fit {
     pub buffers: Buffers,
     pub passes: Passes,
@@ -46,6 +47,7 @@ impl Fit {
         Self { buffers, passes, surgery, adam }
     }
 
+    /// Records an image, its gradient and a step of the optimizer.
     pub fn record_step(&self, pass: &mut ComputePass) {
         self.passes.record_gradient(pass);
         self.adam.step_in_pass(pass);

@@ -154,6 +154,8 @@ export class Fit {
           await this.measure(splats, now - measured);
           measured = now;
         }
+      } else {
+        measured = performance.now();
       }
       await new Promise(requestAnimationFrame);
     }
