@@ -26,6 +26,7 @@ if [ "$crate" != suite ]; then
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"
 if [ "$crate" = page ]; then
+    cp examples/data/astronaut-256.png "$dist.new"
     mkdir "$dist.new/tfjs"
     cp web/node_modules/@tensorflow/tfjs-{core/dist/tf-core,backend-webgpu/dist/tf-backend-webgpu}.es2017.min.js "$dist.new/tfjs"
     cp LICENSE-APACHE "$dist.new/tfjs/LICENSE"

@@ -1,8 +1,9 @@
 //! The command line.
 
-use crate::optimizer::{Counts, Moments, Second};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
+use wgpu_adam::precision::StateDtype;
+use wgpu_adam::rows::{RowSteps, SecondMoment};
 
 /// Fit an image with 2D Gaussians ("splats"). Rendering, gradients, Adam, pruning, cloning and splitting all run on the
 /// GPU, in place.
@@ -69,6 +70,66 @@ pub struct Cli {
     /// Folder for a PNG of the image at each score
     #[arg(long, value_name = "DIR")]
     pub frames: Option<PathBuf>,
+}
+
+/// The values of `--moments`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Moments {
+    /// 4 bytes each
+    F32,
+    /// 2 bytes each
+    Bf16,
+    /// 1 byte each, in blocks that share a scale
+    Block8,
+}
+
+/// The values of `--second-moment`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Second {
+    /// One for each number
+    Elementwise,
+    /// One for each splat: of the mean of the squares
+    RowMean,
+    /// One for each splat: of the sum of the squares
+    RowSum,
+}
+
+/// The values of `--row-steps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Counts {
+    /// Each splat counts its own steps for the bias correction
+    PerRow,
+    /// All splats share one count
+    Shared,
+}
+
+impl From<Moments> for StateDtype {
+    fn from(moments: Moments) -> Self {
+        match moments {
+            Moments::F32 => Self::F32,
+            Moments::Bf16 => Self::Bf16,
+            Moments::Block8 => Self::Block8,
+        }
+    }
+}
+
+impl From<Second> for SecondMoment {
+    fn from(second: Second) -> Self {
+        match second {
+            Second::Elementwise => Self::Elementwise,
+            Second::RowMean => Self::RowMean,
+            Second::RowSum => Self::RowSum,
+        }
+    }
+}
+
+impl From<Counts> for RowSteps {
+    fn from(counts: Counts) -> Self {
+        match counts {
+            Counts::PerRow => Self::PerRow,
+            Counts::Shared => Self::Shared,
+        }
+    }
 }
 
 impl Cli {

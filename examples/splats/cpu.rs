@@ -1,13 +1,15 @@
 //! The same fit on the CPU. Bands of the image are rendered in parallel, and the gradients of the splats.
 
 use crate::{
-    optimizer::CpuAdam,
-    picture::Target,
-    refine::{self, Candidate, Plan},
+    optimizer::{NAME, Settings},
+    refine::{self, Candidate, FRESH, Plan},
+    setup::{Score, Setup},
     splat::{ANGLE, Area, COLOR, COLUMNS, EMPTY, LOG_STD, LOGIT, MEAN, Row, Splat},
-    trainer::{Result, Score, Setup, Trainer},
+    target::Target,
+    trainer::{Result, Trainer},
 };
 use rayon::prelude::*;
+use wgpu_adam::cpu::{Adam, Group, RowInputs, Tensor, TensorMut};
 
 /// Rows of pixels that a task renders.
 const BAND: usize = 8;
@@ -23,9 +25,16 @@ pub struct Cpu<'a> {
     /// For each pixel dL/dC / W, then its product with C, where W is the divisor of C.
     slope: Vec<[f32; 4]>,
     pub stress: Vec<f32>,
-    adam: CpuAdam,
+    adam: Adam,
     steps: u32,
     scores: std::collections::VecDeque<Score>,
+}
+
+/// Creates the optimizer on the CPU.
+fn adam(capacity: usize, settings: &Settings) -> Result<Adam> {
+    let splats = Tensor::new(NAME, COLUMNS * capacity).with_rows(settings.rows(()));
+    let group = Group::new(settings.config(), vec![splats]).with_schedule(settings.schedule());
+    Ok(Adam::new(&[group], settings.options())?)
 }
 
 impl<'a> Cpu<'a> {
@@ -43,7 +52,7 @@ impl<'a> Cpu<'a> {
             image: vec![[0.0; 3]; target.pixels.len()],
             slope: vec![[0.0; 4]; target.pixels.len()],
             stress: vec![0.0; capacity],
-            adam: CpuAdam::new(capacity, settings)?,
+            adam: adam(capacity, settings)?,
             steps: 0,
             scores: Default::default(),
         })
@@ -151,7 +160,9 @@ impl Trainer for Cpu<'_> {
             for (active, (_, area)) in active.iter_mut().zip(&self.splats) {
                 *active = u32::from(!area.is_empty());
             }
-            self.adam.step(self.param.as_flattened_mut(), self.grad.as_flattened_mut(), &active)?;
+            let rows = RowInputs { active: &active, ..RowInputs::default() };
+            let splats = TensorMut::new(self.param.as_flattened_mut(), self.grad.as_flattened_mut()).with_rows(rows);
+            self.adam.step(&mut [splats])?;
             self.steps += 1;
         }
         Ok(())
@@ -164,7 +175,9 @@ impl Trainer for Cpu<'_> {
             self.param[new] = refine::moved(rows[refine::old(origin)], origin);
         }
         self.live = plan.origin.len();
-        self.adam.move_state(plan.source)?;
+        let mut source = plan.source;
+        source.resize(self.param.len(), FRESH);
+        self.adam.gather(NAME, &source)?;
         self.stress.fill(0.0);
         Ok(())
     }

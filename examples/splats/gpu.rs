@@ -2,48 +2,23 @@
 //! image for a picture.
 
 use crate::{
-    optimizer,
-    passes::{Passes, tiles},
+    fit::{Buffers, Fit},
+    passes::tiles,
     readback::Readback,
-    splat::COLUMNS,
-    surgery::Surgery,
-    trainer::{Result, Score, Setup, Trainer},
+    setup::{Score, Setup},
+    trainer::{Result, Trainer},
 };
 use std::collections::VecDeque;
-use wgpu::{Buffer, BufferUsages, Device, PollType, Queue, SubmissionIndex, util::DeviceExt};
+use wgpu::{Buffer, Device, PollType, Queue, SubmissionIndex};
 use wgpu_adam::Adam;
 
 /// Number of steps in a submission: enough to keep the GPU busy, and few enough to keep submissions short.
 const SUBMISSION: u32 = 10;
 
-/// The buffers of the kernels. `passes.rs` and the kernels say what they hold.
-pub struct Buffers {
-    pub live: Buffer,
-    pub param: Buffer,
-    pub grad: Buffer,
-    pub splats: Buffer,
-    pub areas: Buffer,
-    pub marks: Buffer,
-    pub lists: Buffer,
-    pub counts: Buffer,
-    pub target: Buffer,
-    pub image: Buffer,
-    pub slope: Buffer,
-    pub stress: Buffer,
-    pub score: Buffer,
-    pub source: Buffer,
-    pub origin: Buffer,
-    pub moved: Buffer,
-    pub active: Buffer,
-}
-
 pub struct Gpu {
     device: Device,
     queue: Queue,
-    pub buffers: Buffers,
-    passes: Passes,
-    surgery: Surgery,
-    adam: Adam,
+    pub fit: Fit,
     steps: u32,
     pixels: usize,
     /// Scores that have not arrived.
@@ -54,24 +29,14 @@ pub struct Gpu {
 
 impl Gpu {
     pub fn new(device: Device, queue: Queue, setup: &Setup) -> Result<Self> {
-        let Setup { target, most, capacity, ref rows, ref settings } = *setup;
-        let buffers = Buffers::new(&device, setup)?;
-        let passes = Passes::new(&device, &buffers, target.size, capacity);
-        let surgery = Surgery::new(&device, &buffers, [capacity, most]);
-        queue.write_buffer(&buffers.param, 0, bytemuck::cast_slice(rows));
-        let adam = optimizer::gpu(&device, &queue, [&buffers.param, &buffers.grad, &buffers.active], settings)?;
-        Ok(Self {
-            device,
-            queue,
-            buffers,
-            passes,
-            surgery,
-            adam,
-            steps: 0,
-            pixels: target.pixels.len(),
-            scores: VecDeque::new(),
-            running: VecDeque::new(),
-        })
+        let lists = tiles(setup.target.size).iter().product::<u32>() as usize;
+        fits(&device, "the lists of the tiles", 4 * lists * setup.capacity)?;
+        let buffers = Buffers::new(&device, setup);
+        let group = setup.settings.group(buffers.of_optimizer());
+        let adam = Adam::new(&device, &queue, &[group], setup.settings.options())?;
+        let fit = Fit::new(&device, buffers, adam, setup);
+        let pixels = setup.target.pixels.len();
+        Ok(Self { device, queue, fit, steps: 0, pixels, scores: VecDeque::new(), running: VecDeque::new() })
     }
 
     /// Reads a buffer back.
@@ -88,7 +53,7 @@ impl Gpu {
     #[cfg(test)]
     pub fn gradient(&self) {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        self.passes.record_gradient(&mut encoder.begin_compute_pass(&Default::default()));
+        self.fit.passes.record_gradient(&mut encoder.begin_compute_pass(&Default::default()));
         self.queue.submit([encoder.finish()]);
     }
 }
@@ -99,8 +64,7 @@ impl Trainer for Gpu {
             let mut encoder = self.device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for _ in first..steps.min(first + SUBMISSION) {
-                self.passes.record_gradient(&mut pass);
-                self.adam.step_in_pass(&mut pass);
+                self.fit.record_step(&mut pass);
             }
             drop(pass);
             self.running.push_back(self.queue.submit([encoder.finish()]));
@@ -115,17 +79,16 @@ impl Trainer for Gpu {
 
     fn refine(&mut self) -> Result<()> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        self.surgery.record(&mut encoder, &self.buffers);
-        optimizer::move_state(&mut self.adam, &mut encoder, &self.buffers.source)?;
+        self.fit.record_surgery(&mut encoder)?;
         self.queue.submit([encoder.finish()]);
         Ok(())
     }
 
     fn measure(&mut self) -> Result<()> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        self.passes.record_score(&mut encoder.begin_compute_pass(&Default::default()));
+        self.fit.passes.record_score(&mut encoder.begin_compute_pass(&Default::default()));
         self.queue.submit([encoder.finish()]);
-        self.scores.push_back((self.steps, Readback::new(&self.device, &self.queue, &self.buffers.score)));
+        self.scores.push_back((self.steps, Readback::new(&self.device, &self.queue, &self.fit.buffers.score)));
         Ok(())
     }
 
@@ -135,62 +98,18 @@ impl Trainer for Gpu {
             return Ok(None);
         }
         let Some((step, readback)) = self.scores.pop_front() else { return Ok(None) };
-        let numbers: Vec<f32> = readback.wait(&self.device)?;
-        let error = f64::from(numbers[0]) / (3 * self.pixels) as f64;
-        Ok(Some(Score { step, error, splats: numbers[1] as u32 }))
+        let numbers: Vec<[f32; 2]> = readback.wait(&self.device)?;
+        Ok(Some(Score::new(step, numbers[0], self.pixels)))
     }
 
     fn picture(&mut self) -> Result<Vec<[f32; 3]>> {
-        let pixels: Vec<[f32; 4]> = self.read(&self.buffers.image)?;
+        let pixels: Vec<[f32; 4]> = self.read(&self.fit.buffers.image)?;
         Ok(pixels.into_iter().map(|[red, green, blue, _]| [red, green, blue]).collect())
     }
 
     fn state_bytes(&self) -> Option<u64> {
-        let memory = self.adam.memory_use();
+        let memory = self.fit.adam.memory_use();
         Some(memory.m + memory.v + memory.row_steps)
-    }
-}
-
-impl Buffers {
-    fn new(device: &Device, setup: &Setup) -> Result<Self> {
-        let pixels = setup.target.pixels.len();
-        let tiles = tiles(setup.target.size).iter().product::<u32>() as usize;
-        let rows = setup.capacity;
-        fits(device, "the lists of the tiles", 4 * tiles * rows)?;
-        let all = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let empty = |label, bytes: usize| {
-            let size = bytes as u64;
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage: all,
-                mapped_at_creation: false,
-            })
-        };
-        let upload = |label, contents: &[u8]| {
-            device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage: all })
-        };
-        let wanted: Vec<[f32; 4]> =
-            setup.target.pixels.iter().map(|&[red, green, blue]| [red, green, blue, 0.0]).collect();
-        Ok(Self {
-            live: upload("live", bytemuck::bytes_of(&(setup.rows.len() as u32))),
-            param: empty("param", 4 * COLUMNS * rows),
-            grad: empty("grad", 4 * COLUMNS * rows),
-            splats: empty("splats", 48 * rows),
-            areas: empty("areas", 16 * rows),
-            marks: empty("marks", 4 * tiles * rows.div_ceil(32)),
-            lists: empty("lists", 4 * tiles * rows),
-            counts: empty("counts", 4 * tiles),
-            target: upload("target", bytemuck::cast_slice(&wanted)),
-            image: empty("image", 16 * pixels),
-            slope: empty("slope", 16 * pixels),
-            stress: empty("stress", 4 * rows),
-            score: empty("score", 8),
-            source: empty("source", 4 * rows),
-            origin: empty("origin", 4 * rows),
-            moved: empty("moved", 4 * COLUMNS * rows),
-            active: empty("active", 4 * rows),
-        })
     }
 }
 

@@ -7,12 +7,16 @@ use crate::{
     device,
     gpu::Gpu,
     init,
-    optimizer::{Counts, Moments, Second, Settings},
-    picture::Target,
+    optimizer::Settings,
+    picture,
     random::Random,
+    setup::{Score, Setup},
     splat::{ANGLE, COLOR, COLUMNS, EMPTY, LOG_STD, LOGIT, MEAN},
-    trainer::{Score, Setup, Trainer},
+    target::Target,
+    trainer::Trainer,
 };
+use wgpu_adam::precision::StateDtype;
+use wgpu_adam::rows::{RowSteps, SecondMoment};
 
 /// Sizes of 1, odd sizes, whole tiles, and one pixel more than a tile; more and less than 32 splats.
 const SHAPES: [([u32; 2], usize); 5] = [([1, 1], 4), ([7, 5], 8), ([16, 8], 32), ([33, 17], 36), ([41, 30], 100)];
@@ -29,7 +33,7 @@ pub fn target(size: [u32; 2]) -> Target {
 }
 
 fn settings(steps: u32) -> Settings {
-    let (moments, second, counts) = (Moments::F32, Second::Elementwise, Counts::PerRow);
+    let (moments, second, counts) = (StateDtype::F32, SecondMoment::Elementwise, RowSteps::PerRow);
     Settings { steps, lr: 1.0, moments, second, counts, seed: 0 }
 }
 
@@ -118,8 +122,8 @@ fn gpu_and_cpu_have_the_same_gradient() {
             let off = got.iter().zip(want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
             off / norm(want)
         };
-        let grad = off(gpu.read(&gpu.buffers.grad).unwrap(), cpu.grad.as_flattened());
-        let stress = off(gpu.read(&gpu.buffers.stress).unwrap(), &cpu.stress);
+        let grad = off(gpu.read(&gpu.fit.buffers.grad).unwrap(), cpu.grad.as_flattened());
+        let stress = off(gpu.read(&gpu.fit.buffers.stress).unwrap(), &cpu.stress);
         println!("{size:?}, {count} splats: differences {grad:.1e} and {stress:.1e} of the norms");
         assert!(grad < 2e-5 && stress < 2e-5);
     }
@@ -153,7 +157,7 @@ fn gpu_and_cpu_fit_alike_and_reproducibly() {
 
 #[test]
 fn the_portrait_is_fitted_to_30_db() {
-    let target = Target::astronaut();
+    let target = picture::astronaut();
     let settings = settings(100);
     let setup = Setup { target: &target, rows: init::rows(&target, 4000, 0), most: 4000, capacity: 4000, settings };
     let mut gpu = gpu(&setup);

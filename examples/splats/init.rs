@@ -1,11 +1,11 @@
 //! The initial splats. Half of them are spread evenly, and half where the image changes. Each has the colour of its
 //! place and a size that fits the density of splats there.
 
-use crate::{
-    picture::Target,
-    random::Random,
+use super::{
     splat::{COLOR, COLUMNS, LOG_STD, LOGIT, MEAN, Row},
+    target::Target,
 };
+use crate::random::Random;
 
 /// The share of the splats that are spread evenly.
 const EVEN: f32 = 0.5;

@@ -1,5 +1,5 @@
 //! Fits an image with 2D Gaussians on the GPU. Rendering, gradients, Adam, pruning, cloning and splitting are WGSL kernels
-//! on the same buffers. `--help` lists the options. The equations are in `splat.rs`; the calls of this crate are in
+//! on the same buffers. `--help` lists the options. The equations are in `splat.rs`; the optimizer is described in
 //! `optimizer.rs`.
 
 #[path = "../adapter/mod.rs"]
@@ -8,6 +8,7 @@ mod cli;
 mod cpu;
 #[path = "../train/device.rs"]
 mod device;
+mod fit;
 mod gpu;
 #[cfg(test)]
 mod gradient;
@@ -23,10 +24,12 @@ mod picture;
 mod random;
 mod readback;
 mod refine;
+mod setup;
 mod splat;
 #[path = "../stop/mod.rs"]
 mod stop;
 mod surgery;
+mod target;
 mod trainer;
 
 use clap::Parser;
@@ -35,7 +38,7 @@ use cpu::Cpu;
 use gpu::Gpu;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use optimizer::Settings;
-use picture::Target;
+use setup::{Score, Setup};
 use splat::COLUMNS;
 use std::{
     io::{ErrorKind, Write},
@@ -44,10 +47,9 @@ use std::{
     time::Instant,
 };
 use stop::{Stop, exit_code};
-use trainer::{Score, Setup, Trainer};
+use target::Target;
+use trainer::Trainer;
 
-/// Number of steps between two rounds of pruning, cloning and splitting.
-const REFINE: u32 = 100;
 /// Number of scores in a run.
 const SCORES: u32 = 20;
 
@@ -58,8 +60,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Stop> {
     let target = match &cli.image {
-        Some(path) => Target::read(path, cli.size).map_err(Stop::user)?,
-        None => Target::astronaut(),
+        Some(path) => picture::read(path, cli.size).map_err(Stop::user)?,
+        None => picture::astronaut(),
     };
     if let Some(folder) = &cli.frames {
         std::fs::create_dir_all(folder).map_err(|error| Stop::user(format!("{}: {error}", folder.display())))?;
@@ -73,9 +75,9 @@ fn run(cli: &Cli) -> Result<(), Stop> {
         settings: Settings {
             steps: cli.steps,
             lr: cli.lr,
-            moments: cli.moments,
-            second: cli.second_moment,
-            counts: cli.row_steps,
+            moments: cli.moments.into(),
+            second: cli.second_moment.into(),
+            counts: cli.row_steps.into(),
             seed: cli.seed as u32,
         },
     };
@@ -114,12 +116,11 @@ fn run(cli: &Cli) -> Result<(), Stop> {
             trainer.measure().map_err(Stop::failure)?;
             frame(cli, &target, &mut *trainer, step)?;
         }
-        // The last quarter is for the splats to settle.
-        if !cli.fixed && step > 0 && step.is_multiple_of(REFINE) && step <= cli.steps / 4 * 3 {
+        if !cli.fixed && surgery::is_due(step, cli.steps) {
             trainer.refine().map_err(Stop::failure)?;
         }
         let next = |interval: u32| (step / interval + 1) * interval;
-        let end = cli.steps.min(next(every)).min(next(REFINE)).min(next(10));
+        let end = cli.steps.min(next(every)).min(next(surgery::INTERVAL)).min(next(10));
         trainer.advance(end - step).map_err(Stop::failure)?;
         bar.inc((end - step).into());
         step = end;

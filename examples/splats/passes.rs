@@ -1,9 +1,7 @@
 //! The kernels of a step: rows to splats, tiles, image, gradient.
 
-use crate::{
-    gpu::Buffers,
-    kernel::{Binding, Binding::*, Kernel},
-};
+use super::fit::Buffers;
+use crate::kernel::{Binding, Binding::*, Kernel};
 use wgpu::{ComputePass, Device};
 
 /// The pixels of a tile, in x and y.

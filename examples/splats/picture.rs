@@ -1,42 +1,27 @@
 //! Pictures: reading the target, and writing target, result and error side by side.
 
+use crate::target::Target;
 use image::{Rgb, RgbImage, imageops::FilterType};
 use std::path::Path;
 
-/// The image to fit.
-pub struct Target {
-    pub size: [u32; 2],
-    /// Red, green and blue from 0 to 1, row by row.
-    pub pixels: Vec<[f32; 3]>,
+/// Returns the bundled picture.
+pub fn astronaut() -> Target {
+    let bytes = include_bytes!("../data/astronaut-256.png");
+    target(image::load_from_memory(bytes).expect("the bundled picture is valid").to_rgb8())
 }
 
-impl Target {
-    /// Returns the bundled picture.
-    pub fn astronaut() -> Self {
-        let bytes = include_bytes!("../data/astronaut-256.png");
-        Self::of(image::load_from_memory(bytes).expect("the bundled picture is valid").to_rgb8())
-    }
+/// Reads a PNG or JPEG and scales it down so that no side is longer than `most` pixels.
+pub fn read(path: &Path, most: u32) -> Result<Target, String> {
+    let picture = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let picture = match picture.width().max(picture.height()) > most {
+        true => picture.resize(most, most, FilterType::CatmullRom),
+        false => picture,
+    };
+    Ok(target(picture.to_rgb8()))
+}
 
-    /// Reads a PNG or JPEG and scales it down so that no side is longer than `most` pixels.
-    pub fn read(path: &Path, most: u32) -> Result<Self, String> {
-        let picture = image::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let picture = match picture.width().max(picture.height()) > most {
-            true => picture.resize(most, most, FilterType::CatmullRom),
-            false => picture,
-        };
-        Ok(Self::of(picture.to_rgb8()))
-    }
-
-    fn of(picture: RgbImage) -> Self {
-        let pixels = picture.pixels().map(|pixel| pixel.0.map(|byte| f32::from(byte) / 255.0)).collect();
-        Self { size: [picture.width(), picture.height()], pixels }
-    }
-
-    /// Returns the colour at a place that may be outside, where the nearest pixel counts.
-    pub fn at(&self, x: i64, y: i64) -> [f32; 3] {
-        let [width, height] = self.size.map(i64::from);
-        self.pixels[(y.clamp(0, height - 1) * width + x.clamp(0, width - 1)) as usize]
-    }
+fn target(picture: RgbImage) -> Target {
+    Target::new([picture.width(), picture.height()], picture.pixels().map(|pixel| pixel.0))
 }
 
 /// Factor of the error in a comparison.

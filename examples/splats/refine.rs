@@ -155,21 +155,21 @@ mod tests {
             for (stress, candidate) in cpu.stress.iter_mut().zip(candidates(count, count as u64)) {
                 *stress = candidate.stress;
             }
-            gpu.write(&gpu.buffers.stress, &cpu.stress);
+            gpu.write(&gpu.fit.buffers.stress, &cpu.stress);
             gpu.refine().unwrap();
             let plan = cpu.plan();
             cpu.refine().unwrap();
 
-            let live = gpu.read::<u32>(&gpu.buffers.live).unwrap()[0] as usize;
+            let live = gpu.read::<u32>(&gpu.fit.buffers.live).unwrap()[0] as usize;
             assert_eq!(live, plan.source.len());
             println!(
                 "{count} splats become {live}, {} of them fresh",
                 plan.source.iter().filter(|at| **at == FRESH).count()
             );
-            assert_eq!(gpu.read::<u32>(&gpu.buffers.source).unwrap()[..live], plan.source);
-            assert_eq!(gpu.read::<u32>(&gpu.buffers.origin).unwrap()[..live], plan.origin);
-            assert!(gpu.read::<f32>(&gpu.buffers.stress).unwrap().iter().all(|stress| *stress == 0.0));
-            let param: Vec<Row> = gpu.read(&gpu.buffers.param).unwrap();
+            assert_eq!(gpu.read::<u32>(&gpu.fit.buffers.source).unwrap()[..live], plan.source);
+            assert_eq!(gpu.read::<u32>(&gpu.fit.buffers.origin).unwrap()[..live], plan.origin);
+            assert!(gpu.read::<f32>(&gpu.fit.buffers.stress).unwrap().iter().all(|stress| *stress == 0.0));
+            let param: Vec<Row> = gpu.read(&gpu.fit.buffers.param).unwrap();
             for (row, (got, want)) in param.iter().zip(&cpu.param).enumerate().take(live) {
                 for (column, (got, want)) in got.iter().zip(want).enumerate() {
                     assert!(

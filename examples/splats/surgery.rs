@@ -1,10 +1,16 @@
 //! The kernels that prune, clone and split. Nothing is read back.
 
-use crate::{
-    gpu::Buffers,
-    kernel::{Binding, Binding::*, Kernel},
-};
+use super::fit::Buffers;
+use crate::kernel::{Binding, Binding::*, Kernel};
 use wgpu::{CommandEncoder, Device};
+
+/// Number of steps between two rounds.
+pub const INTERVAL: u32 = 100;
+
+/// Returns whether a round is due before this step of `steps`. The last quarter is for the splats to settle.
+pub fn is_due(step: u32, steps: u32) -> bool {
+    step > 0 && step.is_multiple_of(INTERVAL) && step <= steps / 4 * 3
+}
 
 pub struct Surgery {
     decide: Kernel,

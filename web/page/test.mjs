@@ -12,6 +12,7 @@ export default async function (site) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'page-'));
   try {
     await gpu(site, url, folder);
+    await splats(site, url);
     await lost(site, url, folder);
     await cpu(site, url, folder);
     if (process.env.SHOTS) await shots(site, url, process.env.SHOTS);
@@ -191,6 +192,101 @@ async function gpu(site, url, folder) {
   await page.close();
 }
 
+// The numbers of the fit.
+const fitted = async page => {
+  const line = await text(page, '#fit-progress');
+  const [, step, splats, psnr] = /Step (\d+) · ([\d,]+) splats · PSNR ([\d.]+) dB/.exec(line) ?? assert.fail(line);
+  return { line, step: Number(step), splats: Number(splats.replace(',', '')), psnr: Number(psnr) };
+};
+const fittedTo = (page, decibels) => page.waitForFunction(decibels =>
+  Number(/PSNR ([\d.]+)/.exec(document.querySelector('#fit-progress').innerText)?.[1]) >= decibels, decibels, LIMIT);
+// The mean difference of the two canvases as they are on the screen, from 0 to 255.
+async function difference(page) {
+  const shots = [];
+  for (const id of ['#fit-target', '#fit-canvas']) shots.push((await page.locator(id).screenshot()).toString('base64'));
+  return page.evaluate(async shots => {
+    const [target, fit] = await Promise.all(shots.map(async shot => {
+      const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${shot}`)).blob());
+      const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+      context.drawImage(image, 0, 0);
+      return context.getImageData(0, 0, image.width, image.height).data;
+    }));
+    return target.reduce((sum, value, i) => sum + Math.abs(value - fit[i]), 0) / target.length;
+  }, shots);
+}
+// A picture of three colors, as the bytes of a file.
+const painted = async (page, width, height) => Buffer.from(await page.evaluate(async ([width, height]) => {
+  const canvas = new OffscreenCanvas(width, height), context = canvas.getContext('2d');
+  ['#d02020', '#20a040', '#2040d0'].forEach((color, i) => {
+    context.fillStyle = color;
+    context.fillRect(0, i * height / 3, width, height);
+  });
+  return [...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())];
+}, [width, height]));
+const size = page => page.$eval('#fit-target', ({ width, height }) => [width, height]);
+
+// The fit of a picture, and of one's own.
+async function splats(site, url) {
+  const page = await site.open(url);
+  await isReady(page);
+  const start = Date.now();
+  await page.click('#fit-start');
+  await says(page, '#fit-progress', /PSNR/);
+  assert.deepEqual(await size(page), [128, 128], 'a software adapter begins with a small picture');
+  const first = await fitted(page);
+  await fittedTo(page, first.psnr + 6);
+  const risen = await fitted(page);
+  console.log(`page: from ${first.psnr} dB in ${((Date.now() - start) / 1000).toFixed(1)} s: ${risen.line}`);
+  // After a round of pruning and splitting there are more.
+  await page.waitForFunction(() => Number(/Step (\d+)/.exec(document.querySelector('#fit-progress').innerText)[1]) > 100, undefined, LIMIT);
+  assert.ok((await fitted(page)).splats > first.splats);
+
+  // Pause holds. The canvas shows the fit.
+  await page.click('#fit-start');
+  await says(page, '#fit-status', /Paused/);
+  const held = await fitted(page);
+  await page.waitForTimeout(500);
+  assert.deepEqual(await fitted(page), held);
+  const off = await difference(page);
+  assert.ok(off < 12, `the canvas is ${off} beside the picture`);
+
+  // A broken file is refused in words, and the fit goes on.
+  const broken = { name: 'letter.png', mimeType: 'image/png', buffer: Buffer.from('Dear page') };
+  await page.setInputFiles('#fit-file', broken);
+  await says(page, '#fit-status', /^letter.png is refused.*keeps the old/);
+  await page.click('#fit-start');
+  await page.waitForFunction(held => Number(/Step (\d+)/.exec(document.querySelector('#fit-progress').innerText)[1]) > held, held.step, LIMIT);
+  assert.deepEqual(await size(page), [128, 128]);
+
+  // A picture of one's own is scaled, and fitted at once.
+  await page.setInputFiles('#fit-file', { name: 'own.png', mimeType: 'image/png', buffer: await painted(page, 300, 150) });
+  await says(page, '#fit-name', /own.png/);
+  await says(page, '#fit-status', /128 × 64/);
+  await fittedTo(page, 30);
+  assert.deepEqual(await size(page), [128, 64]);
+  const own = await difference(page);
+  assert.ok(own < 8, `the canvas is ${own} beside the picture`);
+  console.log(`page: mean differences of ${off.toFixed(1)} and ${own.toFixed(1)} of 255 on the canvas`);
+
+  // So is one that is dropped. The learning rate acts in mid-run, and a format begins anew.
+  const dropped = [...await painted(page, 60, 90)];
+  await page.evaluate(bytes => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([new Uint8Array(bytes)], 'dropped.png', { type: 'image/png' }));
+    document.querySelector('#fit-canvas').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+  }, dropped);
+  await says(page, '#fit-status', /60 × 90/);
+  const before = await fitted(page);
+  await page.fill('#fit-lr', '-1');
+  await says(page, '#fit-lr-shown', /0.1/);
+  await page.waitForFunction(step => Number(/Step (\d+)/.exec(document.querySelector('#fit-progress').innerText)[1]) > step + 10, before.step, LIMIT);
+  await page.selectOption('#fit-moments', 'block8');
+  await says(page, '#fit-progress', /Step \d?\d ·/);
+  assert.ok(await page.locator('#notice').isHidden(), await text(page, '#notice'));
+  site.quiet(page);
+  await page.close();
+}
+
 // A GPU that is lost is told in words, and a new training goes on without it.
 async function lost(site, url, folder) {
   const init = path.join(folder, 'lost.js');
@@ -200,8 +296,11 @@ async function lost(site, url, folder) {
   await isReady(page);
   await page.click('#start');
   await says(page, '#progress', /Step/);
+  await page.click('#fit-start');
+  await says(page, '#fit-progress', /steps.s/);
   await page.evaluate(() => window.gpu.destroy());
   await says(page, '#notice', /The GPU was lost.*on the CPU/);
+  await says(page, '#fit-status', /needs WebGPU/);
   await page.click('#start');
   await trainedTo(page, 90);
   await page.close();
@@ -214,6 +313,8 @@ async function cpu(site, url, folder) {
   const page = await site.open(url, { init });
   await isReady(page);
   assert.match(await text(page, '#notice'), /no WebGPU.*on the CPU/s);
+  assert.match(await text(page, '#fit-status'), /needs WebGPU/);
+  assert.ok(await page.isDisabled('#fit-start'));
   await page.setInputFiles('#open', path.join(folder, 'wgpu-adam-digits.safetensors'));
   await says(page, '#kept', /is loaded: rule Lion/);
   await page.click('#reset');
@@ -242,6 +343,10 @@ async function shots(site, url, folder) {
       await says(page, '#race-status', /steps and frames/);
       await page.waitForTimeout(2000);
       await page.click('#race');
+      await page.click('#fit-start');
+      await fittedTo(page, 30);
+      await page.click('#fit-start');
+      await says(page, '#fit-status', /Paused/);
       await page.evaluate(() => scrollTo(0, 0));
       await page.screenshot({ path: path.join(folder, `${width}-${colorScheme}.png`), fullPage: true });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);

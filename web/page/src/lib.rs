@@ -1,4 +1,5 @@
-//! The program of the page: a network that learns digits, a race of rules, and a benchmark, on the device of the visitor.
+//! The program of the page: a network that learns digits, a race of rules, the fit of a picture, and a benchmark, on the
+//! device of the visitor.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -10,11 +11,14 @@
 //! | `file.rs` | a training as a file |
 //! | `product.rs` | products of small matrices, where the example has some for large ones |
 //! | `race.rs` | points of several rules that descend a landscape |
+//! | `splats.rs` | a picture that is fitted by Gaussians |
+//! | `canvas.rs` | what the race and the fit draw on |
 //! | `bench.rs` | the time and the memory of a step |
 //!
-//! The data, the network and its WGSL are those of `examples/train`.
+//! The data, the network and its WGSL are those of `examples/train`. The Gaussians are those of `examples/splats`.
 
 mod bench;
+mod canvas;
 mod check;
 mod cpu;
 mod device;
@@ -24,6 +28,7 @@ mod gpu;
 mod product;
 mod race;
 mod settings;
+mod splats;
 
 #[path = "../../../examples/train/data.rs"]
 #[allow(dead_code, reason = "the page prints no title")]

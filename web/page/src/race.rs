@@ -3,6 +3,7 @@
 
 use crate::{
     Result,
+    canvas::{Canvas, begin_pass},
     device::{Device, finished},
     gpu::{empty, upload},
     kernel::{Binding, Kernel},
@@ -12,11 +13,8 @@ use crate::{
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlCanvasElement;
 use wgpu::{
-    BlendState, Buffer, BufferUsages, ColorTargetState, ColorWrites, CurrentSurfaceTexture, FragmentState,
-    PipelineCompilationOptions, PrimitiveState, PrimitiveTopology, Queue, RenderPassColorAttachment,
-    RenderPassDescriptor, RenderPipeline, RenderPipelineDescriptor, ShaderModule, ShaderModuleDescriptor, ShaderSource,
-    Surface, SurfaceTarget, TextureFormat, VertexAttribute, VertexBufferLayout, VertexFormat, VertexState,
-    VertexStepMode,
+    Buffer, BufferUsages, Queue, RenderPipeline, ShaderModuleDescriptor, ShaderSource, VertexAttribute,
+    VertexBufferLayout, VertexFormat, VertexStepMode,
 };
 use wgpu_adam::{Adam, Config, Group, Options, Tensor, View};
 
@@ -28,7 +26,7 @@ const RULES: [(Rule, f64); 5] =
 pub struct Race {
     device: wgpu::Device,
     queue: Queue,
-    surface: Surface<'static>,
+    canvas: Canvas,
     descent: Kernel,
     adam: Adam,
     ground: RenderPipeline,
@@ -48,12 +46,9 @@ impl Race {
         points: u32,
         dark: bool,
     ) -> Result<Race> {
-        let Device { instance, adapter, device, queue, .. } = device;
-        let (width, height) = (canvas.width(), canvas.height());
-        let surface = instance.create_surface(SurfaceTarget::Canvas(canvas))?;
-        let config = surface.get_default_config(adapter, width, height);
-        let config = config.ok_or_else(|| JsError::new("This GPU cannot draw on a canvas."))?;
-        surface.configure(device, &config);
+        let aspect = f64::from(canvas.width()) / f64::from(canvas.height());
+        let canvas = Canvas::new(device, canvas)?;
+        let Device { device, queue, .. } = device;
 
         let count = points * RULES.len() as u32;
         let mut random = Random::new(1);
@@ -89,27 +84,22 @@ impl Race {
             source: ShaderSource::Wgsl([landscape_wgsl, include_str!("scenery.wgsl")].concat().into()),
         });
         let dark = f64::from(u8::from(dark));
-        let aspect = f64::from(width) / f64::from(height);
         let constants = [("dark", dark), ("aspect", aspect), ("points_of_a_rule", points.into())];
         let floor = [("dark", dark), ("landscape", landscape.into())];
         let pipeline = |vertex, fragment, buffers: &[_], vertex_constants: &[_], fragment_constants: &[_]| {
-            render(device, &module, [vertex, fragment], buffers, [vertex_constants, fragment_constants], config.format)
+            canvas.pipeline(device, &module, [vertex, fragment], buffers, [vertex_constants, fragment_constants])
         };
         let ground = pipeline("ground", "shade", &[], &[], &floor);
         let attributes = [VertexAttribute { format: VertexFormat::Float32x2, offset: 0, shader_location: 0 }];
         let layout =
             VertexBufferLayout { array_stride: 8, step_mode: VertexStepMode::Instance, attributes: &attributes };
         let points = pipeline("point", "dot_of", &[Some(layout)], &constants, &[]);
-        Ok(Self { device: device.clone(), queue: queue.clone(), surface, descent, adam, ground, points, param, count })
+        Ok(Self { device: device.clone(), queue: queue.clone(), canvas, descent, adam, ground, points, param, count })
     }
 
     /// Makes steps, draws where the points are, and waits for the GPU, so that no frames pile up in its queue.
     pub async fn frame(&self, steps: u32) -> Result<()> {
-        let (CurrentSurfaceTexture::Success(texture) | CurrentSurfaceTexture::Suboptimal(texture)) =
-            self.surface.get_current_texture()
-        else {
-            return Ok(());
-        };
+        let Some(texture) = self.canvas.next() else { return Ok(()) };
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for _ in 0..steps {
@@ -117,11 +107,7 @@ impl Race {
             self.adam.step_in_pass(&mut pass);
         }
         drop(pass);
-        let view = texture.texture.create_view(&Default::default());
-        let attachment =
-            RenderPassColorAttachment { view: &view, depth_slice: None, resolve_target: None, ops: Default::default() };
-        let mut pass = encoder
-            .begin_render_pass(&RenderPassDescriptor { color_attachments: &[Some(attachment)], ..Default::default() });
+        let mut pass = begin_pass(&mut encoder, &texture);
         pass.set_pipeline(&self.ground);
         pass.draw(0..3, 0..1);
         pass.set_pipeline(&self.points);
@@ -132,35 +118,4 @@ impl Race {
         self.queue.present(texture);
         finished(&self.queue).await
     }
-}
-
-fn render(
-    device: &wgpu::Device,
-    module: &ShaderModule,
-    [vertex, fragment]: [&str; 2],
-    buffers: &[Option<VertexBufferLayout>],
-    [of_vertex, of_fragment]: [&[(&str, f64)]; 2],
-    format: TextureFormat,
-) -> RenderPipeline {
-    let with = |constants| PipelineCompilationOptions { constants, ..Default::default() };
-    device.create_render_pipeline(&RenderPipelineDescriptor {
-        label: Some(vertex),
-        layout: None,
-        vertex: VertexState { module, entry_point: Some(vertex), compilation_options: with(of_vertex), buffers },
-        primitive: PrimitiveState { topology: PrimitiveTopology::TriangleStrip, ..Default::default() },
-        depth_stencil: None,
-        multisample: Default::default(),
-        fragment: Some(FragmentState {
-            module,
-            entry_point: Some(fragment),
-            compilation_options: with(of_fragment),
-            targets: &[Some(ColorTargetState {
-                format,
-                blend: Some(BlendState::ALPHA_BLENDING),
-                write_mask: ColorWrites::ALL,
-            })],
-        }),
-        multiview_mask: None,
-        cache: None,
-    })
 }

@@ -3,6 +3,7 @@ import load, { Device, Digits, Race } from './page.js';
 import { compare } from './bench.js';
 import { Pad } from './pad.js';
 import { Plot } from './plot.js';
+import { Fit } from './splats.js';
 
 const $ = id => document.getElementById(id);
 const controls = $('controls').elements;
@@ -67,11 +68,13 @@ function showRate() {
   controls.lr.ariaValueText = $('lr-shown').textContent;
 }
 
-// The name of the adapter, as far as the browser tells it.
-async function adapterName() {
-  const { description, vendor, architecture } = (await navigator.gpu.requestAdapter())?.info ?? {};
-  return description || [vendor, architecture].filter(Boolean).join(' ') || 'a GPU';
+// What the browser tells about the adapter.
+async function adapterInfo() {
+  return (await navigator.gpu?.requestAdapter())?.info ?? {};
 }
+const adapterName = ({ description, vendor, architecture }) =>
+  description || [vendor, architecture].filter(Boolean).join(' ') || 'a GPU';
+const isSoftware = ({ isFallbackAdapter, architecture }) => isFallbackAdapter || architecture === 'swiftshader';
 
 // Begins a training, on the GPU if there is one.
 async function begin() {
@@ -79,11 +82,13 @@ async function begin() {
     try {
       device = await Device.open();
     } catch (error) {
-      notice(`${error.message} The network trains on the CPU instead, with the same results; the race and the measurements need a GPU.`);
+      notice(`${error.message} The network trains on the CPU instead, with the same results; the race, the fit and the measurements need a GPU.`);
     }
   }
   for (const id of ['race', 'bench', 'check']) $(id).disabled = !device;
-  $('adapter').textContent = device ? await adapterName() : 'the CPU, in WebAssembly';
+  const info = await adapterInfo();
+  $('adapter').textContent = device ? adapterName(info) : 'the CPU, in WebAssembly';
+  fit.use(device, isSoftware(info)).catch(fail);
   say('badge', device ? 'not checked yet' : 'it is the CPU');
   const next = device ? await Digits.onGpu(device, settings(), seed) : Digits.onCpu(settings(), seed);
   digits?.free();
@@ -106,6 +111,7 @@ async function fail(error, faults = device?.takeFaults() ?? []) {
   if (!lost) return notice([error.message ?? error, ...faults].join(' ').trim());
   stopRace();
   race = device = null;
+  fit.use(null).catch(fail);
   digits = null;
   const why = faults.find(fault => fault.startsWith('The GPU was lost')) ?? error.message;
   $('adapter').textContent = 'the CPU, in WebAssembly';
@@ -305,11 +311,16 @@ $('open').onchange = async event => {
   await open(event.target.files[0]);
   event.target.value = '';
 };
+// A file that is dropped on the fit is a picture, and elsewhere a training.
 for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) {
   addEventListener(type, event => {
     event.preventDefault();
-    $('drop').classList.toggle('over', type === 'dragenter' || type === 'dragover');
-    if (type === 'drop') open(event.dataTransfer.files[0]);
+    const isPicture = $('fit-drop').contains(event.target), isOver = type === 'dragenter' || type === 'dragover';
+    $('fit-drop').classList.toggle('over', isOver && isPicture);
+    $('drop').classList.toggle('over', isOver && !isPicture);
+    const [file] = type === 'drop' ? event.dataTransfer.files : [];
+    if (file && isPicture) fit.open(file);
+    if (file && !isPicture) open(file);
   });
 }
 
@@ -359,10 +370,14 @@ $('race').onclick = () => racing ? stopRace() : startRace();
 $('landscape').onchange = $('points').onchange = () => racing && startRace();
 dark.addEventListener('change', () => racing && startRace());
 
+// The fit of a picture.
+const fit = new Fit({ say, attempt, fail });
+
 // The measurements.
 $('bench').onclick = async () => {
   pause();
   await stopRace();
+  await fit.pause();
   $('bench').disabled = true;
   $('times').replaceChildren();
   say('bench-status', 'Measuring …');
@@ -381,7 +396,7 @@ $('bench').onclick = async () => {
 };
 
 showRate();
-for (const id of ['start', 'reset', 'poison', 'check', 'save', 'example', 'race', 'bench']) $(id).disabled = true;
+for (const id of ['start', 'reset', 'poison', 'check', 'save', 'example', 'race', 'bench', 'fit-start', 'fit-restart', 'fit-file']) $(id).disabled = true;
 // The browser starts its GPU process while the wasm is compiled. Whether there is an adapter, the program finds out.
 navigator.gpu?.requestAdapter().catch(() => {});
 try {
