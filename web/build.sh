@@ -21,7 +21,7 @@ rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/$crate.wasm" "$dist.new"
 [ -d web/node_modules/@tensorflow ] || (cd web && npm ci --silent --no-audit --no-fund)
 if [ "$crate" != suite ]; then
-    web/node_modules/.bin/wasm-opt -Os "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
+    web/node_modules/.bin/wasm-opt -Os --converge "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
     mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"

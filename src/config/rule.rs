@@ -1,6 +1,7 @@
 //! The update rules that are compiled, and the state that each of them keeps.
 
 use crate::num::block8::{Code, SIGNED, UNSIGNED};
+use crate::num::wgsl::shader;
 
 /// Defines [`Rule`] from a table with a row for each rule.
 macro_rules! rules {
@@ -19,7 +20,7 @@ macro_rules! rules {
             /// Its function in WGSL.
             pub fn wgsl(self) -> &'static str {
                 match self {
-                    $(Self::$rule => concat!("// --- rules/", $file, ".wgsl ---\n\n", include_str!(concat!("../../shaders/rules/", $file, ".wgsl")))),*
+                    $(Self::$rule => shader!("rules/", $file)),*
                 }
             }
 

@@ -8,7 +8,8 @@ use crate::gpu::binding::{Access, Binding};
 use crate::gpu::compose_access::{View, state, views};
 use crate::gpu::compose_rows::{joined_rows, measure_list, move_rows, places_of_rows, rows, rows_of_update};
 use crate::gpu::kernel::{Grad, Kernel, Scale, Shape};
-use crate::gpu::module::{Module, shader};
+use crate::gpu::module::Module;
+use crate::num::wgsl::shader;
 use crate::plan::region::NORM_QUADS;
 use crate::plan::storage::Storage;
 use crate::tick::scalars::{SCALAR_PADDING, Scalars};
@@ -76,18 +77,21 @@ fn unit_norm(module: &mut Module) {
 }
 
 /// Leaves out the cases of the switch in `tick` that are not in use. A case begins with a line of the names of its laws,
-/// and ends with a brace at the same depth.
+/// and ends with a brace that is indented as much.
 fn with_cases(wgsl: &str, laws: Laws) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
     let mut used = true;
+    let mut of_case = 0;
     let mut kept = String::new();
     for line in wgsl.split_inclusive('\n') {
-        if let Some(names) = line.strip_prefix("        case ") {
+        if let Some(names) = line.trim_start().strip_prefix("case ") {
             used = names.split([',', ':']).any(|name| laws.has(name.trim()));
+            of_case = indent(line);
         }
         if used {
             kept += line;
         }
-        used |= line == "        }\n";
+        used |= line.trim() == "}" && indent(line) == of_case;
     }
     kept
 }

@@ -2,8 +2,9 @@
 
 use crate::config::rows::{ActiveKind, RowKind};
 use crate::gpu::binding::Binding;
-use crate::gpu::module::{Module, shader};
+use crate::gpu::module::Module;
 use crate::num::quad::LANES;
+use crate::num::wgsl::shader;
 use crate::plan::region::BLOCK_QUADS;
 use crate::plan::rows::UPDATE_SLOTS;
 use crate::plan::storage::Storage;

@@ -9,51 +9,6 @@ use std::fmt::Write;
 
 use crate::gpu::binding::Binding;
 
-/// The text without comments, except for those that begin with `// ---`, and its length: a page downloads the sources.
-#[cfg(target_arch = "wasm32")]
-pub(crate) const fn without_comments<const LEN: usize>(source: &str) -> ([u8; LEN], usize) {
-    let source = source.as_bytes();
-    let mut kept = [b' '; LEN];
-    let (mut at, mut len) = (0, 0);
-    while at < source.len() {
-        let comment = source[at] == b'/' && at + 3 < source.len() && source[at + 1] == b'/' && source[at + 3] != b'-';
-        if comment {
-            while at < source.len() && source[at] != b'\n' {
-                at += 1;
-            }
-        } else {
-            if len < LEN {
-                kept[len] = source[at];
-            }
-            at += 1;
-            len += 1;
-        }
-    }
-    (kept, len)
-}
-
-/// The text of a file in `shaders/`, by its path without the extension.
-macro_rules! shader {
-    ($path:literal) => {{
-        const SOURCE: &str =
-            concat!("// --- ", $path, ".wgsl ---\n\n", include_str!(concat!("../../shaders/", $path, ".wgsl")));
-        #[cfg(target_arch = "wasm32")]
-        const SOURCE_IN_USE: &str = {
-            const LEN: usize = $crate::gpu::module::without_comments::<0>(SOURCE).1;
-            const KEPT: [u8; LEN] = $crate::gpu::module::without_comments(SOURCE).0;
-            match std::str::from_utf8(&KEPT) {
-                Ok(text) => text,
-                Err(_) => panic!("a comment is cut within a character"),
-            }
-        };
-        #[cfg(not(target_arch = "wasm32"))]
-        const SOURCE_IN_USE: &str = SOURCE;
-        SOURCE_IN_USE
-    }};
-}
-
-pub(crate) use shader;
-
 const STORES: &str = "// --- stores ---\n\n";
 
 /// A module under construction.

@@ -7,3 +7,4 @@ pub(crate) mod half;
 pub(crate) mod mirror;
 pub(crate) mod noise;
 pub(crate) mod quad;
+pub(crate) mod wgsl;
