@@ -56,7 +56,8 @@ pub struct Measures {
     /// The effective step. `None` in a skipped step, and at a learning rate of 0.
     pub step: Option<StepSize>,
     /// The signal-to-noise ratio. `None` in a skipped step, before the first non-zero gradient, and for rules that do
-    /// not average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam and AdaBelief.
+    /// not average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam, AdaBelief and
+    /// AdEMAMix.
     pub snr: Option<Snr>,
 }
 
@@ -78,7 +79,8 @@ pub struct StepSize {
 ///
 /// The ratio is near 1 if successive gradients agree, and near 0 if they cancel out, as around a minimum. `m_hat` and
 /// `v_hat` are `m / (1 - beta1^t)` and `v / (1 - beta2^t)`, or `m` and `v` without bias correction. AdaBelief's `v` is
-/// the variance around `m`, so that its ratio exceeds 1 if gradients agree. AMSGrad's ratio uses `v` and not `v_max`.
+/// the variance around `m`, so that its ratio exceeds 1 if gradients agree. AMSGrad's ratio uses `v` and not `v_max`,
+/// and AdEMAMix's uses `m` and not the slow average.
 ///
 /// Source: Kingma & Ba 2015, section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -103,6 +103,7 @@ fn gpu_and_twin_measure_every_variant_alike() {
                 | Variant::NAdam { .. }
                 | Variant::RAdam { .. }
                 | Variant::AdaBelief
+                | Variant::AdEmaMix { .. }
         );
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
         let decoupled = uncorrected(Config { decay: Decay::Decoupled(0.1), ..config });
