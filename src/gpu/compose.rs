@@ -140,7 +140,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
     module.file(storage.rule.wgsl());
     module.file(match (shape.rows, storage.in_blocks()) {
         (Some(_), _) if shape.joined => shader!("update/update_joined"),
-        (Some(_), _) if storage.has_rows() => shader!("update/update_rows_shared"),
+        (Some(_), _) if storage.shares_in_rows() => shader!("update/update_rows_shared"),
         (Some(_), _) => shader!("update/update_rows"),
         (None, true) => shader!("update/update_blocks"),
         (None, false) => shader!("update/update"),

@@ -79,7 +79,7 @@ pub(crate) fn places_of_rows(module: &mut Module, storage: &Storage, kind: RowKi
 pub(crate) fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKind) {
     module.constant("SLOTS", UPDATE_SLOTS.into());
     places_of_rows(module, storage, kind);
-    if !storage.has_rows() {
+    if !storage.shares_in_rows() {
         return;
     }
     module.flag("ROWS_SETTLE", storage.rows.v || storage.rows.steps);

@@ -304,7 +304,8 @@ fn cut_rows(tensor_plan: &TensorPlan, plan: &RowsPlan, limits: &Limits) -> Resul
     let bound = |view: Option<Beside>| view.map(|view| view.bound(limits.align));
     // Rows that have nothing of their own are joined to rows of whole quads. Up to three rows may be left.
     let joined_width = joined_width(width);
-    let nothing_of_their_own = kind.active == ActiveKind::All && !kind.row_lr && !kind.compact && !storage.has_rows();
+    let nothing_of_their_own =
+        kind.active == ActiveKind::All && !kind.row_lr && !kind.compact && !storage.shares_in_rows();
     let follow = storage.row_stride(width) == width && whole(tensor_plan.start()) && whole(grad_start);
     let fits = joined_width <= COLUMNS as u32 && u64::from(joined_width) + param.align <= param.window.min(grad.window);
     let joins = if nothing_of_their_own && follow && fits { rows - rows % u64::from(joined_width / width) } else { 0 };

@@ -119,7 +119,7 @@ impl Storage {
     }
 
     /// Whether the quads of a row share a part of the state.
-    pub fn has_rows(&self) -> bool {
+    pub fn shares_in_rows(&self) -> bool {
         self.rows.v || self.rows.steps || self.in_blocks()
     }
 

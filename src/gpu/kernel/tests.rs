@@ -131,7 +131,7 @@ impl Kernel {
             shapes.map(move |(i, shape)| {
                 let grad = [Grad::Read, Grad::Shared, Grad::Zero][i / 3 % 3];
                 let limits = i % 2 == 1;
-                let shape = Shape { joined: shape.joined && !storage.has_rows(), ..shape };
+                let shape = Shape { joined: shape.joined && !storage.shares_in_rows(), ..shape };
                 if i % 6 == 5 {
                     let storage = storage.to_nearest();
                     return Kernel::Insight { storage, unaligned: shape.unaligned, limits, rows: shape.rows };
