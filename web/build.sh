@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds a crate of this folder for a browser: `web/build.sh CRATE` writes web/dist/CRATE with the files of CRATE/static,
-# CRATE.js and CRATE_bg.wasm. The wasm-opt of npm's binaryen makes the latter smaller (Debian's is older and confuses its
-# tables).
+# CRATE.js and CRATE_bg.wasm. esbuild and the wasm-opt of npm's binaryen make them smaller (Debian's wasm-opt is older and
+# confuses its tables).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 crate=$1
@@ -19,10 +19,11 @@ cargo build --quiet --locked --manifest-path web/Cargo.toml --package "$crate" -
 dist=web/dist/$crate
 rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/$crate.wasm" "$dist.new"
-[ -d web/node_modules/@tensorflow ] || (cd web && npm ci --silent --no-audit --no-fund)
+[ -d web/node_modules/esbuild ] || (cd web && npm ci --silent --no-audit --no-fund)
 if [ "$crate" != suite ]; then
     web/node_modules/.bin/wasm-opt -Os --converge "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
     mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
+    web/node_modules/.bin/esbuild --log-level=warning --minify --format=esm --allow-overwrite "$dist.new/$crate.js" --outfile="$dist.new/$crate.js"
 fi
 [ ! -d "web/$crate/static" ] || cp -r "web/$crate/static/." "$dist.new"
 if [ "$crate" = page ]; then

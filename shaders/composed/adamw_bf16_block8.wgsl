@@ -13,7 +13,7 @@ const BLOCKS: u32 = 4u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 37u;
+const SCALAR_PADDING: u32 = 35u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -580,6 +580,8 @@ struct Scalars {
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
     slow_rate: f32,     // the rate of AdEMAMix's slow average
+    newest_weight: f32, // the weight of the newest z in the average of Schedule-Free
+    inner_decay: f32,   // the decay that is a part of the direction of Schedule-Free
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,

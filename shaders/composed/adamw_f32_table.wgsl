@@ -9,7 +9,7 @@ const param_binding: u32 = 20u;
 const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 37u;
+const SCALAR_PADDING: u32 = 35u;
 const tiles_binding: u32 = 6u;
 const region_binding: u32 = 0u;
 
@@ -237,6 +237,8 @@ struct Scalars {
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
     slow_rate: f32,     // the rate of AdEMAMix's slow average
+    newest_weight: f32, // the weight of the newest z in the average of Schedule-Free
+    inner_decay: f32,   // the decay that is a part of the direction of Schedule-Free
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -291,23 +293,26 @@ fn scalars(clock: u32) -> Scalars {
     s.bound = bitcast<f32>(q2.w);
     let q3 = scalar_slots[first + 3u];
     s.slow_rate = bitcast<f32>(q3.x);
-    s.max_coef = bitcast<f32>(q3.y);
-    s.eps = bitcast<f32>(q3.z);
-    s.eps_root = bitcast<f32>(q3.w);
+    s.newest_weight = bitcast<f32>(q3.y);
+    s.inner_decay = bitcast<f32>(q3.z);
+    s.max_coef = bitcast<f32>(q3.w);
     let q4 = scalar_slots[first + 4u];
-    s.adamax_beta2 = bitcast<f32>(q4.x);
-    s.m_gain = bitcast<f32>(q4.y);
-    s.decay = bitcast<f32>(q4.z);
-    s.limit = bitcast<f32>(q4.w);
+    s.eps = bitcast<f32>(q4.x);
+    s.eps_root = bitcast<f32>(q4.y);
+    s.adamax_beta2 = bitcast<f32>(q4.z);
+    s.m_gain = bitcast<f32>(q4.w);
     let q5 = scalar_slots[first + 5u];
-    s.param_min = bitcast<f32>(q5.x);
-    s.param_max = bitcast<f32>(q5.y);
-    s.cautious = bitcast<u32>(q5.z);
-    s.t = bitcast<u32>(q5.w);
+    s.decay = bitcast<f32>(q5.x);
+    s.limit = bitcast<f32>(q5.y);
+    s.param_min = bitcast<f32>(q5.z);
+    s.param_max = bitcast<f32>(q5.w);
     let q6 = scalar_slots[first + 6u];
-    s.lr = bitcast<f32>(q6.x);
-    s.snr = bitcast<f32>(q6.y);
-    s.unscale = bitcast<f32>(q6.z);
+    s.cautious = bitcast<u32>(q6.x);
+    s.t = bitcast<u32>(q6.y);
+    s.lr = bitcast<f32>(q6.z);
+    s.snr = bitcast<f32>(q6.w);
+    let q7 = scalar_slots[first + 7u];
+    s.unscale = bitcast<f32>(q7.x);
     return s;
 }
 

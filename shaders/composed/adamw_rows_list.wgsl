@@ -10,7 +10,7 @@ const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const row_steps_binding: u32 = 18u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 37u;
+const SCALAR_PADDING: u32 = 35u;
 const rows_binding: u32 = 11u;
 const PARAM_STEP: u32 = 1u;
 const PARTIAL: bool = false;
@@ -297,6 +297,8 @@ struct Scalars {
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
     slow_rate: f32,     // the rate of AdEMAMix's slow average
+    newest_weight: f32, // the weight of the newest z in the average of Schedule-Free
+    inner_decay: f32,   // the decay that is a part of the direction of Schedule-Free
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -597,6 +599,13 @@ fn fraction(units: vec2<u32>) -> f32 {
         top += 1u;
     }
     return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
+}
+
+// An f32 in [0, 1) as a fixed-point number. What is below 2^-64 is lost.
+fn of_f32(x: f32) -> vec2<u32> {
+    let scaled = x * 4294967296.0;
+    let high = u32(scaled);
+    return vec2<u32>(u32((scaled - f32(high)) * 4294967296.0), high);
 }
 
 fn negated(units: vec2<u32>) -> vec2<u32> {

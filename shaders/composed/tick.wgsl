@@ -8,7 +8,7 @@ const settings_binding: u32 = 9u;
 const partials_binding: u32 = 7u;
 const clock_binding: u32 = 10u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 37u;
+const SCALAR_PADDING: u32 = 35u;
 const HAS_NADAM: bool = false;
 
 // --- tick/scalars.wgsl ---
@@ -30,6 +30,8 @@ struct Scalars {
     min_root: f32,      // replaces sqrt(v) * v_coef where it is zero
     bound: f32,         // the bound of ADOPT's normalized gradient
     slow_rate: f32,     // the rate of AdEMAMix's slow average
+    newest_weight: f32, // the weight of the newest z in the average of Schedule-Free
+    inner_decay: f32,   // the decay that is a part of the direction of Schedule-Free
     max_coef: f32,      // multiplies v for the maximum of AMSGrad
     eps: f32,
     eps_root: f32,
@@ -52,6 +54,10 @@ struct ScalarSlot {
     scalars: Scalars,
     pad: array<u32, SCALAR_PADDING>,
 }
+
+fn weighed(s: Settings, now: Powers, lr: f32) -> Powers { return now; }
+
+fn skip_evaluation() -> bool { return false; }
 
 // --- tick/tick.wgsl ---
 
@@ -133,13 +139,14 @@ const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
 const ADOPT: u32 = 11u;
 const ADEMAMIX: u32 = 12u;
+const SCHEDULE_FREE: u32 = 13u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
     beta1_t: vec2<u32>,  // beta1^t
     beta2_t: vec2<u32>,  // beta2^t
-    gamma_t: vec2<u32>,  // gamma^t
-    product: vec2<u32>, // mu(1)*..*mu(t)
+    gamma_t: vec2<u32>, // gamma^t; for Schedule-Free the sum of the weights over the last one, in units of 2^-32
+    product: vec2<u32>, // mu(1)*..*mu(t); for Schedule-Free the bits of the largest learning rate so far
 }
 
 // A clock. `Clock` in src/tick/clock.rs.
@@ -148,7 +155,7 @@ struct Clock {
     t: u32,             // steps applied
     lr: f32,            // the learning rate of the last step
     position: u32,      // steps of the group, which its schedule counts: t, except for tensors that were added later
-    pad: u32,
+    to_average: f32,    // what multiplied z - y when the params became those for evaluation, or 0
 }
 
 // All clocks. The head is `ClockHead` in src/tick/clock.rs.
@@ -161,6 +168,8 @@ struct Clocks {
     grad_norm: f32,     // the norm of the last step's unscaled gradients
     clip_coef: f32,
     skipped_in_a_row: u32,    // steps skipped since the last applied one
+    evaluating: u32,          // 1 if the params are those for evaluation: see change_mode.wgsl
+    pad: u32,
     clocks: array<Clock>,
 }
 
@@ -183,7 +192,7 @@ fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
     return product(beta1, negated(half));
 }
 
-fn advance(now: Powers, s: Settings, t: u32) -> Powers {
+fn advance(now: Powers, s: Settings, t: u32, lr: f32) -> Powers {
     let first = t == 0u;
     var next = now;
     next.beta1_t = select(product(now.beta1_t, s.beta1), s.beta1, first);
@@ -193,7 +202,7 @@ fn advance(now: Powers, s: Settings, t: u32) -> Powers {
         let mu = momentum(s.beta1, next.gamma_t);
         next.product = select(product(now.product, mu), mu, first);
     }
-    return next;
+    return weighed(s, next, lr);
 }
 
 // RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t). Its series is used if that would cancel: see `rho` in
@@ -250,6 +259,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.min_root = s.min_root;
     now.bound = 0.0;
     now.slow_rate = 0.0;
+    now.newest_weight = 0.0;
+    now.inner_decay = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -316,6 +327,9 @@ fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
     unscale = inverse_scale();
+    if skip_evaluation() {
+        return;
+    }
     if HAS_NORM && control.partials > 0u {
         // The sum of big gradients does not overflow if all gradients are finite.
         let finite = is_finite(total.big);
@@ -348,9 +362,9 @@ fn decide(total: Partial) {
 fn tick_clock(i: u32) {
     let s = settings[i];
     let now = clock.clocks[i];
-    let powers = advance(now.powers, s, now.t);
+    let powers = advance(now.powers, s, now.t, now.lr);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0u);
+    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0.0);
     scalar_slots[i].scalars = scalars(s, powers, t, now.lr);
 }
 
@@ -541,6 +555,13 @@ fn fraction(units: vec2<u32>) -> f32 {
         top += 1u;
     }
     return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
+}
+
+// An f32 in [0, 1) as a fixed-point number. What is below 2^-64 is lost.
+fn of_f32(x: f32) -> vec2<u32> {
+    let scaled = x * 4294967296.0;
+    let high = u32(scaled);
+    return vec2<u32>(u32((scaled - f32(high)) * 4294967296.0), high);
 }
 
 fn negated(units: vec2<u32>) -> vec2<u32> {

@@ -75,6 +75,13 @@ fn fraction(units: vec2<u32>) -> f32 {
     return f32(top) * bitcast<f32>((127u - 24u - shift) << 23u);
 }
 
+// An f32 in [0, 1) as a fixed-point number. What is below 2^-64 is lost.
+fn of_f32(x: f32) -> vec2<u32> {
+    let scaled = x * 4294967296.0;
+    let high = u32(scaled);
+    return vec2<u32>(u32((scaled - f32(high)) * 4294967296.0), high);
+}
+
 fn negated(units: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(~units.x + 1u, ~units.y + select(0u, 1u, units.x == 0u));
 }

@@ -76,13 +76,14 @@ const ADAGRAD: u32 = 9u;
 const SGD: u32 = 10u;
 const ADOPT: u32 = 11u;
 const ADEMAMIX: u32 = 12u;
+const SCHEDULE_FREE: u32 = 13u;
 
 // The powers of a clock after t steps, in units of 2^-64. `Powers` in src/tick/powers.rs.
 struct Powers {
     beta1_t: vec2<u32>,  // beta1^t
     beta2_t: vec2<u32>,  // beta2^t
-    gamma_t: vec2<u32>,  // gamma^t
-    product: vec2<u32>, // mu(1)*..*mu(t)
+    gamma_t: vec2<u32>, // gamma^t; for Schedule-Free the sum of the weights over the last one, in units of 2^-32
+    product: vec2<u32>, // mu(1)*..*mu(t); for Schedule-Free the bits of the largest learning rate so far
 }
 
 // A clock. `Clock` in src/tick/clock.rs.
@@ -91,7 +92,7 @@ struct Clock {
     t: u32,             // steps applied
     lr: f32,            // the learning rate of the last step
     position: u32,      // steps of the group, which its schedule counts: t, except for tensors that were added later
-    pad: u32,
+    to_average: f32,    // what multiplied z - y when the params became those for evaluation, or 0
 }
 
 // All clocks. The head is `ClockHead` in src/tick/clock.rs.
@@ -104,6 +105,8 @@ struct Clocks {
     grad_norm: f32,     // the norm of the last step's unscaled gradients
     clip_coef: f32,
     skipped_in_a_row: u32,    // steps skipped since the last applied one
+    evaluating: u32,          // 1 if the params are those for evaluation: see change_mode.wgsl
+    pad: u32,
     clocks: array<Clock>,
 }
 
@@ -126,7 +129,7 @@ fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
     return product(beta1, negated(half));
 }
 
-fn advance(now: Powers, s: Settings, t: u32) -> Powers {
+fn advance(now: Powers, s: Settings, t: u32, lr: f32) -> Powers {
     let first = t == 0u;
     var next = now;
     next.beta1_t = select(product(now.beta1_t, s.beta1), s.beta1, first);
@@ -136,7 +139,7 @@ fn advance(now: Powers, s: Settings, t: u32) -> Powers {
         let mu = momentum(s.beta1, next.gamma_t);
         next.product = select(product(now.product, mu), mu, first);
     }
-    return next;
+    return weighed(s, next, lr);
 }
 
 // RAdam's rho_inf - 2*t*beta2^t/(1 - beta2^t). Its series is used if that would cancel: see `rho` in
@@ -193,6 +196,8 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.min_root = s.min_root;
     now.bound = 0.0;
     now.slow_rate = 0.0;
+    now.newest_weight = 0.0;
+    now.inner_decay = 0.0;
     now.max_coef = 1.0;
     now.eps = s.eps;
     // The root is of v, not of v_hat, so eps_root must shrink as v does.
@@ -265,6 +270,18 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
             }
             now.g_coef = lr * (done * s.alpha);
         }
+        case SCHEDULE_FREE: {
+            let weight = newest_weight(powers);
+            let beta1 = fraction(s.beta1);
+            now.newest_weight = weight;
+            now.m_coef = lr * (complement(s.beta1) + beta1 * weight);
+            now.m_gain = lr * beta1;
+            now.inner_decay = s.weight_decay;
+            if s.decay_by_rate != 0u {
+                now.inner_decay = s.weight_decay * (lr * s.inverse_peak);
+            }
+            now.decay = 0.0;
+        }
         case ADOPT: {
             now.m_coef = lr;
             now.bound = sqrt(sqrt(f32(t - 1u)));
@@ -327,6 +344,9 @@ fn decide(total: Partial) {
     skip = 0u;
     clip_coef = 1.0;
     unscale = inverse_scale();
+    if skip_evaluation() {
+        return;
+    }
     if HAS_NORM && control.partials > 0u {
         // The sum of big gradients does not overflow if all gradients are finite.
         let finite = is_finite(total.big);
@@ -359,9 +379,9 @@ fn decide(total: Partial) {
 fn tick_clock(i: u32) {
     let s = settings[i];
     let now = clock.clocks[i];
-    let powers = advance(now.powers, s, now.t);
+    let powers = advance(now.powers, s, now.t, now.lr);
     let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0u);
+    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0.0);
     scalar_slots[i].scalars = scalars(s, powers, t, now.lr);
 }
 

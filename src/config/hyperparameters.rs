@@ -166,6 +166,23 @@ impl Config {
         Ok(())
     }
 
+    /// Checks what would leave `z` and the parameters with different histories, or has no average.
+    fn check_schedule_free(&self, group: usize) -> Result<(), Error> {
+        if self.beta1 == 0.0 {
+            return Err(Error::Config { group, field: "beta1", given: 0.0, need: "above 0 for Schedule-Free" });
+        }
+        for (field, bound) in [("param_min", self.param_min), ("param_max", self.param_max)] {
+            if let Some(given) = bound {
+                return Err(Error::Config { group, field, given, need: "absent for Schedule-Free: z has no bounds" });
+            }
+        }
+        if let Decay::Cautious(given) = self.decay {
+            let need = "Decay::Decoupled for Schedule-Free, whose decay is a part of the averaged step";
+            return Err(Error::Config { group, field: "weight_decay", given, need });
+        }
+        Ok(())
+    }
+
     /// Checks every value, in the order of the fields; `group` is only for the message.
     pub(crate) fn validate(&self, group: usize) -> Result<(), Error> {
         check_non_negative(group, "lr", self.lr)?;
@@ -175,6 +192,9 @@ impl Config {
         check_non_negative(group, "eps", self.eps)?;
         check_non_negative(group, "eps_root", self.eps_root)?;
         self.variant.validate(group, self.beta2, self.eps_root)?;
+        if self.variant == Variant::ScheduleFree {
+            self.check_schedule_free(group)?;
+        }
         self.check_unused(group)?;
         let (min, max) = (self.param_min.unwrap_or(f64::NEG_INFINITY), self.param_max.unwrap_or(f64::INFINITY));
         for (field, bound) in [("param_min", self.param_min), ("param_max", self.param_max)] {

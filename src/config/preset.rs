@@ -195,6 +195,19 @@ pub mod timm {
     }
 }
 
+/// The optimizers of the package `schedulefree` 1.4, of the authors of Schedule-Free.
+pub mod schedulefree {
+    use crate::config::hyperparameters::Config;
+    use crate::config::variant::Variant;
+
+    /// `AdamWScheduleFree`: lr 2.5e-3, betas (0.9, 0.999), eps 1e-8, no decay, no warm-up: see
+    /// [`Schedule::warmup`](crate::Schedule::warmup). optax's `contrib.schedule_free_adamw` has the same equations
+    /// and defaults.
+    pub fn adamw() -> Config {
+        Config { lr: 2.5e-3, variant: Variant::ScheduleFree, ..Config::default() }
+    }
+}
+
 /// The optimizers of burn 0.22.
 pub mod burn {
     use crate::config::hyperparameters::{Config, Decay};

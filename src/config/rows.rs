@@ -222,6 +222,9 @@ impl<V> Rows<V> {
         }
         self.check_column_lr(&self.column_lr)?;
         let rule = variant.rule();
+        if rule == Rule::ScheduleFree {
+            return Err("Schedule-Free averages all steps of a tensor, but rows may take part in some only".to_owned());
+        }
         if self.second_moment != SecondMoment::Elementwise && !rule.averages_squares() {
             return Err(format!(
                 "{:?} needs a rule that averages the squares of the gradients, not {rule:?}",

@@ -51,6 +51,7 @@ rules! {
     LaProp, "laprop", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
     Adopt, "adopt", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
     AdEmaMix, "ademamix", [M: "exp_avg_fast", V: "exp_avg_sq", GradAvg: "exp_avg_slow"], snr: true;
+    ScheduleFree, "schedule_free", [M: "z_minus_y", V: "exp_avg_sq"], snr: false;
     Lion, "lion", [M: "exp_avg"], snr: false;
     RmsProp, "rmsprop", [V: "square_avg"], snr: false;
     RmsPropMomentum, "rmsprop_momentum", [M: "momentum_buffer", V: "square_avg"], snr: false;
@@ -73,7 +74,7 @@ impl Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StateKind {
-    /// The first moment.
+    /// The first moment. `z - y`, for Schedule-Free.
     M,
     /// The second moment. The variance of the gradient, for centered RMSProp.
     V,

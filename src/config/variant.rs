@@ -160,6 +160,26 @@ pub enum Variant {
         /// The steps of the warm-up. 0 for none.
         warmup: u32,
     },
+    /// Schedule-Free AdamW: steps `z`, and averages all `z` instead of lowering the learning rate. The parameters are `y`, the
+    /// point between both at which the gradient is taken. It keeps `z - y` in place of `m`.
+    ///
+    /// ```text
+    /// v = beta2*v + (1 - beta2)*g*g
+    /// d = g / (sqrt(v_hat + eps_root) + eps) + weight_decay*y            (Decay::Decoupled or Decay::Corrected)
+    /// c = lr_max^2 / (sum of lr_max^2 over the steps)                    (lr_max: the largest lr so far)
+    /// y = (1 - c)*y + c*z - lr*(1 - beta1*(1 - c))*d
+    /// z = z - lr*d
+    /// x = y + (1 - 1/beta1)*(z - y)                                      (the average, for evaluation)
+    /// ```
+    ///
+    /// [`Adam::eval_mode`](crate::Adam::eval_mode) makes the parameters `x`, and [`Adam::train_mode`](crate::Adam::train_mode)
+    /// makes them `y` again. Use a constant rate, or a warm-up. `beta1` must be above 0; the authors use 0.9 to 0.98. Bounds of the
+    /// parameters, cautious decay and tensors of rows are errors.
+    ///
+    /// The weights `lr_max^2` are the defaults of the authors' package (`weight_lr_power` 2, `r` 0) and of optax. Other
+    /// weights are not offered. Source: Defazio et al. 2024, "The Road Less Scheduled", Algorithm 1 (arXiv:2405.15682), and the
+    /// package `schedulefree` 1.4, from which the decay and the weights are.
+    ScheduleFree,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///
     /// ```text
@@ -269,6 +289,7 @@ impl Variant {
             Self::LaProp => "LaProp",
             Self::Adopt => "ADOPT",
             Self::AdEmaMix { .. } => "AdEMAMix",
+            Self::ScheduleFree => "Schedule-Free AdamW",
             Self::Lion => "Lion",
             Self::RmsProp { .. } => "RMSProp",
             Self::AdaGrad { .. } => "AdaGrad",
@@ -299,6 +320,7 @@ impl Variant {
             Self::LaProp => Rule::LaProp,
             Self::Adopt => Rule::Adopt,
             Self::AdEmaMix { .. } => Rule::AdEmaMix,
+            Self::ScheduleFree => Rule::ScheduleFree,
             Self::Lion => Rule::Lion,
             Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,
             Self::RmsProp { momentum: 0.0, .. } => Rule::RmsPropCentered,

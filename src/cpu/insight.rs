@@ -151,7 +151,7 @@ fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) ->
     let [m, v, v_max] = [&inputs.moments.m, &inputs.moments.v, &inputs.moments.v_max].map(|moment| load(moment));
     let state = std::array::from_fn(|lane| {
         let g = gradient::<true>(s, grad[lane], param[lane]);
-        State { m: m[lane], v: v[lane], v_max: v_max[lane], square: g * g }
+        State { m: m[lane], v: v[lane], v_max: v_max[lane], square: g * g, param: param[lane] }
     });
     measured(s, inputs.region.storage.rule, Loaded { grad, param, state, mask, rate: [1.0; WIDTH] }, bins)
 }
@@ -171,7 +171,7 @@ fn measure_of_row(inputs: &Inputs, step: &Step, active: Active, k: usize, bins: 
     let state = std::array::from_fn(|lane| {
         let g = if mask[lane] { gradient::<true>(&s, grad[lane], param[lane]) } else { 0.0 };
         let (v, square) = of_row.unwrap_or((v[lane], g * g));
-        State { m: m[lane], v, v_max: v_max[lane], square }
+        State { m: m[lane], v, v_max: v_max[lane], square, param: param[lane] }
     });
     let rate = |lane: usize| if mask[lane] { step.rate(active.row, k * WIDTH + lane) } else { 0.0 };
     let loaded = Loaded { grad, param, state, mask, rate: std::array::from_fn(rate) };

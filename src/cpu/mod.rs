@@ -26,6 +26,7 @@ pub(crate) mod global_norm;
 pub(crate) mod gradient;
 pub(crate) mod insight;
 pub(crate) mod loss_scale;
+pub(crate) mod modes;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod records;

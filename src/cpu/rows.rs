@@ -131,7 +131,7 @@ impl Step<'_> {
                     let g = gradient::<true>(self.s, floats.grad[grad], *param);
                     let at = |moment: &[f32]| moment.get(i).copied().unwrap_or(0.0);
                     let (v, square) = of_row.unwrap_or_else(|| (at(&moments.v), g * g));
-                    let mut state = State { m: at(&moments.m), v, v_max: at(&moments.v_max), square };
+                    let mut state = State { m: at(&moments.m), v, v_max: at(&moments.v_max), square, param: *param };
                     let step = rule(&s, &mut state, g);
                     let rate = self.rate(row, j);
                     *param = limited::<true>(&s, *param - rate * (decay_of::<true>(&s, *param, step) + step));

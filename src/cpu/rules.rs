@@ -14,6 +14,8 @@ pub(crate) struct State {
     pub v_max: f32,
     /// The square of the gradient, or the mean or sum of the squares of a row.
     pub square: f32,
+    /// The parameter before the step.
+    pub param: f32,
 }
 
 /// Evaluates an expression with the function of a rule, which the compiler can inline.
@@ -50,6 +52,10 @@ macro_rules! with_rule {
             }
             Rule::AdEmaMix => {
                 let $function = $crate::cpu::rules::ademamix;
+                $body
+            }
+            Rule::ScheduleFree => {
+                let $function = $crate::cpu::rules::schedule_free;
                 $body
             }
             Rule::Lion => {
@@ -172,6 +178,16 @@ pub(crate) fn ademamix(s: &Scalars, state: &mut State, g: f32) -> f32 {
     state.v_max = grad_avg;
     state.v = v;
     (s.m_coef * m + s.g_coef * grad_avg) / divisor(s, v + s.eps_root)
+}
+
+#[inline(always)]
+pub(crate) fn schedule_free(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let z_minus_y = state.m;
+    let v = average(state.v, state.square, s.v_rate, s.v_from_target);
+    let d = g / divisor(s, v + s.eps_root) + s.inner_decay * state.param;
+    state.m = average(z_minus_y - s.m_gain * d, 0.0, s.newest_weight, 0);
+    state.v = v;
+    s.m_coef * d - s.newest_weight * z_minus_y
 }
 
 #[inline(always)]

@@ -140,6 +140,27 @@ fn rounded(x: f32, storage: &Storage, noise: Option<u32>) -> u16 {
     }
 }
 
+/// Stores the params, rounded to their dtype.
+pub(crate) fn store_param(
+    storage: &Storage,
+    tensor: &mut TensorMut,
+    param: Option<Vec<f32>>,
+    moments: &mut Moments,
+    noise_of: impl Fn(usize) -> Option<u32> + Sync,
+) {
+    let Some(param) = param else { return };
+    let round = |(i, x): (usize, &f32)| rounded(*x, storage, noise_of(i));
+    let bits: Vec<u16> = param.par_iter().enumerate().map(round).collect();
+    match &mut tensor.param {
+        Values::F16(values) => values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::f16::from_bits(bits)),
+        Values::Bf16(values) => values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::bf16::from_bits(bits)),
+        Values::F32(_) | Values::I32(..) => {}
+    }
+    if storage.master != Master::None {
+        moments.master = param;
+    }
+}
+
 /// Stores the values after a step: rounds the params to their dtype, and the state to numbers that its dtype has.
 pub(crate) fn store(
     storage: &Storage,
@@ -159,20 +180,7 @@ pub(crate) fn store(
     let noise_of = |rounding, stream: u32, i: usize| {
         (rounding == Rounding::Stochastic).then(|| noise(i as u32, stream, stream_seed, s.t))
     };
-    if let Some(param) = param {
-        let round = |(i, x): (usize, &f32)| rounded(*x, storage, noise_of(storage.rounding, 0, i));
-        let bits: Vec<u16> = param.par_iter().enumerate().map(round).collect();
-        match &mut tensor.param {
-            Values::F16(values) => values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::f16::from_bits(bits)),
-            Values::Bf16(values) => {
-                values.iter_mut().zip(bits).for_each(|(x, bits)| *x = ::half::bf16::from_bits(bits))
-            }
-            Values::F32(_) | Values::I32(..) => {}
-        }
-        if storage.master != Master::None {
-            moments.master = param;
-        }
-    }
+    store_param(storage, tensor, param, moments, |i| noise_of(storage.rounding, 0, i));
     for (stream, kind) in (1..).zip(storage.rule.state_kinds()) {
         let values = moments.of_mut(kind);
         let state_noise = |i| noise_of(storage.state_rounding, stream, i);

@@ -35,8 +35,8 @@ pub(crate) fn tick(
 ) -> Vec<Scalars> {
     let Inputs { options, unit_norms, settings, curves, shared, .. } = *inputs;
     let unscale = inverse_scale(*loss_scale, shared);
-    let skip = decide(inputs, unscale, head);
-    if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale) {
+    let skip = if head.evaluating != 0 { skip_evaluation(head) } else { decide(inputs, unscale, head) };
+    if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale.as_mut().filter(|_| head.evaluating == 0)) {
         adapt_scale(options, state, shared, skip);
     }
     let limit = if let Clip::Value(limit) = options.clip { limit as f32 } else { f32::INFINITY };
@@ -48,7 +48,7 @@ pub(crate) fn tick(
         if skip || settings.is_active == 0 {
             return Scalars { unscale, t: clock.t, ..Scalars::default() };
         }
-        clock.powers.advance(settings, clock.t);
+        clock.powers.advance(settings, clock.t, clock.lr);
         clock.t = clock.t.saturating_add(1);
         let unit_coef = unit_coef(unit_norms, settings.unit, unscale);
         let decision = Decision { clip_coef: head.clip_coef, unit_coef, unscale, limit };
@@ -72,6 +72,13 @@ fn finish_partials(partials: &[Partial]) -> Partial {
         mine
     };
     reduce(&std::array::from_fn(invocation))
+}
+
+/// Skips a step while the params are those for evaluation, since its gradients are not those of the params for training.
+fn skip_evaluation(head: &mut ClockHead) -> bool {
+    (head.clip_coef, head.last_skipped, head.nonfinite_partial) = (1.0, 1, NONE);
+    head.skipped = head.skipped.saturating_add(1);
+    true
 }
 
 /// Decides for all clocks: sets the norm and the clip coefficient, and returns whether to skip the step.

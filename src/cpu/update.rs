@@ -42,7 +42,7 @@ fn chunk<const LIMITS: bool, const N: usize>(
     let mut after = [[0.0; N]; 4];
     for i in 0..N {
         let g = gradient::<LIMITS>(s, grad[i], param[i]);
-        let mut state = State { m: m[i], v: v[i], v_max: v_max[i], square: g * g };
+        let mut state = State { m: m[i], v: v[i], v_max: v_max[i], square: g * g, param: param[i] };
         let step = rule(s, &mut state, g);
         (after[0][i], after[1][i], after[2][i], after[3][i]) =
             (moved::<LIMITS>(s, param[i], step), state.m, state.v, state.v_max);

@@ -18,6 +18,7 @@ use crate::gpu::blame::{at_once, awaited, blame};
 use crate::gpu::builder::Builder;
 use crate::gpu::error_scopes::ErrorScopes;
 use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
+use crate::gpu::modes::Modes;
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::Reusable;
 use crate::gpu::readback::{Source, alive, read};
@@ -76,6 +77,7 @@ pub struct Adam {
     pub(crate) scalar_slots: Buffer,
     pub(crate) norm: Norm,
     pub(crate) tick: Tick,
+    pub(crate) modes: Modes,
     /// Of each region of rows.
     pub(crate) rows: Vec<Option<RowBuffers>>,
     /// The uniforms of the regions, and the buffer that has them.
@@ -169,6 +171,7 @@ impl Adam {
             scalar_slots: self.scalar_slots.clone(),
             norm: self.norm.clone(),
             tick: self.tick.clone(),
+            modes: self.modes.clone(),
             rows: self.rows.clone(),
             regions: self.regions.clone(),
             spares: self.spares.clone(),
@@ -200,6 +203,40 @@ impl Adam {
         for dispatch in &self.dispatches {
             dispatch.record(pass);
         }
+    }
+
+    /// Records the change from the parameters for training to those for evaluation. Only
+    /// [`Variant::ScheduleFree`](crate::Variant::ScheduleFree) makes a difference between the two.
+    ///
+    /// The parameters `y` of each Schedule-Free group become the average `x = y + (1 - 1/beta1)*(z - y)`, in place. The state does
+    /// not change. The device knows the mode: a second call changes nothing, and a step in this mode is skipped, and counted
+    /// as such. The mode is a part of the state.
+    ///
+    /// [`train_mode`](Self::train_mode) gives back `y` to the last bit, and most of them exactly: it subtracts what was added, and
+    /// only the sum `x` was rounded. The error does not grow if the mode changes again and again without a step. For 16-bit
+    /// parameters without a master copy or a remainder, the last bit is that of their 16 bits.
+    ///
+    /// Without a Schedule-Free group, nothing is recorded.
+    ///
+    /// ```no_run
+    /// # fn evaluate(adam: &wgpu_adam::Adam, device: &wgpu::Device, queue: &wgpu::Queue) {
+    /// let mut encoder = device.create_command_encoder(&Default::default());
+    /// adam.eval_mode(&mut encoder);
+    /// // The evaluation reads the parameters here.
+    /// adam.train_mode(&mut encoder);
+    /// queue.submit([encoder.finish()]);
+    /// # }
+    /// ```
+    pub fn eval_mode(&self, encoder: &mut CommandEncoder) {
+        self.modes.record_eval(encoder);
+    }
+
+    /// Records the change from the parameters for evaluation back to those for training: see
+    /// [`eval_mode`](Self::eval_mode).
+    ///
+    /// It takes back exactly what `eval_mode` added, even if `beta1` has changed since.
+    pub fn train_mode(&self, encoder: &mut CommandEncoder) {
+        self.modes.record_train(encoder);
     }
 
     /// Returns the groups: their current configurations, schedules and tensors.

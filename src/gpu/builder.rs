@@ -14,8 +14,9 @@ use crate::gpu::buffers::{empty, filled};
 use crate::gpu::check::check_limits;
 use crate::gpu::kernel::{Kernel, Scale, UNIFORM_STRIDE};
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
+use crate::gpu::modes::Modes;
 use crate::gpu::norm::Norm;
-use crate::gpu::pipelines::{Reusable, norm_kernel, update_kernel};
+use crate::gpu::pipelines::{Reusable, change_param_kernel, norm_kernel, update_kernel};
 use crate::gpu::rows::{RowBuffers, UNIFORM_BYTES};
 use crate::gpu::state_buffers::state_buffers;
 use crate::gpu::tick::Tick;
@@ -228,6 +229,7 @@ impl<'a> Builder<'a> {
             .collect::<Result<Vec<BatchState>, _>>()?;
 
         let mut tables = Vec::new();
+        let mut change_params = Vec::new();
         dispatches.push(tick_dispatch);
         let shared = Shared {
             device: self.device,
@@ -241,8 +243,12 @@ impl<'a> Builder<'a> {
         for (i, (batch, state)) in layout.batched().zip(&state).enumerate() {
             let table = if batch[0].rows.is_some() { None } else { self.table(&batch[0])? };
             dispatches.push(shared.update(i, state, table.as_ref(), &mut reusable.pipelines));
+            if let Some(kernel) = change_param_kernel(batch, options) {
+                change_params.push(shared.dispatch(kernel, i, state, table.as_ref(), &mut reusable.pipelines));
+            }
             tables.extend(table);
         }
+        let modes = Modes::new(self.device, &self.limits, &tick, change_params, &mut reusable.pipelines);
         let of_rows = rows.iter().flatten().map(RowBuffers::bytes).sum::<u64>();
         let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows;
         log::debug!(
@@ -262,6 +268,7 @@ impl<'a> Builder<'a> {
             scalar_slots,
             norm,
             tick,
+            modes,
             rows,
             regions: (uniforms, regions),
             spares: Vec::new(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::config::dtype::Dtype;
 use crate::config::rows::RowKind;
+use crate::config::rule::Rule;
 use crate::gpu::binding::{Access, Binding};
 use crate::gpu::compose_access::{View, state, views};
 use crate::gpu::compose_rows::{joined_rows, measure_list, move_rows, places_of_rows, rows, rows_of_update};
@@ -33,9 +34,26 @@ impl Kernel {
                 module.flag("HAS_NORM", norm);
                 tick(&mut module, scheduled, scale, units, laws);
             }
+            Kernel::ChangeMode { evaluates } => {
+                module.flag("HAS_NORM", false);
+                module.flag("TO_EVAL", evaluates);
+                module.file(shader!("tick/change_mode"));
+                tick(&mut module, false, Scale::None, false, Laws::of([Rule::ScheduleFree].into_iter()));
+            }
+            Kernel::ChangeParam { storage, shape, grad } => {
+                module.flag("LIMITS", false);
+                update(&mut module, &storage, shape, grad, shader!("update/change_param"));
+            }
             Kernel::Update { storage, shape, grad, limits } => {
                 module.flag("LIMITS", limits);
-                update(&mut module, &storage, shape, grad);
+                let template = match (shape.rows, storage.in_blocks()) {
+                    (Some(_), _) if shape.joined => shader!("update/update_joined"),
+                    (Some(_), _) if storage.shares_in_rows() => shader!("update/update_rows_shared"),
+                    (Some(_), _) => shader!("update/update_rows"),
+                    (None, true) => shader!("update/update_blocks"),
+                    (None, false) => shader!("update/update"),
+                };
+                update(&mut module, &storage, shape, grad, template);
             }
             Kernel::Insight { storage, unaligned, limits, rows } => {
                 module.flag("LIMITS", limits);
@@ -107,6 +125,11 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, laws: L
     }
     scalars(module);
     module.flag("HAS_NADAM", laws.has("NADAM"));
+    if laws.has("SCHEDULE_FREE") {
+        module.file(shader!("tick/schedule_free"));
+    } else {
+        module.file("fn weighed(s: Settings, now: Powers, lr: f32) -> Powers { return now; }\n\nfn skip_evaluation() -> bool { return false; }\n");
+    }
     module.file(&with_cases(shader!("tick/tick"), laws));
     module.file(shader!("norm/global_norm"));
     module.file(shader!("norm/partial"));
@@ -135,16 +158,10 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, laws: L
     }
 }
 
-fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
+fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad, template: &str) {
     module.flag("EDGES", shape.edges);
     module.file(storage.rule.wgsl());
-    module.file(match (shape.rows, storage.in_blocks()) {
-        (Some(_), _) if shape.joined => shader!("update/update_joined"),
-        (Some(_), _) if storage.shares_in_rows() => shader!("update/update_rows_shared"),
-        (Some(_), _) => shader!("update/update_rows"),
-        (None, true) => shader!("update/update_blocks"),
-        (None, false) => shader!("update/update"),
-    });
+    module.file(template);
     module.file(shader!("update/gradient"));
     let access = if grad == Grad::Read { Access::Read } else { Access::Write };
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access });

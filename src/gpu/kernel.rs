@@ -78,6 +78,17 @@ pub(crate) enum Kernel {
         /// Whether gradients are clipped by value, parameters are clamped or their decay is masked: in any group, if in one.
         limits: bool,
     },
+    /// Makes the scalars of a change between the params for training and those for evaluation.
+    ChangeMode {
+        /// Whether to those for evaluation.
+        evaluates: bool,
+    },
+    /// Changes the params accordingly.
+    ChangeParam {
+        storage: Storage,
+        shape: Shape,
+        grad: Grad,
+    },
     /// Measures an update.
     Insight {
         storage: Storage,
@@ -138,6 +149,8 @@ impl Kernel {
             Kernel::ZeroRows { .. } => "zero_rows",
             Kernel::Tick { .. } => "tick",
             Kernel::Update { .. } => "update",
+            Kernel::ChangeMode { .. } => "change_mode",
+            Kernel::ChangeParam { .. } => "change_param",
             Kernel::Insight { .. } => "insight",
             Kernel::InsightFinish => "insight_finish",
         }
@@ -148,7 +161,7 @@ impl Kernel {
         match self {
             // An invocation has one slot of a tile of rows.
             Kernel::Update { shape, .. } if shape.rows.is_some() && !shape.joined => UPDATE_SLOTS.into(),
-            Kernel::Update { .. } => UPDATE_WORKGROUP,
+            Kernel::Update { .. } | Kernel::ChangeParam { .. } => UPDATE_WORKGROUP,
             Kernel::MeasureList => 1,
             _ => WORKGROUP,
         }
@@ -191,7 +204,14 @@ impl Kernel {
                 bindings.extend(units.then_some((Binding::UnitNorms, Read)));
                 bindings
             }
-            Kernel::Update { storage, grad, shape, .. } => {
+            Kernel::ChangeMode { .. } => vec![
+                (Binding::Control, Uniform),
+                (Binding::Settings, Read),
+                (Binding::Partials, Read),
+                (Binding::Clock, Write),
+                (Binding::Scalars, Write),
+            ],
+            Kernel::Update { storage, grad, shape, .. } | Kernel::ChangeParam { storage, grad, shape } => {
                 let mut bindings = vec![(Binding::Region, Uniform)];
                 bindings.push((Binding::Scalars, if shape.table { Read } else { Uniform }));
                 bindings.extend(shape.table.then_some((Binding::Tiles, Read)));
@@ -245,7 +265,7 @@ impl Kernel {
         match self {
             Kernel::Norm { .. } | Kernel::UnitNorm => tree(size_of::<Partial>()),
             // The decision has three numbers.
-            Kernel::Tick { .. } => tree(size_of::<Partial>()) + 12,
+            Kernel::Tick { .. } | Kernel::ChangeMode { .. } => tree(size_of::<Partial>()) + 12,
             Kernel::Update { storage, shape: Shape { rows: Some(_), .. }, .. } => {
                 let kinds = storage.state_kinds().filter(|kind| storage.scale(*kind).is_some()).count() as u64;
                 // For each slot: four squares and two numbers of the second moment, three coefficients, scales.
@@ -253,10 +273,14 @@ impl Kernel {
                 let steps = if storage.rows.steps { 16 } else { 0 };
                 u64::from(UPDATE_SLOTS) * (second + steps + 4 * kinds)
             }
-            Kernel::Update { storage, .. } if storage.in_blocks() => {
+            Kernel::Update { storage, .. } | Kernel::ChangeParam { storage, .. } if storage.in_blocks() => {
                 4 * TILES_A_WORKGROUP * storage.rule.state().len() as u64
             }
-            Kernel::Update { .. } | Kernel::MeasureList | Kernel::GatherRows { .. } | Kernel::ZeroRows { .. } => 0,
+            Kernel::Update { .. }
+            | Kernel::ChangeParam { .. }
+            | Kernel::MeasureList
+            | Kernel::GatherRows { .. }
+            | Kernel::ZeroRows { .. } => 0,
             Kernel::Insight { .. } | Kernel::InsightFinish => tree(size_of::<Measured>()) + 4 * BINS as u64,
         }
     }

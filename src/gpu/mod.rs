@@ -15,6 +15,7 @@ pub(crate) mod error_scopes;
 pub(crate) mod gather;
 pub(crate) mod kernel;
 pub(crate) mod layout;
+pub(crate) mod modes;
 pub(crate) mod module;
 pub(crate) mod norm;
 pub(crate) mod pipelines;

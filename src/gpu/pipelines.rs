@@ -6,6 +6,7 @@ use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource
 
 use crate::config::options::Options;
 use crate::config::rows::RowKind;
+use crate::config::rule::Rule;
 use crate::gpu::binding::Binding;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
 use crate::gpu::layout::{Dispatch, Workgroups};
@@ -59,6 +60,16 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -
         shape.rows = shape.rows.map(|kind| RowKind { partial: false, ..kind });
     }
     Kernel::Update { storage: first.storage, shape, grad, limits }
+}
+
+/// The kernel that changes the params of a batch between those for training and those for evaluation.
+pub(crate) fn change_param_kernel(batch: &[Region], options: &Options) -> Option<Kernel> {
+    match update_kernel(batch, options, false) {
+        Kernel::Update { storage, shape, grad, .. } if storage.rule == Rule::ScheduleFree => {
+            Some(Kernel::ChangeParam { storage: storage.to_nearest(), shape, grad })
+        }
+        _ => None,
+    }
 }
 
 /// Makes a dispatch of a kernel with those of the bindings that it has. An existing pipeline is reused.

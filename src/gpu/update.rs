@@ -1,9 +1,10 @@
-//! The dispatch that updates a batch.
+//! The dispatches that change the params of a batch.
 
 use wgpu::{Buffer, Device};
 
 use crate::gpu::binding::Binding;
 use crate::gpu::buffers::{clock_binding, window};
+use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::pipelines::{Pipelines, dispatch, update_kernel};
 use crate::gpu::rows::RowBuffers;
@@ -26,9 +27,23 @@ pub(crate) struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// The dispatch of a batch with this state, and with the table of its tiles if it has several spans.
+    /// The dispatch that steps a batch.
     pub fn update(
         &self,
+        batch: usize,
+        state: &BatchState,
+        table: Option<&Buffer>,
+        pipelines: &mut Pipelines,
+    ) -> Dispatch {
+        let regions = &self.layout.regions[self.layout.batches[batch].clone()];
+        let kernel = update_kernel(regions, &self.layout.options, self.layout.limits);
+        self.dispatch(kernel, batch, state, table, pipelines)
+    }
+
+    /// The dispatch of a kernel for a batch with this state, and with the table of its tiles if it has several spans.
+    pub fn dispatch(
+        &self,
+        kernel: Kernel,
         batch: usize,
         state: &BatchState,
         table: Option<&Buffer>,
@@ -56,7 +71,6 @@ impl Shared<'_> {
             bindings.extend(rows.bindings(of, buffers));
         }
         let workgroups = batch_regions.iter().map(update_workgroups).sum();
-        let kernel = update_kernel(batch_regions, &layout.options, layout.limits);
         let mut update = dispatch(device, limits, pipelines, kernel, workgroups, &bindings);
         if let Some(rows) = rows {
             update.workgroups = rows.workgroups(update.workgroups);

@@ -43,6 +43,11 @@ pub(crate) fn fraction(units: u64) -> f32 {
     top as f32 * f32::from_bits((127 - 24 - shift) << 23)
 }
 
+/// An f32 in `[0, 1)` as a fixed-point number. What is below 2^-64 is lost.
+pub(crate) fn of_f32(x: f32) -> u64 {
+    (x * 4294967296.0 * 4294967296.0) as u64
+}
+
 /// `1 - power` as an f32, rounded to nearest even.
 pub(crate) fn complement(power: u64) -> f32 {
     if power == 0 { 1.0 } else { fraction(power.wrapping_neg()) }
@@ -59,6 +64,7 @@ mod tests {
         assert_eq!(complement(u64::MAX), 2f32.powi(-64));
         assert_eq!(complement(1), 1.0);
         assert_eq!(fraction(u64::MAX), 1.0);
+        assert_eq!((of_f32(0.75), of_f32(2f32.powi(-64)), of_f32(1e-38)), (3 << 62, 1, 0));
         assert_eq!(power(fixed(0.5), 2), fixed(0.25));
     }
 }

@@ -15,6 +15,9 @@ pub struct Report {
     pub skipped_in_a_row: u32,
     /// Whether the last step was skipped.
     pub last_skipped: bool,
+    /// Whether the parameters are those for evaluation, so that steps are skipped: see
+    /// [`Adam::eval_mode`](crate::Adam::eval_mode).
+    pub evaluating: bool,
     /// The name of a tensor with a non-finite gradient in the last skipped step. A gradient that overflows when squared
     /// counts as non-finite.
     ///
@@ -67,6 +70,7 @@ impl Report {
             skipped: head.skipped,
             skipped_in_a_row: head.skipped_in_a_row,
             last_skipped: head.last_skipped != 0,
+            evaluating: head.evaluating != 0,
             nonfinite_tensor,
             grad_norm: norm.then_some(head.grad_norm),
             clip_coef: head.clip_coef,

@@ -105,8 +105,11 @@ pub struct ClockState {
     /// Whether the tensors take part in the steps, if [`set_active`](crate::Adam::set_active) has ever been called for
     /// them. Without a value they do.
     pub active: Option<bool>,
-    /// The running products of `beta1`, `beta2`, and of NAdam's `gamma` and `mu`, in units of 2^-64.
+    /// The running products of `beta1`, `beta2`, and of NAdam's `gamma` and `mu`, in units of 2^-64; for Schedule-Free, in
+    /// place of the last two, the sum of its weights and the bits of its largest learning rate.
     pub(crate) powers: [u64; 4],
+    /// What multiplied `z - y` when the parameters became those for evaluation, or 0.
+    pub(crate) to_average: f32,
 }
 
 /// A tensor in a [`State`].
@@ -149,13 +152,14 @@ impl ClockState {
     pub(crate) fn new(group: usize, clock: &Clock, active: Option<bool>) -> Self {
         let Powers { beta1_t, beta2_t, gamma_t, product } = clock.powers;
         let powers = [beta1_t, beta2_t, gamma_t, product];
-        Self { group, t: clock.t, position: clock.position, lr: clock.lr, active, powers }
+        let Clock { t, position, lr, to_average, .. } = *clock;
+        Self { group, t, position, lr, active, powers, to_average }
     }
 
     pub(crate) fn clock(&self) -> Clock {
         let [beta1_t, beta2_t, gamma_t, product] = self.powers;
         let powers = Powers { beta1_t, beta2_t, gamma_t, product };
-        Clock { powers, t: self.t, lr: self.lr, position: self.position, pad: 0 }
+        Clock { powers, t: self.t, lr: self.lr, position: self.position, to_average: self.to_average }
     }
 }
 
@@ -330,6 +334,9 @@ impl State {
                 ));
             }
         }
+        if let Some(i) = self.clocks.iter().position(|clock| !clock.to_average.is_finite()) {
+            return bad(format!("clock {i}: to_average is {}, but must be finite", self.clocks[i].to_average));
+        }
         if let Some(group) = positions.iter().position(Option::is_none) {
             return bad(format!("group {group} has no clock, but must have at least one"));
         }
@@ -383,9 +390,16 @@ impl State {
         }
     }
 
+    /// Returns whether the parameters that belong to the state are those for evaluation: see
+    /// [`Adam::eval_mode`](crate::Adam::eval_mode).
+    pub fn evaluating(&self) -> bool {
+        self.clocks.iter().any(|clock| clock.to_average != 0.0)
+    }
+
     /// The head of the clock as `tick` has it.
     pub(crate) fn clock_head(&self) -> ClockHead {
-        ClockHead::at(self.t, self.skipped, self.skipped_in_a_row)
+        let head = ClockHead::at(self.t, self.skipped, self.skipped_in_a_row);
+        ClockHead { evaluating: self.evaluating().into(), ..head }
     }
 
     /// The clock as `tick` has it. `copies` gives the place of each clock in the state.

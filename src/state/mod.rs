@@ -44,6 +44,7 @@
 //! | | `position` | the number of steps of the group, which the schedule counts; the same for all clocks of a group | the largest `t` of the group's clocks |
 //! | | `lr` | the learning rate of the last applied step, an f32; for information | |
 //! | | `active` | whether the tensors take part in the steps, if that was ever set | none: they do |
+//! | | `to_average` | what multiplied `z - y` of Schedule-Free when the parameters became those for evaluation | 0: they are those for training |
 //! | | `powers` | four strings: see below | made from `t` and the configuration |
 //! | tensor | `name` | the name; unique in the file | |
 //! | | `clock` | the number of its clock, from 0; the clock determines the group | |
@@ -64,7 +65,9 @@
 //!
 //! `powers` are the running products of `beta1`, of `beta2`, and of NAdam's `gamma` and `mu`, over the applied steps with
 //! the betas that were in effect. With `gamma` = 0.96^`momentum_decay`, `mu(t)` is `beta1 * (1 - gamma^t / 2)`. Each is an
-//! unsigned 64-bit number in units of 2^-64, in hexadecimal. They have no meaning at `t` = 0, and are 0 there.
+//! unsigned 64-bit number in units of 2^-64, in hexadecimal. They have no meaning at `t` = 0, and are 0 there. For
+//! Schedule-Free, the third is the sum of its weights over the last one, in units of 2^-32, and the fourth the bits of the
+//! largest learning rate so far, as an f32.
 //!
 //! ## The tensors
 //!
@@ -74,6 +77,7 @@
 //! | rule | `m` | `v` | `v_max` |
 //! |---|---|---|---|
 //! | Adam, AdamW, NAdam, RAdam, AdaBelief, LaProp, ADOPT | `w.exp_avg` | `w.exp_avg_sq` | |
+//! | Schedule-Free | `w.z_minus_y`, which is `z - y` | `w.exp_avg_sq` | |
 //! | AMSGrad | `w.exp_avg` | `w.exp_avg_sq` | `w.max_exp_avg_sq` |
 //! | AdEMAMix | `w.exp_avg_fast` | `w.exp_avg_sq` | `w.exp_avg_slow` instead |
 //! | AdaMax | `w.exp_avg` | `w.exp_inf` | |

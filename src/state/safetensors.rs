@@ -101,6 +101,8 @@ struct ClockHead {
     /// made from `t`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     powers: Option<[String; 4]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to_average: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -342,6 +344,7 @@ impl State {
             lr: clock.lr.into(),
             active: clock.active,
             powers: Some(clock.powers.map(|power| format!("{power:016x}"))),
+            to_average: Some(f64::from(clock.to_average)).filter(|to_average| *to_average != 0.0),
         };
         let tensor = |tensor: &TensorState| {
             let TensorState { name, clock, len, width, .. } = tensor;
@@ -390,11 +393,12 @@ impl Head {
                             invalid(format!("clock {i}: `{digits}` is not a 64-bit number in hexadecimal"))
                         })?;
                     }
-                    ClockState { group: clock.group, t: clock.t, position: clock.t, lr: 0.0, active: None, powers }
+                    ClockState { powers, ..ClockState::at(clock.group, &group.config, clock.t) }
                 }
                 None => ClockState::at(clock.group, &group.config, clock.t),
             };
             (state.lr, state.active) = (clock.lr as f32, clock.active);
+            state.to_average = clock.to_average.unwrap_or(0.0) as f32;
             state.position = clock.position.or(largest[clock.group]).unwrap_or(clock.t);
             clocks.push(state);
         }

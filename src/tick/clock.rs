@@ -16,6 +16,9 @@ mirror! {
         pub clip_coef: f32,
         /// Steps skipped since the last applied one.
         pub skipped_in_a_row: u32,
+        /// 1 if the params are those for evaluation: see [`Variant::ScheduleFree`](crate::Variant::ScheduleFree).
+        pub evaluating: u32,
+        pub pad: u32,
     }
 }
 
@@ -27,7 +30,8 @@ mirror! {
         pub lr: f32,
         /// Steps of the group, which its schedule counts. This is `t`, except for tensors that were added later.
         pub position: u32,
-        pub pad: u32,
+        /// What multiplied `z - y` when the params became those for evaluation. 0 while they are those for training.
+        pub to_average: f32,
     }
 }
 

@@ -29,6 +29,10 @@ mirror! {
         pub bound: f32,
         /// The rate of AdEMAMix's slow average.
         pub slow_rate: f32,
+        /// The weight of the newest `z` in the average of Schedule-Free.
+        pub newest_weight: f32,
+        /// The decay that is a part of the direction of Schedule-Free.
+        pub inner_decay: f32,
         /// Multiplies `v` for the maximum of AMSGrad.
         pub max_coef: f32,
         pub eps: f32,
@@ -108,6 +112,8 @@ impl Scalars {
             min_root: s.min_root,
             bound: 0.0,
             slow_rate: 0.0,
+            newest_weight: 0.0,
+            inner_decay: 0.0,
             max_coef: 1.0,
             eps: s.eps,
             // The root is of v, not of v_hat, so `eps_root` must shrink as v does.
@@ -167,6 +173,15 @@ impl Scalars {
                 let grows = done < 1.0 && life < s.last_life;
                 scalars.slow_rate = if grows { rate_of_life(life) } else { s.slow_rate };
                 scalars.g_coef = lr * (done * s.alpha);
+            }
+            time_law::SCHEDULE_FREE => {
+                let weight = powers.newest_weight();
+                let beta1 = fraction(s.beta1);
+                scalars.newest_weight = weight;
+                scalars.m_coef = lr * (complement(s.beta1) + beta1 * weight);
+                scalars.m_gain = lr * beta1;
+                scalars.inner_decay = s.weight_decay * if s.decay_by_rate != 0 { lr * s.inverse_peak } else { 1.0 };
+                scalars.decay = 0.0;
             }
             time_law::ADOPT => {
                 scalars.m_coef = lr;
@@ -262,7 +277,7 @@ mod tests {
             };
             let mut clock = Powers::default();
             for t in 1..=20_000 {
-                clock.advance(&settings, t as u32 - 1);
+                clock.advance(&settings, t as u32 - 1, settings.lr);
                 check(&clock, t);
             }
             for t in [1_000_000, 1_000_000_000] {

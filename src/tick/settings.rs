@@ -28,10 +28,11 @@ pub(crate) mod time_law {
     pub const SGD: u32 = 10;
     pub const ADOPT: u32 = 11;
     pub const ADEMAMIX: u32 = 12;
+    pub const SCHEDULE_FREE: u32 = 13;
 }
 
 /// The time laws that have a case of their own in `tick.wgsl`.
-const CASES: [&str; 11] = [
+const CASES: [&str; 12] = [
     "ADEMAMIX",
     "ADOPT",
     "AMSGRAD_OF_CORRECTED",
@@ -43,6 +44,7 @@ const CASES: [&str; 11] = [
     "RMSPROP",
     "ADAGRAD",
     "SGD",
+    "SCHEDULE_FREE",
 ];
 
 /// A set of cases: those that the variants of some rules can have. A module has no others, since they would take longer
@@ -59,6 +61,7 @@ impl Laws {
             Rule::AdaMax | Rule::AdaBelief | Rule::LaProp => &[],
             Rule::Adopt => &["ADOPT"],
             Rule::AdEmaMix => &["ADEMAMIX"],
+            Rule::ScheduleFree => &["SCHEDULE_FREE"],
             Rule::Lion => &["CONSTANT"],
             Rule::RmsProp | Rule::RmsPropMomentum | Rule::RmsPropCentered | Rule::RmsPropCenteredMomentum => {
                 &["RMSPROP"]
@@ -224,6 +227,7 @@ impl Settings {
                 settings.slow_rate = (1.0 - beta3) as f32;
                 time_law::ADEMAMIX
             }
+            Variant::ScheduleFree => time_law::SCHEDULE_FREE,
             Variant::Lion => time_law::CONSTANT,
             Variant::RmsProp { momentum, nesterov, lr_in_momentum, .. } => {
                 (settings.m_rate, settings.m_from_target) = averaging_rate(momentum);

@@ -1,7 +1,7 @@
 //! Compares the scalars of the twin with float64, for every variant. `src/gpu/tests.rs` compares those of the device.
 
 use crate::config::hyperparameters::{Config, Decay};
-use crate::config::preset::{optax, pytorch};
+use crate::config::preset::{optax, pytorch, schedulefree};
 use crate::config::variant::Variant;
 use crate::tick::powers::Powers;
 use crate::tick::scalars::{Decision, Scalars};
@@ -85,6 +85,10 @@ fn want(config: &Config, t: u32) -> Want {
             Some(rectification) => Want { m_coef: lr / c1 * rectification, ..adam },
             None => Want { v_coef: 0.0, eps: 1.0, ..adam },
         },
+        Variant::ScheduleFree => {
+            let m_coef = lr * (1.0 - beta1 * (1.0 - 1.0 / steps));
+            Want { m_coef, m_gain: lr * beta1, decay: 0.0, ..adam }
+        }
         Variant::Lion | Variant::Adopt => Want { m_coef: lr, ..adam },
         Variant::AdEmaMix { alpha, warmup, .. } => {
             let done = if warmup > 0 { (steps / f64::from(warmup)).min(1.0) } else { 1.0 };
@@ -140,6 +144,8 @@ pub fn configs() -> Vec<Config> {
     let others = [
         optax::adopt(),
         Config { variant: Variant::AdEmaMix { beta3: 0.9999, alpha: 5.0, warmup: 1000 }, ..optax::ademamix() },
+        schedulefree::adamw(),
+        Config { beta1: 0.2, beta2: 0.9, decay: Decay::Decoupled(0.1), ..schedulefree::adamw() },
         optax::lion(),
         rmsprop(0.0, false, false),
         rmsprop(0.9, false, false),
@@ -162,7 +168,7 @@ pub fn configs() -> Vec<Config> {
 
 /// Returns the largest relative error. A few roundings of 2^-24 are allowed, and `more`.
 pub fn check(config: &Config, t: u32, got: &Scalars, more: f64) -> f64 {
-    let allowed = more + if let Variant::RAdam { .. } = config.variant { 4e-7 } else { 2.1e-7 };
+    let allowed = more + if let Variant::RAdam { .. } | Variant::ScheduleFree = config.variant { 4e-7 } else { 2.1e-7 };
     let want = want(config, t);
     let pairs = [
         ("m_coef", got.m_coef, want.m_coef),
@@ -203,6 +209,26 @@ fn the_slow_rate_is_within_5e_7_of_float64() {
     }
 }
 
+/// The weights of Schedule-Free over a warm-up and a decay, and far into a run.
+#[test]
+fn the_newest_weight_is_within_5e_7_of_float64() {
+    let settings = Settings::new(&schedulefree::adamw());
+    let rate = |t: u32| settings.lr * (t as f32 / 300.0).min(1.0) * if t > 2000 { 0.1 } else { 1.0 };
+    let (mut powers, mut sum, mut largest) = (Powers::default(), 0.0, 0.0f64);
+    for t in 0..5000 {
+        powers.advance(&settings, t, rate(t));
+        largest = largest.max(rate(t).into());
+        sum += largest * largest;
+        let want = if sum > 0.0 { largest * largest / sum } else { 0.0 };
+        let got = f64::from(powers.newest_weight());
+        assert!((got - want).abs() <= 5e-7 * want, "{got} for {want}: step {t}");
+    }
+    for t in FAR {
+        let got = f64::from(Powers::at(t, &settings).newest_weight());
+        assert!((got * f64::from(t) - 1.0).abs() < 2e-7, "{got}: step {t}");
+    }
+}
+
 #[test]
 fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
     for config in configs() {
@@ -211,7 +237,7 @@ fn the_scalars_of_the_twin_are_within_4e_7_of_float64() {
         let mut worst: f64 = 0.0;
         let mut powers = Powers::default();
         for t in 1..=20_000 {
-            powers.advance(&settings, t - 1);
+            powers.advance(&settings, t - 1, settings.lr);
             worst = worst.max(check(&config, t, &scalars(&powers, t), 0.0));
         }
         for t in FAR {

@@ -95,6 +95,8 @@ FAMILY = [
     optax("optax adopt", "contrib.adopt", dict(lr=1e-3), lr_then=[1e-4]),
     optax("optax ademamix", "contrib.ademamix", dict(lr=1e-3), lr_then=[1e-4]),
     optax("optax ademamix b3", "contrib.ademamix", dict(lr=1e-3, b3=0.999, alpha=4.0, weight_decay=1e-2), p0=0),
+    optax("optax schedule-free", "contrib.schedule_free_adamw", dict(lr=2.5e-3), lr_then=[2.5e-4]),
+    optax("optax schedule-free decay", "contrib.schedule_free_adamw", dict(lr=1e-3, b1=0.95, weight_decay=1e-2), p0=0),
     optax("optax lion", "lion", dict(lr=1e-4), lr_then=[1e-5]),
     optax("optax lion decay", "lion", dict(lr=1e-3, b1=0.95, b2=0.98, weight_decay=1e-1), p0=0),
     optax("optax rmsprop", "rmsprop", dict(lr=1e-3), lr_then=[1e-4]),

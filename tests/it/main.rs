@@ -24,6 +24,8 @@ mod limits;
 mod loss_scale;
 mod members;
 mod memory;
+mod modes;
+
 mod parity;
 mod pytorch;
 mod rows;

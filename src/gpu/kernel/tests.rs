@@ -61,6 +61,7 @@ impl Kernel {
         }));
         ticks
             .chain([Kernel::UnitNorm, Kernel::InsightFinish, Kernel::MeasureList])
+            .chain([false, true].map(|evaluates| Kernel::ChangeMode { evaluates }))
             .chain([false, true].into_iter().flat_map(|wide| [Kernel::GatherRows { wide }, Kernel::ZeroRows { wide }]))
             .chain(norms)
             .chain(Storage::all().flat_map(Self::of))
@@ -77,7 +78,11 @@ impl Kernel {
         let insights = [(false, false), (false, true), (true, false), (true, true)]
             .map(|(unaligned, limits)| Kernel::Insight { storage, unaligned, limits, rows: None });
         let rows = Self::of_rows(storage);
-        updates.chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
+        let changes = Shape::all().flat_map(move |shape| {
+            [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| Kernel::ChangeParam { storage, shape, grad })
+        });
+        let changes = changes.filter(move |_| storage.rule == Rule::ScheduleFree && !rounded);
+        updates.chain(changes).chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
     }
 }
 
@@ -159,7 +164,9 @@ fn validate(kernel: Kernel) {
 #[test]
 fn kernels_are_valid_without_any_feature() {
     let plain = |kernel: &Kernel| match kernel {
-        Kernel::Update { storage, .. } | Kernel::Insight { storage, .. } => !storage.is_narrow(),
+        Kernel::Update { storage, .. } | Kernel::ChangeParam { storage, .. } | Kernel::Insight { storage, .. } => {
+            !storage.is_narrow()
+        }
         _ => true,
     };
     Kernel::all().filter(plain).for_each(validate);
@@ -179,11 +186,13 @@ fn every_kernel_is_valid_without_any_feature() {
 
 #[test]
 fn eight_storage_buffers_are_enough() {
-    let plain = |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } if storage.master != crate::precision::Master::None);
+    let plain = |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } | Kernel::ChangeParam { storage, .. } if storage.master != crate::precision::Master::None);
     let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
     // A batch has as many regions as the limit allows.
     let alone = |kernel: &Kernel| match kernel {
-        Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } => shape.regions == 1 && shape.rows.is_none(),
+        Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } | Kernel::ChangeParam { shape, .. } => {
+            shape.regions == 1 && shape.rows.is_none()
+        }
         Kernel::Insight { rows, .. } => rows.is_none(),
         _ => true,
     };
@@ -360,7 +369,7 @@ fn every_case_of_tick_belongs_to_a_rule() {
     let cases =
         include_str!("../../../shaders/tick/tick.wgsl").lines().filter_map(|line| line.strip_prefix("        case "));
     let names: Vec<&str> = cases.flat_map(|names| names.trim_end_matches(": {").split(", ")).collect();
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 12);
     assert!(names.iter().all(|name| all.has(name)), "{names:?}");
     let plain = Kernel::Tick {
         scheduled: false,

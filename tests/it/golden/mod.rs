@@ -96,7 +96,7 @@ fn cases() -> Vec<(&'static str, Vec<Config>)> {
 
 /// The same for the other variants.
 fn family() -> Vec<(&'static str, Vec<Config>)> {
-    use wgpu_adam::preset::{optax, pytorch};
+    use wgpu_adam::preset::{optax, pytorch, schedulefree};
     let l2 = |config: Config| Config { decay: Decay::L2(1e-2), ..config };
     let decoupled = |config: Config| Config { decay: Decay::Decoupled(1e-2), ..config };
     let rmsprop = |momentum| Config {
@@ -158,6 +158,8 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
         ("optax adopt", vec![optax::adopt()]),
         ("optax ademamix", vec![optax::ademamix()]),
         ("optax ademamix b3", vec![decoupled(slower)]),
+        ("optax schedule-free", vec![schedulefree::adamw()]),
+        ("optax schedule-free decay", vec![decoupled(Config { beta1: 0.95, lr: 1e-3, ..schedulefree::adamw() })]),
         ("optax lion", vec![Config { lr: 1e-4, ..optax::lion() }]),
         ("optax lion decay", vec![lion]),
         ("optax rmsprop", vec![optax::rmsprop()]),

@@ -1,7 +1,7 @@
 //! Configurations of every variant, with every convention.
 
-use wgpu_adam::preset::{optax, pytorch, timm};
-use wgpu_adam::{Config, Options, Variant, cpu};
+use wgpu_adam::preset::{optax, pytorch, schedulefree, timm};
+use wgpu_adam::{Config, Decay, Options, Variant, cpu};
 
 /// One configuration of each variant with each of its conventions.
 pub fn variants() -> Vec<Config> {
@@ -28,6 +28,8 @@ pub fn variants() -> Vec<Config> {
         optax::adopt(),
         optax::ademamix(),
         Config { variant: Variant::AdEmaMix { beta3: 0.999, alpha: 4.0, warmup: 50 }, ..optax::ademamix() },
+        schedulefree::adamw(),
+        Config { beta1: 0.6, decay: Decay::Decoupled(0.1), ..schedulefree::adamw() },
         optax::lion(),
         rmsprop(0.0, false, false, 0.5),
         rmsprop(0.9, false, false, 0.0),

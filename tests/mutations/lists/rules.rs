@@ -35,6 +35,15 @@ pub const SHADERS: &[Shader] = &[
         ],
     },
     Shader {
+        file: "shaders/rules/schedule_free.wgsl",
+        mutations: &[
+            ("+ s.inner_decay * y", "", "Schedule-Free"),
+            ("z_minus_y - s.m_gain * d", "z_minus_y + s.m_gain * d", "Schedule-Free"),
+            ("Quad(0.0), s.newest_weight", "Quad(0.0), s.v_rate", "Schedule-Free"),
+            ("- s.newest_weight * z_minus_y", "", "Schedule-Free"),
+        ],
+    },
+    Shader {
         file: "shaders/rules/laprop.wgsl",
         mutations: &[
             ("g / divisor(s, v + s.eps_root)", "g", "LaProp"),

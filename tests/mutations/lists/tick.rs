@@ -4,6 +4,25 @@ use crate::Shader;
 
 pub const SHADERS: &[Shader] = &[
     Shader {
+        file: "shaders/tick/schedule_free.wgsl",
+        mutations: &[
+            ("(before / lr) * (before / lr)", "before / lr", "Schedule-Free"),
+            ("product(now.gamma_t, of_f32(ratio))", "of_f32(ratio)", "Schedule-Free"),
+            ("clock.evaluating == 0u", "true", "Schedule-Free"),
+            ("clock.skipped += ", "clock.skipped = ", "Schedule-Free"),
+            ("vec2<u32>(0u, 1u))", "vec2<u32>(1u, 0u))", "Schedule-Free"),
+        ],
+    },
+    Shader {
+        file: "shaders/tick/change_mode.wgsl",
+        mutations: &[
+            ("        clock.clocks[i].to_average = 0.0;\n", "", "Schedule-Free"),
+            ("return -before;", "return before;", "Schedule-Free"),
+            ("clock.evaluating != 0u ||", "", "Schedule-Free"),
+            ("-complement(settings[i].beta1) /", "-1.0 /", "Schedule-Free"),
+        ],
+    },
+    Shader {
         file: "shaders/tick/loss_scale.wgsl",
         mutations: &[
             ("0x7f000000u - bits", "0x7f800000u - bits", "least loss scale"),
@@ -62,6 +81,10 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("correction1 = complement(powers.beta1_t)", "correction1 = complement(powers.beta2_t)", "arena"),
             ("1.0 / sqrt(correction2)", "1.0 / correction2", "arena"),
+            ("beta1 * weight", "weight", "Schedule-Free"),
+            ("now.m_gain = lr * beta1;", "now.m_gain = lr;", "Schedule-Free"),
+            ("now.inner_decay = s.weight_decay;", "", "Schedule-Free"),
+            ("            now.decay = 0.0;\n", "", "Schedule-Free"),
             ("lr * (done * s.alpha)", "lr * s.alpha", "AdEMAMix"),
             ("(1.0 - done) * s.first_life +", "", "AdEMAMix"),
             ("rate *= 2.0 - rate;", "rate *= 2.0;", "AdEMAMix"),

@@ -4,6 +4,13 @@ use crate::Shader;
 
 pub const SHADERS: &[Shader] = &[
     Shader {
+        file: "shaders/update/change_param.wgsl",
+        mutations: &[
+            ("s.newest_weight * load_m(place)", "s.newest_weight", "Schedule-Free"),
+            ("quad + i * LINE", "quad + i", "Schedule-Free"),
+        ],
+    },
+    Shader {
         file: "shaders/update/gradient.wgsl",
         mutations: &[
             ("+ rate * (x - old)", "- rate * (x - old)", "arena"),

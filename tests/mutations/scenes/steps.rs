@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, preset};
+use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, cpu, preset};
 
 use super::Difference;
 use crate::scene::{Gpu, Scene, Spot, normal};
@@ -37,6 +37,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("inactive", inactive),
     ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
     ("AdEMAMix", |gpu| steps(gpu, Scene::arena(&[8, 300], 4, &[ademamix(1), ademamix(20)], all()), 1.0)),
+    ("Schedule-Free", schedule_free),
     ("ADOPT", |gpu| steps(gpu, largest(preset::optax::adopt()), 1.0)),
     ("NAdam", |gpu| steps(gpu, largest(preset::pytorch::nadam()), 1.0)),
     ("cautious decay", |gpu| steps(gpu, decayed(Decay::Cautious(0.3)), 1.0)),
@@ -77,6 +78,35 @@ fn centered(momentum: f64) -> Config {
 fn ademamix(warmup: u32) -> Config {
     let variant = Variant::AdEmaMix { beta3: 0.999, alpha: 5.0, warmup };
     Config { variant, ..preset::optax::ademamix() }
+}
+
+/// A warm-up, an evaluation that begins twice, and a step in it.
+fn schedule_free(gpu: &Gpu) -> Option<String> {
+    let config = Config { beta1: 0.6, lr: 0.1, decay: Decay::Decoupled(0.3), ..preset::schedulefree::adamw() };
+    let mut run = Scene::arena(&[8, 3000], 4, &[config, adamw()], all()).start(gpu);
+    let schedule = Schedule::WarmUp { steps: 3 };
+    run.adam.set_schedule(0, schedule.clone()).unwrap();
+    run.twin.set_schedule(0, schedule).unwrap();
+    run.steps(gpu, 5);
+    for (changes, steps) in [([true, true], 2), ([false, false], 1)] {
+        for evaluates in changes {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            if evaluates {
+                run.adam.eval_mode(&mut encoder);
+                run.twin_step_by(cpu::Adam::eval_mode);
+            } else {
+                run.adam.train_mode(&mut encoder);
+                run.twin_step_by(cpu::Adam::train_mode);
+            }
+            gpu.queue.submit([encoder.finish()]);
+        }
+        run.steps(gpu, steps);
+        let difference = run.difference(gpu);
+        if difference.is_some() {
+            return difference;
+        }
+    }
+    None
 }
 
 fn all() -> Options {

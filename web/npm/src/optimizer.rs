@@ -7,7 +7,7 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};
 use wasm_bindgen_futures::future_to_promise;
-use wgpu::{Buffer, BufferUsages};
+use wgpu::{Buffer, BufferUsages, CommandEncoder};
 use wgpu_adam::{Adam, Config, Error, Group, Options, Schedule, State, View};
 
 use crate::arena::plan;
@@ -49,11 +49,17 @@ impl Optimizer {
 
     /// Submits a step.
     pub fn step(&self) -> Result<(), JsError> {
-        self.with(|adam| {
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            adam.step(&mut encoder);
-            self.gpu.queue.submit([encoder.finish()]);
-        })
+        self.submit(Adam::step)
+    }
+
+    /// Submits the change to the parameters for evaluation.
+    pub fn eval_mode(&self) -> Result<(), JsError> {
+        self.submit(Adam::eval_mode)
+    }
+
+    /// Submits the change to the parameters for training.
+    pub fn train_mode(&self) -> Result<(), JsError> {
+        self.submit(Adam::train_mode)
     }
 
     /// The parameters of a tensor, or its gradients: buffer, place in bytes, dtype and number of elements.
@@ -152,6 +158,7 @@ impl Optimizer {
             ("skipped", report.skipped.into()),
             ("skippedInARow", report.skipped_in_a_row.into()),
             ("lastSkipped", report.last_skipped.into()),
+            ("evaluating", report.evaluating.into()),
             ("nonfiniteTensor", report.nonfinite_tensor.into()),
             ("gradNorm", report.grad_norm.into()),
             ("clipCoef", report.clip_coef.into()),
@@ -178,6 +185,14 @@ type Change = Box<dyn FnOnce(&mut Adam) -> Result<(), Error>>;
 impl Optimizer {
     fn with<T>(&self, act: impl FnOnce(&Adam) -> T) -> Result<T, JsError> {
         self.adam.borrow().as_ref().map(act).ok_or_else(absent)
+    }
+
+    fn submit(&self, record: fn(&Adam, &mut CommandEncoder)) -> Result<(), JsError> {
+        self.with(|adam| {
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            record(adam, &mut encoder);
+            self.gpu.queue.submit([encoder.finish()]);
+        })
     }
 
     /// Changes the optimizer, and waits for errors of the device.

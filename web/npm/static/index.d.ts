@@ -14,6 +14,7 @@ export type Variant =
     | 'AdaBelief'
     | 'LaProp'
     | 'Adopt'
+    | 'ScheduleFree'
     | 'Lion'
     | { AmsGrad: { ofCorrected: boolean } }
     | { NAdam: { momentumDecay?: number | null } }
@@ -164,6 +165,8 @@ export interface Report {
     skipped: number;
     skippedInARow: number;
     lastSkipped: boolean;
+    /** Whether the parameters are those for evaluation: see `evalMode`. */
+    evaluating: boolean;
     /** The name of a tensor with a non-finite gradient in the last skipped step. */
     nonfiniteTensor?: string;
     /** The norm of all gradients before clipping, if the options need it. */
@@ -230,6 +233,10 @@ export class Adam {
 
     /** Submits a step to the queue of the device. It uses the gradients that earlier submissions wrote. */
     step(): void;
+    /** Makes the parameters of Schedule-Free groups those for evaluation, in place. Steps are skipped until `trainMode`. */
+    evalMode(): void;
+    /** Makes the parameters of Schedule-Free groups those for training again. */
+    trainMode(): void;
 
     /** Writes the parameters of a tensor. */
     write(name: string, data: Float32Array | Uint16Array | number[]): void;

@@ -50,6 +50,8 @@ export class Adam {
     grad(name) { return this.#optimizer.binding(name, true); }
 
     step() { this.#optimizer.step(); }
+    evalMode() { this.#optimizer.eval_mode(); }
+    trainMode() { this.#optimizer.train_mode(); }
 
     write(name, data) {
         const { dtype, len } = this.param(name);

@@ -223,6 +223,25 @@ export const tests = {
         equal([...await adam.read('w'), dtype], [2.5, 'I32']);
     },
 
+    async 'Schedule-Free has parameters for training and for evaluation'() {
+        const adam = await create([{ name: 'w', data: [1] }], {}, { lr: 0.5, variant: 'ScheduleFree' });
+        for (const grad of [1, 1]) {
+            const { buffer, offset } = adam.grad('w');
+            device.queue.writeBuffer(buffer, offset, Float32Array.of(grad));
+            adam.step();
+        }
+        const [trained] = await adam.read('w');
+        adam.evalMode();
+        adam.step();
+        // z was 0.5 and is 0. The average x is 0.25, and y is 0.9*x + 0.1*z.
+        const [average] = await adam.read('w');
+        assert(Math.abs(trained - 0.225) < 1e-5 && Math.abs(average - 0.25) < 1e-5, `${trained}, ${average}`);
+        const { t, skipped, evaluating } = await adam.report();
+        equal([t, skipped, evaluating], [2, 1, true]);
+        adam.trainMode();
+        assert(Math.abs((await adam.read('w'))[0] - 0.225) < 1e-5, 'the way back');
+    },
+
     async 'two optimizers share a device, and freeing one leaves its buffers'() {
         const [one, two] = [await create([{ name: 'w', data: [5] }]), await create([{ name: 'w', data: [6] }])];
         const { buffer } = one.param('w');
