@@ -5,21 +5,6 @@ fn count(mask: Mask) -> u32 {
     return ones.x + ones.y + ones.z + ones.w;
 }
 
-fn squares(x: Quad) -> Squares {
-    let bits = magnitude(x);
-    let top = largest(bits) >> 23u;
-    if top == 0u || top == 255u {
-        return Squares(0.0, top);
-    }
-    // The largest element is scaled to 2..4.
-    let y = select(Quad(0.0), x * bitcast<f32>((255u - top) << 23u), bits >= Bits(0x00800000u));
-    var sum = y.x * y.x;
-    sum += y.y * y.y;
-    sum += y.z * y.z;
-    sum += y.w * y.w;
-    return Squares(sum, top);
-}
-
 // Measures the elements of the place. `g` is the gradient that the rule gets, and `rate` multiplies the step.
 fn measured(s: Scalars, place: Place, grad: Quad, param: Quad, g: Quad, rate: Quad) -> Measured {
     let finite = magnitude(grad) < Bits(0x7f800000u);

@@ -147,6 +147,11 @@ pub mod optax {
         Config { variant: Variant::AdEmaMix { beta3: 0.9999, alpha: 5.0, warmup: 0 }, ..Config::default() }
     }
 
+    /// `lamb`: eps 1e-6, no decay.
+    pub fn lamb() -> Config {
+        Config { eps: 1e-6, variant: Variant::Lamb, ..Config::default() }
+    }
+
     /// `lion`: b2 0.99, decoupled decay 1e-3.
     pub fn lion() -> Config {
         Config { beta2: 0.99, decay: Decay::Decoupled(1e-3), variant: Variant::Lion, ..Config::default() }
@@ -185,13 +190,29 @@ pub mod optax {
 
 /// The optimizers of timm 1.0 that PyTorch does not have.
 pub mod timm {
-    use crate::config::hyperparameters::Config;
+    use crate::config::hyperparameters::{Config, Decay};
     use crate::config::variant::Variant;
 
     /// `LaProp`: lr 4e-4, eps 1e-15. timm multiplies by `lr` before `m`; here `lr` is outside, as in the paper. The two
     /// differ after a change of the rate.
     pub fn laprop() -> Config {
         Config { lr: 4e-4, eps: 1e-15, variant: Variant::LaProp, ..Config::default() }
+    }
+
+    /// `AdamW(caution=True)`, `cadamw`: lr 1e-3, decoupled decay 1e-2.
+    pub fn cautious_adamw() -> Config {
+        Config { decay: Decay::Decoupled(1e-2), variant: Variant::Cautious, ..Config::default() }
+    }
+}
+
+/// The optimizers of the package `torch-optimi` 0.3 that PyTorch does not have.
+pub mod optimi {
+    use crate::config::hyperparameters::{Config, Decay};
+    use crate::config::variant::Variant;
+
+    /// `StableAdamW`: betas (0.9, 0.99), eps 1e-6, decoupled decay 1e-2. It has no default learning rate: it is 1e-3 here.
+    pub fn stable_adamw() -> Config {
+        Config { beta2: 0.99, eps: 1e-6, decay: Decay::Decoupled(1e-2), variant: Variant::Stable, ..Config::default() }
     }
 }
 

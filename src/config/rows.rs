@@ -222,8 +222,11 @@ impl<V> Rows<V> {
         }
         self.check_column_lr(&self.column_lr)?;
         let rule = variant.rule();
-        if rule == Rule::ScheduleFree {
-            return Err("Schedule-Free averages all steps of a tensor, but rows may take part in some only".to_owned());
+        if rule == Rule::ScheduleFree || rule.rescale().is_some() {
+            return Err(format!(
+                "{} needs a tensor whose elements all take part in each step, but rows may be left out",
+                variant.name()
+            ));
         }
         if self.second_moment != SecondMoment::Elementwise && !rule.averages_squares() {
             return Err(format!(

@@ -51,6 +51,9 @@ rules! {
     LaProp, "laprop", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
     Adopt, "adopt", [M: "exp_avg", V: "exp_avg_sq"], snr: false;
     AdEmaMix, "ademamix", [M: "exp_avg_fast", V: "exp_avg_sq", GradAvg: "exp_avg_slow"], snr: true;
+    Lamb, "adam", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
+    Stable, "adam", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
+    Cautious, "cautious", [M: "exp_avg", V: "exp_avg_sq"], snr: true;
     ScheduleFree, "schedule_free", [M: "z_minus_y", V: "exp_avg_sq"], snr: false;
     Lion, "lion", [M: "exp_avg"], snr: false;
     RmsProp, "rmsprop", [V: "square_avg"], snr: false;
@@ -63,7 +66,34 @@ rules! {
     Sgd, "sgd", [], snr: false;
 }
 
+/// A factor of the step of each tensor that is made of two sums over its elements. The numbers are the same in
+/// `rescale_finish.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Rescale {
+    /// The norm of the parameters over that of the step.
+    Lamb = 0,
+    /// At most 1 over the root mean square of the gradients over the root of `v`.
+    Stable = 1,
+    /// 1 over the share of elements that take a step.
+    Cautious = 2,
+}
+
+#[cfg(test)]
+impl Rescale {
+    pub const ALL: [Self; 3] = [Self::Lamb, Self::Stable, Self::Cautious];
+}
+
 impl Rule {
+    /// The factor of the step of each tensor, if it has one.
+    pub fn rescale(self) -> Option<Rescale> {
+        match self {
+            Self::Lamb => Some(Rescale::Lamb),
+            Self::Stable => Some(Rescale::Stable),
+            Self::Cautious => Some(Rescale::Cautious),
+            _ => None,
+        }
+    }
+
     /// The kinds of its state tensors.
     pub fn state_kinds(self) -> impl ExactSizeIterator<Item = StateKind> {
         self.state().iter().map(|(kind, _)| *kind)

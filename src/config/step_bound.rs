@@ -21,7 +21,9 @@ impl Config {
     /// ```
     pub fn paper_bound(&self) -> Option<f64> {
         match self.variant {
-            Variant::Adam | Variant::AmsGrad { .. } => Some(((1.0 - self.beta1) / (1.0 - self.beta2).sqrt()).max(1.0)),
+            Variant::Adam | Variant::AmsGrad { .. } | Variant::Stable => {
+                Some(((1.0 - self.beta1) / (1.0 - self.beta2).sqrt()).max(1.0))
+            }
             Variant::AdaMax => Some(1.0),
             _ => None,
         }
@@ -32,7 +34,7 @@ impl Config {
     ///
     /// | | |
     /// |---|---|
-    /// | Adam, AMSGrad | `(1 - beta1) / sqrt((1 - beta2) * (1 - beta1^2/beta2))` where `beta1^2 < beta2` |
+    /// | Adam, AMSGrad, StableAdamW | `(1 - beta1) / sqrt((1 - beta2) * (1 - beta1^2/beta2))` where `beta1^2 < beta2` |
     /// | AdaMax | `(1 - beta1) / (1 - beta1/beta2)` where `beta1 < beta2` |
     /// | RMSProp | `1 / sqrt(1 - beta2) / (1 - momentum)`; none if centered, or with momentum and `lr_in_momentum` |
     /// | LaProp | `1 / sqrt(1 - beta2)` |
@@ -46,8 +48,8 @@ impl Config {
         let Self { beta1, beta2, .. } = *self;
         let lone = 1.0 / (1.0 - beta2).sqrt();
         match self.variant {
-            Variant::Adam | Variant::AmsGrad { .. } if beta1 == 0.0 => Some(lone),
-            Variant::Adam | Variant::AmsGrad { .. } => {
+            Variant::Adam | Variant::AmsGrad { .. } | Variant::Stable if beta1 == 0.0 => Some(lone),
+            Variant::Adam | Variant::AmsGrad { .. } | Variant::Stable => {
                 (beta1 * beta1 < beta2).then(|| (1.0 - beta1) * lone / (1.0 - beta1 * beta1 / beta2).sqrt())
             }
             Variant::AdaMax if beta1 == 0.0 => Some(1.0),

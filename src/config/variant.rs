@@ -160,6 +160,40 @@ pub enum Variant {
         /// The steps of the warm-up. 0 for none.
         warmup: u32,
     },
+    /// LAMB: Adam whose step, with its decay, is as long as the parameters of the tensor times the learning rate.
+    ///
+    /// ```text
+    /// r     = m_hat / (sqrt(v_hat + eps_root) + eps) + weight_decay*param   (Decay::Decoupled)
+    /// ratio = |param| / |r|                      (2-norms of the tensor before the step; 1 if one of them is 0)
+    /// param = param - lr*ratio*r
+    /// ```
+    ///
+    /// optax and the paper (Algorithm 2, with the identity for phi) do so, with `eps` = 1e-6. apex and bitsandbytes clip the
+    /// gradients by their global norm first: use [`Clip::GlobalNorm`](crate::Clip::GlobalNorm). Source: You et al. 2020,
+    /// "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes" (arXiv:1904.00962).
+    Lamb,
+    /// StableAdamW: AdamW whose learning rate is lower where the gradients of a tensor are larger than `v` knows.
+    ///
+    /// ```text
+    /// rms = sqrt(mean over the tensor of g*g / max(v_hat, eps^2))
+    /// lr  = lr / max(1, rms)                     (in the step and in decoupled decay)
+    /// u   = m_hat / (sqrt(v_hat + eps_root) + eps)
+    /// ```
+    ///
+    /// The paper has `beta2` = 0.95 to 0.99. Source: Wortsman et al. 2023, "Stable and low-precision training for large-scale
+    /// vision-language models", Algorithm 2 (arXiv:2304.13013).
+    Stable,
+    /// Cautious AdamW: Adam that steps only the elements whose `m` and gradient have the same sign, and these further.
+    ///
+    /// ```text
+    /// k = 1 if m*g > 0 else 0
+    /// u = k/max(mean of k over the tensor, 1e-3) * m_hat / (sqrt(v_hat + eps_root) + eps)
+    /// ```
+    ///
+    /// The lower bound of the mean, 1e-3, is that of the authors' code and of timm. Not to be confused with
+    /// [`Decay::Cautious`](crate::Decay::Cautious). Source: Liang et al. 2024, "Cautious Optimizers: Improving Training with
+    /// One Line of Code", Algorithm 2 (arXiv:2411.16085).
+    Cautious,
     /// Schedule-Free AdamW: steps `z`, and averages all `z` instead of lowering the learning rate. The parameters are `y`, the
     /// point between both at which the gradient is taken. It keeps `z - y` in place of `m`.
     ///
@@ -289,6 +323,9 @@ impl Variant {
             Self::LaProp => "LaProp",
             Self::Adopt => "ADOPT",
             Self::AdEmaMix { .. } => "AdEMAMix",
+            Self::Lamb => "LAMB",
+            Self::Stable => "StableAdamW",
+            Self::Cautious => "Cautious AdamW",
             Self::ScheduleFree => "Schedule-Free AdamW",
             Self::Lion => "Lion",
             Self::RmsProp { .. } => "RMSProp",
@@ -320,6 +357,9 @@ impl Variant {
             Self::LaProp => Rule::LaProp,
             Self::Adopt => Rule::Adopt,
             Self::AdEmaMix { .. } => Rule::AdEmaMix,
+            Self::Lamb => Rule::Lamb,
+            Self::Stable => Rule::Stable,
+            Self::Cautious => Rule::Cautious,
             Self::ScheduleFree => Rule::ScheduleFree,
             Self::Lion => Rule::Lion,
             Self::RmsProp { momentum: 0.0, centered: false, .. } => Rule::RmsProp,

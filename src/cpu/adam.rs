@@ -17,7 +17,7 @@ use crate::cpu::tensor::Group;
 use crate::cpu::tensor_mut::{RowInputs, TensorMut};
 use crate::cpu::tick::Inputs;
 use crate::cpu::unit_norm::unit_norms;
-use crate::cpu::{insight, norm, rows, storage, tick, update};
+use crate::cpu::{insight, norm, rescale, rows, storage, tick, update};
 use crate::error::Error;
 use crate::num::half::nearest_bf16;
 use crate::num::noise::stream_seed;
@@ -310,7 +310,8 @@ impl Adam {
         let unit_norms = self.units.as_ref().map_or_else(Vec::new, |units| unit_norms(units, &partials));
         let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
         let inputs = Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared };
-        let scalars = tick::tick(&inputs, clocks, head, loss_scale);
+        let mut scalars = tick::tick(&inputs, clocks, head, loss_scale);
+        rescale::rescale(&self.regions, &mut scalars, &floats, &self.moments);
         look(self, &scalars, &floats, &given);
         let mut all = std::mem::take(&mut self.moments);
         let plain: Vec<bool> = self.rows.iter().map(Option::is_none).collect();

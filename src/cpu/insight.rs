@@ -5,30 +5,26 @@ use rayon::prelude::*;
 use crate::config::rule::Rule;
 use crate::cpu::gradient::{decay_of, gradient};
 use crate::cpu::moments::Moments;
-use crate::cpu::records::{INVOCATIONS, add, reduce};
+use crate::cpu::records::{INVOCATIONS, Quad, WIDTH, add, reduce, squares};
 use crate::cpu::rows::{Active, Step};
 use crate::cpu::rules;
 use crate::cpu::rules::State;
 use crate::cpu::storage::Floats;
-use crate::num::quad::{LANES, magnitude};
+use crate::num::quad::magnitude;
 use crate::plan::region::{INSIGHT_QUADS, Region, Segment, Tile};
 use crate::plan::rows::RowsRegion;
-use crate::report::records::{BINS, Finding, Measured, Squares};
+use crate::report::records::{BINS, Finding, Measured};
 use crate::tick::clock::Clock;
 use crate::tick::scalars::Scalars;
 
-const WIDTH: usize = LANES as usize;
-
-type Quad = [f32; WIDTH];
-
 /// The inputs of the kernel for one segment.
-struct Inputs<'a> {
-    region: &'a Region,
-    segment: &'a Segment,
-    s: &'a Scalars,
-    param: &'a [f32],
-    grad: &'a [f32],
-    moments: &'a Moments,
+pub(crate) struct Inputs<'a> {
+    pub region: &'a Region,
+    pub segment: &'a Segment,
+    pub s: &'a Scalars,
+    pub param: &'a [f32],
+    pub grad: &'a [f32],
+    pub moments: &'a Moments,
 }
 
 /// One finding for each segment, region by region. `rows` returns the rows of a tensor of rows.
@@ -62,19 +58,6 @@ pub(crate) fn insight<'a>(
     findings.collect()
 }
 
-fn squares(x: Quad) -> Squares {
-    let top = x.map(magnitude).into_iter().fold(0, u32::max) >> 23;
-    if top == 0 || top == 255 {
-        return Squares { sum: 0.0, exponent: top };
-    }
-    let y = x.map(|x| if magnitude(x) >= 0x0080_0000 { x * f32::from_bits((255 - top) << 23) } else { 0.0 });
-    let mut sum = y[0] * y[0];
-    for y in &y[1..] {
-        sum += y * y;
-    }
-    Squares { sum, exponent: top }
-}
-
 fn bin(ratio: f32) -> usize {
     ((ratio.to_bits() >> 23).clamp(114, 129) - 114) as usize
 }
@@ -93,13 +76,13 @@ fn measure_snr(s: &Scalars, state: &[State; WIDTH], mask: [bool; WIDTH], bins: &
 }
 
 /// A quad with its state before the step.
-struct Loaded {
-    grad: Quad,
-    param: Quad,
-    state: [State; WIDTH],
-    mask: [bool; WIDTH],
+pub(crate) struct Loaded {
+    pub grad: Quad,
+    pub param: Quad,
+    pub state: [State; WIDTH],
+    pub mask: [bool; WIDTH],
     /// Multiplies the step.
-    rate: Quad,
+    pub rate: Quad,
 }
 
 /// Measures the elements of a quad that are in the mask.
@@ -134,8 +117,8 @@ fn measured(s: &Scalars, rule: Rule, loaded: Loaded, bins: &mut [u32; BINS]) -> 
     measured
 }
 
-/// Measures the elements of one quad that are in the tile.
-fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) -> Measured {
+/// The elements of one quad that are in the tile.
+pub(crate) fn load(inputs: &Inputs, quad: usize, tile: &Tile) -> Loaded {
     let s = inputs.s;
     let element = |lane: usize| quad * WIDTH + lane;
     let mask: [bool; WIDTH] =
@@ -153,7 +136,7 @@ fn measure(inputs: &Inputs, quad: usize, tile: &Tile, bins: &mut [u32; BINS]) ->
         let g = gradient::<true>(s, grad[lane], param[lane]);
         State { m: m[lane], v: v[lane], v_max: v_max[lane], square: g * g, param: param[lane] }
     });
-    measured(s, inputs.region.storage.rule, Loaded { grad, param, state, mask, rate: [1.0; WIDTH] }, bins)
+    Loaded { grad, param, state, mask, rate: [1.0; WIDTH] }
 }
 
 /// Measures the quad `k` of an active row.
@@ -194,7 +177,7 @@ fn workgroup_of_rows(inputs: &Inputs, step: &Step, rows: &RowsRegion, tile: u32)
             }
         }
     }
-    (reduce(&tree), bins)
+    (reduce(&tree, add), bins)
 }
 
 /// The record of one workgroup.
@@ -205,11 +188,11 @@ fn workgroup(inputs: &Inputs, tile: &Tile) -> (Measured, [u32; BINS]) {
         for (index, mine) in tree.iter_mut().enumerate() {
             let quad = tile.quad as usize + index + k * INVOCATIONS;
             if quad * WIDTH < tile.end as usize {
-                *mine = add(*mine, measure(inputs, quad, tile, &mut bins));
+                *mine = add(*mine, measured(inputs.s, inputs.region.storage.rule, load(inputs, quad, tile), &mut bins));
             }
         }
     }
-    (reduce(&tree), bins)
+    (reduce(&tree, add), bins)
 }
 
 /// Adds up the records: each invocation its own in ascending order, then the tree all of them.
@@ -221,5 +204,5 @@ fn finish(records: &[(Measured, [u32; BINS])]) -> (Measured, [u32; BINS]) {
         *mine = add(*mine, *measured);
         bins.iter_mut().zip(record_bins).for_each(|(bin, count)| *bin += count);
     }
-    (reduce(&tree), bins)
+    (reduce(&tree, add), bins)
 }

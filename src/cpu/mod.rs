@@ -30,6 +30,7 @@ pub(crate) mod modes;
 pub(crate) mod moments;
 pub(crate) mod norm;
 pub(crate) mod records;
+pub(crate) mod rescale;
 pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod schedule;

@@ -22,7 +22,7 @@ pub(crate) struct State {
 macro_rules! with_rule {
     ($rule:expr, $function:ident => $body:expr) => {
         match $rule {
-            Rule::Adam => {
+            Rule::Adam | Rule::Lamb | Rule::Stable => {
                 let $function = $crate::cpu::rules::adam;
                 $body
             }
@@ -52,6 +52,10 @@ macro_rules! with_rule {
             }
             Rule::AdEmaMix => {
                 let $function = $crate::cpu::rules::ademamix;
+                $body
+            }
+            Rule::Cautious => {
+                let $function = $crate::cpu::rules::cautious;
                 $body
             }
             Rule::ScheduleFree => {
@@ -178,6 +182,17 @@ pub(crate) fn ademamix(s: &Scalars, state: &mut State, g: f32) -> f32 {
     state.v_max = grad_avg;
     state.v = v;
     (s.m_coef * m + s.g_coef * grad_avg) / divisor(s, v + s.eps_root)
+}
+
+#[inline(always)]
+pub(crate) fn agrees(m: f32, g: f32) -> bool {
+    (m > 0.0) & (g > 0.0) | (m < 0.0) & (g < 0.0)
+}
+
+#[inline(always)]
+pub(crate) fn cautious(s: &Scalars, state: &mut State, g: f32) -> f32 {
+    let step = adam(s, state, g);
+    if agrees(state.m, g) { step } else { 0.0 }
 }
 
 #[inline(always)]

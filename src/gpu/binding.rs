@@ -26,6 +26,8 @@ pub(crate) enum Binding {
     /// The partials of each unit.
     Units,
     UnitNorms,
+    /// What factors of steps are made of.
+    Sums,
     Rows,
     RowTables,
     RowLr,
@@ -75,6 +77,8 @@ impl Binding {
             Self::Findings => 15,
             Self::Units => 16,
             Self::UnitNorms => 17,
+            // Only a probe has records.
+            Self::Sums => 13,
             // No kernel of rows has tiles, schedules, units or several regions.
             Self::Rows => 11,
             Self::RowTables => 12,

@@ -17,6 +17,7 @@ use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::modes::Modes;
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::{Reusable, change_param_kernel, norm_kernel, update_kernel};
+use crate::gpu::rescale;
 use crate::gpu::rows::{RowBuffers, UNIFORM_BYTES};
 use crate::gpu::state_buffers::state_buffers;
 use crate::gpu::tick::Tick;
@@ -25,7 +26,8 @@ use crate::gpu::update::Shared;
 use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::partition::{Plan, TensorPlan};
-use crate::plan::region::{Region, UPDATE_TILE, order_of_partials};
+use crate::plan::region::{Region, Tile, UPDATE_TILE, order_of_partials};
+use crate::plan::rescales::Rescales;
 use crate::plan::units::Units;
 use crate::plan::window::Window;
 use crate::plan::{batch, partition, validate};
@@ -54,6 +56,7 @@ struct Sizes {
     partials: u64,
     curves: u64,
     units: u64,
+    rescale: u64,
 }
 
 /// Builds an `Adam`.
@@ -112,7 +115,9 @@ impl<'a> Builder<'a> {
         }
         let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]));
         let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
+        let rescales = Rescales::new(&regions, registry.clocks.groups.len());
         let layout = Layout {
+            rescales,
             names,
             lens: tensors().map(|t| t.param.len).collect(),
             widths: tensors().map(|t| t.rows.as_ref().map(|rows| rows.width)).collect(),
@@ -134,6 +139,7 @@ impl<'a> Builder<'a> {
             partials: 16 * partials.max(1),
             curves: size_of_val(curves.as_slice()) as u64,
             units: layout.units.as_ref().map_or(0, |units| 4 * units.table().len() as u64),
+            rescale: (size_of::<Tile>() * layout.rescales.tiles.len()) as u64,
         };
         let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, curves };
         builder.check()?;
@@ -166,12 +172,21 @@ impl<'a> Builder<'a> {
         let layout = &self.layout;
         let updates = layout.batched().map(|batch| update_kernel(batch, &layout.options, layout.limits));
         let norms = self.norms();
-        let uniform = UNIFORM_STRIDE * (norms.len() + layout.batches.len()) as u64;
+        let uniform = UNIFORM_STRIDE * (norms.len() + layout.batches.len().max(layout.rescales.regions.len())) as u64;
         let norms = norms.into_iter().map(|batch| norm_kernel(&layout.regions[batch]));
-        let Sizes { settings, clock, scalar_slots, partials, curves, units } = self.sizes;
-        let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves).max(units);
+        let Sizes { settings, clock, scalar_slots, partials, curves, units, rescale } = self.sizes;
+        let largest = settings.max(clock).max(scalar_slots).max(partials).max(curves).max(units).max(rescale);
         let lists = layout.regions.iter().filter_map(|region| region.rows.as_ref()?.list_count.as_ref());
         let kernels = updates.chain(norms).chain([self.tick_kernel(false)]).chain(lists.map(|_| Kernel::MeasureList));
+        let kernels = kernels.chain(rescale::kernels(layout));
+        // The plan of the other kernels keeps to this limit.
+        let workgroups =
+            layout.rescales.workgroups().max(layout.units.as_ref().map_or(0, |units| units.max_norms.len()));
+        let (limit, given) = ("max_compute_workgroups_per_dimension", self.limits.workgroups);
+        let need = (workgroups as f64).sqrt().ceil() as u64;
+        if given < need {
+            return Err(Error::Limit { limit, given, need });
+        }
         check_limits(self.device, kernels, largest, uniform.max(UNIFORM_BYTES))
     }
 
@@ -231,6 +246,16 @@ impl<'a> Builder<'a> {
         let mut tables = Vec::new();
         let mut change_params = Vec::new();
         dispatches.push(tick_dispatch);
+        let (rescale, rescale_bytes) = rescale::dispatches(
+            self.device,
+            &self.limits,
+            layout,
+            &self.buffers,
+            &state,
+            &scalar_slots,
+            &mut reusable.pipelines,
+        )?;
+        dispatches.extend(rescale);
         let shared = Shared {
             device: self.device,
             limits: &self.limits,
@@ -250,7 +275,8 @@ impl<'a> Builder<'a> {
         }
         let modes = Modes::new(self.device, &self.limits, &tick, change_params, &mut reusable.pipelines);
         let of_rows = rows.iter().flatten().map(RowBuffers::bytes).sum::<u64>();
-        let small = tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows;
+        let small =
+            tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows + rescale_bytes;
         log::debug!(
             "{} tensors in {} regions, {} dispatches a step",
             layout.names.len(),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::config::dtype::Dtype;
 use crate::config::rows::RowKind;
-use crate::config::rule::Rule;
+use crate::config::rule::{Rescale, Rule};
 use crate::gpu::binding::{Access, Binding};
 use crate::gpu::compose_access::{View, state, views};
 use crate::gpu::compose_rows::{joined_rows, measure_list, move_rows, places_of_rows, rows, rows_of_update};
@@ -34,6 +34,11 @@ impl Kernel {
                 module.flag("HAS_NORM", norm);
                 tick(&mut module, scheduled, scale, units, laws);
             }
+            Kernel::Rescale { storage, unaligned, limits } => {
+                module.flag("LIMITS", limits);
+                rescale(&mut module, &storage, unaligned);
+            }
+            Kernel::RescaleFinish { rescale } => rescale_finish(&mut module, rescale),
             Kernel::ChangeMode { evaluates } => {
                 module.flag("HAS_NORM", false);
                 module.flag("TO_EVAL", evaluates);
@@ -186,24 +191,64 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad, temp
     regions(module, shape.regions);
 }
 
+/// The shape of a kernel that looks at a region between `tick` and `update`.
+fn looking(unaligned: bool, rows: Option<RowKind>) -> Shape {
+    Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows, joined: false }
+}
+
+/// Adds the rule, and the loads of what it reads. It keeps the state that it computes.
+fn rule(module: &mut Module, storage: &Storage, shape: Shape) {
+    module.file(storage.rule.wgsl());
+    module.file(shader!("update/gradient"));
+    views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
+    views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
+    state(module, storage, Access::Read, shape.rows);
+    clocks(module, shape.rows.is_none());
+}
+
+fn rescale(module: &mut Module, storage: &Storage, unaligned: bool) {
+    module.bind("sums", Binding::Sums);
+    module.bind("tiles", Binding::Tiles);
+    module.file("@group(0) @binding(sums_binding) var<storage, read_write> sums: array<Measured>;\n");
+    module.file(shader!("rescale/rescale"));
+    module.file(match storage.rule.rescale() {
+        Some(Rescale::Lamb) => shader!("rescale/lamb"),
+        Some(Rescale::Cautious) => shader!("rescale/cautious"),
+        _ => shader!("rescale/stable"),
+    });
+    sums(module);
+    rule(module, storage, looking(unaligned, None));
+    regions(module, 1);
+}
+
+fn rescale_finish(module: &mut Module, rescale: Rescale) {
+    module.bind("sums", Binding::Sums);
+    module.bind("units", Binding::Units);
+    module.constant("RESCALE", rescale as u64);
+    module.file(shader!("rescale/rescale_finish"));
+    sums(module);
+    scalars(module);
+    module.file(shader!("num/quad"));
+}
+
+fn sums(module: &mut Module) {
+    module.file(shader!("rescale/sums"));
+    module.file(shader!("insight/squares"));
+    module.file(shader!("insight/tree"));
+}
+
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option<RowKind>) {
-    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: kind, joined: false };
     module.bind("records", Binding::Records);
     module.file(shader!("insight/insight"));
     module.file(if kind.is_some() { shader!("insight/of_rows") } else { shader!("insight/of_tiles") });
     module.file(shader!("insight/measure"));
-    module.file(shader!("insight/records"));
+    records(module);
     if storage.rule.has_snr() {
         module.file(shader!("insight/snr"));
     } else {
         module.file("fn measure_snr(s: Scalars, state: Kept, mask: Mask) -> f32 { return 0.0; }\n");
     }
-    module.file(storage.rule.wgsl());
-    module.file(shader!("update/gradient"));
-    views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
-    views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
-    state(module, storage, Access::Read, kind);
-    clocks(module, kind.is_none());
+    rule(module, storage, looking(unaligned, kind));
     if let Some(kind) = kind {
         rows(module, kind, unaligned);
         places_of_rows(module, storage, kind);
@@ -227,9 +272,15 @@ fn insight_finish(module: &mut Module) {
         module.bind(name, binding);
     }
     module.file(shader!("insight/insight_finish"));
-    module.file(shader!("insight/records"));
+    records(module);
     clocks(module, true);
     regions(module, 1);
+}
+
+fn records(module: &mut Module) {
+    module.file(shader!("insight/records"));
+    module.file(shader!("insight/squares"));
+    module.file(shader!("insight/tree"));
 }
 
 fn scalars(module: &mut Module) {

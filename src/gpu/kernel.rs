@@ -8,12 +8,13 @@ use wgpu::{
 
 use crate::config::dtype::Dtype;
 use crate::config::rows::RowKind;
+use crate::config::rule::Rescale;
 use crate::gpu::binding::{Access, Binding};
 use crate::num::quad::WORKGROUP;
 use crate::plan::region::{TILES_A_WORKGROUP, UPDATE_WORKGROUP};
 use crate::plan::rows::UPDATE_SLOTS;
 use crate::plan::storage::Storage;
-use crate::report::records::{BINS, Measured};
+use crate::report::records::{BINS, Measured, Sums};
 use crate::tick::partial::Partial;
 use crate::tick::settings::Laws;
 
@@ -77,6 +78,16 @@ pub(crate) enum Kernel {
         grad: Grad,
         /// Whether gradients are clipped by value, parameters are clamped or their decay is masked: in any group, if in one.
         limits: bool,
+    },
+    /// Sums what the factors of the steps of a region's tensors are made of.
+    Rescale {
+        storage: Storage,
+        unaligned: bool,
+        limits: bool,
+    },
+    /// Makes these factors.
+    RescaleFinish {
+        rescale: Rescale,
     },
     /// Makes the scalars of a change between the params for training and those for evaluation.
     ChangeMode {
@@ -149,6 +160,8 @@ impl Kernel {
             Kernel::ZeroRows { .. } => "zero_rows",
             Kernel::Tick { .. } => "tick",
             Kernel::Update { .. } => "update",
+            Kernel::Rescale { .. } => "rescale",
+            Kernel::RescaleFinish { .. } => "rescale_finish",
             Kernel::ChangeMode { .. } => "change_mode",
             Kernel::ChangeParam { .. } => "change_param",
             Kernel::Insight { .. } => "insight",
@@ -222,6 +235,21 @@ impl Kernel {
                 bindings.extend(shape.rows.into_iter().flat_map(RowKind::bindings_of_rates));
                 bindings
             }
+            Kernel::Rescale { storage, .. } => {
+                let mut bindings = vec![
+                    (Binding::Region, Uniform),
+                    (Binding::Scalars, Read),
+                    (Binding::Tiles, Read),
+                    (Binding::Sums, Write),
+                    (Binding::Param(0), Read),
+                    (Binding::Grad(0), Read),
+                ];
+                bindings.extend(storage.state_kinds().map(|kind| (Binding::State(kind), Read)));
+                bindings
+            }
+            Kernel::RescaleFinish { .. } => {
+                vec![(Binding::Sums, Read), (Binding::Units, Read), (Binding::Scalars, Write)]
+            }
             Kernel::Insight { storage, rows, .. } => {
                 let mut bindings = vec![
                     (Binding::Region, Uniform),
@@ -281,6 +309,7 @@ impl Kernel {
             | Kernel::MeasureList
             | Kernel::GatherRows { .. }
             | Kernel::ZeroRows { .. } => 0,
+            Kernel::Rescale { .. } | Kernel::RescaleFinish { .. } => tree(size_of::<Sums>()),
             Kernel::Insight { .. } | Kernel::InsightFinish => tree(size_of::<Measured>()) + 4 * BINS as u64,
         }
     }

@@ -10,6 +10,7 @@ use crate::plan::buffer_layout;
 use crate::plan::buffer_layout::BufferLayout;
 use crate::plan::clocks::{ClockMap, Registry};
 use crate::plan::region::Region;
+use crate::plan::rescales::Rescales;
 use crate::plan::units::Units;
 use crate::state::contents::Outline;
 use crate::tick::clock::{Clock, ClockHead, NONE};
@@ -29,6 +30,8 @@ pub(crate) struct Layout {
     pub clocks: ClockMap,
     /// The units, if any group is clipped by a norm of its own.
     pub units: Option<Units>,
+    /// What the factors of steps are made of.
+    pub rescales: Rescales,
     /// Whether gradients are clipped by value, parameters are clamped or their decay is masked.
     pub limits: bool,
     pub options: Options,

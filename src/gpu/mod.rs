@@ -21,6 +21,7 @@ pub(crate) mod norm;
 pub(crate) mod pipelines;
 pub(crate) mod probe;
 pub(crate) mod readback;
+pub(crate) mod rescale;
 pub(crate) mod rows;
 pub(crate) mod setters;
 pub(crate) mod state_buffers;

@@ -176,8 +176,9 @@ impl Adam {
                 self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
             })
         })?;
-        // The updates, one for each batch, are last, and `tick` is before them.
-        let place = self.dispatches.len() - self.layout.batches.len() - 1;
+        // The updates, one for each batch, are last. Before them are the factors of steps, and before these `tick`.
+        let after = self.layout.batches.len() + self.layout.rescales.dispatches();
+        let place = self.dispatches.len() - after - 1;
         self.dispatches[place] = dispatch;
         (self.tick, self.reusable, self.registry) = (tick, reusable, builder.registry);
         Ok(())

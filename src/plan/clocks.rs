@@ -31,9 +31,11 @@ pub(crate) fn regroup<T>(groups: &mut [Group<T>], lists: Lists<T>) -> Vec<Member
     members
 }
 
-/// Which groups give each tensor a clock of its own: tensors that are clipped by norms of their own differ in scalars.
+/// Which groups give each tensor a clock of its own: tensors that are clipped by norms of their own, or rescaled by factors of
+/// their own, differ in scalars.
 pub(crate) fn separate<T>(groups: &[Group<T>]) -> Vec<bool> {
-    groups.iter().map(|group| matches!(group.clip, Some(GroupClip::Tensor(_)))).collect()
+    let rescaled = |group: &Group<T>| group.config.variant.rule().rescale().is_some();
+    groups.iter().map(|group| matches!(group.clip, Some(GroupClip::Tensor(_))) || rescaled(group)).collect()
 }
 
 /// Checks that tensors of these names exist.

@@ -6,6 +6,7 @@ pub(crate) mod clocks;
 pub(crate) mod limits;
 pub(crate) mod partition;
 pub(crate) mod region;
+pub(crate) mod rescales;
 pub(crate) mod rows;
 pub(crate) mod storage;
 pub(crate) mod units;

@@ -53,15 +53,20 @@ impl Units {
         settings.iter_mut().zip(&self.of_clock).for_each(|(settings, unit)| settings.unit = *unit);
     }
 
-    /// The list that `unit_norm.wgsl` describes: where the partials of each unit begin in it, then the partials.
+    /// The list that `unit_norm.wgsl` describes.
     pub fn table(&self) -> Vec<u32> {
-        let mut begin = self.partials.len() as u32 + 1;
-        let mut table = vec![begin];
-        for partials in &self.partials {
-            begin += partials.len() as u32;
-            table.push(begin);
-        }
-        table.extend(self.partials.iter().flatten());
-        table
+        table(&self.partials)
     }
+}
+
+/// Lists as one list: where each of them begins in it, then all of them.
+pub(crate) fn table(lists: &[Vec<u32>]) -> Vec<u32> {
+    let mut begin = lists.len() as u32 + 1;
+    let mut table = vec![begin];
+    for list in lists {
+        begin += list.len() as u32;
+        table.push(begin);
+    }
+    table.extend(lists.iter().flatten());
+    table
 }

@@ -56,12 +56,13 @@ pub struct Measures {
     /// The effective step. `None` in a skipped step, and at a learning rate of 0.
     pub step: Option<StepSize>,
     /// The signal-to-noise ratio. `None` in a skipped step, before the first non-zero gradient, and for rules that do
-    /// not average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam, AdaBelief and
-    /// AdEMAMix.
+    /// not average both the gradient and its square: all except Adam, AMSGrad, NAdam, RAdam, AdaBelief, AdEMAMix, LAMB,
+    /// StableAdamW and Cautious AdamW.
     pub snr: Option<Snr>,
 }
 
-/// The effective step `|step| / lr`, without decoupled decay. For Adam it is `|m_hat| / (sqrt(v_hat) + eps)`.
+/// The effective step `|step| / lr`, without decoupled decay. For Adam it is `|m_hat| / (sqrt(v_hat) + eps)`. It includes the factors
+/// of LAMB, StableAdamW and Cautious AdamW; for Schedule-Free it is the step of `y`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StepSize {

@@ -20,6 +20,14 @@ mirror! {
 }
 
 mirror! {
+    /// The two sums of squares that the factor of a tensor's step is made of. `Measured` in `sums.wgsl`.
+    pub(crate) struct Sums {
+        pub above: Squares,
+        pub below: Squares,
+    }
+}
+
+mirror! {
     pub(crate) struct Measured {
         /// The finite gradients, as stored in the caller's buffer.
         pub grad: Squares,

@@ -76,7 +76,7 @@
 //!
 //! | rule | `m` | `v` | `v_max` |
 //! |---|---|---|---|
-//! | Adam, AdamW, NAdam, RAdam, AdaBelief, LaProp, ADOPT | `w.exp_avg` | `w.exp_avg_sq` | |
+//! | Adam, AdamW, NAdam, RAdam, AdaBelief, LaProp, ADOPT, LAMB, StableAdamW, Cautious AdamW | `w.exp_avg` | `w.exp_avg_sq` | |
 //! | Schedule-Free | `w.z_minus_y`, which is `z - y` | `w.exp_avg_sq` | |
 //! | AMSGrad | `w.exp_avg` | `w.exp_avg_sq` | `w.max_exp_avg_sq` |
 //! | AdEMAMix | `w.exp_avg_fast` | `w.exp_avg_sq` | `w.exp_avg_slow` instead |

@@ -58,7 +58,7 @@ impl Laws {
             Rule::Adam => &["RADAM", "RADAM_EPS_ON_RAW"][..],
             Rule::AmsGrad => &["AMSGRAD_OF_CORRECTED"],
             Rule::NAdam => &["NADAM", "NADAM_PLAIN"],
-            Rule::AdaMax | Rule::AdaBelief | Rule::LaProp => &[],
+            Rule::AdaMax | Rule::AdaBelief | Rule::LaProp | Rule::Lamb | Rule::Stable | Rule::Cautious => &[],
             Rule::Adopt => &["ADOPT"],
             Rule::AdEmaMix => &["ADEMAMIX"],
             Rule::ScheduleFree => &["SCHEDULE_FREE"],
@@ -191,7 +191,7 @@ impl Settings {
             ..Self::default()
         };
         settings.time_law = match config.variant {
-            Variant::Adam | Variant::LaProp => time_law::ADAM,
+            Variant::Adam | Variant::LaProp | Variant::Lamb | Variant::Stable | Variant::Cautious => time_law::ADAM,
             Variant::AdaBelief => {
                 settings.eps_in_v = 1;
                 time_law::ADAM

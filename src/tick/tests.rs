@@ -64,7 +64,13 @@ fn want(config: &Config, t: u32) -> Want {
         decay,
     };
     match config.variant {
-        Variant::Adam | Variant::AdaMax | Variant::LaProp | Variant::AmsGrad { of_corrected: false } => adam,
+        Variant::Adam
+        | Variant::AdaMax
+        | Variant::LaProp
+        | Variant::AmsGrad { of_corrected: false }
+        | Variant::Lamb
+        | Variant::Stable
+        | Variant::Cautious => adam,
         Variant::AmsGrad { of_corrected: true } => Want { max_coef: 1.0 / c2, v_coef: 1.0, eps_root, ..adam },
         Variant::AdaBelief => Want { eps_root, ..adam },
         Variant::NAdam { momentum_decay: Some(momentum_decay) } => {

@@ -29,6 +29,14 @@ def optax(name, optimizer, hyper, **conditions):
     return Case(name, f"optax.{optimizer}", hyper, **conditions)
 
 
+def timm(name, optimizer, hyper, **conditions):
+    return Case(name, f"timm.optim.{optimizer}", hyper, **conditions)
+
+
+def optimi(name, optimizer, hyper, **conditions):
+    return Case(name, f"optimi.{optimizer}", hyper, **conditions)
+
+
 def betas(beta1, beta2):
     return dict(lr=1e-3, betas=(beta1, beta2))
 
@@ -95,6 +103,12 @@ FAMILY = [
     optax("optax adopt", "contrib.adopt", dict(lr=1e-3), lr_then=[1e-4]),
     optax("optax ademamix", "contrib.ademamix", dict(lr=1e-3), lr_then=[1e-4]),
     optax("optax ademamix b3", "contrib.ademamix", dict(lr=1e-3, b3=0.999, alpha=4.0, weight_decay=1e-2), p0=0),
+    optax("optax lamb", "lamb", dict(lr=1e-3), lr_then=[1e-4]),
+    optax("optax lamb decay", "lamb", dict(lr=1e-2, weight_decay=1e-1), p0=0),
+    optimi("optimi stable", "StableAdamW", dict(lr=1e-3, weight_decay=0.0), lr_then=[1e-4]),
+    optimi("optimi stable decay", "StableAdamW", dict(lr=1e-2, betas=(0.9, 0.9), weight_decay=1e-1), p0=0),
+    timm("timm cautious", "AdamWLegacy", dict(lr=1e-3, weight_decay=0.0), lr_then=[1e-4]),
+    timm("timm cautious decay", "AdamWLegacy", dict(lr=1e-2, betas=(0.8, 0.99), weight_decay=1e-1), p0=0),
     optax("optax schedule-free", "contrib.schedule_free_adamw", dict(lr=2.5e-3), lr_then=[2.5e-4]),
     optax("optax schedule-free decay", "contrib.schedule_free_adamw", dict(lr=1e-3, b1=0.95, weight_decay=1e-2), p0=0),
     optax("optax lion", "lion", dict(lr=1e-4), lr_then=[1e-5]),

@@ -1,5 +1,6 @@
-"""Runs a case in PyTorch or in optax, in float32 or float64, on the CPU."""
+"""Runs a case in PyTorch, in a package of its optimizers or in optax, in float32 or float64, on the CPU."""
 
+import importlib
 import os
 from operator import attrgetter
 
@@ -57,8 +58,11 @@ class Run:
 
 def run(case, p0, grads, dtype, fused=False):
     library, _, optimizer = case.optimizer.partition(".")
-    run = {"torch": run_torch, "optax": run_optax}[library]
-    run = run(optimizer.removeprefix("optim."), case, p0.astype(dtype), grads.astype(dtype), fused)
+    run = run_optax if library == "optax" else run_torch
+    run = run(case.optimizer if library != "optax" else optimizer, case, p0.astype(dtype), grads.astype(dtype), fused)
+    if library == "optimi":
+        # It keeps moments whose bias is corrected, so only p can be compared.
+        run.states, run.squares = {}, {}
     if case.groups[0].get("centered"):
         # This crate keeps the variance in place of the second moment, so only p can be compared.
         run.states, run.squares = {}, {}
@@ -74,7 +78,12 @@ def run_torch(optimizer, case, p0, grads, fused):
     # Adagrad reads this value from its own arguments, not from the groups.
     name = "initial_accumulator_value"
     which.update({name: case.groups[0][name]} if name in case.groups[0] else {})
-    optimizer = getattr(torch.optim, optimizer)(groups, **which)
+    if optimizer.startswith("timm"):
+        which["caution"] = True
+    if optimizer.startswith("optimi"):
+        which["lr"] = case.groups[0]["lr"]
+    module, _, name = optimizer.rpartition(".")
+    optimizer = getattr(importlib.import_module(module), name)(groups, **which)
     run = Run()
     for t, grad in enumerate(grads):
         if case.lr_then and t == problem.LR_CHANGES_AFTER:

@@ -25,6 +25,7 @@ compared. Some optimizers of PyTorch have two implementations ("for-loop" and "f
 
 import argparse
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import frameworks
@@ -97,7 +98,8 @@ def write(path, cases, seed=0):
     grads = problem.grads(seed)
     tensors = {}
     described = {
-        "made with": f"torch {torch.__version__}, optax {optax.__version__}, jax {jax.__version__}",
+        "made with": f"torch {torch.__version__}, optax {optax.__version__}, jax {jax.__version__}, "
+        f"timm {version('timm')}, torch-optimi {version('torch-optimi')}",
         "elements": problem.ELEMENTS,
         "steps": problem.STEPS,
         "lr_changes_after": problem.LR_CHANGES_AFTER,

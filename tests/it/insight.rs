@@ -104,6 +104,9 @@ fn gpu_and_twin_measure_every_variant_alike() {
                 | Variant::RAdam { .. }
                 | Variant::AdaBelief
                 | Variant::AdEmaMix { .. }
+                | Variant::Lamb
+                | Variant::Stable
+                | Variant::Cautious
         );
         let l2 = Config { decay: Decay::L2(0.1), maximize: true, ..config };
         let decoupled = uncorrected(Config { decay: Decay::Decoupled(0.1), ..config });

@@ -28,6 +28,7 @@ mod modes;
 
 mod parity;
 mod pytorch;
+mod rescale;
 mod rows;
 mod sampling;
 #[cfg(unix)]

@@ -226,7 +226,7 @@ fn what_schedule_free_cannot_do_is_an_error() {
     );
     let rows = cpu::Tensor::new("w", 8).with_rows(wgpu_adam::rows::Rows::new(4));
     let error = cpu::Adam::new(&[cpu::Group::new(free(), vec![rows])], Options::default()).unwrap_err();
-    assert!(error.to_string().contains("Schedule-Free averages all steps of a tensor"), "{error}");
+    assert!(error.to_string().contains("Schedule-Free AdamW needs a tensor whose elements all take part"), "{error}");
     let _: fn(&Adam, &mut wgpu::CommandEncoder) = Adam::eval_mode;
     let _: fn(&State) -> bool = State::evaluating;
 }

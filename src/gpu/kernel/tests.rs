@@ -7,7 +7,7 @@ use super::*;
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::precision::{Precision, StateDtype};
 use crate::config::rows::{ActiveKind, RowKind};
-use crate::config::rule::Rule;
+use crate::config::rule::{Rescale, Rule};
 use crate::gpu::gather::MoveUniform;
 use crate::gpu::rows::{Listed, RowsUniform};
 use crate::gpu::uniforms::RegionUniform;
@@ -62,6 +62,7 @@ impl Kernel {
         ticks
             .chain([Kernel::UnitNorm, Kernel::InsightFinish, Kernel::MeasureList])
             .chain([false, true].map(|evaluates| Kernel::ChangeMode { evaluates }))
+            .chain(Rescale::ALL.map(|rescale| Kernel::RescaleFinish { rescale }))
             .chain([false, true].into_iter().flat_map(|wide| [Kernel::GatherRows { wide }, Kernel::ZeroRows { wide }]))
             .chain(norms)
             .chain(Storage::all().flat_map(Self::of))
@@ -77,12 +78,15 @@ impl Kernel {
         let rounded = storage != storage.to_nearest();
         let insights = [(false, false), (false, true), (true, false), (true, true)]
             .map(|(unaligned, limits)| Kernel::Insight { storage, unaligned, limits, rows: None });
+        let rescales = [(false, false), (false, true), (true, false), (true, true)]
+            .map(|(unaligned, limits)| Kernel::Rescale { storage, unaligned, limits });
+        let rescales = rescales.into_iter().filter(move |_| storage.rule.rescale().is_some() && !rounded);
         let rows = Self::of_rows(storage);
         let changes = Shape::all().flat_map(move |shape| {
             [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| Kernel::ChangeParam { storage, shape, grad })
         });
         let changes = changes.filter(move |_| storage.rule == Rule::ScheduleFree && !rounded);
-        updates.chain(changes).chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
+        updates.chain(changes).chain(rescales).chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
     }
 }
 
@@ -164,9 +168,10 @@ fn validate(kernel: Kernel) {
 #[test]
 fn kernels_are_valid_without_any_feature() {
     let plain = |kernel: &Kernel| match kernel {
-        Kernel::Update { storage, .. } | Kernel::ChangeParam { storage, .. } | Kernel::Insight { storage, .. } => {
-            !storage.is_narrow()
-        }
+        Kernel::Update { storage, .. }
+        | Kernel::ChangeParam { storage, .. }
+        | Kernel::Rescale { storage, .. }
+        | Kernel::Insight { storage, .. } => !storage.is_narrow(),
         _ => true,
     };
     Kernel::all().filter(plain).for_each(validate);
@@ -187,7 +192,7 @@ fn every_kernel_is_valid_without_any_feature() {
 #[test]
 fn eight_storage_buffers_are_enough() {
     let plain = |kernel: &Kernel| !matches!(kernel, Kernel::Update { storage, .. } | Kernel::ChangeParam { storage, .. } if storage.master != crate::precision::Master::None);
-    let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. });
+    let measures = |kernel: &Kernel| matches!(kernel, Kernel::Insight { .. } | Kernel::Rescale { .. });
     // A batch has as many regions as the limit allows.
     let alone = |kernel: &Kernel| match kernel {
         Kernel::Norm { shape, .. } | Kernel::Update { shape, .. } | Kernel::ChangeParam { shape, .. } => {
@@ -280,6 +285,8 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(insight, Squares);
     same_layout!(insight, Measured);
     same_layout!(insight, Record);
+    let rescale = Kernel::all().find(|k| matches!(k, Kernel::Rescale { .. })).unwrap();
+    same_layout!(rescale, Sums, "Measured");
     same_layout!(Kernel::InsightFinish, RecordRange);
     same_layout!(Kernel::InsightFinish, Finding);
     same_layout!(Kernel::MeasureList, RowsUniform, "Rows");
@@ -290,6 +297,7 @@ fn structs_are_laid_out_as_in_wgsl() {
         (update, format!("const OWN_QUADS: u32 = {UPDATE_QUADS}u;")),
         (update, format!("const TILE_QUADS: u32 = {UPDATE_TILE}u;")),
         (insight, format!("const BINS: u32 = {BINS}u;")),
+        (rescale, format!("const QUADS: u32 = {INSIGHT_QUADS}u;")),
         (insight, format!("const QUADS: u32 = {INSIGHT_QUADS}u;")),
     ] {
         assert!(kernel.wgsl().contains(&constant), "{constant}");

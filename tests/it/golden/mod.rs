@@ -96,8 +96,9 @@ fn cases() -> Vec<(&'static str, Vec<Config>)> {
 
 /// The same for the other variants.
 fn family() -> Vec<(&'static str, Vec<Config>)> {
-    use wgpu_adam::preset::{optax, pytorch, schedulefree};
+    use wgpu_adam::preset::{optax, optimi, pytorch, schedulefree, timm};
     let l2 = |config: Config| Config { decay: Decay::L2(1e-2), ..config };
+    let strong = |config: Config| Config { decay: Decay::Decoupled(0.1), ..config };
     let decoupled = |config: Config| Config { decay: Decay::Decoupled(1e-2), ..config };
     let rmsprop = |momentum| Config {
         lr: 1e-3,
@@ -158,6 +159,12 @@ fn family() -> Vec<(&'static str, Vec<Config>)> {
         ("optax adopt", vec![optax::adopt()]),
         ("optax ademamix", vec![optax::ademamix()]),
         ("optax ademamix b3", vec![decoupled(slower)]),
+        ("optax lamb", vec![optax::lamb()]),
+        ("optax lamb decay", vec![Config { lr: 1e-2, ..strong(optax::lamb()) }]),
+        ("optimi stable", vec![Config { decay: Decay::None, ..optimi::stable_adamw() }]),
+        ("optimi stable decay", vec![Config { lr: 1e-2, beta2: 0.9, ..strong(optimi::stable_adamw()) }]),
+        ("timm cautious", vec![Config { decay: Decay::None, ..timm::cautious_adamw() }]),
+        ("timm cautious decay", vec![Config { lr: 1e-2, beta1: 0.8, beta2: 0.99, ..strong(timm::cautious_adamw()) }]),
         ("optax schedule-free", vec![schedulefree::adamw()]),
         ("optax schedule-free decay", vec![decoupled(Config { beta1: 0.95, lr: 1e-3, ..schedulefree::adamw() })]),
         ("optax lion", vec![Config { lr: 1e-4, ..optax::lion() }]),

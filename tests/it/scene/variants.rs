@@ -1,6 +1,6 @@
 //! Configurations of every variant, with every convention.
 
-use wgpu_adam::preset::{optax, pytorch, schedulefree, timm};
+use wgpu_adam::preset::{optax, optimi, pytorch, schedulefree, timm};
 use wgpu_adam::{Config, Decay, Options, Variant, cpu};
 
 /// One configuration of each variant with each of its conventions.
@@ -28,6 +28,10 @@ pub fn variants() -> Vec<Config> {
         optax::adopt(),
         optax::ademamix(),
         Config { variant: Variant::AdEmaMix { beta3: 0.999, alpha: 4.0, warmup: 50 }, ..optax::ademamix() },
+        optax::lamb(),
+        Config { decay: Decay::Decoupled(0.1), ..optax::lamb() },
+        optimi::stable_adamw(),
+        timm::cautious_adamw(),
         schedulefree::adamw(),
         Config { beta1: 0.6, decay: Decay::Decoupled(0.1), ..schedulefree::adamw() },
         optax::lion(),

@@ -35,6 +35,49 @@ pub const SHADERS: &[Shader] = &[
         ],
     },
     Shader {
+        file: "shaders/rules/cautious.wgsl",
+        mutations: &[
+            ("(m > Quad(0.0)) & (g > Quad(0.0))", "(m > Quad(0.0))", "Cautious AdamW"),
+            ("select(Quad(0.0), step, agrees(m, g))", "step", "Cautious AdamW"),
+        ],
+    },
+    Shader {
+        file: "shaders/rescale/rescale.wgsl",
+        mutations: &[
+            ("index + k * WORKGROUP", "index + k", "LAMB"),
+            ("sums[region.partial + at] = tree[0]", "sums[at] = tree[0]", "LAMB apart"),
+            ("tiles[region.partial + at]", "tiles[at]", "LAMB apart"),
+        ],
+    },
+    Shader {
+        file: "shaders/rescale/rescale_finish.wgsl",
+        mutations: &[
+            ("i += WORKGROUP", "i += 2u * WORKGROUP", "LAMB of many workgroups"),
+            ("lr * root", "root", "LAMB"),
+            ("max(1.0, root)", "root", "StableAdamW"),
+            ("max(root * root, 1e-3)", "max(root, 1e-3)", "Cautious AdamW"),
+            ("scalars.decay *= f", "scalars.decay *= 1.0", "LAMB"),
+            ("RESCALE != CAUTIOUS", "true", "Cautious AdamW"),
+            ("i32(a) - i32(b)", "0", "LAMB"),
+        ],
+    },
+    Shader {
+        file: "shaders/rescale/sums.wgsl",
+        mutations: &[("add_squares(a.below, b.below)", "a.below", "LAMB"), ("select(Quad(0.0), x, mask)", "x", "LAMB")],
+    },
+    Shader {
+        file: "shaders/rescale/lamb.wgsl",
+        mutations: &[("decay_of(s, param, step) + step", "step", "LAMB")],
+    },
+    Shader {
+        file: "shaders/rescale/stable.wgsl",
+        mutations: &[("* s.v_coef", "", "StableAdamW"), ("larger(Quad(s.eps),", "larger(Quad(0.0),", "StableAdamW, large eps")],
+    },
+    Shader {
+        file: "shaders/rescale/cautious.wgsl",
+        mutations: &[("agrees(kept.m, g)", "agrees(g, g)", "Cautious AdamW")],
+    },
+    Shader {
         file: "shaders/rules/schedule_free.wgsl",
         mutations: &[
             ("+ s.inner_decay * y", "", "Schedule-Free"),

@@ -37,6 +37,19 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("inactive", inactive),
     ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
     ("AdEMAMix", |gpu| steps(gpu, Scene::arena(&[8, 300], 4, &[ademamix(1), ademamix(20)], all()), 1.0)),
+    ("LAMB", |gpu| steps(gpu, rescaled(preset::optax::lamb()), 1.0)),
+    // 270 workgroups sum a tensor, more than have an invocation.
+    ("LAMB of many workgroups", |gpu| {
+        steps(gpu, Scene::scattered(&[270 * 8192], &[preset::optax::lamb()], Options::default()), 1.0)
+    }),
+    ("StableAdamW", |gpu| steps(gpu, rescaled(preset::optimi::stable_adamw()), 1e-3)),
+    ("StableAdamW, large eps", |gpu| {
+        steps(gpu, rescaled(Config { eps: 0.1, bias_correction: false, ..preset::optimi::stable_adamw() }), 1.0)
+    }),
+    ("LAMB apart", |gpu| {
+        steps(gpu, Scene::scattered(&[300, 9003], &[preset::optax::lamb()], Options::default()), 1.0)
+    }),
+    ("Cautious AdamW", |gpu| steps(gpu, rescaled(preset::timm::cautious_adamw()), 1.0)),
     ("Schedule-Free", schedule_free),
     ("ADOPT", |gpu| steps(gpu, largest(preset::optax::adopt()), 1.0)),
     ("NAdam", |gpu| steps(gpu, largest(preset::pytorch::nadam()), 1.0)),
@@ -78,6 +91,12 @@ fn centered(momentum: f64) -> Config {
 fn ademamix(warmup: u32) -> Config {
     let variant = Variant::AdEmaMix { beta3: 0.999, alpha: 5.0, warmup };
     Config { variant, ..preset::optax::ademamix() }
+}
+
+/// Two tensors with a factor, one of which has two workgroups, and two without.
+fn rescaled(config: Config) -> Scene {
+    let config = Config { lr: 0.05, decay: Decay::Decoupled(0.3), ..config };
+    Scene::arena(&[5, 9003, 7, 250], 1, &[config, adamw()], all())
 }
 
 /// A warm-up, an evaluation that begins twice, and a step in it.

@@ -15,6 +15,9 @@ export type Variant =
     | 'LaProp'
     | 'Adopt'
     | 'ScheduleFree'
+    | 'Lamb'
+    | 'Stable'
+    | 'Cautious'
     | 'Lion'
     | { AmsGrad: { ofCorrected: boolean } }
     | { NAdam: { momentumDecay?: number | null } }
