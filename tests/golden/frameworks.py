@@ -81,7 +81,9 @@ def run_torch(optimizer, case, p0, grads, fused):
     if optimizer.startswith("timm"):
         which["caution"] = True
     if optimizer.startswith("optimi"):
-        which["lr"] = case.groups[0]["lr"]
+        # It reads the betas from its own arguments, not from the groups.
+        which.update(case.groups[0])
+        groups = [{"params": params}]
     module, _, name = optimizer.rpartition(".")
     optimizer = getattr(importlib.import_module(module), name)(groups, **which)
     run = Run()
