@@ -83,7 +83,8 @@ impl Adam {
                 ranges.extend(words.map(|bytes| Chunk { buffer: small + i, bytes }));
             }
             // The clock at the end stays the last.
-            ranges.sort_by_key(|range| range.buffer);
+            let (others, end) = ranges.into_iter().partition::<Vec<_>, _>(|range| range.buffer != last);
+            ranges = [others, end].concat();
         }
         let (reading, begun) = transfer::read(&self.device, &self.queue, buffers, &ranges, transfer);
         let groups = self.registry.groups.iter().map(GroupState::of).collect();

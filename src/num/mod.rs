@@ -6,5 +6,6 @@ pub(crate) mod fixed;
 pub(crate) mod half;
 pub(crate) mod mirror;
 pub(crate) mod noise;
+pub(crate) mod order;
 pub(crate) mod quad;
 pub(crate) mod wgsl;

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::num::order::order;
 use crate::plan::limits::Limits;
 use crate::plan::region::{QUAD_BYTES, Region, TILES_A_WORKGROUP, UPDATE_TILE};
 use crate::plan::storage::Storage;
@@ -72,10 +73,10 @@ fn are_apart(a: &Region, b: &Region, zero_grad: bool) -> bool {
 /// Sorts the regions so that each batch of the update kernel is a run of them, and sets where the state of each region
 /// begins in the state of its batch.
 pub(crate) fn batched(regions: Vec<Region>, zero_grad: bool, limits: &Limits) -> (Vec<Region>, Vec<Range<usize>>) {
-    let (mut small, mut regions): (Vec<_>, Vec<_>) = regions.into_iter().partition(is_small);
+    let (small, mut regions): (Vec<_>, Vec<_>) = regions.into_iter().partition(is_small);
     let key = |region: &Region| (region.storage, region.unaligned, region.segments[0].clock);
-    small.sort_by_key(key);
-    regions.append(&mut small);
+    let sorted = order(small.len(), &|a, b| key(&small[a]).cmp(&key(&small[b])));
+    regions.extend(sorted.into_iter().map(|i| small[i].clone()));
     let batches = runs(&regions, |batch, region| {
         let quads: u32 = batch.iter().map(Region::state_quads).sum();
         is_small(region)

@@ -111,12 +111,17 @@ impl ClockMap {
         if clipped || self.switches[clock].is_some() { 1 + clock as u32 } else { 0 }
     }
 
+    /// The clocks of some tensors, in ascending order.
+    fn of(&self, tensors: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut used = vec![false; self.groups.len()];
+        tensors.for_each(|tensor| used[self.of_tensor[tensor]] = true);
+        (0..used.len()).filter(|&clock| used[clock]).collect()
+    }
+
     /// The clocks that have no tensors but these. `None` if one of these tensors shares its clock with another tensor,
     /// or if a clock has no switch yet.
     pub fn switchable(&self, tensors: &[usize]) -> Option<Vec<usize>> {
-        let mut clocks: Vec<usize> = tensors.iter().map(|&tensor| self.of_tensor[tensor]).collect();
-        clocks.sort_unstable();
-        clocks.dedup();
+        let clocks = self.of(tensors.iter().copied());
         let all = self.of_tensor.iter().filter(|clock| clocks.contains(clock)).count();
         let ready = all == tensors.len() && clocks.iter().all(|&clock| self.switches[clock].is_some());
         ready.then_some(clocks)
@@ -165,10 +170,8 @@ impl ClockMap {
         let mut before = Vec::new();
         for group in 0..separate.len() {
             let group_members = || members.iter().enumerate().filter(move |(_, member)| member.0 == group);
-            let mut kept: Vec<Option<usize>> =
-                group_members().filter_map(|(_, member)| member.1).map(|old| Some(self.of_tensor[old])).collect();
-            kept.sort_unstable();
-            kept.dedup();
+            let kept = self.of(group_members().filter_map(|(_, member)| member.1));
+            let mut kept: Vec<Option<usize>> = kept.into_iter().map(Some).collect();
             if group_members().any(|(_, member)| member.1.is_none()) {
                 kept.push(None);
             }

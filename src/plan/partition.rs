@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::config::rows::ActiveKind;
 use crate::error::Error;
 use crate::num::block8::BLOCK;
+use crate::num::order::order;
 use crate::num::quad::LANES;
 use crate::plan::batch;
 use crate::plan::limits::Limits;
@@ -116,8 +117,8 @@ pub(crate) fn plan(tensor_plans: &[TensorPlan], zero_grad: bool, limits: &Limits
 /// buffers and the same distance between param and grad. Gaps between them cost no memory, since the state has none.
 fn merge(tensor_plans: &[TensorPlan]) -> Vec<Vec<TensorPlan>> {
     let key = |p: &TensorPlan| (p.storage, p.grad_scale.to_bits(), p.param.buffer, p.grad.buffer, p.shift());
-    let mut sorted = tensor_plans.to_vec();
-    sorted.sort_by_key(|p| (key(p), p.param.offset));
+    let place = |i: usize| (key(&tensor_plans[i]), tensor_plans[i].param.offset);
+    let sorted = order(tensor_plans.len(), &|a, b| place(a).cmp(&place(b))).into_iter().map(|i| tensor_plans[i]);
     let mut runs: Vec<Vec<TensorPlan>> = Vec::new();
     for tensor_plan in sorted {
         let joins = |last: &TensorPlan| {

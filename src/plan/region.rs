@@ -9,6 +9,7 @@ use crate::config::precision::{Master, Rounding, StateDtype};
 use crate::config::rule::StateKind;
 use crate::num::block8::BLOCK;
 use crate::num::mirror::mirror;
+use crate::num::order::order;
 use crate::num::quad::{LANES, WORKGROUP};
 use crate::plan::clocks::ClockMap;
 use crate::plan::rows::{INSIGHT_SLOTS, NORM_SLOTS, RowsRegion};
@@ -261,10 +262,8 @@ impl Region {
 /// The places of the regions in the order of their partials: by their first tensor. The order must not depend on the
 /// clocks, by which batches are sorted. Otherwise an optimizer whose tensors get other clocks would sum differently.
 pub(crate) fn order_of_partials(regions: &[Region]) -> Vec<usize> {
-    let first = |i: &usize| regions[*i].segments.first().map(|segment| (segment.tensor, segment.first));
-    let mut order: Vec<usize> = (0..regions.len()).collect();
-    order.sort_by_key(first);
-    order
+    let first = |i: usize| regions[i].segments.first().map(|segment| (segment.tensor, segment.first));
+    order(regions.len(), &|a, b| first(a).cmp(&first(b)))
 }
 
 /// The quads with an element in `begin..end`.

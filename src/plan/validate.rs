@@ -15,6 +15,7 @@ use crate::config::variant::Variant;
 use crate::config::view::{Outside, View};
 use crate::error::Error;
 use crate::num::noise::stream_seed;
+use crate::num::order::order;
 use crate::plan::clocks::Registry;
 use crate::plan::partition::{Location, TensorPlan};
 use crate::plan::rows::{Beside, RowsPlan};
@@ -168,7 +169,7 @@ pub(crate) fn check_view(tensor: &str, which: &'static str, view: &View) -> Resu
 /// Checks that no two views share a byte. Two invocations would write it, or one would read what another writes.
 fn check_overlap(groups: &[Group], tensor_plans: &[TensorPlan]) -> Result<(), Error> {
     let names: Vec<&str> = groups.iter().flat_map(|g| &g.tensors).map(|t| t.name.as_str()).collect();
-    let mut views: Vec<_> = tensor_plans
+    let views: Vec<_> = tensor_plans
         .iter()
         .flat_map(|p| {
             [
@@ -180,11 +181,10 @@ fn check_overlap(groups: &[Group], tensor_plans: &[TensorPlan]) -> Result<(), Er
             (location.buffer, location.offset, location.offset + bytes, tensor, which)
         })
         .collect();
-    views.sort_unstable();
-    for pair in views.windows(2) {
-        let [(buffer, _, end, first, first_view), (next_buffer, begin, _, second, second_view)] = pair else {
-            continue;
-        };
+    let sorted = order(views.len(), &|a, b| views[a].cmp(&views[b]));
+    for (a, b) in sorted.iter().zip(sorted.iter().skip(1)) {
+        let (buffer, _, end, first, first_view) = &views[*a];
+        let (next_buffer, begin, _, second, second_view) = &views[*b];
         if buffer == next_buffer && begin < end {
             let (tensor, view) = (names[*second].to_owned(), *second_view);
             return Err(Error::Overlap { tensor, view, other: names[*first].to_owned(), other_view: first_view });

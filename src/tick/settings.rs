@@ -206,12 +206,12 @@ impl Settings {
             }
             Variant::NAdam { momentum_decay: Some(decay) } => {
                 // Without decay, gamma is 1, which is not representable. 1 - 2^-64 serves as well.
-                settings.gamma = fixed(0.96f64.powf(decay));
+                settings.gamma = fixed(libm::pow(0.96, decay));
                 time_law::NADAM
             }
             Variant::NAdam { momentum_decay: None } => time_law::NADAM_PLAIN,
             Variant::RAdam { eps_on_raw } => {
-                settings.rho_h = -config.beta2.ln() as f32;
+                settings.rho_h = -libm::log(config.beta2) as f32;
                 settings.rho_inf = ((1.0 + config.beta2) / (1.0 - config.beta2)) as f32;
                 if eps_on_raw { time_law::RADAM_EPS_ON_RAW } else { time_law::RADAM }
             }
@@ -221,7 +221,7 @@ impl Settings {
                 time_law::ADOPT
             }
             Variant::AdEmaMix { beta3, alpha, warmup } => {
-                let life = |beta: f64| if beta > 0.0 { -1.0 / beta.ln() } else { 0.0 };
+                let life = |beta: f64| if beta > 0.0 { -1.0 / libm::log(beta) } else { 0.0 };
                 (settings.alpha, settings.warmup) = (alpha as f32, warmup as f32);
                 (settings.first_life, settings.last_life) = (life(config.beta1) as f32, life(beta3) as f32);
                 settings.slow_rate = (1.0 - beta3) as f32;
