@@ -3,6 +3,7 @@
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
+mod buffer;
 mod cli;
 mod cpu;
 mod data;

@@ -1,0 +1,107 @@
+//! Figure 1: logistic regression, on digits and on the words of passages with dropout. The rates fall as 1/sqrt(t).
+
+use crate::{
+    Result,
+    cli::Cli,
+    contest::{Best, Contender, Task, contest, statement},
+    data::Data,
+    gpu::Gpu,
+    net::Net,
+    plot::{self, BLUE, Curve, GREEN, ORANGE, PURPLE, Panel},
+    runs::Run,
+    words::words,
+};
+use plotters::prelude::SeriesLabelPosition;
+use wgpu_adam::{Config, Schedule, Variant, preset};
+
+/// 10^-4, 10^-3.5, and so on.
+pub fn rates(powers: std::ops::RangeInclusive<i32>) -> Vec<f64> {
+    powers.map(|half| 10f64.powf(f64::from(half) / 2.0)).collect()
+}
+
+pub fn nesterov() -> Config {
+    Config { variant: Variant::Sgd { momentum: 0.9, dampening: 0.0, nesterov: true }, ..Config::default() }
+}
+
+fn falling(config: &Config, rates: Vec<f64>) -> Vec<Run> {
+    let schedule = Schedule::InverseSqrt { timescale: 1 };
+    rates.into_iter().map(|lr| Run { config: Config { lr, ..config.clone() }, schedule: schedule.clone() }).collect()
+}
+
+pub fn constant(config: &Config, rates: Vec<f64>) -> Vec<Run> {
+    rates.into_iter().map(|lr| Run::from(Config { lr, ..config.clone() })).collect()
+}
+
+fn contenders() -> Vec<Contender> {
+    // AdaGrad's steps fall as 1/sqrt(t) by themselves. It may choose to fall once or twice.
+    let adagrad = preset::pytorch::adagrad();
+    let once_or_twice = [falling(&adagrad, rates(-3..=1)), constant(&adagrad, rates(-4..=0))].concat();
+    vec![
+        Contender { name: "AdaGrad", color: GREEN, runs: once_or_twice },
+        Contender { name: "SGD-Nesterov", color: ORANGE, runs: falling(&nesterov(), rates(-3..=3)) },
+        Contender { name: "Adam", color: BLUE, runs: falling(&Config::default(), rates(-4..=0)) },
+    ]
+}
+
+pub fn draw(cli: &Cli, gpu: &Gpu, digits: &Data) -> Result<()> {
+    let (epochs, seed) = (cli.epochs.unwrap_or(45), cli.seed);
+    let words = words();
+    let regression = |data: &Data, drop| Net::classifier(data.features, &[], data.classes, [drop, 0.0]);
+    println!("figure 1, left: logistic regression");
+    let net = regression(digits, 0.0);
+    let left = contest(gpu, &Task { data: digits, net: &net, batch: 128, epochs, seed }, &contenders())?;
+    left.iter().for_each(|best| println!("{}", best.line()));
+    println!("figure 1, right: {}, dropout of half of them", words.title);
+    let net = regression(&words, 0.5);
+    let mut sparse = contenders();
+    let rmsprop = falling(&preset::pytorch::rmsprop(), rates(-4..=0));
+    sparse.push(Contender { name: "RMSProp", color: PURPLE, runs: rmsprop });
+    let right = contest(gpu, &Task { data: &words, net: &net, batch: 128, epochs, seed }, &sparse)?;
+    right.iter().for_each(|best| println!("{}", best.line()));
+
+    let path = cli.out.join("figure1.svg");
+    let panels = [
+        panel(format!("{}: logistic regression", digits.name), &left),
+        panel(format!("{}: the same, dropout", words.name), &right),
+    ];
+    plot::draw(&path, (1000, 420), (1, 2), &panels)?;
+    println!("  picture: {}", path.display());
+    let [adagrad, sgd, adam] = &left[..] else { return Err("three rules were asked for".into()) };
+    alike("digits: Adam converges like SGD with Nesterov's momentum", adam, sgd);
+    statement("digits: Adam is ahead of AdaGrad", adam.ahead(adagrad, 0.9));
+    statement("digits: SGD with Nesterov's momentum is ahead of AdaGrad", sgd.ahead(adagrad, 0.9));
+    let [adagrad, sgd, adam, ..] = &right[..] else { return Err("four rules were asked for".into()) };
+    statement("sparse: AdaGrad is far ahead of SGD with Nesterov's momentum", adagrad.ahead(sgd, 0.5));
+    statement("sparse: Adam is far ahead of SGD with Nesterov's momentum", adam.ahead(sgd, 0.5));
+    let (behind, told) = adagrad.ahead(adam, 0.9);
+    statement("sparse: Adam converges as fast as AdaGrad", (!behind, told));
+    Ok(())
+}
+
+fn alike(what: &str, a: &Best, b: &Best) {
+    let (first, told) = a.ahead(b, 0.9);
+    let (second, _) = b.ahead(a, 0.9);
+    statement(what, (!first && !second, told));
+}
+
+/// The curves of the best runs, on a logarithmic axis.
+pub fn panel(title: String, best: &[Best]) -> Panel {
+    let curves: Vec<Curve> = best
+        .iter()
+        .map(|Best { name, color, curve, .. }| {
+            let points = (1..).map(f64::from).zip(curve.iter().copied()).collect();
+            Curve { name: name.to_string(), color: *color, points, dots: false }
+        })
+        .collect();
+    let epochs = best.iter().map(|best| best.curve.len()).max().unwrap_or(1);
+    Panel {
+        title,
+        x: "epoch",
+        y: "training loss",
+        x_range: 0.0..epochs as f64,
+        y_range: plot::range(&curves, true),
+        log_y: true,
+        curves,
+        legend: Some(SeriesLabelPosition::UpperRight),
+    }
+}
