@@ -22,14 +22,14 @@ pub struct Cli {
     pub data: Option<PathBuf>,
 
     /// Number of training rows of DIR, from its beginning
-    #[arg(long, value_name = "N", default_value_t = 6000, value_parser = value_parser!(u32).range(1..), requires = "data")]
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = value_parser!(u32).range(1..), requires = "data")]
     pub rows: u32,
 
-    /// Number of passes over the training rows [default: 45, 40 and 100 for the figures 1, 2 and 4]
+    /// Number of passes over the training rows [default: 45, 40 and 40 for the figures 1, 2 and 4; 45, 20 and 10 for DIR]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub epochs: Option<u32>,
 
-    /// Width of the hidden layers of the figures 2 and 4 [default: 64 and 32 for the digits, 128 and 64 for DIR]
+    /// Width of the hidden layers of the figures 2 and 4 [default: 64, and 128 for DIR in figure 2]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
     pub hidden: Option<u16>,
 

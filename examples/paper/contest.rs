@@ -12,6 +12,9 @@ use crate::{
 use plotters::style::RGBColor;
 use wgpu_adam::Schedule;
 
+/// A rule that takes this share of the epochs, or less, to the last loss of another one is ahead of it.
+pub const ALIKE: f64 = 0.9;
+
 /// A rule, and the runs that it may choose from.
 pub struct Contender {
     pub name: &'static str,
@@ -72,9 +75,11 @@ pub fn contest(gpu: &Gpu, task: &Task, contenders: &[Contender]) -> Result<Vec<B
     Ok(best.collect())
 }
 
-/// The last loss, infinite if the run has diverged.
+/// The mean loss of the last tenth of the epochs, infinite if the run has diverged.
 pub fn last(curve: &[f64]) -> f64 {
-    curve.last().copied().filter(|loss| loss.is_finite()).unwrap_or(f64::INFINITY)
+    let tenth = &curve[curve.len() - curve.len().div_ceil(10)..];
+    let mean = tenth.iter().sum::<f64>() / tenth.len() as f64;
+    if mean.is_finite() { mean } else { f64::INFINITY }
 }
 
 /// The number of epochs after which a curve is at this loss, between two epochs along a line.
@@ -98,26 +103,29 @@ impl Best {
         epochs_to(&self.curve, last(&other.curve)).map(|epochs| epochs / self.curve.len() as f64)
     }
 
-    /// Whether it reaches the other's last loss in less than this share of the epochs, and how it compares.
+    /// Whether it reaches the other's last loss in less than this share of the epochs, and the other does not do that too; and
+    /// how the two compare. (Where both do, their curves are flat and cross.)
     pub fn ahead(&self, other: &Self, share: f64) -> (bool, String) {
-        let compared = |a: &Self, b: &Self| {
-            let epochs = a.curve.len();
-            let losses = format!("last losses {:.4} and {:.4}", last(&a.curve), last(&b.curve));
-            match a.share(b) {
-                Some(part) => {
-                    format!(
-                        "{} has {}'s last loss after {:.1} of {epochs} epochs; {losses}",
-                        a.name,
-                        b.name,
-                        part * epochs as f64
-                    )
-                }
-                None => format!("{} does not reach {}'s last loss; {losses}", a.name, b.name),
-            }
-        };
-        let seen = self.share(other).is_some_and(|part| part < share);
-        let told = if last(&self.curve) <= last(&other.curve) { compared(self, other) } else { compared(other, self) };
-        (seen, told)
+        let [mine, its] = [(self, other), (other, self)].map(|(a, b)| {
+            let epochs = a.share(b).map(|part| part * a.curve.len() as f64);
+            epochs.map_or("never".into(), |epochs| format!("after {epochs:.1}"))
+        });
+        let by = format!(
+            "last losses {:.4} and {:.4}; of {} epochs, {} has the other's {mine}, and {} {its}",
+            last(&self.curve),
+            last(&other.curve),
+            self.curve.len(),
+            self.name,
+            other.name,
+        );
+        let within = |a: &Self, b: &Self, share| a.share(b).is_some_and(|part| part < share);
+        (within(self, other, share) && !within(other, self, ALIKE), by)
+    }
+
+    /// Whether neither is ahead of the other, and how the two compare.
+    pub fn alike(&self, other: &Self) -> (bool, String) {
+        let (ahead, by) = self.ahead(other, ALIKE);
+        (!ahead && !other.ahead(self, ALIKE).0, by)
     }
 }
 
@@ -132,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_curve_reaches_a_loss_between_two_epochs() {
-        let curve = [1.0, 0.5, 0.3, f64::NAN];
+        let mut curve = vec![1.0, 0.5, 0.3];
+        assert_eq!(last(&curve), 0.3);
+        curve.push(f64::NAN);
         assert_eq!(epochs_to(&curve, 2.0), Some(1.0));
         assert_eq!(epochs_to(&curve, 0.5), Some(2.0));
         assert!((epochs_to(&curve, 0.4).unwrap() - 2.5).abs() < 1e-12);
@@ -152,6 +162,8 @@ mod tests {
         };
         let (fast, slow) = (best(&[4.0, 2.0, 1.0, 0.9]), best(&[5.0, 4.0, 3.0, 2.0]));
         assert!(fast.ahead(&slow, 0.9).0 && !fast.ahead(&slow, 0.5).0);
-        assert!(!slow.ahead(&fast, 0.9).0 && !fast.ahead(&fast, 0.9).0);
+        assert!(!slow.ahead(&fast, 0.9).0 && !fast.alike(&slow).0);
+        let crossing = best(&[4.0, 0.8, 1.0, 0.95]);
+        assert!(fast.alike(&fast).0 && fast.alike(&crossing).0);
     }
 }

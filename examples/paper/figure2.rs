@@ -3,17 +3,18 @@
 use crate::{
     Result,
     cli::Cli,
-    contest::{Contender, Task, contest, statement},
+    contest::{ALIKE, Contender, Task, contest, statement},
     data::Data,
-    figure1::{constant, nesterov, panel, rates},
+    figure1::{constant, nesterov, panel},
     gpu::Gpu,
     net::Net,
     plot::{self, BLUE, GREEN, ORANGE, PURPLE},
+    runs::rates,
 };
 use wgpu_adam::{Config, preset};
 
 fn contenders() -> Vec<Contender> {
-    let runs = |config: Config, from: i32| constant(&config, rates(from..=from + 3));
+    let runs = |config: Config, from: i32| constant(&config, rates(from..=from + 4));
     vec![
         Contender { name: "AdaGrad", color: GREEN, runs: runs(preset::pytorch::adagrad(), -5) },
         Contender { name: "RMSProp", color: PURPLE, runs: runs(preset::pytorch::rmsprop(), -8) },
@@ -23,7 +24,7 @@ fn contenders() -> Vec<Contender> {
 }
 
 pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
-    let (epochs, seed) = (cli.epochs.unwrap_or(40), cli.seed);
+    let (epochs, seed) = (cli.epochs.unwrap_or(if cli.data.is_some() { 20 } else { 40 }), cli.seed);
     let (hidden, batch) = if cli.data.is_some() { (128, 128) } else { (64, 32) };
     let hidden = cli.hidden.map_or(hidden, usize::from);
     let (mut panels, mut statements) = (Vec::new(), Vec::new());
@@ -35,7 +36,7 @@ pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
         panels.push(panel(format!("{}, {}, {name}", data.name, net.shape()), &best));
         let [others @ .., adam] = &best[..] else { return Err("four rules were asked for".into()) };
         for other in others {
-            statements.push((format!("{name}: Adam is ahead of {}", other.name), adam.ahead(other, 0.9)));
+            statements.push((format!("{name}: Adam is ahead of {}", other.name), adam.ahead(other, ALIKE)));
         }
     }
     let path = cli.out.join("figure2.svg");

@@ -2,6 +2,7 @@
 
 use plotters::coord::{
     Shift,
+    combinators::BindKeyPoints,
     ranged1d::{AsRangedCoord, Ranged, ValueFormatter},
 };
 use plotters::prelude::*;
@@ -43,7 +44,9 @@ pub fn draw(path: &Path, size: (u32, u32), grid: (usize, usize), panels: &[Panel
         area.fill(&WHITE)?;
         for (area, panel) in area.split_evenly(grid).iter().zip(panels) {
             match panel.log_y {
-                true => draw_panel(area, panel, panel.y_range.clone().log_scale())?,
+                true => {
+                    draw_panel(area, panel, panel.y_range.clone().log_scale().with_key_points(ticks(&panel.y_range)))?
+                }
                 false => draw_panel(area, panel, panel.y_range.clone())?,
             }
         }
@@ -58,6 +61,14 @@ pub fn range(curves: &[Curve], log: bool) -> Range<f64> {
         || curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).filter(|value| value.is_finite());
     let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     if log { least / 1.15..most * 1.15 } else { least - 0.05 * (most - least)..most + 0.05 * (most - least) }
+}
+
+/// The numbers 1, 2 and 5 times a power of ten in a range; only the powers, if there are many.
+fn ticks(range: &Range<f64>) -> Vec<f64> {
+    let powers = range.start.log10().floor() as i32..=range.end.log10().ceil() as i32;
+    let steps: &[f64] = if powers.clone().count() > 5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let all = powers.flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)));
+    all.filter(|tick| range.contains(tick)).collect()
 }
 
 fn draw_panel<Y>(

@@ -10,7 +10,7 @@ use crate::{
     random::Random,
     resident::Resident,
 };
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use wgpu::{Buffer, BufferUsages, PollType};
 use wgpu_adam::{Adam, Config, Group, Options, Schedule, Tensor, View};
 
@@ -28,6 +28,11 @@ impl From<Config> for Run {
     fn from(config: Config) -> Self {
         Self { config, schedule: Schedule::Constant(1.0) }
     }
+}
+
+/// Powers of ten, from halves of their exponents: -6 stands for 10^-3.
+pub fn rates(halves: RangeInclusive<i32>) -> Vec<f64> {
+    halves.map(|half| 10f64.powf(f64::from(half) / 2.0)).collect()
 }
 
 pub struct Runs {
