@@ -21,9 +21,9 @@ pub struct Cli {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// Number of training rows of DIR, from its beginning
-    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = value_parser!(u32).range(1..), requires = "data")]
-    pub rows: u32,
+    /// Number of training rows of DIR, from its beginning [default: all for figure 1, and 4000 for the others]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), requires = "data")]
+    pub rows: Option<u32>,
 
     /// Number of passes over the training rows [default: 45, 40 and 40 for the figures 1, 2 and 4; 45, 20 and 10 for DIR]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]

@@ -55,9 +55,15 @@ pub fn draw(cli: &Cli, gpu: &Gpu, digits: &Data) -> Result<()> {
     right.iter().for_each(|best| println!("{}", best.line()));
 
     let path = cli.out.join("figure1.svg");
+    let linear = |title: String, best: &[Best]| {
+        // As in the paper, the first epochs are above the panel.
+        let top = best.iter().map(|best| best.curve[best.curve.len() / 15]).fold(0.0, f64::max);
+        let panel = panel(title, best);
+        Panel { y_range: panel.y_range.start..top, log_y: false, cut: true, ..panel }
+    };
     let panels = [
-        panel(format!("{}: logistic regression", digits.name), &left),
-        panel(format!("{}: the same, dropout", words.name), &right),
+        linear(format!("{}: logistic regression", digits.name), &left),
+        linear(format!("{}: the same, dropout", words.name), &right),
     ];
     plot::draw(&path, (1000, 420), (1, 2), &panels)?;
     println!("  picture: {}", path.display());
@@ -89,6 +95,8 @@ pub fn panel(title: String, best: &[Best]) -> Panel {
         x_range: 0.0..epochs as f64,
         y_range: plot::range(&curves, true),
         log_y: true,
+        cut: false,
+        numbers: true,
         curves,
         legend: Some(SeriesLabelPosition::UpperRight),
     }

@@ -109,12 +109,19 @@ impl Cell {
     fn panel(&self, y_range: std::ops::Range<f64>, epoch: u32, row: usize, first: bool) -> Panel {
         let curves = ["with correction", "without"].into_iter().zip([ORANGE, GREEN]).zip(&self.losses);
         Panel {
-            title: format!("{epoch} epochs, β1 = {}, β2 = {}", self.beta1, self.beta2),
+            title: format!(
+                "{epoch} epoch{}, β1 = {}, β2 = {}",
+                if epoch == 1 { "" } else { "s" },
+                self.beta1,
+                self.beta2
+            ),
             x: if row == 1 { "log10(α)" } else { "" },
             y: if first { "training loss" } else { "" },
             x_range: -5.1..-0.9,
             y_range,
             log_y: false,
+            cut: false,
+            numbers: true,
             curves: curves
                 .map(|((name, color), losses)| {
                     let points = rates().into_iter().zip(losses.iter().copied()).collect();

@@ -61,19 +61,19 @@ fn run(cli: &Cli) -> std::result::Result<(), Stop> {
     };
     // The figures show the training loss.
     data.held_out.clear();
-    if cli.data.is_some() {
-        data.train.truncate(cli.rows as usize);
-    }
+    let all = data.train.clone();
     if !cli.out.is_dir() {
         return Err(Stop::user(format!("{}: no such folder", cli.out.display())));
     }
     let gpu = Gpu::open().map_err(Stop::failure)?;
     println!("runs on  {}", gpu.name);
-    println!("data     {}: {} rows of {} pixels", data.name, data.train.len(), data.features);
     let figures: [(Which, fn(&Cli, &Gpu, &Data) -> Result<()>); 3] =
         [(Which::One, figure1::draw), (Which::Two, figure2::draw), (Which::Four, figure4::draw)];
     for (figure, draw) in figures {
         if cli.wants(figure) {
+            let few = if figure == Which::One || cli.data.is_none() { all.len() } else { 4000 };
+            data.train = all[..cli.rows.map_or(few, |rows| rows as usize).min(all.len())].to_vec();
+            println!("data     {}: {} rows of {} pixels", data.name, data.train.len(), data.features);
             draw(cli, &gpu, &data).map_err(Stop::failure)?;
         }
     }

@@ -21,6 +21,10 @@ pub struct Panel {
     pub y_range: Range<f64>,
     pub log_y: bool,
     pub curves: Vec<Curve>,
+    /// Whether values above the range are left out. Otherwise they are at its upper edge, as those that have diverged are.
+    pub cut: bool,
+    /// Whether the x axis has numbers.
+    pub numbers: bool,
     /// Where the names of the curves are, if they are.
     pub legend: Option<SeriesLabelPosition>,
 }
@@ -63,6 +67,17 @@ pub fn range(curves: &[Curve], log: bool) -> Range<f64> {
     if log { least / 1.15..most * 1.15 } else { least - 0.05 * (most - least)..most + 0.05 * (most - least) }
 }
 
+/// The part of a curve from where it falls below `top`.
+fn cut(points: &[(f64, f64)], top: f64) -> Vec<(f64, f64)> {
+    let first = points.iter().position(|point| point.1 < top).unwrap_or(points.len());
+    let mut rest = points[first..].to_vec();
+    if first > 0 && first < points.len() {
+        let [(x, y), (next_x, next_y)] = [points[first - 1], points[first]];
+        rest.insert(0, (x + (next_x - x) * (y - top) / (y - next_y), top));
+    }
+    rest
+}
+
 /// The numbers 1, 2 and 5 times a power of ten in a range; only the powers, if there are many.
 fn ticks(range: &Range<f64>) -> Vec<f64> {
     let powers = range.start.log10().floor() as i32..=range.end.log10().ceil() as i32;
@@ -81,7 +96,7 @@ where
 {
     let mut chart = ChartBuilder::on(area)
         .margin(10)
-        .caption(&panel.title, ("sans-serif", 16))
+        .caption(&panel.title, ("sans-serif", 15))
         .x_label_area_size(if panel.x.is_empty() { 24 } else { 40 })
         .y_label_area_size(if panel.y.is_empty() { 40 } else { 58 })
         .build_cartesian_2d(panel.x_range.clone(), range)?;
@@ -89,7 +104,7 @@ where
         .configure_mesh()
         .x_desc(panel.x)
         .y_desc(panel.y)
-        .x_labels(9)
+        .x_labels(if panel.numbers { 9 } else { 0 })
         .y_labels(8)
         .x_label_formatter(&|x| if x.fract() == 0.0 { x.to_string() } else { String::new() })
         .y_label_formatter(&|y| ((y * 1e4).round() / 1e4).to_string())
@@ -99,9 +114,12 @@ where
         .draw()?;
     for Curve { name, color, points, dots } in &panel.curves {
         let color = *color;
-        // What is above the panel, or has diverged, is at its upper edge.
-        let top = |y: f64| if y.is_finite() { y.min(panel.y_range.end) } else { panel.y_range.end };
-        let points: Vec<_> = points.iter().map(|(x, y)| (*x, top(*y))).collect();
+        let top = panel.y_range.end;
+        let below = |y: f64| if y.is_finite() { y.min(top) } else { top };
+        let points: Vec<_> = match panel.cut {
+            true => cut(points, top),
+            false => points.iter().map(|(x, y)| (*x, below(*y))).collect(),
+        };
         let series = chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?;
         if !name.is_empty() {
             series.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));

@@ -19,16 +19,16 @@ pub struct Cli {
     pub data: Option<PathBuf>,
 
     /// Number of training rows of DIR, from its beginning
-    #[arg(long, value_name = "N", default_value_t = 6000, value_parser = value_parser!(u32).range(100..), requires = "data")]
+    #[arg(long, value_name = "N", default_value_t = 10000, value_parser = value_parser!(u32).range(100..), requires = "data")]
     pub rows: u32,
 
     /// Number of seeds: of the initial weights and of the order of the rows
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u64).range(1..=100))]
     pub seeds: u64,
 
-    /// Train for this many times the epochs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=100))]
-    pub longer: u32,
+    /// Number of steps of a race, at least: the epochs are whole
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub steps: u32,
 
     /// SVG file for the plot of losses and accuracies
     #[arg(long, value_name = "FILE", default_value = "race.svg")]
@@ -43,8 +43,8 @@ mod tests {
     #[test]
     fn the_command_line_is_valid() {
         Cli::command().debug_assert();
-        Cli::try_parse_from(["race", "--data", "here", "--rows", "1000", "--seeds", "2", "--longer", "3"]).unwrap();
-        for invalid in [["--seeds", "0"], ["--longer", "0"], ["--rows", "1000"]] {
+        Cli::try_parse_from(["race", "--data", "here", "--rows", "1000", "--seeds", "2", "--steps", "3"]).unwrap();
+        for invalid in [["--seeds", "0"], ["--steps", "0"], ["--rows", "1000"]] {
             assert!(Cli::try_parse_from([&["race"], &invalid[..]].concat()).is_err(), "{invalid:?}");
         }
     }

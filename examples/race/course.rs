@@ -38,9 +38,11 @@ pub struct Outcome {
 }
 
 impl Course {
-    pub fn new(name: String, hidden: &[usize], data: &Data, batch: usize, epochs: u32) -> Self {
+    /// A course of at least so many steps, in whole epochs.
+    pub fn new(name: String, hidden: &[usize], data: &Data, batch: usize, steps: u32) -> Self {
         let net = Net::classifier(data.features, hidden, data.classes, [0.0, 0.0]);
         let (train, validation) = data.train.split_at(data.train.len() - data.train.len() / 5);
+        let epochs = steps.div_ceil(train.len().div_ceil(batch) as u32);
         let with = |held_out: &[u32]| Data {
             name: data.name.clone(),
             title: data.title.clone(),

@@ -72,12 +72,13 @@ fn run(cli: &Cli) -> std::result::Result<(), Stop> {
     images.train.truncate(cli.rows as usize);
     let gpu = Gpu::open().map_err(Stop::failure)?;
     println!("runs on  {}", gpu.name);
+    let steps = cli.steps;
     let courses = [
-        Course::new("the bundled digits: 64-32-10".into(), &[32], &Data::digits(), 32, 20 * cli.longer),
-        Course::new(format!("{}: logistic regression", images.name), &[], &images, 64, 8 * cli.longer),
+        Course::new("the bundled digits: 64-32-10".into(), &[32], &Data::digits(), 32, steps),
+        Course::new(format!("{}: logistic regression", images.name), &[], &images, 64, steps),
         {
             let words = words::words();
-            Course::new(format!("{}: logistic regression", words.name), &[], &words, 64, 8 * cli.longer)
+            Course::new(format!("{}: logistic regression", words.name), &[], &words, 64, steps)
         },
     ];
     race(cli, &gpu, courses.into()).map_err(Stop::failure)
@@ -134,11 +135,11 @@ fn progress(minibatches: u64) -> ProgressBar {
 mod tests {
     use super::*;
 
-    /// Two rules race on the digits for an epoch. Adam learns, and its equal is equal.
+    /// Two rules race on the digits for two epochs. Adam learns, and its equal is equal.
     #[test]
     fn the_same_rule_gives_the_same_outcome() {
         let gpu = Gpu::open().expect("this test needs an adapter; a software adapter is enough");
-        let course = Course::new("digits".into(), &[16], &Data::digits(), 32, 2);
+        let course = Course::new("digits".into(), &[16], &Data::digits(), 32, 72);
         let racer = |name| Racer { name, config: wgpu_adam::Config::default(), rates: -6..=-4 };
         let outcomes = course.race(&gpu, &[racer("one"), racer("other")], 2).unwrap();
         assert_eq!(outcomes[0].losses, outcomes[1].losses);

@@ -21,7 +21,7 @@ fn panels(course: &Course, racers: &[Racer], outcomes: &[Outcome]) -> [Panel; 2]
     let count = racers.len();
     let of = |number: usize, points: Vec<(f64, f64)>, dots| Curve {
         name: racers[number].name.into(),
-        color: color(number, count),
+        color: color(number),
         points,
         dots,
     };
@@ -55,29 +55,33 @@ fn panels(course: &Course, racers: &[Racer], outcomes: &[Outcome]) -> [Panel; 2]
             title: course.name.clone(),
             x: "step",
             y: "training loss",
-            x_range: 0.0..steps * 1.3,
+            x_range: 0.0..steps,
             y_range: plot::range(&losses, true),
             log_y: true,
+            cut: false,
+            numbers: true,
             curves: losses,
-            legend: Some(SeriesLabelPosition::UpperRight),
+            legend: None,
         },
         Panel {
             title: format!("{}: held-out rows", course.name),
-            x: "rule, the best first",
+            x: "the rules, the best first",
             y: "accuracy of each seed, %",
-            x_range: 0.0..count as f64 * 1.4,
+            x_range: 0.0..count as f64 * 1.5,
             y_range: plot::range(&accuracies, false),
             log_y: false,
+            cut: false,
+            numbers: false,
             curves: accuracies,
             legend: Some(SeriesLabelPosition::UpperRight),
         },
     ]
 }
 
-/// Colours around the circle of hues, neighbours far apart in brightness.
-fn color(number: usize, count: usize) -> RGBColor {
-    let hue = number as f64 / count as f64 * 6.0;
-    let light = [0.85, 0.55, 0.7][number % 3];
+/// Colours around the circle of hues, neighbours far apart in hue and in brightness.
+fn color(number: usize) -> RGBColor {
+    let hue = (number as f64 * 0.618_034).fract() * 6.0;
+    let light = [0.9, 0.5, 0.7][number % 3];
     let channel = |from: f64| {
         let distance = ((hue - from).rem_euclid(6.0) - 3.0).abs() - 1.0;
         (255.0 * light * distance.clamp(0.0, 1.0)) as u8

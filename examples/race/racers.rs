@@ -34,5 +34,5 @@ pub fn racers(steps: u32) -> Vec<Racer> {
         ("SGD-Nesterov", sgd(0.9, true), -4),
         ("SGD", sgd(0.0, false), -2),
     ];
-    table.map(|(name, config, first)| Racer { name, config, rates: first..=first + 5 }).into()
+    table.map(|(name, config, first)| Racer { name, config, rates: first..=first + 7 }).into()
 }
