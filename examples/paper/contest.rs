@@ -5,7 +5,7 @@ use crate::{
     data::Data,
     gpu::Gpu,
     net::Net,
-    progress,
+    progress::progress,
     random::Random,
     runs::{Run, Runs, mean},
 };

@@ -59,7 +59,7 @@ pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
     plot::draw(&path, (1500, 560), (2, 6), &panels)?;
     println!("  picture: {}", path.display());
     for (cells, epoch) in [(&early_cells, early), (&cells, epochs)] {
-        println!("  after {epoch} epochs: best loss and its rate; rates within 5 % of the best loss of all; diverged");
+        println!("  epoch {epoch}: best loss and its rate; rates within 5 % of the best loss of all; diverged");
         let best = best(cells);
         cells.iter().for_each(|cell| println!("{}", cell.line(best)));
     }
@@ -128,7 +128,7 @@ impl Cell {
                     Curve { name: name.into(), color, points, dots: true }
                 })
                 .collect(),
-            legend: (first && row == 0).then_some(SeriesLabelPosition::UpperMiddle),
+            legend: (first && row == 0).then_some(SeriesLabelPosition::LowerLeft),
         }
     }
 
@@ -157,19 +157,19 @@ fn statements(cells: &[Cell], epoch: u32) {
         BETA1.len() * rates().len()
     );
     let seen = without[0] <= without[1] && without[1] < without[2] && with[2] < without[2];
-    statement(&format!("{epoch} epochs: without correction, training is unstable if beta2 is close to 1"), (seen, by));
+    statement(&format!("epoch {epoch}: without correction, training is unstable if beta2 is close to 1"), (seen, by));
 
     let of_pairs = |which: usize| cells.iter().map(move |cell| lowest(&cell.losses[which]).0);
     let ratios: Vec<f64> = of_pairs(0).zip(of_pairs(1)).map(|(with, without)| with / without).collect();
     let most = ratios.iter().copied().fold(0.0, f64::max);
     let by = format!("each with its best rate, the loss is at most {most:.3} times that without correction");
-    statement(&format!("{epoch} epochs: with correction, each pair of betas is equal or better"), (most <= 1.01, by));
+    statement(&format!("epoch {epoch}: with correction, each pair of betas is equal or better"), (most <= 1.01, by));
 
     let points = || cells.iter().flat_map(|cell| cell.losses[0].iter().zip(&cell.losses[1]));
     let equal = points().filter(|(with, without)| **with <= 1.01 * **without || !without.is_finite()).count();
     let count = points().count();
     let by = format!("within 1 %, {equal} of {count} are");
-    statement(&format!("{epoch} epochs: with correction, each setting is equal or better"), (equal == count, by));
+    statement(&format!("epoch {epoch}: with correction, each setting is equal or better"), (equal == count, by));
 
     let bests = BETA2.map(|beta2| {
         let of = cells.iter().filter(|cell| cell.beta2 == beta2);
@@ -178,5 +178,5 @@ fn statements(cells: &[Cell], epoch: u32) {
     let seen = bests[0] > best(cells) && bests[1].min(bests[2]) <= best(cells);
     let by =
         format!("with correction, the best losses are {bests:.3?} for beta2 = {BETA2:?}; {:.3} of all", best(cells));
-    statement(&format!("{epoch} epochs: the best loss is one with correction and beta2 close to 1"), (seen, by));
+    statement(&format!("epoch {epoch}: the best loss is one with correction and beta2 close to 1"), (seen, by));
 }

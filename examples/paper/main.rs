@@ -28,10 +28,12 @@ mod passes;
 mod plot;
 #[path = "../train/product.rs"]
 mod product;
+mod progress;
 #[path = "../train/random.rs"]
 mod random;
 #[path = "../train/resident.rs"]
 mod resident;
+#[allow(dead_code, reason = "no rows are held out here")]
 mod runs;
 #[path = "../stop/mod.rs"]
 mod stop;
@@ -43,7 +45,6 @@ use clap::Parser;
 use cli::{Cli, Which};
 use data::Data;
 use gpu::Gpu;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::process::ExitCode;
 use stop::{Stop, exit_code};
 
@@ -67,20 +68,18 @@ fn run(cli: &Cli) -> std::result::Result<(), Stop> {
     }
     let gpu = Gpu::open().map_err(Stop::failure)?;
     println!("runs on  {}", gpu.name);
-    let figures: [(Which, fn(&Cli, &Gpu, &Data) -> Result<()>); 3] =
-        [(Which::One, figure1::draw), (Which::Two, figure2::draw), (Which::Four, figure4::draw)];
-    for (figure, draw) in figures {
+    for figure in [Which::One, Which::Two, Which::Four] {
         if cli.wants(figure) {
             let few = if figure == Which::One || cli.data.is_none() { all.len() } else { 4000 };
             data.train = all[..cli.rows.map_or(few, |rows| rows as usize).min(all.len())].to_vec();
             println!("data     {}: {} rows of {} pixels", data.name, data.train.len(), data.features);
-            draw(cli, &gpu, &data).map_err(Stop::failure)?;
+            match figure {
+                Which::One => figure1::draw(cli, &gpu, &data),
+                Which::Two => figure2::draw(cli, &gpu, &data),
+                _ => figure4::draw(cli, &gpu, &data),
+            }
+            .map_err(Stop::failure)?;
         }
     }
     Ok(())
-}
-
-fn progress(minibatches: u64) -> ProgressBar {
-    let template = "{bar:40} {pos}/{len} minibatches, {eta} left";
-    ProgressBar::new(minibatches).with_style(ProgressStyle::with_template(template).expect("a valid template"))
 }

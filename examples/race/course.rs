@@ -5,7 +5,7 @@ use crate::{
     data::Data,
     gpu::Gpu,
     net::Net,
-    progress,
+    progress::progress,
     racers::Racer,
     random::Random,
     runs::{Run, Runs, Scores, mean, rates},

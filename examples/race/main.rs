@@ -33,6 +33,8 @@ mod picture;
 mod plot;
 #[path = "../train/product.rs"]
 mod product;
+#[path = "../paper/progress.rs"]
+mod progress;
 mod racers;
 #[path = "../train/random.rs"]
 mod random;
@@ -52,7 +54,6 @@ use cost::{Cost, costs};
 use course::{Course, Outcome};
 use data::Data;
 use gpu::Gpu;
-use indicatif::{ProgressBar, ProgressStyle};
 use racers::{Racer, racers};
 use std::process::ExitCode;
 use stop::{Stop, exit_code};
@@ -124,11 +125,6 @@ fn print(course: &Course, racers: &[Racer], outcomes: &[Outcome], costs: &[Cost]
             cost.time.as_secs_f64() / costs[0].time.as_secs_f64(),
         );
     }
-}
-
-fn progress(minibatches: u64) -> ProgressBar {
-    let template = "{bar:40} {pos}/{len} minibatches, {eta} left";
-    ProgressBar::new(minibatches).with_style(ProgressStyle::with_template(template).expect("a valid template"))
 }
 
 #[cfg(test)]

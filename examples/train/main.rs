@@ -13,6 +13,7 @@ mod gpu;
 mod gradient;
 mod idx;
 mod kernel;
+#[allow(dead_code, reason = "one network trains here, without softplus")]
 mod matrix;
 mod minibatch;
 mod network;
