@@ -48,10 +48,10 @@ pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
     let mut panels = Vec::new();
     let [early_cells, cells] = [early, epochs].map(|epoch| cells(&curves, epoch as usize - 1));
     // As in the paper: the rows are beta1, the columns beta2, and the early losses are on the left.
-    for (row, beta1) in BETA1.iter().enumerate() {
+    for beta1 in BETA1 {
         for (cells, epoch) in [(&early_cells, early), (&cells, epochs)] {
-            for cell in cells.iter().filter(|cell| cell.beta1 == *beta1) {
-                panels.push(cell.panel(range(cells), epoch, row, panels.len() % 6 == 0));
+            for cell in cells.iter().filter(|cell| cell.beta1 == beta1) {
+                panels.push(cell.panel(range(cells), epoch, panels.len()));
             }
         }
     }
@@ -106,7 +106,7 @@ fn good(loss: f64, best: f64) -> bool {
 }
 
 impl Cell {
-    fn panel(&self, y_range: std::ops::Range<f64>, epoch: u32, row: usize, first: bool) -> Panel {
+    fn panel(&self, y_range: std::ops::Range<f64>, epoch: u32, place: usize) -> Panel {
         let curves = ["with correction", "without"].into_iter().zip([ORANGE, GREEN]).zip(&self.losses);
         Panel {
             title: format!(
@@ -115,8 +115,8 @@ impl Cell {
                 self.beta1,
                 self.beta2
             ),
-            x: if row == 1 { "log10(α)" } else { "" },
-            y: if first { "training loss" } else { "" },
+            x: if place >= 6 { "log10(α)" } else { "" },
+            y: if place % 6 == 0 { "training loss" } else { "" },
             x_range: -5.1..-0.9,
             y_range,
             log_y: false,
@@ -128,7 +128,7 @@ impl Cell {
                     Curve { name: name.into(), color, points, dots: true }
                 })
                 .collect(),
-            legend: (first && row == 0).then_some(SeriesLabelPosition::LowerLeft),
+            legend: (place == 3).then_some(SeriesLabelPosition::UpperMiddle),
         }
     }
 
