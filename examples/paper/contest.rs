@@ -103,8 +103,8 @@ impl Best {
         epochs_to(&self.curve, last(&other.curve)).map(|epochs| epochs / self.curve.len() as f64)
     }
 
-    /// Whether it reaches the other's last loss in less than this share of the epochs, and the other does not do that too; and
-    /// how the two compare. (Where both do, their curves are flat and cross.)
+    /// Whether it reaches the other's last loss in less than this share of the epochs, and ends below it by more than 1 %; and how
+    /// the two compare.
     pub fn ahead(&self, other: &Self, share: f64) -> (bool, String) {
         let [mine, its] = [(self, other), (other, self)].map(|(a, b)| {
             let epochs = a.share(b).map(|part| part * a.curve.len() as f64);
@@ -118,8 +118,8 @@ impl Best {
             self.name,
             other.name,
         );
-        let within = |a: &Self, b: &Self, share| a.share(b).is_some_and(|part| part < share);
-        (within(self, other, share) && !within(other, self, ALIKE), by)
+        let soon = self.share(other).is_some_and(|part| part < share);
+        (soon && last(&self.curve) < 0.99 * last(&other.curve), by)
     }
 
     /// Whether neither is ahead of the other, and how the two compare.
@@ -163,7 +163,7 @@ mod tests {
         let (fast, slow) = (best(&[4.0, 2.0, 1.0, 0.9]), best(&[5.0, 4.0, 3.0, 2.0]));
         assert!(fast.ahead(&slow, 0.9).0 && !fast.ahead(&slow, 0.5).0);
         assert!(!slow.ahead(&fast, 0.9).0 && !fast.alike(&slow).0);
-        let crossing = best(&[4.0, 0.8, 1.0, 0.95]);
+        let crossing = best(&[4.0, 0.8, 1.0, 0.905]);
         assert!(fast.alike(&fast).0 && fast.alike(&crossing).0);
     }
 }
