@@ -25,7 +25,7 @@ pub struct Cli {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), requires = "data")]
     pub rows: Option<u32>,
 
-    /// Number of passes over the training rows [default: 45, 40 and 40 for the figures 1, 2 and 4; 45, 20 and 10 for DIR]
+    /// Number of passes over the training rows [default: 45, 40 and 40 for the figures 1, 2 and 4; 45, 12 and 10 for DIR]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub epochs: Option<u32>,
 

@@ -14,17 +14,17 @@ use crate::{
 use wgpu_adam::{Config, preset};
 
 fn contenders() -> Vec<Contender> {
-    let runs = |config: Config, from: i32| constant(&config, rates(from..=from + 4));
+    let runs = |config: Config, from: i32| constant(&config, rates(from..=from + 3));
     vec![
         Contender { name: "AdaGrad", color: GREEN, runs: runs(preset::pytorch::adagrad(), -5) },
-        Contender { name: "RMSProp", color: PURPLE, runs: runs(preset::pytorch::rmsprop(), -8) },
+        Contender { name: "RMSProp", color: PURPLE, runs: runs(preset::pytorch::rmsprop(), -7) },
         Contender { name: "SGD-Nesterov", color: ORANGE, runs: runs(nesterov(), -4) },
-        Contender { name: "Adam", color: BLUE, runs: runs(Config::default(), -8) },
+        Contender { name: "Adam", color: BLUE, runs: runs(Config::default(), -7) },
     ]
 }
 
 pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
-    let (epochs, seed) = (cli.epochs.unwrap_or(if cli.data.is_some() { 20 } else { 40 }), cli.seed);
+    let (epochs, seed) = (cli.epochs.unwrap_or(if cli.data.is_some() { 12 } else { 40 }), cli.seed);
     let (hidden, batch) = if cli.data.is_some() { (128, 128) } else { (64, 32) };
     let hidden = cli.hidden.map_or(hidden, usize::from);
     let (mut panels, mut statements) = (Vec::new(), Vec::new());

@@ -105,7 +105,7 @@ fn gradients_match_finite_differences() {
         (Net::classifier(12, &[33, 20], 3, [0.2, 0.5]), 30),
         (Net::autoencoder(36, 17, 5), 20),
     ] {
-        let (features, runs) = (net.layers[0].inputs, 3);
+        let (features, runs) = (net.layers[0].inputs, 2);
         let data = data(features, net.layers[net.layers.len() - 1].outputs, batch + batch / 2);
         let mut random = Random::new(3);
         let params: Vec<Vec<f32>> = (0..runs).map(|_| (0..net.len()).map(|_| random.uniform(0.4)).collect()).collect();
@@ -126,7 +126,7 @@ fn gradients_match_finite_differences() {
                 let grad = &grads[run * each..][..net.len()];
                 let norm = grad.iter().map(|grad| f64::from(grad * grad)).sum::<f64>().sqrt();
                 let mut worst: f64 = 0.0;
-                for at in (0..net.len()).step_by((net.len() / 60).max(1)).chain([net.len() - 1]) {
+                for at in (0..net.len()).step_by((net.len() / 30).max(1)).chain([net.len() - 1]) {
                     let kept = param[at];
                     let mut beside = |by: f64| {
                         param[at] = kept + by;
@@ -137,6 +137,7 @@ fn gradients_match_finite_differences() {
                     worst = worst.max((slope - f64::from(grad[at])).abs() / norm);
                 }
                 println!("{}, network {run}, {rows} rows: error {worst:.1e} of the gradient's norm", net.shape());
+                // WGSL allows `exp` an error of about 2e-6.
                 assert!(worst < 4e-6);
             }
         }
