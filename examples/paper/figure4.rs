@@ -9,7 +9,7 @@ use crate::{
     gpu::Gpu,
     net::Net,
     plot::{self, Curve, GREEN, ORANGE, Panel},
-    runs::Run,
+    runs::{Run, rates},
 };
 use plotters::prelude::SeriesLabelPosition;
 use wgpu_adam::Config;
@@ -27,8 +27,8 @@ struct Cell {
 }
 
 pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
-    let (hidden, code, batch) = if cli.data.is_some() { (64, 10, 64) } else { (64, 8, 64) };
-    let net = Net::autoencoder(data.features, cli.hidden.map_or(hidden, usize::from), code);
+    let code = if cli.data.is_some() { 10 } else { 8 };
+    let net = Net::autoencoder(data.features, cli.hidden.map_or(64, usize::from), code);
     let epochs = cli.epochs.unwrap_or(if cli.data.is_some() { 10 } else { 40 });
     let early = epochs.div_ceil(10);
     let runs: Vec<Run> = BETA1
@@ -36,14 +36,12 @@ pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
         .flat_map(|beta1| BETA2.map(|beta2| (*beta1, beta2)))
         .flat_map(|(beta1, beta2)| [true, false].map(|bias_correction| (beta1, beta2, bias_correction)))
         .flat_map(|(beta1, beta2, bias_correction)| {
-            RATES.map(move |half| {
-                let lr = 10f64.powf(f64::from(half) / 2.0);
-                Run::from(Config { lr, beta1, beta2, bias_correction, ..Config::default() })
-            })
+            let rates = rates(RATES).into_iter();
+            rates.map(move |lr| Run::from(Config { lr, beta1, beta2, bias_correction, ..Config::default() }))
         })
         .collect();
     println!("figure 4: auto-encoder {}, {} networks side by side", net.shape(), runs.len());
-    let curves = curves(gpu, &Task { data, net: &net, batch, epochs, seed: cli.seed }, &runs)?;
+    let curves = curves(gpu, &Task { data, net: &net, batch: 64, epochs, seed: cli.seed }, &runs)?;
 
     let mut panels = Vec::new();
     let [early_cells, cells] = [early, epochs].map(|epoch| cells(&curves, epoch as usize - 1));
@@ -68,12 +66,13 @@ pub fn draw(cli: &Cli, gpu: &Gpu, data: &Data) -> Result<()> {
     Ok(())
 }
 
-fn rates() -> Vec<f64> {
+/// The logarithms of the rates.
+fn logarithms() -> Vec<f64> {
     RATES.map(|half| f64::from(half) / 2.0).collect()
 }
 
 fn cells(curves: &[Vec<f64>], epoch: usize) -> Vec<Cell> {
-    let count = rates().len();
+    let count = logarithms().len();
     let losses = |chunk: &[Vec<f64>]| chunk.iter().map(|curve| curve[epoch]).collect::<Vec<_>>();
     let betas = BETA1.iter().flat_map(|beta1| BETA2.map(|beta2| (*beta1, beta2)));
     betas
@@ -89,7 +88,7 @@ fn best(cells: &[Cell]) -> f64 {
 
 /// The lowest loss and the logarithm of its rate.
 fn lowest(losses: &[f64]) -> (f64, f64) {
-    let finite = losses.iter().copied().zip(rates()).filter(|(loss, _)| loss.is_finite());
+    let finite = losses.iter().copied().zip(logarithms()).filter(|(loss, _)| loss.is_finite());
     finite.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::INFINITY, f64::NAN))
 }
 
@@ -124,7 +123,7 @@ impl Cell {
             numbers: true,
             curves: curves
                 .map(|((name, color), losses)| {
-                    let points = rates().into_iter().zip(losses.iter().copied()).collect();
+                    let points = logarithms().into_iter().zip(losses.iter().copied()).collect();
                     Curve { name: name.into(), color, points, dots: true }
                 })
                 .collect(),
@@ -154,7 +153,7 @@ fn statements(cells: &[Cell], epoch: u32) {
     let [with, without] = diverged;
     let by = format!(
         "of {} rates, {without:?} diverge without correction, and {with:?} with it, for beta2 = {BETA2:?}",
-        BETA1.len() * rates().len()
+        BETA1.len() * logarithms().len()
     );
     let seen = without[0] <= without[1] && without[1] < without[2] && with[2] < without[2];
     statement(&format!("epoch {epoch}: without correction, training is unstable if beta2 is close to 1"), (seen, by));

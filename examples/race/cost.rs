@@ -2,24 +2,23 @@
 
 use crate::{
     Result,
-    course::median,
     gpu::{Gpu, empty},
     racers::Racer,
 };
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wgpu::{BufferUsages, PollType};
 use wgpu_adam::{Adam, Group, Options, Tensor};
 
 const PARAMETERS: usize = 1 << 20;
-/// Number of measurements of each rule, of which the median counts, and of steps in each.
-const ROUNDS: usize = 9;
-const STEPS: u32 = 4;
+/// Number of measurements of each rule, and of steps in each.
+const ROUNDS: usize = 21;
+const STEPS: usize = 2;
 
 pub struct Cost {
     /// Bytes of state for each parameter.
     pub bytes: f64,
-    /// Time of a step.
-    pub time: Duration,
+    /// Time of a step, in times that of the first rule: the median over the rounds.
+    pub time: f64,
 }
 
 /// Measures all rules in turn, so that what else the machine does falls on all of them.
@@ -32,28 +31,27 @@ pub fn costs(gpu: &Gpu, racers: &[Racer]) -> Result<Vec<Cost>> {
         Adam::new(device, queue, &[group], Options::default())
     });
     let optimizers: Vec<Adam> = optimizers.collect::<std::result::Result<_, _>>()?;
-    let measure = |adam: &Adam| -> Result<Duration> {
+    let measure = |adam: &Adam| -> Result<f64> {
         let mut encoder = device.create_command_encoder(&Default::default());
         (0..STEPS).for_each(|_| adam.step(&mut encoder));
         let commands = encoder.finish();
         let start = Instant::now();
         queue.submit([commands]);
         device.poll(PollType::wait_indefinitely())?;
-        Ok(start.elapsed() / STEPS)
+        Ok(start.elapsed().as_secs_f64())
     };
-    let mut times = vec![Vec::new(); optimizers.len()];
+    let mut ratios = vec![Vec::new(); optimizers.len()];
     for round in 0..=ROUNDS {
-        for (adam, times) in optimizers.iter().zip(&mut times) {
-            let time = measure(adam)?;
-            // The first round warms up.
-            if round > 0 {
-                times.push(time);
-            }
+        let times = optimizers.iter().map(measure).collect::<Result<Vec<f64>>>()?;
+        // The first round warms up.
+        if round > 0 {
+            ratios.iter_mut().zip(&times).for_each(|(ratios, time)| ratios.push(time / times[0]));
         }
     }
-    let costs = optimizers.iter().zip(times).map(|(adam, times)| {
+    let costs = optimizers.iter().zip(ratios).map(|(adam, mut ratios)| {
         let memory = adam.memory_use();
-        Cost { bytes: (memory.total() - memory.small) as f64 / PARAMETERS as f64, time: median(times) }
+        ratios.sort_by(f64::total_cmp);
+        Cost { bytes: (memory.total() - memory.small) as f64 / PARAMETERS as f64, time: ratios[ROUNDS / 2] }
     });
     Ok(costs.collect())
 }

@@ -142,7 +142,7 @@ impl Outcome {
     }
 }
 
-pub fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
     values.sort_unstable();
     values[values.len() / 2]
 }

@@ -119,10 +119,7 @@ fn print(course: &Course, racers: &[Racer], outcomes: &[Outcome], costs: &[Cost]
         let [mean, deviation] = outcome.accuracy();
         println!(
             "  {:<16} {:>8.1e}{mark} {to:>9}  {mean:>6.2} +- {deviation:4.2}  {:>7.2}  {:>5.2}",
-            racer.name,
-            outcome.lr,
-            cost.bytes,
-            cost.time.as_secs_f64() / costs[0].time.as_secs_f64(),
+            racer.name, outcome.lr, cost.bytes, cost.time,
         );
     }
 }
