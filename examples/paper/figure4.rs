@@ -115,7 +115,7 @@ impl Cell {
                 self.beta2
             ),
             x: if place >= 6 { "log10(α)" } else { "" },
-            y: if place % 6 == 0 { "training loss" } else { "" },
+            y: if place.is_multiple_of(6) { "training loss" } else { "" },
             x_range: -5.1..-0.9,
             y_range,
             log_y: false,
