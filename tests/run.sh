@@ -69,6 +69,8 @@ cargo run --quiet --locked --example compare
 cargo run --quiet --locked --example train -- --epochs 2 --no-plot
 cargo run --quiet --locked --example splats -- --splats 500 --steps 200 --output "$(mktemp -d)/splats.png"
 cargo run --quiet --locked --example embeddings -- --steps 100
+cargo run --quiet --locked --example paper -- --epochs 1 --out "$(mktemp -d)"
+cargo run --quiet --locked --example race -- --steps 20 --seeds 1 --plot "$(mktemp -d)/race.svg"
 
 step "tests"
 cargo test --locked

@@ -1,7 +1,9 @@
 //! Training on the GPU. The data, the parameters, the gradients and Adam's state stay there. An epoch is recorded
 //! without reading any of them. The host reads back two kilobytes per epoch.
 
+pub use crate::buffer::{empty, upload};
 use crate::{
+    buffer::read,
     kernel::{Binding::*, Kernel},
     passes::Passes,
     resident::Resident,
@@ -9,7 +11,7 @@ use crate::{
 };
 use half::bf16;
 use std::ops::Range;
-use wgpu::{Buffer, BufferUsages, ComputePass, Device, PollType, Queue, util::DeviceExt};
+use wgpu::{Buffer, BufferUsages, ComputePass, Device, PollType, Queue};
 use wgpu_adam::{Adam, Dtype, Group, Probe, Report, Tensor, View};
 
 /// Maximum number of minibatches in a submission: enough to keep the GPU busy, and few enough to keep submissions
@@ -183,27 +185,6 @@ impl Trainer for Gpu {
     fn report(&mut self) -> Result<Report> {
         Ok(pollster::block_on(self.adam.read_report())?)
     }
-}
-
-pub fn upload(device: &Device, label: &str, contents: &[u8], usage: BufferUsages) -> Buffer {
-    device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage })
-}
-
-/// Creates a buffer of `floats` f32 zeros.
-pub fn empty(device: &Device, label: &str, floats: usize, usage: BufferUsages) -> Buffer {
-    let size = 4 * floats as u64;
-    device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
-}
-
-/// Waits for all submitted work and reads a mappable buffer.
-fn read(device: &Device, buffer: &Buffer) -> Result<Vec<f32>> {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-    device.poll(PollType::wait_indefinitely())?;
-    receiver.recv()??;
-    let floats = bytemuck::cast_slice(&buffer.get_mapped_range(..)?).to_vec();
-    buffer.unmap();
-    Ok(floats)
 }
 
 /// Returns an error if `bytes` do not fit in one buffer of the GPU.

@@ -1,5 +1,6 @@
-// Softmax cross-entropy, one invocation per row. It writes the loss of the row to `stats`, and whether the largest
-// output belongs to the label. The gradient replaces the outputs in `z`:  dz = (softmax(z) - onehot(label)) / rows.
+// Softmax cross-entropy, one invocation per row of each network side by side. It writes the loss of the row to `stats`, and
+// whether the largest output belongs to the label. The gradient replaces the outputs in `z`:
+//   dz = (softmax(z) - onehot(label)) / rows.
 
 struct Batch {
     first: u32,
@@ -8,6 +9,8 @@ struct Batch {
 
 override batch_size: u32;
 override classes: u32;
+// Number of entries in the `stats` of a network.
+override entries: u32;
 
 @group(0) @binding(0) var<uniform> batch: Batch;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
@@ -22,7 +25,8 @@ fn loss(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= batch_size) {
         return;
     }
-    let at = row * classes;
+    let run = id.y;
+    let at = (run * batch_size + row) * classes;
     if (row >= batch.rows) {
         // Rows beyond the end of a short minibatch must not contribute to any gradient.
         for (var output = 0u; output < classes; output += 1u) {
@@ -45,7 +49,7 @@ fn loss(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 
     let label = labels[order[batch.first + row]];
-    stats[batch.first + row] = vec2(log(sum) - (z[at + label] - top), f32(best == label));
+    stats[run * entries + batch.first + row] = vec2(log(sum) - (z[at + label] - top), f32(best == label));
     for (var output = 0u; output < classes; output += 1u) {
         let softmax = exp(z[at + output] - top) / sum;
         z[at + output] = (softmax - f32(output == label)) / f32(batch.rows);

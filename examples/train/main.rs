@@ -3,6 +3,7 @@
 
 #[path = "../adapter/mod.rs"]
 mod adapter;
+mod buffer;
 mod cli;
 mod cpu;
 mod data;
@@ -12,6 +13,7 @@ mod gpu;
 mod gradient;
 mod idx;
 mod kernel;
+#[allow(dead_code, reason = "one network trains here, without softplus")]
 mod matrix;
 mod minibatch;
 mod network;

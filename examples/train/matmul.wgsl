@@ -20,11 +20,11 @@ fn place(slot: u32, along_depth: bool) -> vec2<u32> {
 }
 
 fn load_a(i: u32, depth: u32) -> f32 {
-    return select(0.0, a[a_first + i * a_row + depth * a_column], i < m && depth < k);
+    return select(0.0, a[a_at(i, depth)], i < m && depth < k);
 }
 
 fn load_b(depth: u32, j: u32) -> f32 {
-    return select(0.0, b[b_first + depth * b_row + j * b_column], depth < k && j < n);
+    return select(0.0, b[b_at(depth, j)], depth < k && j < n);
 }
 
 // Element [r][s] of the result is left[r] * right[s].
@@ -47,6 +47,7 @@ fn matmul(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
+    run = group.z;
     let top = group.y * 64u;
     let left = group.x * 64u;
     var sum00 = mat4x4<f32>();

@@ -54,7 +54,7 @@ impl Passes {
             device,
             "loss",
             include_str!("loss.wgsl"),
-            &[("batch_size", batch as f64), ("classes", classes as f64)],
+            &[("batch_size", batch as f64), ("classes", classes as f64), ("entries", 0.0)],
             &[rows.which(), Read(&rows.labels), Read(&rows.order), Write(&z_buffer), Write(stats)],
             [(batch as u32).div_ceil(64), 1, 1],
         );

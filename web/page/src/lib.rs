@@ -39,6 +39,7 @@ mod idx;
 #[path = "../../../examples/train/kernel.rs"]
 mod kernel;
 #[path = "../../../examples/train/matrix.rs"]
+#[allow(dead_code, reason = "one network trains here, without softplus")]
 mod matrix;
 #[path = "../../../examples/train/minibatch.rs"]
 mod minibatch;

@@ -3,13 +3,14 @@
 
 @compute @workgroup_size(64)
 fn product(@builtin(global_invocation_id) id: vec3<u32>) {
+    run = id.z;
     let i = id.x / n;
     let j = id.x % n;
     if (i >= m) {
         return;
     }
-    var from_a = a_first + i * a_row;
-    var from_b = b_first + j * b_column;
+    var from_a = a_at(i, 0u);
+    var from_b = b_at(0u, j);
     var sum = 0.0;
     for (var depth = 0u; depth < k; depth += 1u) {
         sum += a[from_a] * b[from_b];
