@@ -153,7 +153,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
         if grad == Grad::Zero { format!(" store_grad(place.quad, {zero}, place.mask); ") } else { String::new() };
     module.file(&format!("fn zero_grad(place: Place) {{{body}}}\n"));
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Write });
-    state(module, storage, Access::Write, shape.rows);
+    state(module, storage, Access::Write, shape);
     clocks(module, shape.table);
     match shape.rows {
         Some(_) if shape.joined => joined_rows(module),
@@ -170,7 +170,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad) {
 }
 
 fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option<RowKind>) {
-    let shape = Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows: kind, joined: false };
+    let shape = Shape { unaligned, table: true, shifted: true, rows: kind, ..Shape::PLAIN };
     module.bind("records", Binding::Records);
     module.file(shader!("insight/insight"));
     module.file(if kind.is_some() { shader!("insight/of_rows") } else { shader!("insight/of_tiles") });
@@ -185,7 +185,10 @@ fn insight(module: &mut Module, storage: &Storage, unaligned: bool, kind: Option
     module.file(shader!("update/gradient"));
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
-    state(module, storage, Access::Read, kind);
+    state(module, storage, Access::Read, shape);
+    if !storage.in_blocks() {
+        module.file("fn begin_state(place: Place) {}\n");
+    }
     clocks(module, kind.is_none());
     if let Some(kind) = kind {
         rows(module, kind, unaligned);

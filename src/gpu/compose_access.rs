@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Rounding, StateDtype};
-use crate::config::rows::RowKind;
 use crate::config::rule::StateKind;
 use crate::gpu::binding::{Access, Binding};
 use crate::gpu::kernel::Shape;
@@ -85,7 +84,8 @@ fn half_name(dtype: Dtype) -> &'static str {
 }
 
 /// Adds the loads and stores of the parameter and of the state tensors.
-pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, rows: Option<RowKind>) {
+pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, shape: Shape) {
+    let rows = shape.rows;
     let writes = access == Access::Write;
     let param = match (storage.param.is_half(), storage.master) {
         (false, _) => shader!("access/param_f32"),
@@ -141,6 +141,7 @@ pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, rows
     if writes && storage.is_narrow() {
         module.flag("PARAM_STOCHASTIC", storage.rounding == Rounding::Stochastic);
         module.flag("STATE_STOCHASTIC", storage.state_rounding == Rounding::Stochastic);
+        module.flag("STRADDLES", shape.straddles);
         module.file(shader!("num/noise"));
     }
 }
@@ -150,15 +151,23 @@ pub(crate) fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool, row
     module.constant("STATE_TENSORS", kinds.len() as u64);
     module.file(shader!("num/block8"));
     module.file(if rows { shader!("rows/row_blocks") } else { shader!("update/blocks") });
+    let each = |text: &dyn Fn(&str) -> String| kinds.iter().map(|kind| text(kind.name())).collect::<String>();
+    let begin = each(&|name| format!("    begin_{name}(place);\n"));
+    module.file(&format!("fn begin_state(place: Place) {{\n{begin}}}\n"));
     if !writes {
         return;
     }
     module.constant("BLOCKS", if rows { UPDATE_SLOTS.into() } else { TILES_A_WORKGROUP });
     module.file(shader!("update/block_scales"));
-    for function in ["note", "encode"] {
-        let calls: String = kinds.iter().map(|kind| kind.name()).fold(String::new(), |calls, name| {
-            calls + &format!("    {function}_{name}(place, block, state.{name});\n")
-        });
-        module.file(&format!("fn {function}_state(place: Place, block: u32, state: Kept) {{\n{calls}}}\n"));
-    }
+    let sizes = each(&|name| format!("block_size(state.{name}, mask), ")) + &"0u, ".repeat(4 - kinds.len());
+    let (sizes, settle) = (sizes.trim_end_matches(", "), each(&|name| format!("    settle_{name}(block);\n")));
+    let end = each(&|name| format!("        end_{name}(place);\n"));
+    let encode = each(&|name| format!("    encode_{name}(place, state.{name});\n"));
+    module.file(&format!(
+        "fn sizes_of(state: Kept, mask: Mask) -> Bits {{\n    return Bits({sizes});\n}}\n\n\
+        fn settle_state(block: u32) {{\n{settle}}}\n\n\
+        // The first quad of a block stores its scale.\n\
+        fn end_state(place: Place) {{\n    if begins_block(place) {{\n{end}    }}\n}}\n\n\
+        fn encode_state(place: Place, state: Kept) {{\n{encode}}}\n"
+    ));
 }

@@ -101,12 +101,28 @@ pub(crate) struct Shape {
     /// A quad has another number in the window of grads than in the window of params. (Adding a zero instead costs 5 %
     /// on a software adapter.)
     pub shifted: bool,
+    /// A quad of the state has elements of two quads of its tensor, and noise.
+    pub straddles: bool,
     /// The number of regions. Above 1 only without a table.
     pub regions: u32,
     /// The region is one of rows.
     pub rows: Option<RowKind>,
     /// The rows are joined to rows of whole quads.
     pub joined: bool,
+}
+
+impl Shape {
+    /// A region that is one span of whole quads.
+    pub const PLAIN: Self = Self {
+        unaligned: false,
+        table: false,
+        edges: false,
+        shifted: false,
+        straddles: false,
+        regions: 1,
+        rows: None,
+        joined: false,
+    };
 }
 
 impl RowKind {
