@@ -332,7 +332,7 @@ fn noise(place: Place, stream: u32) -> Bits {
         element = Bits(element.x);
         lane = Bits(0u, 1u, 2u, 3u);
     }
-    let random = mixed((element >> Bits(2u)) ^ mixed(Bits(place.t)));
+    let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
     return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
 }
 

@@ -17,6 +17,6 @@ pub(crate) fn stream_seed(seed: u32, tensor: &str) -> u32 {
 
 /// The 16 bits of noise of an element of a tensor at step `t`. Each quantity that is rounded has its own `stream`.
 pub(crate) fn noise(element: u32, stream: u32, stream_seed: u32, t: u32) -> u32 {
-    let random = mixed((element.wrapping_add(stream_seed) >> 2) ^ mixed(t));
+    let random = mixed((element.wrapping_add(stream_seed) >> 2) ^ t.wrapping_mul(0x9e37_79b9));
     (random >> (5 * ((element + stream) & 3))) & 0xffff
 }
