@@ -12,14 +12,14 @@ pub struct Card {
     /// The card is of another maker than the compiler, so that the code is only a proxy.
     pub proxy: bool,
     /// Compute units, or multiprocessors of NVIDIA.
-    units: f64,
+    pub units: f64,
     /// The highest clock, in GHz.
-    clock: f64,
+    pub clock: f64,
     /// In GB/s.
-    memory: f64,
+    pub memory: f64,
     /// The results of a unit in a clock: for floats, integers, products of integers, transcendental functions. A load or store
     /// takes a slot of the issue as a float does.
-    rates: [f64; 4],
+    pub rates: [f64; 4],
 }
 
 const AMD: [f64; 4] = [64.0, 64.0, 16.0, 16.0];

@@ -88,7 +88,7 @@ impl Table {
                 family = row.family;
                 let _ = write!(
                     page,
-                    "\n## {family}\n\n| kernel | instructions | inverse throughput | an element | float | integer | product | \
+                    "\n### {family}\n\n| kernel | instructions | inverse throughput | an element | float | integer | product | \
                      transcendental | memory | scalar | VGPRs | waves | spills |\n|{}\n",
                     "---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
                 );
@@ -122,7 +122,10 @@ impl Table {
     pub fn page(&self) -> String {
         format!(
             "{}{}",
-            include_str!("page.md").replace("DRIVER", &self.driver).replace("MODEL\n", &self.model()),
+            include_str!("page.md")
+                .replace("DRIVER", &self.driver)
+                .replace("MODEL\n", &self.model())
+                .replace("CARDS\n", &cards()),
             self.kernels()
         )
     }
@@ -153,10 +156,18 @@ impl Table {
     }
 }
 
+fn cards() -> String {
+    let head = "| card | units | GHz | GB/s | results of a unit in a clock: float, integer, product, transcendental |";
+    let row = |Card { name, units, clock, memory, rates: [float, integer, product, transcendental], .. }: &Card| {
+        format!("| {name} | {units} | {clock} | {memory} | {float}, {integer}, {product}, {transcendental} |\n")
+    };
+    format!("{head}\n|---|---:|---:|---:|---|\n{}", CARDS.iter().map(row).collect::<String>())
+}
+
 /// The instructions of a kernel on a page.
 fn recorded(page: &str, family: &str, name: &str) -> Option<f64> {
-    let (_, section) = page.split_once(&format!("\n## {family}\n"))?;
-    let section = section.split("\n## ").next()?;
+    let (_, section) = page.split_once(&format!("\n### {family}\n"))?;
+    let section = section.split("\n### ").next()?;
     let row = section.lines().find_map(|line| line.strip_prefix(&format!("| {name} | ")))?;
     row.split(" | ").next()?.parse().ok()
 }
