@@ -21,8 +21,10 @@ fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
 }
 
 fn sizes_in(tile: Tile, quad: u32, state: Kept) -> Bits {
-    let mask = inside(quad, tile.begin, tile.end) | Mask(!EDGES);
-    return select(Bits(0u), sizes_of(state, mask), is_owned(tile, quad));
+    if EDGES {
+        return sizes_of(state, inside(quad, tile.begin, tile.end));
+    }
+    return select(Bits(0u), sizes_of(state, Mask(true)), is_owned(tile, quad));
 }
 
 fn store(s: Scalars, tile: Tile, quad: u32, state: Kept) {

@@ -92,7 +92,7 @@ pub const SHADERS: &[Shader] = &[
             ("let lr = s.lr * factor(s, position)", "let lr = s.lr", "schedules"),
             ("skipped_in_a_row < control", "skipped_in_a_row <= control", "limited skips"),
             ("skipped_in_a_row = select(0u", "skipped_in_a_row = select(1u", "limited skips"),
-            ("settings[i].is_active != 0u", "settings[i].is_active != 7u", "inactive"),
+            ("s.is_active != 0u", "s.is_active != 7u", "inactive"),
             ("before.position + select(1u, 0u", "before.position + select(0u, 0u", "schedules"),
             ("sqrt(correction2) / correction1", "sqrt(correction1) / correction1", "measured, guarded"),
             ("slots[i].scalars.t = before.t", "slots[i].scalars.t = 0u", "measured, guarded"),

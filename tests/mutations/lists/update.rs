@@ -41,8 +41,8 @@ pub const SHADERS: &[Shader] = &[
         mutations: &[
             ("let block = index / SHARERS", "let block = 0u", "blocks, remainder"),
             ("quad + 2u * LINE, third);", "quad + 2u * LINE, second);", "blocks, remainder"),
-            ("inside(quad, tile.begin, tile.end) | Mask(!EDGES)", "Mask(true)", "blocks, remainder"),
-            ("sizes_of(state, mask), is_owned(tile, quad)", "sizes_of(state, mask), true", "blocks, remainder"),
+            ("sizes_of(state, inside(quad, tile.begin, tile.end))", "sizes_of(state, Mask(true))", "blocks, remainder"),
+            ("Mask(true)), is_owned(tile, quad)", "Mask(true)), true", "blocks of whole quads"),
         ],
     },
     Shader {
@@ -56,7 +56,7 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/update/blocks.wgsl",
         mutations: &[
             ("region.first_scale + place.state / BLOCK_QUADS", "region.first_scale", "blocks, remainder"),
-            ("place.state % BLOCK_QUADS == 0u", "place.state % BLOCK_QUADS == 1u", "blocks, remainder"),
+            ("place.state % BLOCK_QUADS == 0u", "place.state % BLOCK_QUADS == 8u", "blocks, remainder"),
         ],
     },
 ];
