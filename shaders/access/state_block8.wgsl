@@ -16,12 +16,19 @@ fn load_NAME(place: Place) -> Quad {
 
 // --- stores ---
 
+fn size_NAME(x: Quad, mask: Mask) {
+    found[ORDINAL] = max(found[ORDINAL], block_size(x, mask));
+}
+
 fn settle_NAME(block: u32) {
     NAME_scale = block_scale(CODE, atomicLoad(&sizes[STATE_TENSORS * block + ORDINAL]));
 }
 
+// The first quad of a block stores its scale.
 fn end_NAME(place: Place) {
-    NAME[scale_at(place)] = NAME_scale;
+    if begins_block(place) {
+        NAME[scale_at(place)] = NAME_scale;
+    }
 }
 
 fn encode_NAME(place: Place, x: Quad) {

@@ -42,7 +42,7 @@ fn is_owned(tile: Tile, quad: u32) -> bool {
     return quad * LANES < tile.end;
 }
 
-// Steps a quad, except for its state, which it returns.
+// Steps a quad, except for its state: returns it, and finds its sizes.
 fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     let place = place_of(tile, quad, s.t);
     let param = read_param(place);
@@ -50,24 +50,14 @@ fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     let next = moved(s, param, rule(s, place, g));
     if is_owned(tile, quad) {
         write_param(place, next);
+        size_state(kept, Mask(!EDGES) | place.mask);
     }
     return kept;
 }
 
-fn sizes_in(tile: Tile, quad: u32, state: Kept) -> Bits {
-    if EDGES {
-        return sizes_of(state, inside(quad, tile.begin, tile.end));
-    }
-    return select(Bits(0u), sizes_of(state, Mask(true)), is_owned(tile, quad));
-}
-
-fn store(s: Scalars, tile: Tile, quad: u32, state: Kept) {
-    encode_state(place_of(tile, quad, s.t), state);
-}
-
-fn clear_grad(s: Scalars, tile: Tile, quad: u32) {
+fn clear_grad(tile: Tile, quad: u32) {
     if is_owned(tile, quad) {
-        zero_grad(place_of(tile, quad, s.t));
+        zero_grad(place_of(tile, quad, 0u));
     }
 }
 
@@ -94,23 +84,21 @@ fn update(
         second = compute(s, tile, quad + LINE);
         third = compute(s, tile, quad + 2u * LINE);
         fourth = compute(s, tile, quad + 3u * LINE);
-        let lower = max(sizes_in(tile, quad, first), sizes_in(tile, quad + LINE, second));
-        let upper = max(sizes_in(tile, quad + 2u * LINE, third), sizes_in(tile, quad + 3u * LINE, fourth));
-        note_sizes(block, max(lower, upper));
+        note_sizes(block);
     }
     workgroupBarrier();
     if steps {
         settle_state(block);
         end_state(place);
-        store(s, tile, quad, first);
-        store(s, tile, quad + LINE, second);
-        store(s, tile, quad + 2u * LINE, third);
-        store(s, tile, quad + 3u * LINE, fourth);
+        encode_state(place, first);
+        encode_state(place_of(tile, quad + LINE, s.t), second);
+        encode_state(place_of(tile, quad + 2u * LINE, s.t), third);
+        encode_state(place_of(tile, quad + 3u * LINE, s.t), fourth);
     }
-    clear_grad(s, tile, quad);
-    clear_grad(s, tile, quad + LINE);
-    clear_grad(s, tile, quad + 2u * LINE);
-    clear_grad(s, tile, quad + 3u * LINE);
+    clear_grad(tile, quad);
+    clear_grad(tile, quad + LINE);
+    clear_grad(tile, quad + 2u * LINE);
+    clear_grad(tile, quad + 3u * LINE);
 }
 
 // --- update/gradient.wgsl ---
@@ -267,12 +255,19 @@ fn load_m(place: Place) -> Quad {
     return decoded(SIGNED, m[place.state], m_scale);
 }
 
+fn size_m(x: Quad, mask: Mask) {
+    found[0u] = max(found[0u], block_size(x, mask));
+}
+
 fn settle_m(block: u32) {
     m_scale = block_scale(SIGNED, atomicLoad(&sizes[STATE_TENSORS * block + 0u]));
 }
 
+// The first quad of a block stores its scale.
 fn end_m(place: Place) {
-    m[scale_at(place)] = m_scale;
+    if begins_block(place) {
+        m[scale_at(place)] = m_scale;
+    }
 }
 
 fn encode_m(place: Place, x: Quad) {
@@ -306,12 +301,19 @@ fn load_v(place: Place) -> Quad {
     return decoded(UNSIGNED, v[place.state], v_scale);
 }
 
+fn size_v(x: Quad, mask: Mask) {
+    found[1u] = max(found[1u], block_size(x, mask));
+}
+
 fn settle_v(block: u32) {
     v_scale = block_scale(UNSIGNED, atomicLoad(&sizes[STATE_TENSORS * block + 1u]));
 }
 
+// The first quad of a block stores its scale.
 fn end_v(place: Place) {
-    v[scale_at(place)] = v_scale;
+    if begins_block(place) {
+        v[scale_at(place)] = v_scale;
+    }
 }
 
 fn encode_v(place: Place, x: Quad) {
@@ -534,12 +536,35 @@ fn begin_state(place: Place) {
     begin_v(place);
 }
 
+fn size_state(state: Kept, mask: Mask) {
+    size_m(state.m, mask);
+    size_v(state.v, mask);
+}
+
+fn settle_state(block: u32) {
+    settle_m(block);
+    settle_v(block);
+}
+
+fn end_state(place: Place) {
+    end_m(place);
+    end_v(place);
+}
+
+fn encode_state(place: Place, state: Kept) {
+    encode_m(place, state.m);
+    encode_v(place, state.v);
+}
+
 // --- update/block_scales.wgsl ---
 
 // The new scales of the blocks of a workgroup. The invocations that share a block find its largest sizes together: one for each
 // state tensor.
 
 var<workgroup> sizes: array<atomic<u32>, BLOCKS * STATE_TENSORS>;
+
+// Those of an invocation.
+var<private> found: Bits;
 
 fn clear_sizes(index: u32) {
     if index < BLOCKS {
@@ -551,33 +576,11 @@ fn clear_sizes(index: u32) {
     workgroupBarrier();
 }
 
-fn note_sizes(block: u32, found: Bits) {
+fn note_sizes(block: u32) {
     let at = STATE_TENSORS * block;
     atomicMax(&sizes[at], found.x);
     if STATE_TENSORS > 1u { atomicMax(&sizes[at + 1u], found.y); }
     if STATE_TENSORS > 2u { atomicMax(&sizes[at + 2u], found.z); }
-}
-
-fn sizes_of(state: Kept, mask: Mask) -> Bits {
-    return Bits(block_size(state.m, mask), block_size(state.v, mask), 0u, 0u);
-}
-
-fn settle_state(block: u32) {
-    settle_m(block);
-    settle_v(block);
-}
-
-// The first quad of a block stores its scale.
-fn end_state(place: Place) {
-    if begins_block(place) {
-        end_m(place);
-        end_v(place);
-    }
-}
-
-fn encode_state(place: Place, state: Kept) {
-    encode_m(place, state.m);
-    encode_v(place, state.v);
 }
 
 // --- num/noise.wgsl ---

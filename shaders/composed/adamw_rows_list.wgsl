@@ -82,7 +82,8 @@ fn update(
         let step = rule(scalars_of_row(s), place, g);
         let rate = tables.columns[own.k] * rate_of(own.row);
         param = limited(s, param - rate * (decay_of(s, param, step) + step));
-        note_sizes(block_of(own), sizes_of(kept, place.mask));
+        size_state(kept, place.mask);
+        note_sizes(block_of(own));
     }
     if IN_BLOCKS {
         workgroupBarrier();
@@ -622,9 +623,9 @@ fn clear_sizes(index: u32) {}
 
 fn begin_state(place: Place) {}
 
-fn sizes_of(state: Kept, mask: Mask) -> Bits { return Bits(0u); }
+fn size_state(state: Kept, mask: Mask) {}
 
-fn note_sizes(block: u32, found: Bits) {}
+fn note_sizes(block: u32) {}
 
 fn settle_state(block: u32) {}
 

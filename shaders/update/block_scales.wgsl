@@ -3,6 +3,9 @@
 
 var<workgroup> sizes: array<atomic<u32>, BLOCKS * STATE_TENSORS>;
 
+// Those of an invocation.
+var<private> found: Bits;
+
 fn clear_sizes(index: u32) {
     if index < BLOCKS {
         let at = STATE_TENSORS * index;
@@ -13,7 +16,7 @@ fn clear_sizes(index: u32) {
     workgroupBarrier();
 }
 
-fn note_sizes(block: u32, found: Bits) {
+fn note_sizes(block: u32) {
     let at = STATE_TENSORS * block;
     atomicMax(&sizes[at], found.x);
     if STATE_TENSORS > 1u { atomicMax(&sizes[at + 1u], found.y); }

@@ -8,7 +8,7 @@ fn is_owned(tile: Tile, quad: u32) -> bool {
     return quad * LANES < tile.end;
 }
 
-// Steps a quad, except for its state, which it returns.
+// Steps a quad, except for its state: returns it, and finds its sizes.
 fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     let place = place_of(tile, quad, s.t);
     let param = read_param(place);
@@ -16,24 +16,14 @@ fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     let next = moved(s, param, rule(s, place, g));
     if is_owned(tile, quad) {
         write_param(place, next);
+        size_state(kept, Mask(!EDGES) | place.mask);
     }
     return kept;
 }
 
-fn sizes_in(tile: Tile, quad: u32, state: Kept) -> Bits {
-    if EDGES {
-        return sizes_of(state, inside(quad, tile.begin, tile.end));
-    }
-    return select(Bits(0u), sizes_of(state, Mask(true)), is_owned(tile, quad));
-}
-
-fn store(s: Scalars, tile: Tile, quad: u32, state: Kept) {
-    encode_state(place_of(tile, quad, s.t), state);
-}
-
-fn clear_grad(s: Scalars, tile: Tile, quad: u32) {
+fn clear_grad(tile: Tile, quad: u32) {
     if is_owned(tile, quad) {
-        zero_grad(place_of(tile, quad, s.t));
+        zero_grad(place_of(tile, quad, 0u));
     }
 }
 
@@ -60,21 +50,19 @@ fn update(
         second = compute(s, tile, quad + LINE);
         third = compute(s, tile, quad + 2u * LINE);
         fourth = compute(s, tile, quad + 3u * LINE);
-        let lower = max(sizes_in(tile, quad, first), sizes_in(tile, quad + LINE, second));
-        let upper = max(sizes_in(tile, quad + 2u * LINE, third), sizes_in(tile, quad + 3u * LINE, fourth));
-        note_sizes(block, max(lower, upper));
+        note_sizes(block);
     }
     workgroupBarrier();
     if steps {
         settle_state(block);
         end_state(place);
-        store(s, tile, quad, first);
-        store(s, tile, quad + LINE, second);
-        store(s, tile, quad + 2u * LINE, third);
-        store(s, tile, quad + 3u * LINE, fourth);
+        encode_state(place, first);
+        encode_state(place_of(tile, quad + LINE, s.t), second);
+        encode_state(place_of(tile, quad + 2u * LINE, s.t), third);
+        encode_state(place_of(tile, quad + 3u * LINE, s.t), fourth);
     }
-    clear_grad(s, tile, quad);
-    clear_grad(s, tile, quad + LINE);
-    clear_grad(s, tile, quad + 2u * LINE);
-    clear_grad(s, tile, quad + 3u * LINE);
+    clear_grad(tile, quad);
+    clear_grad(tile, quad + LINE);
+    clear_grad(tile, quad + 2u * LINE);
+    clear_grad(tile, quad + 3u * LINE);
 }

@@ -41,7 +41,8 @@ fn update(
         let step = rule(scalars_of_row(s), place, g);
         let rate = tables.columns[own.k] * rate_of(own.row);
         param = limited(s, param - rate * (decay_of(s, param, step) + step));
-        note_sizes(block_of(own), sizes_of(kept, place.mask));
+        size_state(kept, place.mask);
+        note_sizes(block_of(own));
     }
     if IN_BLOCKS {
         workgroupBarrier();

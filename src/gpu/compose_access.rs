@@ -141,7 +141,7 @@ pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, shap
     if writes && storage.is_narrow() {
         module.flag("PARAM_STOCHASTIC", storage.rounding == Rounding::Stochastic);
         module.flag("STATE_STOCHASTIC", storage.state_rounding == Rounding::Stochastic);
-        module.flag("STRADDLES", shape.straddles);
+        module.flag("STRADDLES", shape.edges || rows.is_some_and(|rows| rows.partial));
         module.file(shader!("num/noise"));
     }
 }
@@ -151,23 +151,19 @@ pub(crate) fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool, row
     module.constant("STATE_TENSORS", kinds.len() as u64);
     module.file(shader!("num/block8"));
     module.file(if rows { shader!("rows/row_blocks") } else { shader!("update/blocks") });
-    let each = |text: &dyn Fn(&str) -> String| kinds.iter().map(|kind| text(kind.name())).collect::<String>();
-    let begin = each(&|name| format!("    begin_{name}(place);\n"));
-    module.file(&format!("fn begin_state(place: Place) {{\n{begin}}}\n"));
-    if !writes {
-        return;
+    // These functions call those of each state tensor.
+    let mut each = |function: &str, parameters: &str, arguments: &str| {
+        let call = |kind: &StateKind| format!("    {function}_NAME({arguments});\n").replace("NAME", kind.name());
+        let calls: String = kinds.iter().map(call).collect();
+        let _ = writeln!(module.files, "\nfn {function}_state({parameters}) {{\n{calls}}}");
+    };
+    each("begin", "place: Place", "place");
+    if writes {
+        each("size", "state: Kept, mask: Mask", "state.NAME, mask");
+        each("settle", "block: u32", "block");
+        each("end", "place: Place", "place");
+        each("encode", "place: Place, state: Kept", "place, state.NAME");
+        module.constant("BLOCKS", if rows { UPDATE_SLOTS.into() } else { TILES_A_WORKGROUP });
+        module.file(shader!("update/block_scales"));
     }
-    module.constant("BLOCKS", if rows { UPDATE_SLOTS.into() } else { TILES_A_WORKGROUP });
-    module.file(shader!("update/block_scales"));
-    let sizes = each(&|name| format!("block_size(state.{name}, mask), ")) + &"0u, ".repeat(4 - kinds.len());
-    let (sizes, settle) = (sizes.trim_end_matches(", "), each(&|name| format!("    settle_{name}(block);\n")));
-    let end = each(&|name| format!("        end_{name}(place);\n"));
-    let encode = each(&|name| format!("    encode_{name}(place, state.{name});\n"));
-    module.file(&format!(
-        "fn sizes_of(state: Kept, mask: Mask) -> Bits {{\n    return Bits({sizes});\n}}\n\n\
-        fn settle_state(block: u32) {{\n{settle}}}\n\n\
-        // The first quad of a block stores its scale.\n\
-        fn end_state(place: Place) {{\n    if begins_block(place) {{\n{end}    }}\n}}\n\n\
-        fn encode_state(place: Place, state: Kept) {{\n{encode}}}\n"
-    ));
 }

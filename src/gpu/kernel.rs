@@ -96,13 +96,11 @@ pub(crate) struct Shape {
     pub unaligned: bool,
     /// The region has several spans, and a table lists their tiles.
     pub table: bool,
-    /// A span begins or ends within a quad.
+    /// A span begins or ends within a quad of the window or of its tensor.
     pub edges: bool,
     /// A quad has another number in the window of grads than in the window of params. (Adding a zero instead costs 5 %
     /// on a software adapter.)
     pub shifted: bool,
-    /// A quad of the state has elements of two quads of its tensor, and noise.
-    pub straddles: bool,
     /// The number of regions. Above 1 only without a table.
     pub regions: u32,
     /// The region is one of rows.
@@ -113,16 +111,8 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// A region that is one span of whole quads.
-    pub const PLAIN: Self = Self {
-        unaligned: false,
-        table: false,
-        edges: false,
-        shifted: false,
-        straddles: false,
-        regions: 1,
-        rows: None,
-        joined: false,
-    };
+    pub const PLAIN: Self =
+        Self { unaligned: false, table: false, edges: false, shifted: false, regions: 1, rows: None, joined: false };
 }
 
 impl RowKind {

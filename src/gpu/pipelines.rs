@@ -33,7 +33,6 @@ fn shape(batch: &[Region], spans: impl Fn(&Region) -> Vec<Span>) -> Shape {
         table: spans(first).len() > 1,
         edges: first.rows.is_none() && batch.iter().any(|region| region.edges(&spans(region))),
         shifted: batch.len() > 1 || first.grad_shift != 0,
-        straddles: false,
         regions: batch.len() as u32,
         rows: first.rows.as_ref().map(|rows| rows.kind),
         joined: false,
@@ -54,10 +53,10 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -
         false => Grad::Read,
     };
     let mut shape = shape(batch, Region::update_spans);
-    shape.straddles = batch.iter().any(Region::straddles);
     if first.rows.as_ref().is_some_and(|rows| rows.joined) {
         // Their quads are whole, and so is the first one of the gradients.
         (shape.joined, shape.unaligned) = (true, false);
+        shape.edges = shape.rows.is_some_and(|kind| kind.partial);
         shape.rows = shape.rows.map(|kind| RowKind { partial: false, ..kind });
     }
     Kernel::Update { storage: first.storage, shape, grad, limits }

@@ -252,19 +252,9 @@ impl Region {
         spans.iter().map(|span| (quads_of(span.begin, span.end).len() as u64).div_ceil(quads)).sum()
     }
 
-    /// Whether a quad of the state has elements of two quads of its tensor, which have different noise.
-    pub fn straddles(&self) -> bool {
-        let Storage { rounding, state_rounding, .. } = self.storage;
-        [rounding, state_rounding].contains(&Rounding::Stochastic)
-            && match &self.rows {
-                Some(rows) => rows.kind.partial,
-                None => self.update_spans().iter().any(|span| !span.stream_seed.is_multiple_of(LANES as u32)),
-            }
-    }
-
-    /// Whether a span begins or ends within a quad.
+    /// Whether a span begins or ends within a quad of the window or of its tensor.
     pub fn edges(&self, spans: &[Span]) -> bool {
-        spans.iter().any(|s| !s.begin.is_multiple_of(LANES as u32) || !s.end.is_multiple_of(LANES as u32))
+        spans.iter().any(|s| !(s.begin | s.end | s.stream_seed).is_multiple_of(LANES as u32))
     }
 }
 

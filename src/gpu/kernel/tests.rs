@@ -32,8 +32,6 @@ impl Shape {
             table: bit(bits, 1),
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
-            // Edges make no difference to it.
-            straddles: bit(bits, 2),
             ..Self::PLAIN
         });
         let batched = |shape: Self| (shape.shifted && !shape.table).then_some(Self { regions: 3, ..shape });
@@ -101,8 +99,7 @@ impl Shape {
         let nothing_of_their_own = active == ActiveKind::All && !row_lr && !compact && !partial;
         // Partial quads are loaded element by element.
         let unaligned = [false, true].into_iter().filter(move |unaligned| *unaligned || !rows.partial);
-        let apart =
-            unaligned.map(move |unaligned| Self { unaligned, straddles: partial, rows: Some(rows), ..Self::PLAIN });
+        let apart = unaligned.map(move |unaligned| Self { unaligned, rows: Some(rows), ..Self::PLAIN });
         let joins =
             move |shape: Self| (nothing_of_their_own && !shape.unaligned).then_some(Self { joined: true, ..shape });
         apart.clone().chain(apart.filter_map(joins))
