@@ -25,6 +25,7 @@ step() {
 
 step "format"
 cargo fmt --check
+cargo fmt --check --manifest-path benches/isa/Cargo.toml
 rustfmt --check --edition 2024 tests/mutations/mutations.rs tests/mutations/mutate.rs
 
 if [ "$stage" = quick ]; then
@@ -77,6 +78,14 @@ cargo test --locked
 
 step "pytorch"
 interop/pytorch/test.sh
+
+step "instructions"
+# Mesa's driver for AMD's cards compiles without a card.
+if compgen -G '/usr/share/vulkan/icd.d/radeon_icd*.json' >/dev/null; then
+    cargo run --quiet --locked --manifest-path benches/isa/Cargo.toml -- --check
+else
+    echo "not checked: RADV is not installed"
+fi
 
 step "browser"
 web/test.sh

@@ -10,8 +10,8 @@ printf '| params | state | held out, mean | lowest | highest | mean − f32 |\n|
 reference=
 while read -r params state; do
     for ((seed = 0; seed < ${SEEDS:-5}; seed++)); do
-        target/release/examples/train --quiet --no-plot --seed "$seed" --params "$params" --state "$state" \
-            --state-min-len 0 "$@" | sed -E 's/^held-out accuracy ([0-9.]+) .*/\1/'
+        "${CARGO_TARGET_DIR:-target}/release/examples/train" --quiet --no-plot --seed "$seed" --params "$params" \
+            --state "$state" --state-min-len 0 "$@" | sed -E 's/^held-out accuracy ([0-9.]+) .*/\1/'
     done | sort -n | awk -v params="$params" -v state="$state" -v reference="$reference" '
         { sum += $1; if (NR == 1) least = $1; most = $1 }
         END {

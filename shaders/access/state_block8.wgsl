@@ -3,22 +3,34 @@
 
 @group(0) @binding(NAME_binding) var<storage, ACCESS> NAME: array<u32>;
 
+// The scale of the block: the old one for loads, and then the new one for stores.
+var<private> NAME_scale: u32;
+
+fn begin_NAME(place: Place) {
+    NAME_scale = NAME[scale_at(place)];
+}
+
 fn load_NAME(place: Place) -> Quad {
-    return decoded(CODE, unpacked_codes(NAME[place.state]), NAME[scale_at(place)]);
+    return decoded(CODE, NAME[place.state], NAME_scale);
 }
 
 // --- stores ---
 
-// Raises the block's new scale to the largest magnitude of the quad.
-fn note_NAME(place: Place, block: u32, x: Quad) {
-    atomicMax(&scales[STATE_TENSORS * block + ORDINAL], block_scale(x, place.mask));
+fn size_NAME(x: Quad, mask: Mask) {
+    found[ORDINAL] = max(found[ORDINAL], block_size(x, mask));
 }
 
-fn encode_NAME(place: Place, block: u32, x: Quad) {
-    let scale = atomicLoad(&scales[STATE_TENSORS * block + ORDINAL]);
-    NAME[place.state] = packed_codes(encoded(CODE, x, scale, state_noise(place, STREAM), STATE_STOCHASTIC));
-    // The first quad of a block stores its scale.
+fn settle_NAME(block: u32) {
+    NAME_scale = block_scale(CODE, atomicLoad(&sizes[STATE_TENSORS * block + ORDINAL]));
+}
+
+// The first quad of a block stores its scale.
+fn end_NAME(place: Place) {
     if begins_block(place) {
-        NAME[scale_at(place)] = scale;
+        NAME[scale_at(place)] = NAME_scale;
     }
+}
+
+fn encode_NAME(place: Place, x: Quad) {
+    NAME[place.state] = encoded(CODE, x, NAME_scale, state_noise(place, STREAM));
 }

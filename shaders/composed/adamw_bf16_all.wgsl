@@ -10,6 +10,7 @@ const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
+const STRADDLES: bool = false;
 const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 35u;
 const region_binding: u32 = 0u;
@@ -79,13 +80,13 @@ fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by 2^64 less
-// 0.4 %, whose square is finite in bf16 too, even after a few roundings. Infinities and NaNs pass unchanged, so that they
-// are noticed.
+// 2^64 less 0.4 %. Its square is finite in bf16 too, even after a few roundings.
+const MOST: f32 = 18374686479671623680.0;
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is bounded. Infinities and NaNs
+// pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
-    let bits = bitcast<Bits>(g);
-    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f7f0000u)) < Bits(0x20010000u);
-    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7f0000u)), overflows);
+    return select(clamp(g, Quad(-MOST), Quad(MOST)), g, magnitude(g) >= Bits(0x7f800000u));
 }
 
 // A sum of squares that overflows stays at the largest bf16, for the same reason. NaNs pass unchanged.
@@ -249,15 +250,17 @@ fn from_bf16(halves: Bits) -> Quad {
     return bitcast<Quad>(halves << Bits(16u));
 }
 
-// Rounds to nearest even or, stochastically, up if adding the noise to the lower bits carries.
+// Rounds to nearest even or, stochastically, up if adding 16 bits of noise to the lower bits carries.
 fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
-    let bits = bitcast<Bits>(x);
+    // Rounding must not carry a NaN of which all bits are 1 into the sign. The upper bit of its mantissa, which each NaN of
+    // arithmetic has, keeps it from becoming an infinity.
+    let positive = bitcast<Bits>(min(bitcast<vec4<i32>>(x), vec4<i32>(0x7fff0000i)));
+    let bits = min(positive, Bits(0xffff0000u));
     var up = Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u));
     if stochastic {
-        up = noise & Bits(0xffffu);
+        up = noise;
     }
-    let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
-    return select((bits + up) >> Bits(16u), (bits >> Bits(16u)) | Bits(0x40u), nan);
+    return (bits + up) >> Bits(16u);
 }
 
 fn from_f16(halves: Bits) -> Quad {
@@ -285,8 +288,8 @@ fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let whole = Bits(floored);
     var more = (rest > Quad(0.5)) | ((rest == Quad(0.5)) & ((whole & Bits(1u)) == Bits(1u)));
     if stochastic {
-        up = noise & Bits(0x1fffu);
-        more = rest > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8;
+        up = noise >> Bits(3u);
+        more = rest > Quad(noise) * 1.52587890625e-5;
     }
     let normal = min(((magnitude + up) >> Bits(13u)) - Bits(112u << 10u), Bits(0x7c00u));
     let tiny = whole + select(Bits(0u), Bits(1u), more);
@@ -316,8 +319,8 @@ fn from_i32(x: vec4<i32>) -> Quad {
 
 // --- num/noise.wgsl ---
 
-// Noise for stochastic rounding. It depends on the seed, the step, the tensor's name and the element, and on nothing else.
-// Twin: src/num/noise.rs.
+// Noise for stochastic rounding: 16 bits for each element and quantity. They depend on the seed, the step, the tensor's name and
+// the element, and on nothing else. Twin: src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
     var x = bits;
@@ -326,9 +329,18 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// Each quantity that is rounded has its own stream.
+// Four elements share 32 random bits. Each takes 16 of them, and another 16 for each quantity that is rounded: two neighbours,
+// and two quantities of an element, begin at least 5 bits apart.
 fn noise(place: Place, stream: u32) -> Bits {
-    return mixed((elements(place.state) + Bits(place.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
+    var element = Bits(place.state * LANES + place.stream_seed) + Bits(0u, 1u, 2u, 3u);
+    var lane = element & Bits(3u);
+    if !STRADDLES {
+        // The quad has the elements of one quad of its tensor.
+        element = Bits(element.x);
+        lane = Bits(0u, 1u, 2u, 3u);
+    }
+    let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
+    return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
 }
 
 fn param_noise(place: Place) -> Bits {
@@ -338,11 +350,12 @@ fn param_noise(place: Place) -> Bits {
     return Bits(0u);
 }
 
+// Without noise, half of the range: it rounds 8-bit codes to the nearest.
 fn state_noise(place: Place, stream: u32) -> Bits {
     if STATE_STOCHASTIC {
         return noise(place, stream);
     }
-    return Bits(0u);
+    return Bits(0x8000u);
 }
 
 // --- tick/scalars.wgsl ---

@@ -12,6 +12,7 @@ const STATE_TENSORS: u32 = 2u;
 const BLOCKS: u32 = 4u;
 const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
+const STRADDLES: bool = false;
 const scalars_binding: u32 = 5u;
 const SCALAR_PADDING: u32 = 35u;
 const region_binding: u32 = 0u;
@@ -32,42 +33,32 @@ fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
 // --- update/update_blocks.wgsl ---
 
 // Steps each element if the state is in 8-bit blocks. A tile is a block. The new scale of a block is known only when
-// all of its elements are. So a first pass computes, and a second pass stores. Twin: src/cpu/update.rs and
+// all of its elements are. So a first pass computes, and a second pass stores the state. Twin: src/cpu/update.rs and
 // src/cpu/storage.rs.
+//
+// A state has whole blocks, so that no quad of it is checked. Params and gradients may end before their tile.
 
-// The results for a quad that are not yet stored.
-struct Pending {
-    param: Quad,
-    state: Kept,
+fn is_owned(tile: Tile, quad: u32) -> bool {
+    return quad * LANES < tile.end;
 }
 
-fn steps(s: Scalars, tile: Tile, quad: u32) -> bool {
-    return s.do_step != 0u && quad * LANES < tile.end;
-}
-
-fn compute(s: Scalars, tile: Tile, quad: u32, block: u32) -> Pending {
-    var pending: Pending;
-    if steps(s, tile, quad) {
-        let place = place_of(tile, quad, s.t);
-        let param = read_param(place);
-        let g = gradient(s, load_grad(quad), param);
-        pending.param = moved(s, param, rule(s, place, g));
-        pending.state = kept;
-        note_state(place, block, kept);
-    }
-    return pending;
-}
-
-fn store(s: Scalars, tile: Tile, quad: u32, block: u32, pending: Pending) {
-    if quad * LANES >= tile.end {
-        return;
-    }
+// Steps a quad, except for its state: returns it, and finds its sizes.
+fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     let place = place_of(tile, quad, s.t);
-    if steps(s, tile, quad) {
-        encode_state(place, block, pending.state);
-        write_param(place, pending.param);
+    let param = read_param(place);
+    let g = gradient(s, load_grad(quad), param);
+    let next = moved(s, param, rule(s, place, g));
+    if is_owned(tile, quad) {
+        write_param(place, next);
+        size_state(kept, Mask(!EDGES) | place.mask);
     }
-    zero_grad(place);
+    return kept;
+}
+
+fn clear_grad(tile: Tile, quad: u32) {
+    if is_owned(tile, quad) {
+        zero_grad(place_of(tile, quad, 0u));
+    }
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -78,18 +69,36 @@ fn update(
 ) {
     let tile = own_tile(workgroup, workgroups, index);
     let s = scalars(tile.clock);
-    clear_scales(index);
+    clear_sizes(index);
     let block = index / SHARERS;
     let quad = own_quad(tile, index);
-    let first = compute(s, tile, quad, block);
-    let second = compute(s, tile, quad + LINE, block);
-    let third = compute(s, tile, quad + 2u * LINE, block);
-    let fourth = compute(s, tile, quad + 3u * LINE, block);
+    let place = place_of(tile, quad, s.t);
+    let steps = s.do_step != 0u && is_owned(tile, tile.quad);
+    var first: Kept;
+    var second: Kept;
+    var third: Kept;
+    var fourth: Kept;
+    if steps {
+        begin_state(place);
+        first = compute(s, tile, quad);
+        second = compute(s, tile, quad + LINE);
+        third = compute(s, tile, quad + 2u * LINE);
+        fourth = compute(s, tile, quad + 3u * LINE);
+        note_sizes(block);
+    }
     workgroupBarrier();
-    store(s, tile, quad, block, first);
-    store(s, tile, quad + LINE, block, second);
-    store(s, tile, quad + 2u * LINE, block, third);
-    store(s, tile, quad + 3u * LINE, block, fourth);
+    if steps {
+        settle_state(block);
+        end_state(place);
+        encode_state(place, first);
+        encode_state(place_of(tile, quad + LINE, s.t), second);
+        encode_state(place_of(tile, quad + 2u * LINE, s.t), third);
+        encode_state(place_of(tile, quad + 3u * LINE, s.t), fourth);
+    }
+    clear_grad(tile, quad);
+    clear_grad(tile, quad + LINE);
+    clear_grad(tile, quad + 2u * LINE);
+    clear_grad(tile, quad + 3u * LINE);
 }
 
 // --- update/gradient.wgsl ---
@@ -109,13 +118,13 @@ fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by 2^64 less
-// 0.4 %, whose square is finite in bf16 too, even after a few roundings. Infinities and NaNs pass unchanged, so that they
-// are noticed.
+// 2^64 less 0.4 %. Its square is finite in bf16 too, even after a few roundings.
+const MOST: f32 = 18374686479671623680.0;
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is bounded. Infinities and NaNs
+// pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
-    let bits = bitcast<Bits>(g);
-    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f7f0000u)) < Bits(0x20010000u);
-    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7f0000u)), overflows);
+    return select(clamp(g, Quad(-MOST), Quad(MOST)), g, magnitude(g) >= Bits(0x7f800000u));
 }
 
 // A sum of squares that overflows stays at the largest bf16, for the same reason. NaNs pass unchanged.
@@ -228,22 +237,34 @@ fn squared(g: Quad) -> Quad { return g * g; }
 
 @group(0) @binding(m_binding) var<storage, read_write> m: array<u32>;
 
+// The scale of the block: the old one for loads, and then the new one for stores.
+var<private> m_scale: u32;
+
+fn begin_m(place: Place) {
+    m_scale = m[scale_at(place)];
+}
+
 fn load_m(place: Place) -> Quad {
-    return decoded(SIGNED, unpacked_codes(m[place.state]), m[scale_at(place)]);
+    return decoded(SIGNED, m[place.state], m_scale);
 }
 
-// Raises the block's new scale to the largest magnitude of the quad.
-fn note_m(place: Place, block: u32, x: Quad) {
-    atomicMax(&scales[STATE_TENSORS * block + 0u], block_scale(x, place.mask));
+fn size_m(x: Quad, mask: Mask) {
+    found[0u] = max(found[0u], block_size(x, mask));
 }
 
-fn encode_m(place: Place, block: u32, x: Quad) {
-    let scale = atomicLoad(&scales[STATE_TENSORS * block + 0u]);
-    m[place.state] = packed_codes(encoded(SIGNED, x, scale, state_noise(place, 1u), STATE_STOCHASTIC));
-    // The first quad of a block stores its scale.
+fn settle_m(block: u32) {
+    m_scale = block_scale(SIGNED, atomicLoad(&sizes[STATE_TENSORS * block + 0u]));
+}
+
+// The first quad of a block stores its scale.
+fn end_m(place: Place) {
     if begins_block(place) {
-        m[scale_at(place)] = scale;
+        m[scale_at(place)] = m_scale;
     }
+}
+
+fn encode_m(place: Place, x: Quad) {
+    m[place.state] = encoded(SIGNED, x, m_scale, state_noise(place, 1u));
 }
 
 // --- access/keep.wgsl ---
@@ -262,22 +283,34 @@ fn store_m(place: Place, x: Quad) {
 
 @group(0) @binding(v_binding) var<storage, read_write> v: array<u32>;
 
+// The scale of the block: the old one for loads, and then the new one for stores.
+var<private> v_scale: u32;
+
+fn begin_v(place: Place) {
+    v_scale = v[scale_at(place)];
+}
+
 fn load_v(place: Place) -> Quad {
-    return decoded(UNSIGNED, unpacked_codes(v[place.state]), v[scale_at(place)]);
+    return decoded(UNSIGNED, v[place.state], v_scale);
 }
 
-// Raises the block's new scale to the largest magnitude of the quad.
-fn note_v(place: Place, block: u32, x: Quad) {
-    atomicMax(&scales[STATE_TENSORS * block + 1u], block_scale(x, place.mask));
+fn size_v(x: Quad, mask: Mask) {
+    found[1u] = max(found[1u], block_size(x, mask));
 }
 
-fn encode_v(place: Place, block: u32, x: Quad) {
-    let scale = atomicLoad(&scales[STATE_TENSORS * block + 1u]);
-    v[place.state] = packed_codes(encoded(UNSIGNED, x, scale, state_noise(place, 2u), STATE_STOCHASTIC));
-    // The first quad of a block stores its scale.
+fn settle_v(block: u32) {
+    v_scale = block_scale(UNSIGNED, atomicLoad(&sizes[STATE_TENSORS * block + 1u]));
+}
+
+// The first quad of a block stores its scale.
+fn end_v(place: Place) {
     if begins_block(place) {
-        v[scale_at(place)] = scale;
+        v[scale_at(place)] = v_scale;
     }
+}
+
+fn encode_v(place: Place, x: Quad) {
+    v[place.state] = encoded(UNSIGNED, x, v_scale, state_noise(place, 2u));
 }
 
 // --- access/keep.wgsl ---
@@ -325,15 +358,17 @@ fn from_bf16(halves: Bits) -> Quad {
     return bitcast<Quad>(halves << Bits(16u));
 }
 
-// Rounds to nearest even or, stochastically, up if adding the noise to the lower bits carries.
+// Rounds to nearest even or, stochastically, up if adding 16 bits of noise to the lower bits carries.
 fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
-    let bits = bitcast<Bits>(x);
+    // Rounding must not carry a NaN of which all bits are 1 into the sign. The upper bit of its mantissa, which each NaN of
+    // arithmetic has, keeps it from becoming an infinity.
+    let positive = bitcast<Bits>(min(bitcast<vec4<i32>>(x), vec4<i32>(0x7fff0000i)));
+    let bits = min(positive, Bits(0xffff0000u));
     var up = Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u));
     if stochastic {
-        up = noise & Bits(0xffffu);
+        up = noise;
     }
-    let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
-    return select((bits + up) >> Bits(16u), (bits >> Bits(16u)) | Bits(0x40u), nan);
+    return (bits + up) >> Bits(16u);
 }
 
 fn from_f16(halves: Bits) -> Quad {
@@ -361,8 +396,8 @@ fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let whole = Bits(floored);
     var more = (rest > Quad(0.5)) | ((rest == Quad(0.5)) & ((whole & Bits(1u)) == Bits(1u)));
     if stochastic {
-        up = noise & Bits(0x1fffu);
-        more = rest > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8;
+        up = noise >> Bits(3u);
+        more = rest > Quad(noise) * 1.52587890625e-5;
     }
     let normal = min(((magnitude + up) >> Bits(13u)) - Bits(112u << 10u), Bits(0x7c00u));
     let tiny = whole + select(Bits(0u), Bits(1u), more);
@@ -394,97 +429,87 @@ fn from_i32(x: vec4<i32>) -> Quad {
 
 // 8-bit floats in blocks of 256 elements. A block shares a scale, its largest magnitude. Twin: src/num/block8.rs.
 //
-// A level is a float of at most 1, in units of the scale. It has 3 bits of mantissa down to 2^-fine, and 2 bits below
-// that. Level 0 is 1, and each further level is smaller. Code 0 is exactly zero; any other code is the number of levels
-// minus the level. All of this is integer arithmetic on the bits of an f32: from one level to the next the bits
-// decrease by 2^20, or by 2^21 below 2^-fine.
+// A magnitude is at most 1, in units of the scale. Code 0 is exactly zero. From one code to the next, the bits of the f32
+// increase by 2^21 (2 bits of mantissa) up to a corner, and by 2^20 (3 bits) above it. So the bits are the lesser of two lines
+// through the corner.
 
 const BLOCK_QUADS: u32 = 64u;
 
 struct Code {
-    levels: u32,
-    fine: u32,      // octaves with 3 bits of mantissa
-    signed: bool,   // the upper bit is the sign
-    nan: u32,       // the code of non-finite numbers
+    nan: u32,           // the code of non-finite numbers, one more than that of 1
+    corner: u32,        // the code where the lines meet
+    corner_bits: u32,   // its magnitude
+    least_scale: u32,   // scales below it are raised to it, since devices may flush numbers below 2^-126 to zero
+    signed: bool,       // the upper bit is the sign
 }
 
-const SIGNED: Code = Code(127u, 11u, true, 0x80u);
-const UNSIGNED: Code = Code(254u, 24u, false, 0xffu);
+const SIGNED: Code = Code(0x80u, 39u, 0x3a000000u, 0x0b800000u, true);
+const UNSIGNED: Code = Code(0xffu, 62u, 0x33800000u, 0x15000000u, false);
 
-const ONE: u32 = 0x3f800000u;
+// 1 / (4 * the smallest magnitude of SIGNED)
+const INVERSE_LEAST: f32 = 349525.34375;
 
-// The bits of 2^-fine.
-fn edge(code: Code) -> u32 {
-    return ONE - (code.fine << 23u);
+fn line(code: Code, steps: u32, codes: Bits) -> Bits {
+    return (codes << Bits(steps)) + Bits(code.corner_bits - (code.corner << steps));
 }
 
-// The bits of the lowest level.
-fn lowest(code: Code) -> u32 {
-    return edge(code) - ((code.levels - 1u - 8u * code.fine) << 21u);
+fn decoded(code: Code, word: u32, scale: u32) -> Quad {
+    let width = select(8u, 7u, code.signed);
+    let codes = Bits(
+        extractBits(word, 0u, width),
+        extractBits(word, 8u, width),
+        extractBits(word, 16u, width),
+        extractBits(word, 24u, width),
+    );
+    let magnitude = min(line(code, 20u, codes), line(code, 21u, codes));
+    if code.signed {
+        let signs = Bits(word) << Bits(24u, 16u, 8u, 0u);
+        // A zero with a sign is a NaN: all bits become 1.
+        let special = bitcast<Bits>(bitcast<vec4<i32>>(signs) >> Bits(31u));
+        let number = magnitude | (signs & Bits(0x80000000u));
+        return bitcast<Quad>(select(number, special, codes == Bits(0u))) * bitcast<f32>(scale);
+    }
+    let number = select(magnitude, Bits(0u), codes == Bits(0u));
+    return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan))) * bitcast<f32>(scale);
 }
 
-fn unpacked_codes(codes: u32) -> Bits {
-    return (Bits(codes) >> Bits(0u, 8u, 16u, 24u)) & Bits(0xffu);
+// A number that orders finite magnitudes. That of infinities and NaNs is below all of these.
+fn block_size(x: Quad, mask: Mask) -> u32 {
+    return largest(select(Bits(0u), (bitcast<Bits>(x) << Bits(1u)) + Bits(0x01000000u), mask));
 }
 
-fn packed_codes(codes: Bits) -> u32 {
+// The scale of a block with this largest size.
+fn block_scale(code: Code, size: u32) -> u32 {
+    let magnitude = (max(size, 0x01000000u) - 0x01000000u) >> 1u;
+    return select(max(magnitude, code.least_scale), 0u, magnitude == 0u);
+}
+
+// Rounds to the code below or above. 16 bits of noise decide, and 0x8000 rounds to the nearest. A number below the smallest
+// magnitude becomes that or zero. An unsigned one never becomes zero, since a zero second moment would make an unbounded step.
+fn encoded(code: Code, x: Quad, scale: u32, noise: Bits) -> u32 {
+    // Four times the magnitude, since the inverse of a scale may be too small for an f32. The factor is 2^-21 too large, which is
+    // more than a division may err: the largest element gets the code of 1 on every device. The noise has no bits so low.
+    let y = abs(x) * (4.0000019073486328125 / bitcast<f32>(max(scale, code.least_scale)));
+    let corner_bits = code.corner_bits + (2u << 23u);
+    let corner = code.corner << 20u;
+    // What is not finite becomes the number with the code `nan`.
+    let bits = min(bitcast<Bits>(y), Bits(corner_bits + ((code.nan - code.corner) << 20u)));
+    let height = bitcast<vec4<i32>>(bits - Bits(corner_bits - corner));
+    // The greater of the inverse lines: above the corner it is twice as steep.
+    let codes = (height + max(height, vec4<i32>(i32(corner))) + bitcast<vec4<i32>>(noise << Bits(5u))) >> Bits(21u);
+    if !code.signed {
+        return packed(bitcast<Bits>(max(codes, bitcast<vec4<i32>>(min(bitcast<Bits>(x), Bits(1u))))));
+    }
+    // From 2 on, the upper two bits of an f32 are 01.
+    let least = bitcast<Bits>(y * INVERSE_LEAST + bitcast<Quad>((noise << Bits(7u)) | Bits(0x3f800000u))) >> Bits(30u);
+    let word = packed(bitcast<Bits>(max(codes, bitcast<vec4<i32>>(least))));
+    let signs = (bitcast<Bits>(x) & Bits(0x80000000u)) >> Bits(24u, 16u, 8u, 0u);
+    // A zero has no sign.
+    return word | ((signs.x | signs.y | signs.z | signs.w) & (word + 0x7f7f7f7fu));
+}
+
+fn packed(codes: Bits) -> u32 {
     return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
-}
-
-fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
-    var magnitude = codes;
-    var sign = Bits(0u);
-    if code.signed {
-        magnitude = codes & Bits(0x7fu);
-        sign = (codes & Bits(0x80u)) << Bits(24u);
-    }
-    let level = Bits(code.levels) - magnitude;
-    let upper = Bits(ONE) - (level << Bits(20u));
-    let lower = Bits(edge(code)) - ((level - Bits(8u * code.fine)) << Bits(21u));
-    let y = bitcast<Quad>(select(upper, lower, level >= Bits(8u * code.fine)));
-    let bits = bitcast<Bits>(y * bitcast<f32>(scale)) | sign;
-    let number = select(bits, Bits(0u), magnitude == Bits(0u));
-    return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
-}
-
-// Whether a magnitude is finite and at least 2^-125. Some devices might flush the level of a smaller one to zero.
-fn is_held(magnitude: Bits) -> Mask {
-    return (magnitude - Bits(0x01000000u)) < Bits(0x7e800000u);
-}
-
-// The bits of the largest magnitude for which `is_held` is true.
-fn block_scale(x: Quad, mask: Mask) -> u32 {
-    let size = magnitude(x);
-    return largest(select(Bits(0u), size, mask & is_held(size)));
-}
-
-// Rounds to the nearest level or, stochastically, to the level below or above. A number below the lowest level becomes
-// that level or zero. An unsigned one never becomes zero, since a zero second moment would make an unbounded step.
-fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
-    let size = magnitude(x);
-    let y = bitcast<Quad>(size) / bitcast<f32>(scale);
-    // The largest element gets level 0 even on a device whose division is not exact.
-    let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), size == Bits(scale));
-    var up_fine = Bits(0x80000u);
-    var up_coarse = Bits(0x100000u);
-    var stays = bits >= Bits(lowest(code) - 0x800000u);
-    if stochastic {
-        up_fine = noise & Bits(0xfffffu);
-        up_coarse = noise & Bits(0x1fffffu);
-        stays = y > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8 * bitcast<f32>(lowest(code));
-    }
-    let upper = Bits(ONE >> 20u) - ((bits + up_fine) >> Bits(20u));
-    let lower = Bits(8u * code.fine + (edge(code) >> 21u)) - ((bits + up_coarse) >> Bits(21u));
-    let level = select(lower, upper, bits >= Bits(edge(code)));
-    let least = select(Bits(0u), Bits(1u), stays | Mask(!code.signed));
-    let number = select(Bits(code.levels) - level, least, bits < Bits(lowest(code)));
-    let finite = select(Bits(0u), number, is_held(size));
-    let codes = select(finite, Bits(code.nan), size >= Bits(0x7f800000u));
-    if code.signed {
-        let sign = (bitcast<Bits>(x) >> Bits(24u)) & Bits(0x80u);
-        return codes | select(sign, Bits(0u), codes == Bits(0u));
-    }
-    return codes;
 }
 
 // --- update/blocks.wgsl ---
@@ -499,34 +524,62 @@ fn begins_block(place: Place) -> bool {
     return place.state % BLOCK_QUADS == 0u;
 }
 
+fn begin_state(place: Place) {
+    begin_m(place);
+    begin_v(place);
+}
+
+fn size_state(state: Kept, mask: Mask) {
+    size_m(state.m, mask);
+    size_v(state.v, mask);
+}
+
+fn settle_state(block: u32) {
+    settle_m(block);
+    settle_v(block);
+}
+
+fn end_state(place: Place) {
+    end_m(place);
+    end_v(place);
+}
+
+fn encode_state(place: Place, state: Kept) {
+    encode_m(place, state.m);
+    encode_v(place, state.v);
+}
+
 // --- update/block_scales.wgsl ---
 
-// The new scales of the blocks of a workgroup: one for each state tensor of a block. The invocations that share the
-// block find them together.
+// The new scales of the blocks of a workgroup. The invocations that share a block find its largest sizes together: one for each
+// state tensor.
 
-var<workgroup> scales: array<atomic<u32>, BLOCKS * STATE_TENSORS>;
+var<workgroup> sizes: array<atomic<u32>, BLOCKS * STATE_TENSORS>;
 
-fn clear_scales(index: u32) {
-    for (var i = index; i < BLOCKS * STATE_TENSORS; i += WORKGROUP) {
-        atomicStore(&scales[i], 0u);
+// Those of an invocation.
+var<private> found: Bits;
+
+fn clear_sizes(index: u32) {
+    if index < BLOCKS {
+        let at = STATE_TENSORS * index;
+        atomicStore(&sizes[at], 0u);
+        if STATE_TENSORS > 1u { atomicStore(&sizes[at + 1u], 0u); }
+        if STATE_TENSORS > 2u { atomicStore(&sizes[at + 2u], 0u); }
     }
     workgroupBarrier();
 }
 
-fn note_state(place: Place, block: u32, state: Kept) {
-    note_m(place, block, state.m);
-    note_v(place, block, state.v);
-}
-
-fn encode_state(place: Place, block: u32, state: Kept) {
-    encode_m(place, block, state.m);
-    encode_v(place, block, state.v);
+fn note_sizes(block: u32) {
+    let at = STATE_TENSORS * block;
+    atomicMax(&sizes[at], found.x);
+    if STATE_TENSORS > 1u { atomicMax(&sizes[at + 1u], found.y); }
+    if STATE_TENSORS > 2u { atomicMax(&sizes[at + 2u], found.z); }
 }
 
 // --- num/noise.wgsl ---
 
-// Noise for stochastic rounding. It depends on the seed, the step, the tensor's name and the element, and on nothing else.
-// Twin: src/num/noise.rs.
+// Noise for stochastic rounding: 16 bits for each element and quantity. They depend on the seed, the step, the tensor's name and
+// the element, and on nothing else. Twin: src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
     var x = bits;
@@ -535,9 +588,18 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// Each quantity that is rounded has its own stream.
+// Four elements share 32 random bits. Each takes 16 of them, and another 16 for each quantity that is rounded: two neighbours,
+// and two quantities of an element, begin at least 5 bits apart.
 fn noise(place: Place, stream: u32) -> Bits {
-    return mixed((elements(place.state) + Bits(place.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
+    var element = Bits(place.state * LANES + place.stream_seed) + Bits(0u, 1u, 2u, 3u);
+    var lane = element & Bits(3u);
+    if !STRADDLES {
+        // The quad has the elements of one quad of its tensor.
+        element = Bits(element.x);
+        lane = Bits(0u, 1u, 2u, 3u);
+    }
+    let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
+    return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
 }
 
 fn param_noise(place: Place) -> Bits {
@@ -547,11 +609,12 @@ fn param_noise(place: Place) -> Bits {
     return Bits(0u);
 }
 
+// Without noise, half of the range: it rounds 8-bit codes to the nearest.
 fn state_noise(place: Place, stream: u32) -> Bits {
     if STATE_STOCHASTIC {
         return noise(place, stream);
     }
-    return Bits(0u);
+    return Bits(0x8000u);
 }
 
 // --- tick/scalars.wgsl ---

@@ -77,13 +77,13 @@ fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by 2^64 less
-// 0.4 %, whose square is finite in bf16 too, even after a few roundings. Infinities and NaNs pass unchanged, so that they
-// are noticed.
+// 2^64 less 0.4 %. Its square is finite in bf16 too, even after a few roundings.
+const MOST: f32 = 18374686479671623680.0;
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is bounded. Infinities and NaNs
+// pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
-    let bits = bitcast<Bits>(g);
-    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f7f0000u)) < Bits(0x20010000u);
-    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7f0000u)), overflows);
+    return select(clamp(g, Quad(-MOST), Quad(MOST)), g, magnitude(g) >= Bits(0x7f800000u));
 }
 
 // A sum of squares that overflows stays at the largest bf16, for the same reason. NaNs pass unchanged.

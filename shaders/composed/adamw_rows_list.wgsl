@@ -54,7 +54,7 @@ fn update(
 ) {
     let tile = number(workgroup, workgroups);
     let s = scalars(0u);
-    clear_scales(index);
+    clear_sizes(index);
     own = slot_of(tile, rows.update_rows, index);
     let steps = own.row != NO_ROW && s.do_step != 0u;
     let place = place_of_slot(own, s.t);
@@ -78,16 +78,20 @@ fn update(
         workgroupBarrier();
     }
     if steps {
+        begin_state(place);
         let step = rule(scalars_of_row(s), place, g);
         let rate = tables.columns[own.k] * rate_of(own.row);
         param = limited(s, param - rate * (decay_of(s, param, step) + step));
-        note_state(place, block_of(own), kept);
+        size_state(kept, place.mask);
+        note_sizes(block_of(own));
     }
     if IN_BLOCKS {
         workgroupBarrier();
     }
     if steps {
-        encode_state(place, block_of(own), kept);
+        settle_state(block_of(own));
+        end_state(place);
+        encode_state(place, kept);
         write_param(place, param);
     }
     if own.row != NO_ROW {
@@ -114,13 +118,13 @@ fn larger(old: Quad, x: Quad) -> Quad {
     return select(old, x, x > old);
 }
 
-// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is replaced by 2^64 less
-// 0.4 %, whose square is finite in bf16 too, even after a few roundings. Infinities and NaNs pass unchanged, so that they
-// are noticed.
+// 2^64 less 0.4 %. Its square is finite in bf16 too, even after a few roundings.
+const MOST: f32 = 18374686479671623680.0;
+
+// A finite gradient whose square overflows would make v infinite and freeze the parameter. It is bounded. Infinities and NaNs
+// pass unchanged, so that they are noticed.
 fn squarable(g: Quad) -> Quad {
-    let bits = bitcast<Bits>(g);
-    let overflows = ((bits & Bits(0x7fffffffu)) - Bits(0x5f7f0000u)) < Bits(0x20010000u);
-    return select(g, bitcast<Quad>((bits & Bits(0x80000000u)) | Bits(0x5f7f0000u)), overflows);
+    return select(clamp(g, Quad(-MOST), Quad(MOST)), g, magnitude(g) >= Bits(0x7f800000u));
 }
 
 // A sum of squares that overflows stays at the largest bf16, for the same reason. NaNs pass unchanged.
@@ -624,11 +628,19 @@ struct Kept { none: u32 }
 
 var<private> kept: Kept;
 
-fn clear_scales(index: u32) {}
+fn clear_sizes(index: u32) {}
 
-fn note_state(place: Place, block: u32, state: Kept) {}
+fn begin_state(place: Place) {}
 
-fn encode_state(place: Place, block: u32, state: Kept) {}
+fn size_state(state: Kept, mask: Mask) {}
+
+fn note_sizes(block: u32) {}
+
+fn settle_state(block: u32) {}
+
+fn end_state(place: Place) {}
+
+fn encode_state(place: Place, state: Kept) {}
 
 // --- region/one_region.wgsl ---
 

@@ -15,6 +15,7 @@ fn measured(s: Scalars, place: Place, grad: Quad, param: Quad, g: Quad, rate: Qu
     measured.zero = count(place.mask & (magnitude(grad) == Bits(0u)));
     measured.nonfinite = count(place.mask & !finite);
     if s.do_step != 0u {
+        begin_state(place);
         let step = select(Quad(0.0), rule(s, place, g), place.mask);
         let taken = rate * step;
         measured.step = squares(taken);

@@ -1,94 +1,84 @@
 // 8-bit floats in blocks of 256 elements. A block shares a scale, its largest magnitude. Twin: src/num/block8.rs.
 //
-// A level is a float of at most 1, in units of the scale. It has 3 bits of mantissa down to 2^-fine, and 2 bits below
-// that. Level 0 is 1, and each further level is smaller. Code 0 is exactly zero; any other code is the number of levels
-// minus the level. All of this is integer arithmetic on the bits of an f32: from one level to the next the bits
-// decrease by 2^20, or by 2^21 below 2^-fine.
+// A magnitude is at most 1, in units of the scale. Code 0 is exactly zero. From one code to the next, the bits of the f32
+// increase by 2^21 (2 bits of mantissa) up to a corner, and by 2^20 (3 bits) above it. So the bits are the lesser of two lines
+// through the corner.
 
 const BLOCK_QUADS: u32 = 64u;
 
 struct Code {
-    levels: u32,
-    fine: u32,      // octaves with 3 bits of mantissa
-    signed: bool,   // the upper bit is the sign
-    nan: u32,       // the code of non-finite numbers
+    nan: u32,           // the code of non-finite numbers, one more than that of 1
+    corner: u32,        // the code where the lines meet
+    corner_bits: u32,   // its magnitude
+    least_scale: u32,   // scales below it are raised to it, since devices may flush numbers below 2^-126 to zero
+    signed: bool,       // the upper bit is the sign
 }
 
-const SIGNED: Code = Code(127u, 11u, true, 0x80u);
-const UNSIGNED: Code = Code(254u, 24u, false, 0xffu);
+const SIGNED: Code = Code(0x80u, 39u, 0x3a000000u, 0x0b800000u, true);
+const UNSIGNED: Code = Code(0xffu, 62u, 0x33800000u, 0x15000000u, false);
 
-const ONE: u32 = 0x3f800000u;
+// 1 / (4 * the smallest magnitude of SIGNED)
+const INVERSE_LEAST: f32 = 349525.34375;
 
-// The bits of 2^-fine.
-fn edge(code: Code) -> u32 {
-    return ONE - (code.fine << 23u);
+fn line(code: Code, steps: u32, codes: Bits) -> Bits {
+    return (codes << Bits(steps)) + Bits(code.corner_bits - (code.corner << steps));
 }
 
-// The bits of the lowest level.
-fn lowest(code: Code) -> u32 {
-    return edge(code) - ((code.levels - 1u - 8u * code.fine) << 21u);
+fn decoded(code: Code, word: u32, scale: u32) -> Quad {
+    let width = select(8u, 7u, code.signed);
+    let codes = Bits(
+        extractBits(word, 0u, width),
+        extractBits(word, 8u, width),
+        extractBits(word, 16u, width),
+        extractBits(word, 24u, width),
+    );
+    let magnitude = min(line(code, 20u, codes), line(code, 21u, codes));
+    if code.signed {
+        let signs = Bits(word) << Bits(24u, 16u, 8u, 0u);
+        // A zero with a sign is a NaN: all bits become 1.
+        let special = bitcast<Bits>(bitcast<vec4<i32>>(signs) >> Bits(31u));
+        let number = magnitude | (signs & Bits(0x80000000u));
+        return bitcast<Quad>(select(number, special, codes == Bits(0u))) * bitcast<f32>(scale);
+    }
+    let number = select(magnitude, Bits(0u), codes == Bits(0u));
+    return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan))) * bitcast<f32>(scale);
 }
 
-fn unpacked_codes(codes: u32) -> Bits {
-    return (Bits(codes) >> Bits(0u, 8u, 16u, 24u)) & Bits(0xffu);
+// A number that orders finite magnitudes. That of infinities and NaNs is below all of these.
+fn block_size(x: Quad, mask: Mask) -> u32 {
+    return largest(select(Bits(0u), (bitcast<Bits>(x) << Bits(1u)) + Bits(0x01000000u), mask));
 }
 
-fn packed_codes(codes: Bits) -> u32 {
+// The scale of a block with this largest size.
+fn block_scale(code: Code, size: u32) -> u32 {
+    let magnitude = (max(size, 0x01000000u) - 0x01000000u) >> 1u;
+    return select(max(magnitude, code.least_scale), 0u, magnitude == 0u);
+}
+
+// Rounds to the code below or above. 16 bits of noise decide, and 0x8000 rounds to the nearest. A number below the smallest
+// magnitude becomes that or zero. An unsigned one never becomes zero, since a zero second moment would make an unbounded step.
+fn encoded(code: Code, x: Quad, scale: u32, noise: Bits) -> u32 {
+    // Four times the magnitude, since the inverse of a scale may be too small for an f32. The factor is 2^-21 too large, which is
+    // more than a division may err: the largest element gets the code of 1 on every device. The noise has no bits so low.
+    let y = abs(x) * (4.0000019073486328125 / bitcast<f32>(max(scale, code.least_scale)));
+    let corner_bits = code.corner_bits + (2u << 23u);
+    let corner = code.corner << 20u;
+    // What is not finite becomes the number with the code `nan`.
+    let bits = min(bitcast<Bits>(y), Bits(corner_bits + ((code.nan - code.corner) << 20u)));
+    let height = bitcast<vec4<i32>>(bits - Bits(corner_bits - corner));
+    // The greater of the inverse lines: above the corner it is twice as steep.
+    let codes = (height + max(height, vec4<i32>(i32(corner))) + bitcast<vec4<i32>>(noise << Bits(5u))) >> Bits(21u);
+    if !code.signed {
+        return packed(bitcast<Bits>(max(codes, bitcast<vec4<i32>>(min(bitcast<Bits>(x), Bits(1u))))));
+    }
+    // From 2 on, the upper two bits of an f32 are 01.
+    let least = bitcast<Bits>(y * INVERSE_LEAST + bitcast<Quad>((noise << Bits(7u)) | Bits(0x3f800000u))) >> Bits(30u);
+    let word = packed(bitcast<Bits>(max(codes, bitcast<vec4<i32>>(least))));
+    let signs = (bitcast<Bits>(x) & Bits(0x80000000u)) >> Bits(24u, 16u, 8u, 0u);
+    // A zero has no sign.
+    return word | ((signs.x | signs.y | signs.z | signs.w) & (word + 0x7f7f7f7fu));
+}
+
+fn packed(codes: Bits) -> u32 {
     return codes.x | (codes.y << 8u) | (codes.z << 16u) | (codes.w << 24u);
-}
-
-fn decoded(code: Code, codes: Bits, scale: u32) -> Quad {
-    var magnitude = codes;
-    var sign = Bits(0u);
-    if code.signed {
-        magnitude = codes & Bits(0x7fu);
-        sign = (codes & Bits(0x80u)) << Bits(24u);
-    }
-    let level = Bits(code.levels) - magnitude;
-    let upper = Bits(ONE) - (level << Bits(20u));
-    let lower = Bits(edge(code)) - ((level - Bits(8u * code.fine)) << Bits(21u));
-    let y = bitcast<Quad>(select(upper, lower, level >= Bits(8u * code.fine)));
-    let bits = bitcast<Bits>(y * bitcast<f32>(scale)) | sign;
-    let number = select(bits, Bits(0u), magnitude == Bits(0u));
-    return bitcast<Quad>(select(number, Bits(0x7fc00000u), codes == Bits(code.nan)));
-}
-
-// Whether a magnitude is finite and at least 2^-125. Some devices might flush the level of a smaller one to zero.
-fn is_held(magnitude: Bits) -> Mask {
-    return (magnitude - Bits(0x01000000u)) < Bits(0x7e800000u);
-}
-
-// The bits of the largest magnitude for which `is_held` is true.
-fn block_scale(x: Quad, mask: Mask) -> u32 {
-    let size = magnitude(x);
-    return largest(select(Bits(0u), size, mask & is_held(size)));
-}
-
-// Rounds to the nearest level or, stochastically, to the level below or above. A number below the lowest level becomes
-// that level or zero. An unsigned one never becomes zero, since a zero second moment would make an unbounded step.
-fn encoded(code: Code, x: Quad, scale: u32, noise: Bits, stochastic: bool) -> Bits {
-    let size = magnitude(x);
-    let y = bitcast<Quad>(size) / bitcast<f32>(scale);
-    // The largest element gets level 0 even on a device whose division is not exact.
-    let bits = select(min(bitcast<Bits>(y), Bits(ONE)), Bits(ONE), size == Bits(scale));
-    var up_fine = Bits(0x80000u);
-    var up_coarse = Bits(0x100000u);
-    var stays = bits >= Bits(lowest(code) - 0x800000u);
-    if stochastic {
-        up_fine = noise & Bits(0xfffffu);
-        up_coarse = noise & Bits(0x1fffffu);
-        stays = y > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8 * bitcast<f32>(lowest(code));
-    }
-    let upper = Bits(ONE >> 20u) - ((bits + up_fine) >> Bits(20u));
-    let lower = Bits(8u * code.fine + (edge(code) >> 21u)) - ((bits + up_coarse) >> Bits(21u));
-    let level = select(lower, upper, bits >= Bits(edge(code)));
-    let least = select(Bits(0u), Bits(1u), stays | Mask(!code.signed));
-    let number = select(Bits(code.levels) - level, least, bits < Bits(lowest(code)));
-    let finite = select(Bits(0u), number, is_held(size));
-    let codes = select(finite, Bits(code.nan), size >= Bits(0x7f800000u));
-    if code.signed {
-        let sign = (bitcast<Bits>(x) >> Bits(24u)) & Bits(0x80u);
-        return codes | select(sign, Bits(0u), codes == Bits(0u));
-    }
-    return codes;
 }

@@ -19,15 +19,17 @@ fn from_bf16(halves: Bits) -> Quad {
     return bitcast<Quad>(halves << Bits(16u));
 }
 
-// Rounds to nearest even or, stochastically, up if adding the noise to the lower bits carries.
+// Rounds to nearest even or, stochastically, up if adding 16 bits of noise to the lower bits carries.
 fn to_bf16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
-    let bits = bitcast<Bits>(x);
+    // Rounding must not carry a NaN of which all bits are 1 into the sign. The upper bit of its mantissa, which each NaN of
+    // arithmetic has, keeps it from becoming an infinity.
+    let positive = bitcast<Bits>(min(bitcast<vec4<i32>>(x), vec4<i32>(0x7fff0000i)));
+    let bits = min(positive, Bits(0xffff0000u));
     var up = Bits(0x7fffu) + ((bits >> Bits(16u)) & Bits(1u));
     if stochastic {
-        up = noise & Bits(0xffffu);
+        up = noise;
     }
-    let nan = (bits & Bits(0x7fffffffu)) > Bits(0x7f800000u);
-    return select((bits + up) >> Bits(16u), (bits >> Bits(16u)) | Bits(0x40u), nan);
+    return (bits + up) >> Bits(16u);
 }
 
 fn from_f16(halves: Bits) -> Quad {
@@ -55,8 +57,8 @@ fn to_f16(x: Quad, noise: Bits, stochastic: bool) -> Bits {
     let whole = Bits(floored);
     var more = (rest > Quad(0.5)) | ((rest == Quad(0.5)) & ((whole & Bits(1u)) == Bits(1u)));
     if stochastic {
-        up = noise & Bits(0x1fffu);
-        more = rest > Quad(noise >> Bits(8u)) * 5.9604644775390625e-8;
+        up = noise >> Bits(3u);
+        more = rest > Quad(noise) * 1.52587890625e-5;
     }
     let normal = min(((magnitude + up) >> Bits(13u)) - Bits(112u << 10u), Bits(0x7c00u));
     let tiny = whole + select(Bits(0u), Bits(1u), more);

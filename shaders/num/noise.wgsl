@@ -1,5 +1,5 @@
-// Noise for stochastic rounding. It depends on the seed, the step, the tensor's name and the element, and on nothing else.
-// Twin: src/num/noise.rs.
+// Noise for stochastic rounding: 16 bits for each element and quantity. They depend on the seed, the step, the tensor's name and
+// the element, and on nothing else. Twin: src/num/noise.rs.
 
 fn mixed(bits: Bits) -> Bits {
     var x = bits;
@@ -8,9 +8,18 @@ fn mixed(bits: Bits) -> Bits {
     return x ^ (x >> Bits(16u));
 }
 
-// Each quantity that is rounded has its own stream.
+// Four elements share 32 random bits. Each takes 16 of them, and another 16 for each quantity that is rounded: two neighbours,
+// and two quantities of an element, begin at least 5 bits apart.
 fn noise(place: Place, stream: u32) -> Bits {
-    return mixed((elements(place.state) + Bits(place.stream_seed)) ^ mixed(Bits(place.t + stream * 0x9e3779b9u)));
+    var element = Bits(place.state * LANES + place.stream_seed) + Bits(0u, 1u, 2u, 3u);
+    var lane = element & Bits(3u);
+    if !STRADDLES {
+        // The quad has the elements of one quad of its tensor.
+        element = Bits(element.x);
+        lane = Bits(0u, 1u, 2u, 3u);
+    }
+    let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
+    return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
 }
 
 fn param_noise(place: Place) -> Bits {
@@ -20,9 +29,10 @@ fn param_noise(place: Place) -> Bits {
     return Bits(0u);
 }
 
+// Without noise, half of the range: it rounds 8-bit codes to the nearest.
 fn state_noise(place: Place, stream: u32) -> Bits {
     if STATE_STOCHASTIC {
         return noise(place, stream);
     }
-    return Bits(0u);
+    return Bits(0x8000u);
 }

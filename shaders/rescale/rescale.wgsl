@@ -12,6 +12,7 @@ fn terms_of(s: Scalars, tile: Tile, quad: u32) -> Measured {
     }
     let place = place_of(tile, quad, s.t);
     let param = read_param(place);
+    begin_state(place);
     let g = gradient(s, load_grad(quad), param);
     return terms(s, param, g, rule(s, place, g), place.mask);
 }

@@ -378,11 +378,23 @@ fn decide(total: Partial) {
 
 fn tick_clock(i: u32) {
     let s = settings[i];
-    let now = clock.clocks[i];
-    let powers = advance(now.powers, s, now.t, now.lr);
-    let t = now.t + select(1u, 0u, now.t == 0xffffffffu);
-    clock.clocks[i] = Clock(powers, t, now.lr, now.position, 0.0);
-    scalar_slots[i].scalars = scalars(s, powers, t, now.lr);
+    let before = clock.clocks[i];
+    if skip == 0u {
+        let position = before.position + select(1u, 0u, before.position == 0xffffffffu);
+        let lr = s.lr * factor(s, position);
+        if s.is_active != 0u {
+            let powers = advance(before.powers, s, before.t, lr);
+            let t = before.t + select(1u, 0u, before.t == 0xffffffffu);
+            clock.clocks[i] = Clock(powers, t, lr, position, 0.0);
+            scalar_slots[i].scalars = scalars(s, powers, t, lr);
+            return;
+        }
+        clock.clocks[i].lr = lr;
+        clock.clocks[i].position = position;
+    }
+    scalar_slots[i].scalars.do_step = 0u;
+    scalar_slots[i].scalars.t = before.t;
+    scalar_slots[i].scalars.unscale = unscale;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -396,16 +408,6 @@ fn tick(@builtin(local_invocation_index) index: u32) {
     }
     workgroupBarrier();
     for (var i = index; i < control.clocks; i += WORKGROUP) {
-        if skip == 0u {
-            clock.clocks[i].position += select(1u, 0u, clock.clocks[i].position == 0xffffffffu);
-            clock.clocks[i].lr = settings[i].lr * factor(settings[i], clock.clocks[i].position);
-        }
-        if skip == 0u && settings[i].is_active != 0u {
-            tick_clock(i);
-        } else {
-            scalar_slots[i].scalars.do_step = 0u;
-            scalar_slots[i].scalars.t = clock.clocks[i].t;
-            scalar_slots[i].scalars.unscale = unscale;
-        }
+        tick_clock(i);
     }
 }

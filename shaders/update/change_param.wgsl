@@ -6,6 +6,7 @@ fn apply(s: Scalars, tile: Tile, quad: u32) {
         return;
     }
     let place = place_of(tile, quad, s.t);
+    begin_state(place);
     write_param(place, read_param(place) + s.newest_weight * load_m(place));
 }
 

@@ -13,7 +13,7 @@ fn update(
 ) {
     let tile = number(workgroup, workgroups);
     let s = scalars(0u);
-    clear_scales(index);
+    clear_sizes(index);
     own = slot_of(tile, rows.update_rows, index);
     let steps = own.row != NO_ROW && s.do_step != 0u;
     let place = place_of_slot(own, s.t);
@@ -37,16 +37,20 @@ fn update(
         workgroupBarrier();
     }
     if steps {
+        begin_state(place);
         let step = rule(scalars_of_row(s), place, g);
         let rate = tables.columns[own.k] * rate_of(own.row);
         param = limited(s, param - rate * (decay_of(s, param, step) + step));
-        note_state(place, block_of(own), kept);
+        size_state(kept, place.mask);
+        note_sizes(block_of(own));
     }
     if IN_BLOCKS {
         workgroupBarrier();
     }
     if steps {
-        encode_state(place, block_of(own), kept);
+        settle_state(block_of(own));
+        end_state(place);
+        encode_state(place, kept);
         write_param(place, param);
     }
     if own.row != NO_ROW {

@@ -175,8 +175,8 @@ impl StateKind {
         matches!(self, Self::MScale | Self::VScale | Self::VMaxScale | Self::GradAvgScale)
     }
 
-    /// How its codes of 8 bits are to be read.
+    /// How its codes of 8 bits, or those that it scales, are to be read.
     pub(crate) fn code(self) -> Code {
-        if matches!(self, Self::M | Self::GradAvg) { SIGNED } else { UNSIGNED }
+        if matches!(self, Self::M | Self::MScale | Self::GradAvg | Self::GradAvgScale) { SIGNED } else { UNSIGNED }
     }
 }

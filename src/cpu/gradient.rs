@@ -13,11 +13,11 @@ pub(crate) fn larger(old: f32, x: f32) -> f32 {
     if x > old { x } else { old }
 }
 
+const MOST: f32 = 18_374_686_479_671_623_680.0;
+
 #[inline(always)]
 pub(crate) fn squarable(g: f32) -> f32 {
-    let bits = g.to_bits();
-    let overflows = (bits & 0x7fff_ffff).wrapping_sub(0x5f7f_0000) < 0x2001_0000;
-    if overflows { f32::from_bits((bits & 0x8000_0000) | 0x5f7f_0000) } else { g }
+    if g.is_finite() { g.clamp(-MOST, MOST) } else { g }
 }
 
 #[inline(always)]

@@ -48,6 +48,7 @@ impl Kernel {
             Kernel::ChangeParam { storage, shape, grad } => {
                 module.flag("LIMITS", false);
                 update(&mut module, &storage, shape, grad, shader!("update/change_param"));
+                begin(&mut module, &storage);
             }
             Kernel::Update { storage, shape, grad, limits } => {
                 module.flag("LIMITS", limits);
@@ -175,7 +176,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad, temp
         if grad == Grad::Zero { format!(" store_grad(place.quad, {zero}, place.mask); ") } else { String::new() };
     module.file(&format!("fn zero_grad(place: Place) {{{body}}}\n"));
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Write });
-    state(module, storage, Access::Write, shape.rows);
+    state(module, storage, Access::Write, shape);
     clocks(module, shape.table);
     match shape.rows {
         Some(_) if shape.joined => joined_rows(module),
@@ -193,7 +194,7 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad, temp
 
 /// The shape of a kernel that looks at a region between `tick` and `update`.
 fn looking(unaligned: bool, rows: Option<RowKind>) -> Shape {
-    Shape { unaligned, table: true, edges: false, shifted: true, regions: 1, rows, joined: false }
+    Shape { unaligned, table: true, shifted: true, rows, ..Shape::PLAIN }
 }
 
 /// Adds the rule, and the loads of what it reads. It keeps the state that it computes.
@@ -202,8 +203,16 @@ fn rule(module: &mut Module, storage: &Storage, shape: Shape) {
     module.file(shader!("update/gradient"));
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access: Access::Read });
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Read });
-    state(module, storage, Access::Read, shape.rows);
+    state(module, storage, Access::Read, shape);
+    begin(module, storage);
     clocks(module, shape.rows.is_none());
+}
+
+/// Without 8-bit blocks, there is no scale to load before the state.
+fn begin(module: &mut Module, storage: &Storage) {
+    if !storage.in_blocks() {
+        module.file("fn begin_state(place: Place) {}\n");
+    }
 }
 
 fn rescale(module: &mut Module, storage: &Storage, unaligned: bool) {

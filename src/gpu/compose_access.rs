@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use crate::config::dtype::Dtype;
 use crate::config::precision::{Master, Rounding, StateDtype};
-use crate::config::rows::RowKind;
 use crate::config::rule::StateKind;
 use crate::gpu::binding::{Access, Binding};
 use crate::gpu::kernel::Shape;
@@ -85,7 +84,8 @@ fn half_name(dtype: Dtype) -> &'static str {
 }
 
 /// Adds the loads and stores of the parameter and of the state tensors.
-pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, rows: Option<RowKind>) {
+pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, shape: Shape) {
+    let rows = shape.rows;
     let writes = access == Access::Write;
     let param = match (storage.param.is_half(), storage.master) {
         (false, _) => shader!("access/param_f32"),
@@ -141,6 +141,7 @@ pub(crate) fn state(module: &mut Module, storage: &Storage, access: Access, rows
     if writes && storage.is_narrow() {
         module.flag("PARAM_STOCHASTIC", storage.rounding == Rounding::Stochastic);
         module.flag("STATE_STOCHASTIC", storage.state_rounding == Rounding::Stochastic);
+        module.flag("STRADDLES", shape.edges || rows.is_some_and(|rows| rows.partial));
         module.file(shader!("num/noise"));
     }
 }
@@ -150,15 +151,19 @@ pub(crate) fn blocks(module: &mut Module, kinds: &[StateKind], writes: bool, row
     module.constant("STATE_TENSORS", kinds.len() as u64);
     module.file(shader!("num/block8"));
     module.file(if rows { shader!("rows/row_blocks") } else { shader!("update/blocks") });
-    if !writes {
-        return;
-    }
-    module.constant("BLOCKS", if rows { UPDATE_SLOTS.into() } else { TILES_A_WORKGROUP });
-    module.file(shader!("update/block_scales"));
-    for function in ["note", "encode"] {
-        let calls: String = kinds.iter().map(|kind| kind.name()).fold(String::new(), |calls, name| {
-            calls + &format!("    {function}_{name}(place, block, state.{name});\n")
-        });
-        module.file(&format!("fn {function}_state(place: Place, block: u32, state: Kept) {{\n{calls}}}\n"));
+    // These functions call those of each state tensor.
+    let mut each = |function: &str, parameters: &str, arguments: &str| {
+        let call = |kind: &StateKind| format!("    {function}_NAME({arguments});\n").replace("NAME", kind.name());
+        let calls: String = kinds.iter().map(call).collect();
+        let _ = writeln!(module.files, "\nfn {function}_state({parameters}) {{\n{calls}}}");
+    };
+    each("begin", "place: Place", "place");
+    if writes {
+        each("size", "state: Kept, mask: Mask", "state.NAME, mask");
+        each("settle", "block: u32", "block");
+        each("end", "place: Place", "place");
+        each("encode", "place: Place, state: Kept", "place, state.NAME");
+        module.constant("BLOCKS", if rows { UPDATE_SLOTS.into() } else { TILES_A_WORKGROUP });
+        module.file(shader!("update/block_scales"));
     }
 }

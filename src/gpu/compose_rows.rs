@@ -99,9 +99,10 @@ pub(crate) fn rows_of_update(module: &mut Module, storage: &Storage, kind: RowKi
     if !storage.in_blocks() {
         module.constant("BLOCK_QUADS", u64::from(BLOCK_QUADS));
         module.file(
-            "struct Kept { none: u32 }\n\nvar<private> kept: Kept;\n\nfn clear_scales(index: u32) {}\n\n\
-            fn note_state(place: Place, block: u32, state: Kept) {}\n\n\
-            fn encode_state(place: Place, block: u32, state: Kept) {}\n",
+            "struct Kept { none: u32 }\n\nvar<private> kept: Kept;\n\nfn clear_sizes(index: u32) {}\n\n\
+            fn begin_state(place: Place) {}\n\nfn size_state(state: Kept, mask: Mask) {}\n\n\
+            fn note_sizes(block: u32) {}\n\nfn settle_state(block: u32) {}\n\n\
+            fn end_state(place: Place) {}\n\nfn encode_state(place: Place, state: Kept) {}\n",
         );
     }
 }

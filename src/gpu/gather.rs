@@ -16,7 +16,7 @@ use crate::gpu::layout::{BatchState, Dispatch, Layout};
 use crate::gpu::pipelines::{Pipelines, dispatch};
 use crate::gpu::state_buffers::state_buffers;
 use crate::gpu::update::Shared;
-use crate::num::block8::{UNSIGNED, scale};
+use crate::num::block8::UNSIGNED;
 use crate::num::half::nearest_bf16;
 use crate::num::mirror::mirror;
 use crate::num::quad::WORKGROUP;
@@ -73,7 +73,7 @@ impl Part {
             };
             parts.push(Self { buffer, begin: 0, words, fill });
             if storage.scale(kind).is_some() {
-                let fill = scale(&[initial]).to_bits();
+                let fill = UNSIGNED.scale(&[initial]).to_bits();
                 parts.push(Self { buffer, begin: region.first_scale, words: rows.blocks(), fill });
             }
         }

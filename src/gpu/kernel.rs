@@ -118,7 +118,7 @@ pub(crate) struct Shape {
     pub unaligned: bool,
     /// The region has several spans, and a table lists their tiles.
     pub table: bool,
-    /// A span begins or ends within a quad.
+    /// A span begins or ends within a quad of the window or of its tensor.
     pub edges: bool,
     /// A quad has another number in the window of grads than in the window of params. (Adding a zero instead costs 5 %
     /// on a software adapter.)
@@ -129,6 +129,12 @@ pub(crate) struct Shape {
     pub rows: Option<RowKind>,
     /// The rows are joined to rows of whole quads.
     pub joined: bool,
+}
+
+impl Shape {
+    /// A region that is one span of whole quads.
+    pub const PLAIN: Self =
+        Self { unaligned: false, table: false, edges: false, shifted: false, regions: 1, rows: None, joined: false };
 }
 
 impl RowKind {

@@ -57,6 +57,7 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -
     if first.rows.as_ref().is_some_and(|rows| rows.joined) {
         // Their quads are whole, and so is the first one of the gradients.
         (shape.joined, shape.unaligned) = (true, false);
+        shape.edges = shape.rows.is_some_and(|kind| kind.partial);
         shape.rows = shape.rows.map(|kind| RowKind { partial: false, ..kind });
     }
     Kernel::Update { storage: first.storage, shape, grad, limits }

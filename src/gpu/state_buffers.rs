@@ -8,7 +8,7 @@ use crate::config::rule::StateKind;
 use crate::error::Error;
 use crate::gpu::buffers::{empty, filled};
 use crate::gpu::layout::BatchState;
-use crate::num::block8::{UNSIGNED, scale, scales};
+use crate::num::block8::UNSIGNED;
 use crate::num::half::nearest_bf16;
 use crate::plan::clocks::Registry;
 use crate::plan::region::{Region, Segment};
@@ -41,8 +41,8 @@ pub(crate) fn state_buffers(device: &Device, registry: &Registry, batch: &[Regio
         if element == Dtype::U8 {
             let mut bytes = UNSIGNED.codes(&values, values.len());
             match &batch[0].rows {
-                Some(_) => bytes.extend(scale(&values[..1]).to_le_bytes().repeat(batch[0].scales() as usize)),
-                None => bytes.extend(scales(&values, values.len()).flat_map(f32::to_le_bytes)),
+                Some(_) => bytes.extend(UNSIGNED.scale(&values[..1]).to_le_bytes().repeat(batch[0].scales() as usize)),
+                None => bytes.extend(UNSIGNED.scales(&values, values.len()).flat_map(f32::to_le_bytes)),
             }
             return filled(device, kind.name(), usage, &bytes);
         }

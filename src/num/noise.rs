@@ -10,12 +10,13 @@ pub(crate) fn mixed(bits: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The seed of a tensor's noise.
+/// The seed of a tensor's noise: a multiple of 4, so that the quads of the tensor are those of the noise.
 pub(crate) fn stream_seed(seed: u32, tensor: &str) -> u32 {
-    mixed(seed ^ mixed(crc32(tensor.as_bytes())))
+    mixed(seed ^ mixed(crc32(tensor.as_bytes()))) & !3
 }
 
-/// The noise of an element of a tensor at step `t`. Each quantity that is rounded has its own `stream`.
+/// The 16 bits of noise of an element of a tensor at step `t`. Each quantity that is rounded has its own `stream`.
 pub(crate) fn noise(element: u32, stream: u32, stream_seed: u32, t: u32) -> u32 {
-    mixed(element.wrapping_add(stream_seed) ^ mixed(t.wrapping_add(stream.wrapping_mul(0x9e37_79b9))))
+    let random = mixed((element.wrapping_add(stream_seed) >> 2) ^ t.wrapping_mul(0x9e37_79b9));
+    (random >> (5 * ((element + stream) & 3))) & 0xffff
 }

@@ -253,9 +253,9 @@ impl Region {
         spans.iter().map(|span| (quads_of(span.begin, span.end).len() as u64).div_ceil(quads)).sum()
     }
 
-    /// Whether a span begins or ends within a quad.
+    /// Whether a span begins or ends within a quad of the window or of its tensor.
     pub fn edges(&self, spans: &[Span]) -> bool {
-        spans.iter().any(|s| !s.begin.is_multiple_of(LANES as u32) || !s.end.is_multiple_of(LANES as u32))
+        spans.iter().any(|s| !(s.begin | s.end | s.stream_seed).is_multiple_of(LANES as u32))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::precision::Precision;
 use crate::config::rule::{Rule, StateKind};
 use crate::config::schedule::Schedule;
 use crate::error::Error;
-use crate::num::block8::{BLOCK, scales};
+use crate::num::block8::BLOCK;
 use crate::num::half::{split, to_bf16};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::powers::Powers;
@@ -246,7 +246,7 @@ impl StateTensor {
     pub(crate) fn new(kind: StateKind, dtype: Dtype, values: &[f32], row: usize) -> Self {
         let bytes = match (kind, dtype) {
             (StateKind::Remainder, _) => values.iter().flat_map(|x| split(*x).1.to_le_bytes()).collect(),
-            (kind, _) if kind.is_scale() => scales(values, row).flat_map(f32::to_le_bytes).collect(),
+            (kind, _) if kind.is_scale() => kind.code().scales(values, row).flat_map(f32::to_le_bytes).collect(),
             (_, Dtype::U8) => kind.code().codes(values, row),
             (_, Dtype::Bf16) => values.iter().flat_map(|x| to_bf16(*x, None).to_le_bytes()).collect(),
             _ => values.iter().flat_map(|x| x.to_le_bytes()).collect(),

@@ -32,9 +32,7 @@ impl Shape {
             table: bit(bits, 1),
             edges: bit(bits, 2),
             shifted: bit(bits, 3),
-            regions: 1,
-            rows: None,
-            joined: false,
+            ..Self::PLAIN
         });
         let batched = |shape: Self| (shape.shifted && !shape.table).then_some(Self { regions: 3, ..shape });
         alone.clone().chain(alone.filter_map(batched))
@@ -110,15 +108,7 @@ impl Shape {
         let nothing_of_their_own = active == ActiveKind::All && !row_lr && !compact && !partial;
         // Partial quads are loaded element by element.
         let unaligned = [false, true].into_iter().filter(move |unaligned| *unaligned || !rows.partial);
-        let apart = unaligned.map(move |unaligned| Self {
-            unaligned,
-            table: false,
-            edges: false,
-            shifted: false,
-            regions: 1,
-            rows: Some(rows),
-            joined: false,
-        });
+        let apart = unaligned.map(move |unaligned| Self { unaligned, rows: Some(rows), ..Self::PLAIN });
         let joins =
             move |shape: Self| (nothing_of_their_own && !shape.unaligned).then_some(Self { joined: true, ..shape });
         apart.clone().chain(apart.filter_map(joins))
@@ -307,8 +297,7 @@ fn structs_are_laid_out_as_in_wgsl() {
 /// The kernels in `shaders/composed/`: AdamW with one tensor and one group, and every option at its default unless the
 /// name says otherwise.
 fn snapshots() -> Vec<(&'static str, Kernel)> {
-    let plain =
-        Shape { unaligned: false, table: false, edges: false, shifted: false, regions: 1, rows: None, joined: false };
+    let plain = Shape::PLAIN;
     let update = |dtype, state, shape| {
         let precision = Precision { state, ..Precision::default() };
         let storage = Storage::new("w", Rule::Adam, (dtype, dtype), 1.0, 1 << 20, &precision, None).unwrap();

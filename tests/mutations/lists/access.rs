@@ -51,12 +51,9 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/access/state_block8.wgsl",
         mutations: &[
-            (
-                "atomicMax(&scales[STATE_TENSORS * block + 1u]",
-                "atomicMax(&scales[STATE_TENSORS * block + 0u]",
-                "blocks, remainder",
-            ),
-            ("block_scale(x, place.mask)", "block_scale(x * 0.5, place.mask)", "blocks, remainder"),
+            ("sizes[STATE_TENSORS * block + 1u]", "sizes[STATE_TENSORS * block + 0u]", "blocks, remainder"),
+            ("v_scale = v[scale_at(place)]", "v_scale = m[scale_at(place)]", "blocks, remainder"),
+            ("v[scale_at(place)] = v_scale", "v[scale_at(place)] = m_scale", "blocks, remainder"),
         ],
     },
     Shader {

@@ -11,7 +11,7 @@ pub const SHADERS: &[Shader] = &[Shader {
         ("case 1u: { return load_grad1(quad)", "case 1u: { return load_grad0(quad)", "several in a dispatch"),
         ("case 2u: { return load_param2(quad)", "case 2u: { return load_param1(quad)", "several in a dispatch"),
         ("case 2u: { store_param2(quad", "case 2u: { store_param0(quad", "several in a dispatch"),
-        ("encode_v(place, block, state.v)", "encode_v(place, block, state.m)", "blocks, remainder"),
+        ("encode_v(place, state.v)", "encode_v(place, state.m)", "blocks, remainder"),
         ("let first = clock * SLOT_QUADS", "let first = 0u", "arena"),
     ],
 }];

@@ -19,7 +19,7 @@ pub const SHADERS: &[Shader] = &[
             ("select(Quad(0.0), param, place.mask)", "param", "measured, guarded"),
             ("place.mask & (magnitude(grad) == Bits(0u))", "(magnitude(grad) == Bits(0u))", "measured, guarded"),
             ("count(place.mask & !finite)", "count(!finite)", "measured, non-finite gradients"),
-            ("if s.do_step != 0u {\n        let step", "if true {\n        let step", "measured, guarded"),
+            ("if s.do_step != 0u {\n        begin_state", "if true {\n        begin_state", "measured, guarded"),
             ("rule(s, place, g), place.mask)", "rule(s, place, g), !place.mask)", "measured, guarded"),
             (
                 "select(Quad(0.0), rate * (decay_of(s, param, step) + step), place.mask)",

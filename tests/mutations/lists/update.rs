@@ -27,8 +27,8 @@ pub const SHADERS: &[Shader] = &[
             ("select(Quad(limit), Quad(-limit)", "select(Quad(-limit), Quad(limit)", "clipped by value"),
             ("select(bounded, x, magnitude(x)", "select(x, bounded, magnitude(x)", "clamped"),
             ("magnitude(x) > Bits(0x7f800000u)", "magnitude(x) > Bits(0x3f000000u)", "clamped"),
-            ("| Bits(0x5f7f0000u)", "| Bits(0x5f000000u)", "squares that overflow"),
-            ("- Bits(0x5f7f0000u)", "- Bits(0x5f900000u)", "squares that overflow"),
+            ("Quad(-MOST), Quad(MOST)", "Quad(-MOST), Quad(0.5 * MOST)", "squares that overflow"),
+            ("magnitude(g) >= Bits(0x7f800000u)", "magnitude(g) >= Bits(0x60000000u)", "squares that overflow"),
             ("sqrt(v) * s.v_coef", "v * s.v_coef", "arena"),
             ("sqrt(v) * s.v_coef", "sqrt(v)", "arena"),
             (") + s.eps", ") - s.eps", "arena"),
@@ -47,18 +47,23 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/update/update_blocks.wgsl",
         mutations: &[
             ("let block = index / SHARERS", "let block = 0u", "blocks, remainder"),
-            ("quad + 2u * LINE, block, third)", "quad + 2u * LINE, block, second)", "blocks, remainder"),
+            ("quad + 2u * LINE, third);", "quad + 2u * LINE, second);", "blocks, remainder"),
+            ("sizes_of(state, inside(quad, tile.begin, tile.end))", "sizes_of(state, Mask(true))", "blocks, remainder"),
+            ("Mask(true)), is_owned(tile, quad)", "Mask(true)), true", "blocks of whole quads"),
         ],
     },
     Shader {
         file: "shaders/update/block_scales.wgsl",
-        mutations: &[("atomicStore(&scales[i], 0u)", "atomicStore(&scales[i], 0x3f800000u)", "blocks, remainder")],
+        mutations: &[
+            ("atomicStore(&sizes[at], 0u)", "atomicStore(&sizes[at], 0x7f000000u)", "blocks, remainder"),
+            ("found.y", "found.x", "blocks, remainder"),
+        ],
     },
     Shader {
         file: "shaders/update/blocks.wgsl",
         mutations: &[
             ("region.first_scale + place.state / BLOCK_QUADS", "region.first_scale", "blocks, remainder"),
-            ("place.state % BLOCK_QUADS == 0u", "place.state % BLOCK_QUADS == 1u", "blocks, remainder"),
+            ("place.state % BLOCK_QUADS == 0u", "place.state % BLOCK_QUADS == 8u", "blocks, remainder"),
         ],
     },
 ];

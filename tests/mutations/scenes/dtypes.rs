@@ -23,6 +23,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("stochastic blocks, master", |gpu| steps(gpu, amsgrad(), (BF16, F32), 4, 2, (4, 5), 1.0)),
     ("stochastic blocks, tiny gradients", |gpu| steps(gpu, adam(), (F32, F32), 4, 0, (0, 0), 1e-15)),
     ("blocks", |gpu| steps(gpu, adam(), (F32, F32), 3, 0, (0, 0), 1.0)),
+    ("blocks of whole quads", whole_quads),
     ("denormal f16", |gpu| steps(gpu, sgd(), (F16, F32), 0, 0, (0, 0), 1.0)),
     ("stochastic denormal f16", |gpu| steps(gpu, sgd(), (F16, F32), 0, 1, (0, 0), 1.0)),
     ("stochastic bf16, several in a dispatch", several_in_a_dispatch),
@@ -84,6 +85,14 @@ fn steps(
         gpu.step(&run.adam);
         run.twin_step();
     }
+    run.difference(gpu)
+}
+
+/// Tensors of whole quads. The others of their last blocks are not theirs.
+fn whole_quads(gpu: &Gpu) -> Option<String> {
+    let options = Options { precision: precision(STATES[3], BESIDE[0]), ..Options::default() };
+    let mut run = Scene::arena(&[8, 2604, 4], 4, &[adam()], options).start(gpu);
+    run.steps(gpu, 2);
     run.difference(gpu)
 }
 
