@@ -7,5 +7,5 @@ fn read_param(place: Place) -> Quad {
 // --- stores ---
 
 fn write_param(place: Place, x: Quad) {
-    store_param(place.quad, to_DTYPE(x, param_noise(place), PARAM_STOCHASTIC), place.mask);
+    store_param(place.quad, to_DTYPE(x, noise(place, 0u), PARAM_STOCHASTIC), place.mask);
 }

@@ -9,5 +9,5 @@ fn load_NAME(place: Place) -> Quad {
 // --- stores ---
 
 fn store_NAME(place: Place, x: Quad) {
-    NAME[place.state] = pair_of(to_bf16(x, state_noise(place, STREAM), STATE_STOCHASTIC));
+    NAME[place.state] = pair_of(to_bf16(x, noise(place, STREAM), STATE_STOCHASTIC));
 }

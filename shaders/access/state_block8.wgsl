@@ -32,5 +32,6 @@ fn end_NAME(place: Place) {
 }
 
 fn encode_NAME(place: Place, x: Quad) {
-    NAME[place.state] = encoded(CODE, x, NAME_scale, state_noise(place, STREAM));
+    let own_noise = select(Bits(0x8000u), noise(place, STREAM), STATE_STOCHASTIC);
+    NAME[place.state] = encoded(CODE, x, NAME_scale, own_noise);
 }

@@ -203,7 +203,7 @@ fn load_m(place: Place) -> Quad {
 }
 
 fn store_m(place: Place, x: Quad) {
-    m[place.state] = pair_of(to_bf16(x, state_noise(place, 1u), STATE_STOCHASTIC));
+    m[place.state] = pair_of(to_bf16(x, noise(place, 1u), STATE_STOCHASTIC));
 }
 
 // --- access/state_bf16.wgsl ---
@@ -217,7 +217,7 @@ fn load_v(place: Place) -> Quad {
 }
 
 fn store_v(place: Place, x: Quad) {
-    v[place.state] = pair_of(to_bf16(x, state_noise(place, 2u), STATE_STOCHASTIC));
+    v[place.state] = pair_of(to_bf16(x, noise(place, 2u), STATE_STOCHASTIC));
 }
 
 // --- num/half.wgsl ---
@@ -334,21 +334,6 @@ fn noise(place: Place, stream: u32) -> Bits {
     }
     let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
     return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
-}
-
-fn param_noise(place: Place) -> Bits {
-    if PARAM_STOCHASTIC {
-        return noise(place, 0u);
-    }
-    return Bits(0u);
-}
-
-// Without noise, half of the range: it rounds 8-bit codes to the nearest.
-fn state_noise(place: Place, stream: u32) -> Bits {
-    if STATE_STOCHASTIC {
-        return noise(place, stream);
-    }
-    return Bits(0x8000u);
 }
 
 // --- tick/scalars.wgsl ---

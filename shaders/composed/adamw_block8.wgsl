@@ -264,7 +264,8 @@ fn end_m(place: Place) {
 }
 
 fn encode_m(place: Place, x: Quad) {
-    m[place.state] = encoded(SIGNED, x, m_scale, state_noise(place, 1u));
+    let own_noise = select(Bits(0x8000u), noise(place, 1u), STATE_STOCHASTIC);
+    m[place.state] = encoded(SIGNED, x, m_scale, own_noise);
 }
 
 // --- access/keep.wgsl ---
@@ -310,7 +311,8 @@ fn end_v(place: Place) {
 }
 
 fn encode_v(place: Place, x: Quad) {
-    v[place.state] = encoded(UNSIGNED, x, v_scale, state_noise(place, 2u));
+    let own_noise = select(Bits(0x8000u), noise(place, 2u), STATE_STOCHASTIC);
+    v[place.state] = encoded(UNSIGNED, x, v_scale, own_noise);
 }
 
 // --- access/keep.wgsl ---
@@ -600,21 +602,6 @@ fn noise(place: Place, stream: u32) -> Bits {
     }
     let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
     return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
-}
-
-fn param_noise(place: Place) -> Bits {
-    if PARAM_STOCHASTIC {
-        return noise(place, 0u);
-    }
-    return Bits(0u);
-}
-
-// Without noise, half of the range: it rounds 8-bit codes to the nearest.
-fn state_noise(place: Place, stream: u32) -> Bits {
-    if STATE_STOCHASTIC {
-        return noise(place, stream);
-    }
-    return Bits(0x8000u);
 }
 
 // --- tick/scalars.wgsl ---

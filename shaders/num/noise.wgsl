@@ -21,18 +21,3 @@ fn noise(place: Place, stream: u32) -> Bits {
     let random = mixed((element >> Bits(2u)) ^ Bits(place.t * 0x9e3779b9u));
     return (random >> (Bits(5u) * ((lane + Bits(stream)) & Bits(3u)))) & Bits(0xffffu);
 }
-
-fn param_noise(place: Place) -> Bits {
-    if PARAM_STOCHASTIC {
-        return noise(place, 0u);
-    }
-    return Bits(0u);
-}
-
-// Without noise, half of the range: it rounds 8-bit codes to the nearest.
-fn state_noise(place: Place, stream: u32) -> Bits {
-    if STATE_STOCHASTIC {
-        return noise(place, stream);
-    }
-    return Bits(0x8000u);
-}

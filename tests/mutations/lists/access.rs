@@ -30,7 +30,7 @@ pub const SHADERS: &[Shader] = &[
     },
     Shader {
         file: "shaders/access/param_half.wgsl",
-        mutations: &[("param_noise(place), PARAM_STOCHASTIC", "param_noise(place), !PARAM_STOCHASTIC", "f16")],
+        mutations: &[("noise(place, 0u), PARAM_STOCHASTIC", "noise(place, 0u), !PARAM_STOCHASTIC", "f16")],
     },
     Shader {
         file: "shaders/access/param_master.wgsl",
@@ -43,8 +43,8 @@ pub const SHADERS: &[Shader] = &[
     Shader {
         file: "shaders/access/state_bf16.wgsl",
         mutations: &[(
-            "state_noise(place, 1u), STATE_STOCHASTIC",
-            "state_noise(place, 2u), STATE_STOCHASTIC",
+            "noise(place, 1u), STATE_STOCHASTIC",
+            "noise(place, 2u), STATE_STOCHASTIC",
             "stochastic f16 and bf16",
         )],
     },
