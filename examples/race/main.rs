@@ -71,6 +71,8 @@ fn run(cli: &Cli) -> std::result::Result<(), Stop> {
         None => Data::digits(),
     };
     images.train.truncate(cli.rows as usize);
+    // If the file cannot be written, report it before the race.
+    std::fs::write(&cli.plot, "").map_err(|error| Stop::user(format!("{}: {error}", cli.plot.display())))?;
     let gpu = Gpu::open().map_err(Stop::failure)?;
     println!("runs on  {}", gpu.name);
     let steps = cli.steps;

@@ -19,7 +19,7 @@ pub fn racers(steps: u32) -> Vec<Racer> {
     let table = [
         ("Adam", adam(), -7),
         ("AdamW", preset::pytorch::adamw(), -7),
-        ("AdamW, cautious", Config { decay: Decay::Cautious(1e-2), ..adam() }, -7),
+        ("AdamW, CWD", Config { decay: Decay::Cautious(1e-2), ..adam() }, -7),
         ("AMSGrad", preset::pytorch::amsgrad(), -7),
         ("AdaMax", preset::pytorch::adamax(), -7),
         ("NAdam", preset::pytorch::nadam(), -7),
