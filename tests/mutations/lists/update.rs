@@ -47,9 +47,13 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/update/update_blocks.wgsl",
         mutations: &[
             ("let block = index / SHARERS", "let block = 0u", "blocks, remainder"),
-            ("quad + 2u * LINE, third);", "quad + 2u * LINE, second);", "blocks, remainder"),
-            ("sizes_of(state, inside(quad, tile.begin, tile.end))", "sizes_of(state, Mask(true))", "blocks, remainder"),
-            ("Mask(true)), is_owned(tile, quad)", "Mask(true)), true", "blocks of whole quads"),
+            ("2u * LINE, s.t), third)", "2u * LINE, s.t), second)", "blocks, remainder"),
+            ("Mask(!EDGES) | place.mask", "Mask(true)", "blocks, remainder"),
+            (
+                "if is_owned(tile, quad) {\n        write_param",
+                "if true {\n        write_param",
+                "blocks of whole quads",
+            ),
         ],
     },
     Shader {
