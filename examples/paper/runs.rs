@@ -142,9 +142,14 @@ impl Runs {
         self.rows.reorder(queue, order);
         queue.write_buffer(&self.epoch, 0, bytemuck::bytes_of(&(self.chance.below(1 << 32) as u32)));
         let batches: Vec<usize> = (0..self.rows.batches).collect();
+        let (train, held_out) = batches.split_at(self.rows.train_batches);
         let mut submitted = Vec::new();
-        for batches in batches.chunks(self.submission) {
+        for batches in train.chunks(self.submission).chain(held_out.chunks(self.submission)) {
             let mut encoder = device.create_command_encoder(&Default::default());
+            if batches[0] == self.rows.train_batches {
+                // Schedule-Free scores the average of its steps.
+                self.adam.eval_mode(&mut encoder);
+            }
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for &batch in batches {
                 if batch < self.rows.train_batches {
@@ -158,6 +163,7 @@ impl Runs {
             submitted.push((batches.len(), queue.submit([encoder.finish()])));
         }
         let mut encoder = device.create_command_encoder(&Default::default());
+        self.adam.train_mode(&mut encoder);
         encoder.copy_buffer_to_buffer(&self.stats, 0, &self.readback, 0, self.stats.size());
         queue.submit([encoder.finish()]);
         for (batches, index) in submitted {
