@@ -222,7 +222,7 @@ pub mod schedulefree {
     use crate::config::variant::Variant;
 
     /// `AdamWScheduleFree`: lr 2.5e-3, betas (0.9, 0.999), eps 1e-8, no decay, no warm-up: see
-    /// [`Schedule::warmup`](crate::Schedule::warmup). optax's `contrib.schedule_free_adamw` has the same equations
+    /// [`Schedule::with_warm_up`](crate::Schedule::with_warm_up). optax's `contrib.schedule_free_adamw` has the same equations
     /// and defaults.
     pub fn adamw() -> Config {
         Config { lr: 2.5e-3, variant: Variant::ScheduleFree, ..Config::default() }
