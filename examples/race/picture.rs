@@ -14,7 +14,9 @@ const POINTS: usize = 200;
 
 pub fn draw(path: &Path, racers: &[Racer], results: &[(Course, Vec<Outcome>)]) -> Result<()> {
     let panels: Vec<Panel> = results.iter().flat_map(|(course, outcomes)| panels(course, racers, outcomes)).collect();
-    plot::draw(path, (1200, 380 * results.len() as u32), (results.len(), 2), &panels)
+    // The legend has a line for each rule.
+    let height = 110 + 17 * racers.len();
+    plot::draw(path, (1200, (height * results.len()) as u32), (results.len(), 2), &panels)
 }
 
 fn panels(course: &Course, racers: &[Racer], outcomes: &[Outcome]) -> [Panel; 2] {
