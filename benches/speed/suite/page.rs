@@ -68,12 +68,28 @@ fn command() -> String {
     command
 }
 
-/// Returns the name of the processor and the number of threads available to this program.
+/// The widest vector extension that the CPU optimizer uses here.
+fn vectors() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") {
+        return "AVX-512";
+    } else if is_x86_feature_detected!("avx2") {
+        return "AVX2";
+    }
+    if cfg!(target_arch = "aarch64") { "NEON" } else { "no wide vectors" }
+}
+
+/// Returns the name of the processor, its vectors, and the number of threads available to this program.
 fn machine() -> String {
     let threads = std::thread::available_parallelism().map_or(0, usize::from);
     let info = fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
     let model = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
-    format!("{}, {threads} threads, {}", model.map_or(std::env::consts::ARCH, |(_, name)| name), std::env::consts::OS)
+    let vectors = vectors();
+    format!(
+        "{}, {vectors}, {threads} threads, {}",
+        model.map_or(std::env::consts::ARCH, |(_, name)| name),
+        std::env::consts::OS
+    )
 }
 
 /// Returns the share of the processors' time that other programs use during a second in which this program does

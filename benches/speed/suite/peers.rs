@@ -62,18 +62,8 @@ impl Findings<'_> {
             }
             for (i, peer) in names.iter().enumerate() {
                 let Some(time) = of_peer(i) else { continue };
-                let (arena, scattered, twin) =
-                    (time.wall / times[0].wall, time.wall / times[1].wall, time.wall / times[2].wall);
+                let (arena, twin) = (time.wall / times[0].wall, time.wall / times[2].wall);
                 match (peer.as_str(), number) {
-                    ("burn", 0) => self.targets.push(Target::at_least("16 Mi: time of burn / ours", 1.7, arena)),
-                    ("burn", _) => {
-                        self.targets.push(Target::at_least("1,000 × 1,000: time of burn / ours, arena", 30.0, arena));
-                        self.targets.push(Target::at_least(
-                            "1,000 × 1,000: time of burn / ours, separate",
-                            5.0,
-                            scattered,
-                        ));
-                    }
                     ("torch-fused", 0) => {
                         self.targets.push(Target::at_least(
                             "16 Mi: time of PyTorch fused on the CPU / ours, CPU",

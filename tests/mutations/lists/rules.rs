@@ -65,13 +65,13 @@ pub const SHADERS: &[Shader] = &[
         file: "shaders/rescale/sums.wgsl",
         mutations: &[("add_squares(a.below, b.below)", "a.below", "LAMB"), ("select(Quad(0.0), x, mask)", "x", "LAMB")],
     },
-    Shader {
-        file: "shaders/rescale/lamb.wgsl",
-        mutations: &[("decay_of(s, param, step) + step", "step", "LAMB")],
-    },
+    Shader { file: "shaders/rescale/lamb.wgsl", mutations: &[("decay_of(s, param, step) + step", "step", "LAMB")] },
     Shader {
         file: "shaders/rescale/stable.wgsl",
-        mutations: &[("* s.v_coef", "", "StableAdamW"), ("larger(Quad(s.eps),", "larger(Quad(0.0),", "StableAdamW, large eps")],
+        mutations: &[
+            ("* s.v_coef", "", "StableAdamW"),
+            ("larger(Quad(s.eps),", "larger(Quad(0.0),", "StableAdamW, large eps"),
+        ],
     },
     Shader {
         file: "shaders/rescale/cautious.wgsl",

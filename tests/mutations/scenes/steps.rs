@@ -46,9 +46,7 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("StableAdamW, large eps", |gpu| {
         steps(gpu, rescaled(Config { eps: 0.1, bias_correction: false, ..preset::optimi::stable_adamw() }), 1.0)
     }),
-    ("LAMB apart", |gpu| {
-        steps(gpu, Scene::scattered(&[300, 9003], &[preset::optax::lamb()], Options::default()), 1.0)
-    }),
+    ("LAMB apart", |gpu| steps(gpu, Scene::scattered(&[300, 9003], &[preset::optax::lamb()], Options::default()), 1.0)),
     ("Cautious AdamW", |gpu| steps(gpu, rescaled(preset::timm::cautious_adamw()), 1.0)),
     ("Schedule-Free", schedule_free),
     ("ADOPT", |gpu| steps(gpu, largest(preset::optax::adopt()), 1.0)),
