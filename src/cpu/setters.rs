@@ -112,9 +112,10 @@ impl Adam {
     /// Sets the step count of all clocks and schedules to `t` applied steps, and the count of skipped steps to 0. The
     /// moments do not change.
     pub fn set_t(&mut self, t: u32) {
-        self.head = ClockHead::at(t, 0, 0);
+        // An evaluation goes on.
+        self.head = ClockHead { evaluating: self.head.evaluating, ..ClockHead::at(t, 0, 0) };
         for (clock, settings) in self.clocks.iter_mut().zip(&self.settings) {
-            *clock = Clock::at(t, settings);
+            *clock = Clock { to_average: clock.to_average, ..Clock::at(t, settings) };
         }
     }
 }

@@ -250,9 +250,13 @@ impl Adam {
         let head = ClockHead::at(t, 0, 0);
         let clocks = self.registry.unscheduled();
         let clocks = clocks.iter().map(|settings| Clock::at(t, settings));
-        let clocks: Vec<Clock> = clocks.collect();
+        // The last fields are those of an evaluation, which goes on.
         at_once(&self.device, &[], "setting t", || {
-            self.queue.write_buffer(&self.clock, 0, &[bytes_of(&head), cast_slice(&clocks)].concat());
+            self.queue.write_buffer(&self.clock, 0, &bytes_of(&head)[..offset_of!(ClockHead, evaluating)]);
+            for (i, clock) in clocks.enumerate() {
+                let at = size_of::<ClockHead>() + i * size_of::<Clock>();
+                self.queue.write_buffer(&self.clock, at as u64, &bytes_of(&clock)[..offset_of!(Clock, to_average)]);
+            }
             Ok(())
         })
     }

@@ -176,7 +176,7 @@ fn a_state_knows_its_mode() {
     }
 }
 
-/// A new beta1 during an evaluation, and tensors that come and go, do not disturb the way back.
+/// A new beta1 or step count during an evaluation, and tensors that begin again, do not disturb the way back.
 #[test]
 fn changes_during_an_evaluation() {
     let gpu = Gpu::new();
@@ -190,6 +190,8 @@ fn changes_during_an_evaluation() {
     let name = run.adam.tensor_names().nth(1).unwrap().to_owned();
     run.adam.reset(&[&name]).unwrap();
     run.twin.reset(&[&name]).unwrap();
+    run.adam.set_t(20).unwrap();
+    run.twin.set_t(20);
     assert!(gpu.report(&run.adam).evaluating);
     change(&mut run, &gpu, false);
     run.assert_same(&gpu);
