@@ -65,7 +65,7 @@ pub enum StateDtype {
     /// 8-bit floats in blocks: 1 byte per element and moment, and a 4-byte scale for each block of
     /// [`BLOCK`](crate::precision::BLOCK) elements.
     ///
-    /// The scale is the largest magnitude in the block.
+    /// The scale is the largest magnitude in the block, but at least 2^-104 for `m` and `grad_avg` and 2^-85 for `v` and `v_max`.
     ///
     /// | | 3 bits of mantissa | 2 bits of mantissa | below |
     /// |---|---|---|---|
@@ -73,7 +73,7 @@ pub enum StateDtype {
     /// | `v`, `v_max` | down to 2^-24 of the scale | down to 1.6e-12 of the scale | the smallest code |
     ///
     /// A non-zero second moment is never rounded to zero, since a step would then have no bound. Zero is exact. A
-    /// non-finite moment becomes NaN and leaves the rest of its block intact. A magnitude below 2^-125 becomes zero.
+    /// non-finite moment becomes NaN and leaves the rest of its block intact. A first moment below 2^-125 becomes zero.
     ///
     /// A tensor must begin at a multiple of 4 elements in its parameter buffer.
     ///

@@ -89,7 +89,8 @@
 //!
 //! A moment is F32, BF16 or U8. A U8 moment has codes in blocks of 256 elements, the last of which may be shorter, and an
 //! entry more, an F32 with one scale for each block: `w.exp_avg_scale` and so on. The scale is the largest finite
-//! magnitude of the block, or 0 if there is none of at least 2^-125. An element is `level(code) * scale`, rounded to f32:
+//! magnitude of the block, but at least 2^-104 for `m` and `grad_avg` and 2^-85 for `v` and `v_max`; and it is 0 if no finite
+//! element is other than 0. An element is `level(code) * scale`, rounded to f32:
 //!
 //! | | code 0 | the codes of levels, ascending | the sign | NaN or infinite |
 //! |---|---|---|---|---|
@@ -104,7 +105,8 @@
 //! ```
 //!
 //! So the largest code stands for the scale itself, and the levels of an octave are equally far apart. An optimizer on
-//! the CPU makes the scale anew from the elements. A writer must therefore give the largest code to the largest element.
+//! the CPU makes the scale anew from the elements. A writer must therefore give the largest code to the largest element, unless the scale is
+//! one of these least ones.
 //!
 //! In a tensor of rows, each row has blocks of its own, the last of which may be shorter: a row of 300 elements has two
 //! scales. If a row has one second moment, `w.exp_avg_sq` is an F32 with one element for each row. If rows count their own
