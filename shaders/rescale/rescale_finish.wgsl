@@ -8,7 +8,7 @@ const LAMB: u32 = 0u;
 const STABLE: u32 = 1u;
 const CAUTIOUS: u32 = 2u;
 
-// clocks[c]..clocks[c + 1] are the places in this list that have the numbers of the sums of clock c.
+// The beginnings of the lists, and then the lists: entries clocks[c]..clocks[c + 1] are the numbers of the sums of clock c.
 @group(0) @binding(units_binding) var<storage, read> clocks: array<u32>;
 
 // The root of above / below. 0 without a sum above or below, or with a non-finite one.
@@ -28,7 +28,7 @@ fn power_of_two(exponent: i32) -> f32 {
     return bitcast<f32>(u32(exponent + 127) << 23u);
 }
 
-// The factor of the step: of the same rules in the files of this folder.
+// The factor of the step. The other files of this folder say what each rule sums.
 fn factor(root: f32, lr: f32) -> f32 {
     switch RESCALE {
         // A norm that is zero leaves the step as it is.

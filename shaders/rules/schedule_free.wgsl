@@ -1,5 +1,5 @@
 // Schedule-Free AdamW: Defazio et al. 2024, Algorithm 1, in terms of y, which is the parameter, and z - y, which is kept in
-// place of m. The first step has the weight 1, so that z - y begins with 0.
+// place of m. The first step has the weight 1, so z - y is 0 after it.
 
 fn rule(s: Scalars, place: Place, g: Quad) -> Quad {
     let y = read_param(place);

@@ -1,5 +1,5 @@
 // Makes the scalars of a change between the params for training, y, and those for evaluation, x: see
-// `Variant::ScheduleFree` in src/config/variant.rs. Twin: src/cpu/mode.rs.
+// `Variant::ScheduleFree` in src/config/variant.rs. Twin: src/cpu/modes.rs.
 
 // What is added to y, as a multiple of z - y, and subtracted from x.
 fn change_of(i: u32) -> f32 {

@@ -1,7 +1,7 @@
 // What `tick` does for Schedule-Free. Twin: src/tick/powers.rs and src/cpu/tick.rs.
 
-// Adds the weight of a step to the sum of Schedule-Free: the square of the largest learning rate so far. The sum is kept
-// over the last weight, so that it grows by 1, and is rescaled when the largest rate grows.
+// Adds the weight of a step to the sum of Schedule-Free: the square of the largest learning rate so far. The stored
+// sum is divided by the last weight, so that it grows by 1, and is rescaled when the largest rate grows.
 fn weighed(s: Settings, now: Powers, lr: f32) -> Powers {
     var next = now;
     if s.time_law != SCHEDULE_FREE {

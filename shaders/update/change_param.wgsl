@@ -1,5 +1,5 @@
 // Changes the params between those for training and those for evaluation, and leaves the state alone: see
-// tick/change_mode.wgsl. Twin: src/cpu/mode.rs.
+// tick/change_mode.wgsl. Twin: src/cpu/modes.rs.
 
 fn apply(s: Scalars, tile: Tile, quad: u32) {
     if quad * LANES >= tile.end || s.do_step == 0u {

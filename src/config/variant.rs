@@ -163,8 +163,8 @@ pub enum Variant {
     /// LAMB: Adam whose step, with its decay, is as long as the parameters of the tensor times the learning rate.
     ///
     /// ```text
-    /// r     = m_hat / (sqrt(v_hat + eps_root) + eps) + weight_decay*param   (Decay::Decoupled)
-    /// ratio = |param| / |r|                      (2-norms of the tensor before the step; 1 if one of them is 0)
+    /// r     = m_hat / (sqrt(v_hat + eps_root) + eps) + weight_decay*param   (decoupled forms of Decay)
+    /// ratio = |param| / |r|                      (2-norms over the tensor; 1 if one is 0 or not finite)
     /// param = param - lr*ratio*r
     /// ```
     ///
@@ -172,7 +172,7 @@ pub enum Variant {
     /// gradients by their global norm first: use [`Clip::GlobalNorm`](crate::Clip::GlobalNorm). Source: You et al. 2020,
     /// "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes" (arXiv:1904.00962).
     Lamb,
-    /// StableAdamW: AdamW whose learning rate is lower where the gradients of a tensor are larger than `v` knows.
+    /// StableAdamW: AdamW that lowers the learning rate of a tensor if its gradients are larger than `v` predicts.
     ///
     /// ```text
     /// rms = sqrt(mean over the tensor of g*g / max(v_hat, eps^2))
@@ -180,10 +180,11 @@ pub enum Variant {
     /// u   = m_hat / (sqrt(v_hat + eps_root) + eps)
     /// ```
     ///
-    /// The paper has `beta2` = 0.95 to 0.99. Source: Wortsman et al. 2023, "Stable and low-precision training for large-scale
+    /// Here `v_hat` has this step's gradient. Source: Wortsman et al. 2023, "Stable and low-precision training for large-scale
     /// vision-language models", Algorithm 2 (arXiv:2304.13013).
     Stable,
-    /// Cautious AdamW: Adam that steps only the elements whose `m` and gradient have the same sign, and these further.
+    /// Cautious AdamW: Adam that steps only the elements whose `m` and gradient have the same sign. Their steps are longer, to make up
+    /// for the others.
     ///
     /// ```text
     /// k = 1 if m*g > 0 else 0
@@ -194,12 +195,12 @@ pub enum Variant {
     /// [`Decay::Cautious`](crate::Decay::Cautious). Source: Liang et al. 2024, "Cautious Optimizers: Improving Training with
     /// One Line of Code", Algorithm 2 (arXiv:2411.16085).
     Cautious,
-    /// Schedule-Free AdamW: steps `z`, and averages all `z` instead of lowering the learning rate. The parameters are `y`, the
-    /// point between both at which the gradient is taken. It keeps `z - y` in place of `m`.
+    /// Schedule-Free AdamW: each step moves `z`, and `x` is the weighted average of all `z`, in place of a falling learning rate.
+    /// The parameters are `y`, a point between `x` and `z`, and the gradient is taken there. It keeps `z - y` in place of `m`.
     ///
     /// ```text
     /// v = beta2*v + (1 - beta2)*g*g
-    /// d = g / (sqrt(v_hat + eps_root) + eps) + weight_decay*y            (Decay::Decoupled or Decay::Corrected)
+    /// d = g / (sqrt(v_hat + eps_root) + eps) + weight_decay*y            (Decay::Corrected: times lr/peak lr)
     /// c = lr_max^2 / (sum of lr_max^2 over the steps)                    (lr_max: the largest lr so far)
     /// y = (1 - c)*y + c*z - lr*(1 - beta1*(1 - c))*d
     /// z = z - lr*d
@@ -211,8 +212,8 @@ pub enum Variant {
     /// parameters, cautious decay and tensors of rows are errors.
     ///
     /// The weights `lr_max^2` are the defaults of the authors' package (`weight_lr_power` 2, `r` 0) and of optax. Other
-    /// weights are not offered. Source: Defazio et al. 2024, "The Road Less Scheduled", Algorithm 1 (arXiv:2405.15682), and the
-    /// package `schedulefree` 1.4, from which the decay and the weights are.
+    /// weights are not offered. Source: Defazio et al. 2024, "The Road Less Scheduled", Algorithm 1 (arXiv:2405.15682), for the
+    /// decay and the weights the package `schedulefree` 1.4.
     ScheduleFree,
     /// Lion: the sign of an interpolated momentum. Does not use `eps`, `eps_root` and `bias_correction`.
     ///

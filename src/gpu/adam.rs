@@ -208,13 +208,14 @@ impl Adam {
     /// Records the change from the parameters for training to those for evaluation. Only
     /// [`Variant::ScheduleFree`](crate::Variant::ScheduleFree) makes a difference between the two.
     ///
-    /// The parameters `y` of each Schedule-Free group become the average `x = y + (1 - 1/beta1)*(z - y)`, in place. The state does
+    /// The parameters `y` of each Schedule-Free group become the average `x = y + (1 - 1/beta1)*(z - y)`, in place. The moments do
     /// not change. The device knows the mode: a second call changes nothing, and a step in this mode is skipped, and counted
     /// as such. The mode is a part of the state.
     ///
-    /// [`train_mode`](Self::train_mode) gives back `y` to the last bit, and most of them exactly: it subtracts what was added, and
-    /// only the sum `x` was rounded. The error does not grow if the mode changes again and again without a step. For 16-bit
-    /// parameters without a master copy or a remainder, the last bit is that of their 16 bits.
+    /// [`train_mode`](Self::train_mode) subtracts what this method added. Most parameters come back exactly. The others differ by
+    /// rounding, by one unit in the last place of the larger of `x` and `y`. The difference does not grow if the mode changes
+    /// again and again without a step. For 16-bit parameters without a master copy or a remainder, the unit is that of the
+    /// 16-bit format.
     ///
     /// Without a Schedule-Free group, nothing is recorded.
     ///

@@ -8,6 +8,7 @@ use wgpu::{Buffer, BufferUsages, Device, Queue};
 
 use crate::config::loss_scale::ScaleBytes;
 use crate::config::options::Options;
+use crate::config::variant::Variant;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::buffers::{empty, filled};
@@ -273,7 +274,8 @@ impl<'a> Builder<'a> {
             }
             tables.extend(table);
         }
-        let modes = Modes::new(self.device, &self.limits, &tick, change_params, &mut reusable.pipelines);
+        let averages = self.registry.groups.iter().any(|group| group.config.variant == Variant::ScheduleFree);
+        let modes = Modes::new(self.device, &self.limits, &tick, averages, change_params, &mut reusable.pipelines);
         let of_rows = rows.iter().flatten().map(RowBuffers::bytes).sum::<u64>();
         let small =
             tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows + rescale_bytes;

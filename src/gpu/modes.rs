@@ -16,15 +16,17 @@ pub(crate) struct Modes {
 }
 
 impl Modes {
-    /// `params` are the dispatches that change the parameters.
+    /// `params` are the dispatches that change the parameters. There may be none: a group can lose its tensors during an
+    /// evaluation, which must end all the same.
     pub fn new(
         device: &Device,
         limits: &Limits,
         tick: &Tick,
+        averages: bool,
         params: Vec<Dispatch>,
         pipelines: &mut Pipelines,
     ) -> Self {
-        if params.is_empty() {
+        if !averages {
             return Self::default();
         }
         let [to_eval, to_train] = [true, false].map(|evaluates| {

@@ -53,6 +53,9 @@ pub struct State {
     pub skipped: u32,
     /// The number of steps skipped since the last applied one.
     pub skipped_in_a_row: u32,
+    /// Whether the parameters that belong to the state are those for evaluation: see
+    /// [`Adam::eval_mode`](crate::Adam::eval_mode).
+    pub evaluating: bool,
     /// The options of the optimizer, for information. Loading does not change an optimizer's options.
     pub options: Options,
     /// The state of the loss scale. `None` without a [`LossScale`](crate::LossScale).
@@ -337,6 +340,9 @@ impl State {
         if let Some(i) = self.clocks.iter().position(|clock| !clock.to_average.is_finite()) {
             return bad(format!("clock {i}: to_average is {}, but must be finite", self.clocks[i].to_average));
         }
+        if let Some(i) = self.clocks.iter().position(|clock| clock.to_average != 0.0 && !self.evaluating) {
+            return bad(format!("clock {i} has to_average, but the state is not evaluating"));
+        }
         if let Some(group) = positions.iter().position(Option::is_none) {
             return bad(format!("group {group} has no clock, but must have at least one"));
         }
@@ -390,16 +396,10 @@ impl State {
         }
     }
 
-    /// Returns whether the parameters that belong to the state are those for evaluation: see
-    /// [`Adam::eval_mode`](crate::Adam::eval_mode).
-    pub fn evaluating(&self) -> bool {
-        self.clocks.iter().any(|clock| clock.to_average != 0.0)
-    }
-
     /// The head of the clock as `tick` has it.
     pub(crate) fn clock_head(&self) -> ClockHead {
         let head = ClockHead::at(self.t, self.skipped, self.skipped_in_a_row);
-        ClockHead { evaluating: self.evaluating().into(), ..head }
+        ClockHead { evaluating: self.evaluating.into(), ..head }
     }
 
     /// The clock as `tick` has it. `copies` gives the place of each clock in the state.

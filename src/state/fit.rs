@@ -126,7 +126,7 @@ impl State {
             let side = if of_optimizer { current } else { self };
             ClockState { group, position: positions[group], active, ..side.clocks[clock].clone() }
         });
-        let clocks = clocks.collect();
+        let clocks: Vec<ClockState> = clocks.collect();
         let tensors = current.tensors.iter().zip(sources).zip(clock_of_tensor).map(|((need, source), clock)| {
             let state =
                 source.map_or_else(|| need.state.clone(), |source| source.converted(need, self.clocks[source.clock].t));
@@ -138,7 +138,8 @@ impl State {
         let loss_scale = run.loss_scale.or(current.loss_scale);
         let options = current.options.clone();
         let State { t, skipped, skipped_in_a_row, .. } = *run;
-        let fitted = Self { t, skipped, skipped_in_a_row, options, loss_scale, groups, clocks, tensors };
+        let evaluating = run.evaluating || clocks.iter().any(|clock| clock.to_average != 0.0);
+        let fitted = Self { t, skipped, skipped_in_a_row, evaluating, options, loss_scale, groups, clocks, tensors };
         fitted.validate()?;
         Ok((fitted, outcome))
     }

@@ -47,6 +47,8 @@ struct Head {
     skipped: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     skipped_in_a_row: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    evaluating: bool,
     options: Options,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss_scale: Option<ScaleHead>,
@@ -354,6 +356,7 @@ impl State {
             t: self.t,
             skipped: self.skipped,
             skipped_in_a_row: self.skipped_in_a_row,
+            evaluating: self.evaluating,
             options: self.options.clone(),
             loss_scale: self
                 .loss_scale
@@ -418,6 +421,7 @@ impl Head {
             t: self.t,
             skipped: self.skipped,
             skipped_in_a_row: self.skipped_in_a_row,
+            evaluating: self.evaluating,
             options: self.options.clone(),
             loss_scale: self
                 .loss_scale

@@ -68,8 +68,8 @@ impl Powers {
         self.product = if first { mu } else { product(self.product, mu) };
     }
 
-    /// Adds the weight of a step to the sum of Schedule-Free: the square of the largest learning rate so far. The sum is
-    /// kept over the last weight, so that it grows by 1, and is rescaled when the largest rate grows.
+    /// Adds the weight of a step to the sum of Schedule-Free: the square of the largest learning rate so far. The stored
+    /// sum is divided by the last weight, so that it grows by 1, and is rescaled when the largest rate grows.
     fn weigh(&mut self, lr: f32) {
         let before = f32::from_bits(self.product as u32);
         if lr > before {

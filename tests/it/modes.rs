@@ -78,7 +78,7 @@ fn both_sides_change_alike_in_every_precision() {
             change(&mut run, &gpu, true);
             run.assert_same(&gpu);
             assert_ne!(trained, run.params);
-            assert!(gpu.state(&run.adam).evaluating() && gpu.report(&run.adam).evaluating);
+            assert!(gpu.state(&run.adam).evaluating && gpu.report(&run.adam).evaluating);
             // A second change changes nothing.
             let evaluated = run.params.clone();
             change(&mut run, &gpu, true);
@@ -86,7 +86,7 @@ fn both_sides_change_alike_in_every_precision() {
             assert_eq!(evaluated, run.params);
             change(&mut run, &gpu, false);
             run.assert_same(&gpu);
-            assert!(!gpu.state(&run.adam).evaluating());
+            assert!(!gpu.state(&run.adam).evaluating);
             if param == Dtype::F32 {
                 assert_eq!(state, gpu.state(&run.adam));
             }
@@ -160,7 +160,7 @@ fn a_state_knows_its_mode() {
         run.steps(&gpu, 3);
         change(&mut run, &gpu, true);
         let mut resumed = run.resumed(&gpu);
-        assert!(resumed.twin.state().evaluating());
+        assert!(resumed.twin.state().evaluating);
         for run in [&mut run, &mut resumed] {
             change(run, &gpu, false);
             run.steps(&gpu, 2);
@@ -199,6 +199,37 @@ fn changes_during_an_evaluation() {
     run.assert_same(&gpu);
 }
 
+/// Without a tensor that has an average, an evaluation goes on, is saved, and ends.
+#[test]
+fn an_evaluation_outlives_its_tensors() {
+    let gpu = Gpu::new();
+    let scene = Scene::scattered(&[500, 257], &[decayed(), optax::adamw()], Options::default());
+    for removes in [false, true] {
+        let mut run = scene.start(&gpu);
+        run.steps(&gpu, 2);
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        run.adam.eval_mode(&mut encoder);
+        gpu.queue.submit([encoder.finish()]);
+        let name = run.adam.tensor_names().next().unwrap().to_owned();
+        if removes {
+            run.adam.remove(&[&name]).unwrap();
+        } else {
+            run.adam.reset(&[&name]).unwrap();
+        }
+        let state = State::from_bytes(&gpu.state(&run.adam).to_bytes().unwrap()).unwrap();
+        pollster::block_on(run.adam.load_state(&state)).unwrap();
+        gpu.step(&run.adam);
+        let report = gpu.report(&run.adam);
+        assert_eq!((report.t, report.skipped, report.evaluating), (2, 1, true));
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        run.adam.train_mode(&mut encoder);
+        gpu.queue.submit([encoder.finish()]);
+        gpu.step(&run.adam);
+        let report = gpu.report(&run.adam);
+        assert_eq!((report.t, report.evaluating), (3, false));
+    }
+}
+
 #[test]
 fn other_rules_have_no_modes() {
     let gpu = Gpu::new();
@@ -230,5 +261,4 @@ fn what_schedule_free_cannot_do_is_an_error() {
     let error = cpu::Adam::new(&[cpu::Group::new(free(), vec![rows])], Options::default()).unwrap_err();
     assert!(error.to_string().contains("Schedule-Free AdamW needs a tensor whose elements all take part"), "{error}");
     let _: fn(&Adam, &mut wgpu::CommandEncoder) = Adam::eval_mode;
-    let _: fn(&State) -> bool = State::evaluating;
 }
