@@ -26,6 +26,7 @@ use crate::plan::limits::Limits;
 use crate::plan::partition;
 use crate::plan::partition::{Location, TensorPlan};
 use crate::plan::region::{Region, order_of_partials};
+use crate::plan::rescales::Rescales;
 use crate::plan::storage::Storage;
 use crate::plan::units::Units;
 use crate::report::insight::Insight;
@@ -62,6 +63,8 @@ pub struct Adam {
     pub(crate) curves: Vec<Curve>,
     /// The units, if any group is clipped by a norm of its own.
     pub(crate) units: Option<Units>,
+    /// What the factors of steps are made of.
+    pub(crate) rescales: Rescales,
     pub(crate) clocks: Vec<Clock>,
     pub(crate) head: ClockHead,
     pub(crate) loss_scale: Option<ScaleBytes>,
@@ -203,6 +206,7 @@ impl Adam {
             settings: Vec::new(),
             curves: Vec::new(),
             units: None,
+            rescales: Rescales::default(),
             clocks: vec![Clock::default(); clocks.groups.len()],
             of: clocks,
             head: ClockHead::at(0, 0, 0),
@@ -220,6 +224,7 @@ impl Adam {
         (self.settings, self.curves) = compile(groups, &self.of.groups);
         self.of.switch(&mut self.settings);
         self.units = Units::new(&self.groups, &self.of, self.regions.iter());
+        self.rescales = Rescales::new(&self.regions, self.of.groups.len());
         self.units.iter().for_each(|units| units.assign(&mut self.settings));
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
     }
@@ -311,7 +316,7 @@ impl Adam {
         let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
         let inputs = Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared };
         let mut scalars = tick::tick(&inputs, clocks, head, loss_scale);
-        rescale::rescale(&self.regions, &mut scalars, &floats, &self.moments);
+        rescale::rescale(&self.rescales, &self.regions, &mut scalars, &floats, &self.moments);
         look(self, &scalars, &floats, &given);
         let mut all = std::mem::take(&mut self.moments);
         let plain: Vec<bool> = self.rows.iter().map(Option::is_none).collect();

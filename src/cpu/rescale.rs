@@ -79,9 +79,14 @@ fn factor(rescale: Rescale, root: f32, lr: f32) -> f32 {
     }
 }
 
-/// Multiplies the scalars of each clock by the factor of its tensor. The regions are in the order of their partials.
-pub(crate) fn rescale(regions: &[Region], scalars: &mut [Scalars], tensors: &[Floats], moments: &[Moments]) {
-    let rescales = Rescales::new(regions, scalars.len());
+/// Multiplies the scalars of each clock by the factor of its tensor.
+pub(crate) fn rescale(
+    rescales: &Rescales,
+    regions: &[Region],
+    scalars: &mut [Scalars],
+    tensors: &[Floats],
+    moments: &[Moments],
+) {
     let mut sums: Vec<Sums> = Vec::new();
     for (i, _) in &rescales.regions {
         let region = &regions[*i];

@@ -275,7 +275,7 @@ impl<'a> Builder<'a> {
             tables.extend(table);
         }
         let averages = self.registry.groups.iter().any(|group| group.config.variant == Variant::ScheduleFree);
-        let modes = Modes::new(self.device, &self.limits, &tick, averages, change_params, &mut reusable.pipelines);
+        let modes = Modes::new(self.device, &self.limits, &tick, averages, change_params, &mut reusable);
         let of_rows = rows.iter().flatten().map(RowBuffers::bytes).sum::<u64>();
         let small =
             tables.iter().chain([&regions]).map(Buffer::size).sum::<u64>() + norm.bytes() + of_rows + rescale_bytes;

@@ -4,7 +4,7 @@ use wgpu::{CommandEncoder, ComputePassDescriptor, Device};
 
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::Dispatch;
-use crate::gpu::pipelines::Pipelines;
+use crate::gpu::pipelines::Reusable;
 use crate::gpu::tick::Tick;
 use crate::plan::limits::Limits;
 
@@ -24,13 +24,13 @@ impl Modes {
         tick: &Tick,
         averages: bool,
         params: Vec<Dispatch>,
-        pipelines: &mut Pipelines,
+        reusable: &mut Reusable,
     ) -> Self {
         if !averages {
             return Self::default();
         }
         let [to_eval, to_train] = [true, false].map(|evaluates| {
-            let first = tick.dispatch_alone(device, limits, Kernel::ChangeMode { evaluates }, pipelines);
+            let first = tick.dispatch(device, limits, Kernel::ChangeMode { evaluates }, reusable);
             [first].into_iter().chain(params.iter().cloned()).collect()
         });
         Self { to_eval, to_train }

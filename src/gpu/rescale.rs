@@ -40,20 +40,17 @@ pub(crate) fn dispatches(
     if rescales.regions.is_empty() {
         return Ok((Vec::new(), 0));
     }
-    let ends = rescales.regions.iter().skip(1).map(|(_, first)| *first).chain([rescales.tiles.len()]);
     let mut uniforms = Uniforms::default();
-    let mut workgroups = Vec::new();
-    for ((i, first), end) in rescales.regions.iter().zip(ends) {
+    for (i, tiles) in &rescales.regions {
         let region = &layout.regions[*i];
         uniforms.push([RegionUniform {
             grad_shift: region.grad_shift,
             grad_scale: region.grad_scale,
-            tiles: (end - first) as u32,
-            partial: *first as u32,
+            tiles: tiles.len() as u32,
+            partial: tiles.start as u32,
             first_scale: region.first_scale,
             ..RegionUniform::default()
         }]);
-        workgroups.push((end - first) as u64);
     }
     let of_regions = filled(device, "rescale regions", BufferUsages::UNIFORM, &uniforms.bytes)?;
     let tiles = filled(device, "rescale tiles", BufferUsages::STORAGE, cast_slice(&rescales.tiles))?;
@@ -62,7 +59,7 @@ pub(crate) fn dispatches(
     let states: Vec<&BatchState> =
         layout.batches.iter().zip(state).flat_map(|(batch, state)| batch.clone().map(move |_| state)).collect();
     let mut all = Vec::new();
-    for (number, ((i, _), workgroups)) in rescales.regions.iter().zip(workgroups).enumerate() {
+    for (number, (i, of_region)) in rescales.regions.iter().enumerate() {
         let region = &layout.regions[*i];
         let mut bindings: Vec<(Binding, BindingResource)> = vec![
             (Binding::Region, uniforms.of(&of_regions, number)),
@@ -74,7 +71,7 @@ pub(crate) fn dispatches(
         ];
         let state = region.storage.state_kinds().zip(states[*i]);
         bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
-        all.push(dispatch(device, limits, pipelines, kernel(region, layout.limits), workgroups, &bindings));
+        all.push(dispatch(device, limits, pipelines, kernel(region, layout.limits), of_region.len() as u64, &bindings));
     }
     for (rescale, lists) in &rescales.lists {
         let lists_buffer = filled(device, "rescale lists", BufferUsages::STORAGE, cast_slice(&table(lists)))?;

@@ -8,7 +8,7 @@ use crate::gpu::binding::Binding;
 use crate::gpu::buffers::filled;
 use crate::gpu::kernel::Kernel;
 use crate::gpu::layout::Dispatch;
-use crate::gpu::pipelines::{Pipelines, Reusable, dispatch};
+use crate::gpu::pipelines::{Reusable, dispatch};
 use crate::plan::limits::Limits;
 use crate::tick::curves::Curve;
 
@@ -35,19 +35,7 @@ impl Tick {
         filled(device, "schedules", BufferUsages::STORAGE, cast_slice(curves)).map(Some)
     }
 
-    /// The dispatch of a kernel that binds only these buffers.
-    pub fn dispatch_alone(
-        &self,
-        device: &Device,
-        limits: &Limits,
-        kernel: Kernel,
-        pipelines: &mut Pipelines,
-    ) -> Dispatch {
-        let buffers = BUFFERS.into_iter().zip(&self.buffers);
-        let bindings: Vec<_> = buffers.map(|(binding, buffer)| (binding, buffer.as_entire_binding())).collect();
-        dispatch(device, limits, pipelines, kernel, 1, &bindings)
-    }
-
+    /// The dispatch of a kernel with those of the buffers that it binds.
     pub fn dispatch(&self, device: &Device, limits: &Limits, kernel: Kernel, reusable: &mut Reusable) -> Dispatch {
         let buffers = BUFFERS.into_iter().zip(&self.buffers);
         let buffers = buffers.chain(self.curves.as_ref().map(|buffer| (Binding::Curves, buffer)));

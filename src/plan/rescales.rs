@@ -1,13 +1,15 @@
 //! The tiles that are summed for the factors of steps: see [`Rescale`].
 
+use std::ops::Range;
+
 use crate::config::rule::Rescale;
 use crate::plan::region::{Region, Tile, order_of_partials};
 
 /// The tiles of all regions whose rule has a factor.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rescales {
-    /// These regions, each with the number of its first tile.
-    pub regions: Vec<(usize, usize)>,
+    /// These regions, each with the numbers of its tiles.
+    pub regions: Vec<(usize, Range<usize>)>,
     /// The tiles, in the order of the partials of their regions.
     pub tiles: Vec<Tile>,
     /// The rules in use, and for each of them the numbers of the tiles of each clock.
@@ -20,7 +22,7 @@ impl Rescales {
         for i in order_of_partials(regions) {
             let region = &regions[i];
             let Some(rescale) = region.storage.rule.rescale() else { continue };
-            all.regions.push((i, all.tiles.len()));
+            let first = all.tiles.len();
             let known = all.lists.iter().position(|(known, _)| *known == rescale);
             let at = known.unwrap_or(all.lists.len());
             if known.is_none() {
@@ -32,14 +34,14 @@ impl Rescales {
                     all.tiles.push(tile);
                 }
             }
+            all.regions.push((i, first..all.tiles.len()));
         }
         all
     }
 
     /// The workgroups of its largest dispatch.
     pub fn workgroups(&self) -> usize {
-        let ends = self.regions.iter().skip(1).map(|(_, first)| *first).chain([self.tiles.len()]);
-        let tiles = self.regions.iter().zip(ends).map(|((_, first), end)| end - first);
+        let tiles = self.regions.iter().map(|(_, tiles)| tiles.len());
         tiles.chain(self.lists.iter().map(|(_, lists)| lists.len())).max().unwrap_or(0)
     }
 
