@@ -3,24 +3,12 @@
 
 use crate::sampling::sample;
 use crate::scene::precisions::stored;
-use crate::scene::{Gpu, Run, Scene};
+use crate::scene::{Gpu, Scene};
 use wgpu_adam::preset::{optax, schedulefree};
 use wgpu_adam::{Adam, Clip, Config, Decay, Dtype, LossScale, Options, State, cpu};
 
 fn decayed() -> Config {
     Config { beta1: 0.6, lr: 0.1, decay: Decay::Decoupled(0.1), ..schedulefree::adamw() }
-}
-
-fn change(run: &mut Run, gpu: &Gpu, evaluates: bool) {
-    let mut encoder = gpu.device.create_command_encoder(&Default::default());
-    if evaluates {
-        run.adam.eval_mode(&mut encoder);
-        run.twin_step_by(cpu::Adam::eval_mode);
-    } else {
-        run.adam.train_mode(&mut encoder);
-        run.twin_step_by(cpu::Adam::train_mode);
-    }
-    gpu.queue.submit([encoder.finish()]);
 }
 
 /// Two Schedule-Free groups and one of Adam, in separate buffers and in an arena.
@@ -75,16 +63,16 @@ fn both_sides_change_alike_in_every_precision() {
             run.steps(&gpu, 5);
             let state = gpu.state(&run.adam);
             let trained = run.params.clone();
-            change(&mut run, &gpu, true);
+            run.change_mode(&gpu, true);
             run.assert_same(&gpu);
             assert_ne!(trained, run.params);
             assert!(gpu.state(&run.adam).evaluating && gpu.report(&run.adam).evaluating);
             // A second change changes nothing.
             let evaluated = run.params.clone();
-            change(&mut run, &gpu, true);
+            run.change_mode(&gpu, true);
             run.assert_same(&gpu);
             assert_eq!(evaluated, run.params);
-            change(&mut run, &gpu, false);
+            run.change_mode(&gpu, false);
             run.assert_same(&gpu);
             assert!(!gpu.state(&run.adam).evaluating);
             if param == Dtype::F32 {
@@ -138,13 +126,13 @@ fn steps_in_evaluation_are_skipped_and_counted() {
             let mut run = scene.start(&gpu);
             run.steps(&gpu, 3);
             let scale = run.twin.loss_scale();
-            change(&mut run, &gpu, true);
+            run.change_mode(&gpu, true);
             run.steps(&gpu, 2);
             run.assert_same(&gpu);
             let report = gpu.report(&run.adam);
             assert_eq!((report.t, report.skipped, report.last_skipped, report.evaluating), (3, 2, true, true));
             assert_eq!((report.loss_scale, report.skipped_in_a_row), (scale, 0));
-            change(&mut run, &gpu, false);
+            run.change_mode(&gpu, false);
             run.steps(&gpu, 2);
             run.assert_same(&gpu);
             assert_eq!(gpu.report(&run.adam).t, 5);
@@ -158,11 +146,11 @@ fn a_state_knows_its_mode() {
     for scene in scenes(&Options::default()) {
         let mut run = scene.start(&gpu);
         run.steps(&gpu, 3);
-        change(&mut run, &gpu, true);
+        run.change_mode(&gpu, true);
         let mut resumed = run.resumed(&gpu);
         assert!(resumed.twin.state().evaluating);
         for run in [&mut run, &mut resumed] {
-            change(run, &gpu, false);
+            run.change_mode(&gpu, false);
             run.steps(&gpu, 2);
             run.assert_same(&gpu);
         }
@@ -170,7 +158,7 @@ fn a_state_knows_its_mode() {
         // A state for training ends the evaluation, and its file has no field of modes.
         let state = gpu.state(&run.adam);
         assert!(!String::from_utf8_lossy(&state.to_bytes().unwrap()).contains("to_average"));
-        change(&mut run, &gpu, true);
+        run.change_mode(&gpu, true);
         pollster::block_on(run.adam.load_state(&state)).unwrap();
         assert!(!gpu.report(&run.adam).evaluating);
     }
@@ -183,7 +171,7 @@ fn changes_during_an_evaluation() {
     let scene = Scene::scattered(&[500, 257], &[decayed(), schedulefree::adamw()], Options::default());
     let mut run = scene.start(&gpu);
     run.steps(&gpu, 3);
-    change(&mut run, &gpu, true);
+    run.change_mode(&gpu, true);
     let config = Config { beta1: 0.95, ..decayed() };
     run.adam.set_config(0, config.clone()).unwrap();
     run.twin.set_config(0, config).unwrap();
@@ -193,7 +181,7 @@ fn changes_during_an_evaluation() {
     run.adam.set_t(20).unwrap();
     run.twin.set_t(20);
     assert!(gpu.report(&run.adam).evaluating);
-    change(&mut run, &gpu, false);
+    run.change_mode(&gpu, false);
     run.assert_same(&gpu);
     run.steps(&gpu, 2);
     run.assert_same(&gpu);
@@ -235,7 +223,7 @@ fn other_rules_have_no_modes() {
     let gpu = Gpu::new();
     let mut run = Scene::scattered(&[500], &[optax::adamw()], Options::default()).start(&gpu);
     run.steps(&gpu, 2);
-    change(&mut run, &gpu, true);
+    run.change_mode(&gpu, true);
     run.steps(&gpu, 1);
     run.assert_same(&gpu);
     assert_eq!((gpu.report(&run.adam).t, gpu.report(&run.adam).evaluating), (3, false));

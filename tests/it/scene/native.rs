@@ -30,6 +30,19 @@ impl Run {
         (got, self.twin_step_by(cpu::Adam::step_measured).1)
     }
 
+    /// Changes the params of both sides to those for evaluation, or back to those for training.
+    pub fn change_mode(&mut self, gpu: &Gpu, evaluates: bool) {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        if evaluates {
+            self.adam.eval_mode(&mut encoder);
+            self.twin_step_by(cpu::Adam::eval_mode);
+        } else {
+            self.adam.train_mode(&mut encoder);
+            self.twin_step_by(cpu::Adam::train_mode);
+        }
+        gpu.queue.submit([encoder.finish()]);
+    }
+
     /// Returns the first difference, if any, as [`difference_from`](Self::difference_from) does.
     pub fn difference(&self, gpu: &Gpu) -> Option<String> {
         let seen = Seen {

@@ -1,6 +1,6 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, cpu, preset};
+use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, preset};
 
 use super::Difference;
 use crate::scene::{Gpu, Scene, Spot, normal};
@@ -107,15 +107,7 @@ fn schedule_free(gpu: &Gpu) -> Option<String> {
     run.steps(gpu, 5);
     for (changes, steps) in [([true, true], 2), ([false, false], 1)] {
         for evaluates in changes {
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            if evaluates {
-                run.adam.eval_mode(&mut encoder);
-                run.twin_step_by(cpu::Adam::eval_mode);
-            } else {
-                run.adam.train_mode(&mut encoder);
-                run.twin_step_by(cpu::Adam::train_mode);
-            }
-            gpu.queue.submit([encoder.finish()]);
+            run.change_mode(gpu, evaluates);
         }
         run.steps(gpu, steps);
         let difference = run.difference(gpu);
