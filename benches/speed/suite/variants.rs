@@ -36,6 +36,10 @@ impl Findings<'_> {
             ("Lion", "", variant(Variant::Lion), plain.clone(), 1),
             ("SGD, momentum", "", sgd(0.9), plain.clone(), 1),
             ("SGD", "", sgd(0.0), plain.clone(), 0),
+            ("Schedule-Free", "", variant(Variant::ScheduleFree), plain.clone(), 2),
+            ("Cautious AdamW", "", variant(Variant::Cautious), plain.clone(), 2),
+            ("StableAdamW", "", variant(Variant::Stable), plain.clone(), 2),
+            ("LAMB", "", variant(Variant::Lamb), plain.clone(), 2),
         ];
         for (name, what, config, options, state_tensors) in cases {
             // The step reads param, grad and the state tensors. It writes all but grad, which is written only to zero
@@ -47,6 +51,10 @@ impl Findings<'_> {
             }
             if options.zero_grad {
                 bytes += 4;
+            }
+            // The factor of a step comes from one more reading of param, grad and state.
+            if matches!(config.variant, Variant::Cautious | Variant::Stable | Variant::Lamb) {
+                bytes += 16;
             }
             let times = self.measure_mirrored(&[
                 Box::new(|| Ok(Box::new(Streams::new(self.gpu, elements, &streams)))),

@@ -43,6 +43,13 @@ fn tolerance(config: &Config, steps: u64, (grad, param): (f64, f64)) -> Toleranc
         Variant::RmsProp { momentum, .. } => ((1.0 - config.beta2).sqrt().recip(), 1.0 / (1.0 - momentum)),
         // t^(1/4), and a clock may start late.
         Variant::Adopt => (200.0, 1.0),
+        // m is z - y here: the sum of steps, which decay is a part of.
+        Variant::ScheduleFree => {
+            let decay = if let Decay::Decoupled(decay) = config.decay { decay * param } else { 0.0 };
+            let largest = (1.0 - config.beta2).sqrt().recip() + decay;
+            let m = steps as f64 * config.lr * largest * (relative.m + relative.v);
+            return Tolerance { m, v, param: adam.param + m };
+        }
         _ => return Tolerance { v, ..adam },
     };
     let m = largest * horizon * (relative.m + relative.v);
