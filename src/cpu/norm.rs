@@ -72,8 +72,7 @@ fn of_rows(
                 squares[lane] += g * g;
                 top = top.max(magnitude(*g));
             }
-            let rare = (top != 0 && top < SMALL) || top >= BIG;
-            if !rare {
+            if !is_rare(top) {
                 return Partial { middle: sum(squares), ..Partial::ZERO };
             }
             let scale = if top >= BIG { DOWN } else { UP };
@@ -133,6 +132,9 @@ fn workgroup(region: &Region, tile: &Tile, slots: &[Floats], nonfinite_bits: u32
     }
     let (lines, _) = grads.as_chunks();
     let (squares, top) = seen(lines);
+    if let Some(middle) = usual(&squares, &top) {
+        return Partial { middle, ..Partial::ZERO };
+    }
     let invocations: [Partial; INVOCATIONS] = std::array::from_fn(|i| invocation(lines, i, squares[i], top[i]));
     let mut partial = reduce(&invocations);
     if top.as_flattened().iter().any(|top| *top >= nonfinite_bits)
@@ -170,6 +172,31 @@ fn seen(lines: &[Line]) -> ([Lanes<f32>; INVOCATIONS], [Lanes<u32>; INVOCATIONS]
     (squares, top)
 }
 
+/// The sum of all squares, in the order of [`reduce`], if no invocation needs rescaling. This is nearly always so, and then
+/// takes a third of the time of a partial for each invocation.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq", "x86_64+avx2", "aarch64+neon"))]
+fn usual(squares: &[Lanes<f32>; INVOCATIONS], top: &[Lanes<u32>; INVOCATIONS]) -> Option<f32> {
+    let tops = top.map(|[x, y, z, w]| x.max(y).max(z.max(w)));
+    if tops.into_iter().fold(false, |rare, top| rare | is_rare(top)) {
+        return None;
+    }
+    let sums = squares.map(sum);
+    let mut level = [0.0; 16];
+    for (i, terms) in sums.chunks_exact(16).enumerate() {
+        for (sum, term) in level.iter_mut().zip(terms) {
+            *sum = if i == 0 { *term } else { *sum + term };
+        }
+    }
+    level.into_iter().reduce(|a, b| a + b)
+}
+
+/// Whether gradients with this largest magnitude must be rescaled, or are not finite.
+#[inline(always)]
+fn is_rare(top: u32) -> bool {
+    (top != 0 && top < SMALL) || top >= BIG
+}
+
+#[inline(always)]
 fn sum([x, y, z, w]: Lanes<f32>) -> f32 {
     (x + y) + (z + w)
 }
@@ -177,8 +204,7 @@ fn sum([x, y, z, w]: Lanes<f32>) -> f32 {
 /// The partial of one invocation. Its sum nearly always needs no rescaling.
 fn invocation(lines: &[Line], index: usize, squares: Lanes<f32>, top: Lanes<u32>) -> Partial {
     let top = top.into_iter().fold(0, u32::max);
-    let rare = (top != 0 && top < SMALL) || top >= BIG;
-    if rare { rescaled_sum(lines, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
+    if is_rare(top) { rescaled_sum(lines, index, top) } else { Partial { middle: sum(squares), ..Partial::ZERO } }
 }
 
 /// Sums the same gradients again, at a scale at which their squares neither overflow nor vanish.
