@@ -38,6 +38,14 @@ impl Gpu {
         })
     }
 
+    /// A device that binds storage buffers at the smallest offsets that the adapter allows.
+    pub fn with_smallest_alignment() -> Self {
+        Self::asking(|has| Limits {
+            min_storage_buffer_offset_alignment: has.min_storage_buffer_offset_alignment,
+            ..Limits::default()
+        })
+    }
+
     /// Two devices of one adapter. wgpu cannot tell devices of different instances apart.
     pub fn two() -> [Self; 2] {
         let adapter = Self::adapter();
