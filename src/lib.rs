@@ -31,6 +31,7 @@
 //! | add or remove tensors in mid-run | [`Adam::add`], [`Adam::remove`], [`Adam::reset`] |
 //! | step the rows of splats or embeddings | [`Tensor::with_rows`], [`rows`] |
 //! | leave out a tensor that has no gradient | [`Adam::set_active`], [`Adam::set_group_active`] |
+//! | clip and skip alike with optimizers on other devices | [`Adam::norm`], [`Adam::update`], [`NormSums`] |
 //! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |
 //!
 //! An [`Error`] names the tensor or the field, what was given and what was needed. The library neither
@@ -64,6 +65,7 @@ pub use error::Error;
 pub use gpu::adam::Adam;
 pub use gpu::probe::Probe;
 pub use report::memory_use::MemoryUse;
+pub use report::norm_sums::NormSums;
 pub use report::step::{GroupReport, Report};
 pub use state::contents::State;
 
