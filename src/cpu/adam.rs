@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::config::check::check_first;
 use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::ScaleBytes;
@@ -142,6 +143,7 @@ impl Adam {
                     size: (len * dtype.bytes()).next_multiple_of(4),
                 };
                 let precision = group.precision_in(&options);
+                check_first(&tensor.name, tensor.first)?;
                 let storage = tensor.storage(group.config.variant.rule(), precision)?;
                 tensor_plans.push(TensorPlan {
                     tensor: number,
@@ -151,7 +153,7 @@ impl Adam {
                     param: place(2 * number, tensor.param),
                     grad: place(2 * number + 1, tensor.grad),
                     len,
-                    stream_seed: stream_seed(precision.seed, &tensor.name),
+                    stream_seed: stream_seed(precision.seed, &tensor.name, tensor.first),
                     share: clocks.share(clocks.of_tensor[number], group.clip.is_some()),
                     rows: tensor.rows_plan(&group.config.variant)?,
                 });
@@ -174,7 +176,7 @@ impl Adam {
         let storages: Vec<Storage> = storages.into_iter().map(|(_, storage)| storage).collect();
         let seeds = |group: &Group| {
             let seed = group.precision_in(&options).seed;
-            group.tensors.iter().map(move |tensor| stream_seed(seed, &tensor.name)).collect::<Vec<_>>()
+            group.tensors.iter().map(move |tensor| stream_seed(seed, &tensor.name, tensor.first)).collect::<Vec<_>>()
         };
         let stream_seeds = groups.iter().flat_map(seeds).collect();
         let moments = tensors().zip(&storages).map(|((variant, t), storage)| {

@@ -6,7 +6,7 @@ use wgpu::{Buffer, CommandEncoder, ComputePassDescriptor};
 
 use crate::error::Error;
 use crate::gpu::adam::Adam;
-use crate::gpu::layout::Dispatch;
+use crate::gpu::dispatch::Dispatch;
 use crate::gpu::readback::{Source, read};
 use crate::report::norm_sums::NormSums;
 
@@ -45,15 +45,16 @@ impl Adam {
     ///
     /// Clipping by the norm of a group or of a tensor works if all optimizers have the same groups, and the same tensors in
     /// the groups that clip each tensor. The factors of LAMB, StableAdamW and Cautious AdamW are made of what the optimizer
-    /// has of a tensor: with these rules, a tensor must be whole in one optimizer.
+    /// has of a tensor: with these rules, a tensor must be whole in one optimizer. [`Tensor::first`](crate::Tensor::first) is for
+    /// parts of tensors.
     pub fn norm(&self, encoder: &mut CommandEncoder) {
-        record("wgpu-adam norm", &self.dispatches[..self.tick_place()], encoder);
+        self.record_part("wgpu-adam norm", &self.dispatches[..self.tick_place()], encoder);
     }
 
     /// Records the second part of a step, which decides with the sums in [`norm_buffer`](Self::norm_buffer) and updates:
     /// see [`norm`](Self::norm).
     pub fn update(&self, encoder: &mut CommandEncoder) {
-        record("wgpu-adam update", &self.dispatches[self.tick_place()..], encoder);
+        self.record_part("wgpu-adam update", &self.dispatches[self.tick_place()..], encoder);
     }
 
     /// Returns the buffer that has the [`NormSums`] between [`norm`](Self::norm) and [`update`](Self::update). `None` without
@@ -98,10 +99,14 @@ impl Adam {
     pub(crate) fn tick_place(&self) -> usize {
         self.dispatches.len() - self.layout.batches.len() - self.layout.rescales.dispatches() - 1
     }
-}
 
-fn record(label: &str, dispatches: &[Dispatch], encoder: &mut CommandEncoder) {
-    let descriptor = ComputePassDescriptor { label: Some(label), timestamp_writes: None };
-    let mut pass = encoder.begin_compute_pass(&descriptor);
-    dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+    fn record_part(&self, label: &str, dispatches: &[Dispatch], encoder: &mut CommandEncoder) {
+        if let Err(error) = self.check_given() {
+            log::error!("the {label} is not recorded: {error}");
+            return;
+        }
+        let descriptor = ComputePassDescriptor { label: Some(label), timestamp_writes: None };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+    }
 }

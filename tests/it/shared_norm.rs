@@ -2,8 +2,8 @@
 
 use crate::sampling::{grid, sample};
 use crate::scene::precisions::{GRADS, align, stored};
-use crate::scene::{Gpu, Run, Scene};
-use wgpu_adam::{Clip, Config, Error, GroupClip, LossScale, NormSums, Options, cpu};
+use crate::scene::{Gpu, Run, Scene, normal};
+use wgpu_adam::{Adam, Clip, Config, Dtype, Error, GroupClip, LossScale, NormSums, Options, cpu};
 
 fn configs() -> [Config; 2] {
     [Config::default(), Config { lr: 0.02, maximize: true, ..Config::default() }]
@@ -165,4 +165,66 @@ fn sums_of_other_units_are_refused() {
     assert!(matches!(error, Error::NormSums { .. }), "{error}");
     let error = NormSums::from_bytes(&[0; 21]).unwrap_err();
     assert_eq!(error.to_string(), "the sums of the norm: there are 21 bytes, but records have 20 each");
+}
+
+#[test]
+fn parts_of_a_tensor_are_rounded_as_the_whole_tensor() {
+    use wgpu_adam::Precision;
+    use wgpu_adam::precision::{Rounding, StateDtype};
+    let precision = Precision {
+        state: StateDtype::Block8,
+        state_min_len: 1,
+        param_rounding: Rounding::Stochastic,
+        ..Precision::default()
+    };
+    let options = Options { precision, ..Options::default() };
+    let adam = |len, first| {
+        let tensor = cpu::Tensor::new("w", len).with_dtypes(Dtype::Bf16, Dtype::F32).with_first(first);
+        cpu::Adam::new(&[cpu::Group::new(Config::default(), vec![tensor])], options.clone())
+    };
+    let grads: Vec<f32> = (0..700).map(|e| normal(5, 0, e)).collect();
+    let step = |adam: &mut cpu::Adam, range: std::ops::Range<usize>| {
+        let mut param = vec![half::bf16::from_f32(0.7); range.len()];
+        let mut grad = grads[range].to_vec();
+        for _ in 0..3 {
+            adam.step(&mut [cpu::TensorMut::new(&mut param, &mut grad)]).unwrap();
+        }
+        param
+    };
+    let whole = step(&mut adam(700, 0).unwrap(), 0..700);
+    let parts = [step(&mut adam(512, 0).unwrap(), 0..512), step(&mut adam(188, 512).unwrap(), 512..700)];
+    assert_eq!(whole, parts.concat());
+    assert_ne!(step(&mut adam(188, 0).unwrap(), 512..700), whole[512..]);
+    let error = adam(8, 6).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "tensor `w`: the number of its first element must be a multiple of 4, since noise belongs to quads"
+    );
+}
+
+/// The noise of the GPU is that of the twin, in every layout.
+#[test]
+fn parts_of_tensors_are_rounded_alike_on_gpu_and_twin() {
+    use wgpu_adam::precision::{Rounding, StateDtype};
+    let gpu = Gpu::new();
+    let precision = wgpu_adam::Precision {
+        state: StateDtype::Bf16,
+        state_min_len: 1,
+        param_rounding: Rounding::Stochastic,
+        ..Default::default()
+    };
+    for scene in [
+        Scene::arena(&[300, 600, 1000], 4, &configs()[..1], Options { precision: precision.clone(), ..options() }),
+        Scene::scattered(&[300, 40], &configs(), Options { precision, ..options() }),
+    ] {
+        let scene = scene.with_dtypes((Dtype::Bf16, Dtype::F32), (0, 0));
+        let mut placed = scene.place(&gpu);
+        for (i, tensor) in placed.groups.iter_mut().flat_map(|group| &mut group.tensors).enumerate() {
+            tensor.first = 256 * i as u64;
+        }
+        let adam = Adam::new(&gpu.device, &gpu.queue, &placed.groups, scene.options.clone()).unwrap();
+        let mut run = scene.run(placed, adam);
+        run.steps(&gpu, 3);
+        run.assert_same(&gpu);
+    }
 }

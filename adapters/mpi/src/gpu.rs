@@ -93,23 +93,28 @@ impl Sharded {
     fn make(ranks: &Ranks, device: &Device, queue: &Queue, groups: &[Group]) -> Result<(Adam, OnDevice), Error> {
         check_groups(groups, &ranks.options)?;
         let tensors: Vec<&Tensor> = groups.iter().flat_map(|group| &group.tensors).collect();
+        let mut views = Vec::new();
         for Tensor { name, param, grad, rows, .. } in &tensors {
-            check_tensor(name, param.len, (param.dtype, grad.dtype), rows.is_some())?;
+            check_tensor(name, param.len, (param.dtype, grad.dtype()), rows.is_some())?;
+            let Some(grad) = grad.view() else {
+                let reason = "its gradients must be in a fixed place".to_owned();
+                return Err(Error::Unsupported { what: format!("tensor `{name}`"), reason });
+            };
             check_view(name, "parameters", param)?;
             check_view(name, "gradients", grad)?;
+            views.push((param.clone(), grad.clone()));
             if param.len != grad.len {
                 let reason = format!("it has {} parameters and {} gradients", param.len, grad.len);
                 return Err(Error::State { tensor: name.clone(), reason });
             }
         }
-        let slice = |tensor: &Tensor, Part { begin, end, .. }: Part| {
+        let slice = |tensor: &Tensor, Part { tensor: i, begin, end }: Part| {
             let part = |view: &View| view.clone().slice(begin..end);
-            Tensor::new(tensor.name.clone(), part(&tensor.param), part(&tensor.grad))
+            Tensor::new(tensor.name.clone(), part(&tensor.param), part(&views[i].1)).with_first(begin)
         };
         let own = ranks.groups(groups, slice);
         let adam_options = wgpu_adam::Options { share_norm: true, ..ranks.options.adam.clone() };
         let adam = Adam::new(device, queue, &own, adam_options)?;
-        let views = tensors.iter().map(|tensor| (tensor.param.clone(), tensor.grad.clone())).collect();
         let piece = ranks.options.piece(ranks.exchange.ranks) * ranks.exchange.ranks as u64;
         Ok((adam, OnDevice::new(device, queue, views, piece)?))
     }
