@@ -47,9 +47,10 @@ impl Sharded {
         for tensor in groups.iter().flat_map(|group| &group.tensors) {
             check_tensor(&tensor.name, tensor.len as u64, (tensor.param, tensor.grad), tensor.rows.is_some())?;
         }
-        let own =
-            ranks.groups(groups, |tensor, part| {
-            Tensor { len: (part.end - part.begin) as usize, first: part.begin, ..tensor.clone() }
+        let own = ranks.groups(groups, |tensor, part| Tensor {
+            len: (part.end - part.begin) as usize,
+            first: part.begin,
+            ..tensor.clone()
         });
         let options = wgpu_adam::Options { share_norm: true, ..ranks.options.adam.clone() };
         Ok(Adam::new(&own, options)?)
