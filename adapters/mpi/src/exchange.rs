@@ -12,6 +12,14 @@ use crate::options::Options;
 /// The most bytes of an operation: a count of MPI is a 32-bit integer.
 const MOST: usize = 16 << 20;
 
+/// The bytes of a short message, with its length.
+const SHORT: usize = 256;
+
+/// The length in front of a message.
+fn length(message: &[u8]) -> usize {
+    message.first_chunk().map_or(0, |len| u64::from_le_bytes(*len)) as usize
+}
+
 /// The ranks of a sharded optimizer.
 pub(crate) struct Exchange {
     world: SimpleCommunicator,
@@ -50,26 +58,33 @@ impl Exchange {
         scope(|scope| self.wait(self.world.immediate_all_gather_into(scope, send, receive), poll));
     }
 
-    /// All ranks get the message of each rank. Messages may differ in length.
+    /// All ranks get the message of each rank. Messages may differ in length. Short ones take one operation, since each costs
+    /// the latency of the network.
     pub fn all_messages(&self, message: &[u8]) -> Vec<Vec<u8>> {
-        let mut lens = vec![0; 8 * self.ranks];
-        self.all_gather(&(message.len() as u64).to_le_bytes(), &mut lens, || {});
-        let lens: Vec<usize> = lens.as_chunks().0.iter().map(|len| u64::from_le_bytes(*len) as usize).collect();
-        let longest = lens.iter().copied().max().unwrap_or(0);
-        let mut padded = message.to_vec();
-        padded.resize(longest, 0);
-        let mut all = vec![0; longest * self.ranks];
-        if longest > 0 {
-            self.all_gather(&padded, &mut all, || {});
-        }
-        lens.iter().enumerate().map(|(rank, len)| all[rank * longest..][..*len].to_vec()).collect()
+        let padded = |len: usize| {
+            let begin = (message.len() as u64).to_le_bytes();
+            let mut padded = [&begin, message].concat();
+            padded.resize(len, 0);
+            padded
+        };
+        let all = self.all_equal(&padded(SHORT));
+        let lens: Vec<usize> = all.iter().map(|message| length(message)).collect();
+        let longest = 8 + lens.iter().copied().max().unwrap_or(0);
+        let all = if longest > SHORT { self.all_equal(&padded(longest)) } else { all };
+        all.iter().zip(lens).map(|(message, len)| message[8..8 + len].to_vec()).collect()
+    }
+
+    /// All ranks get the message of each rank. All have this length.
+    fn all_equal(&self, message: &[u8]) -> Vec<Vec<u8>> {
+        let mut all = vec![0; message.len() * self.ranks];
+        self.all_gather(message, &mut all, || {});
+        all.chunks(message.len()).map(<[u8]>::to_vec).collect()
     }
 
     /// Rank 0 gets the bytes of each rank. They may differ in length.
     pub fn gather(&self, bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
-        let lens = self.all_messages(&(bytes.len() as u64).to_le_bytes());
-        let lens = lens.iter().map(|len| len.as_slice().try_into().map_or(0, u64::from_le_bytes) as usize);
-        let lens: Vec<usize> = lens.collect();
+        let lens = self.all_equal(&(bytes.len() as u64).to_le_bytes());
+        let lens: Vec<usize> = lens.iter().map(|len| length(len)).collect();
         let longest = lens.iter().copied().max().unwrap_or(0);
         let root = self.world.process_at_rank(0);
         let mut all: Vec<Vec<u8>> = vec![Vec::new(); self.ranks];

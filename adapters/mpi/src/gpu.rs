@@ -61,7 +61,7 @@ fn check_view(tensor: &str, which: &str, view: &View) -> Result<(), Error> {
         let reason = format!("the buffer of its {which} has usage {given:?}, but needs {need:?}");
         return Err(Error::Unsupported { what: what(), reason });
     }
-    if view.offset % 4 != 0 {
+    if !view.offset.is_multiple_of(4) {
         let reason = format!("its {which} begins at byte {}, but must begin at a multiple of 4", view.offset);
         return Err(Error::Unsupported { what: what(), reason });
     }
@@ -128,7 +128,7 @@ impl Sharded {
     ///
     /// # Errors
     /// Returns the error of the device on the rank that has it, and [`Error::Rank`] on the others. If a rank is gone, or does not
-    /// answer for [`Options::timeout`], the job is aborted.
+    /// answer for [`Options::timeout`](field@Options::timeout), the job is aborted.
     pub fn step(&mut self) -> Result<(), Error> {
         let summed = self.ranks.reduce_scatter(&mut self.memory);
         let sums = summed.and_then(|()| self.norm());

@@ -27,7 +27,7 @@ pub(crate) fn reduce_scatter(
         }
     };
     begin(memory, 0);
-    for i in 0..pieces.len() {
+    for (i, range) in pieces.iter().enumerate() {
         let floats = memory.take().unwrap_or_else(|error| {
             result = Err(error);
             vec![0; bytes(i) as usize]
@@ -43,7 +43,7 @@ pub(crate) fn reduce_scatter(
             sum.iter_mut().zip(other).for_each(|(sum, g)| *sum += g);
         }
         let mean: Vec<u8> = sum.iter().flat_map(|sum| (sum * scale).to_le_bytes()).collect();
-        memory.write(Which::Grad, &layout.spans(exchange.rank, &pieces[i]), &mean);
+        memory.write(Which::Grad, &layout.spans(exchange.rank, range), &mean);
     }
     result
 }

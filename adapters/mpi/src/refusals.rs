@@ -42,7 +42,7 @@ pub(crate) fn check_tensor(name: &str, len: u64, dtypes: (Dtype, Dtype), rows: b
     match dtypes {
         _ if rows => refused(what, "rows cannot be divided: parts end at any element"),
         (_, grad) if grad != Dtype::F32 => refused(what, "gradients must be f32: Options::wire chooses what travels"),
-        (param, _) if param != Dtype::F32 && len % 2 != 0 => {
+        (param, _) if param != Dtype::F32 && !len.is_multiple_of(2) => {
             refused(what, "16-bit parameters must be an even number, since copies move 4 bytes: pad the tensor")
         }
         _ => Ok(()),

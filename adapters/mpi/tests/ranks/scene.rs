@@ -118,8 +118,8 @@ pub fn device() -> &'static (Device, Queue) {
 
 /// A sharded training, on the GPU or on the CPU.
 pub enum Run {
-    Gpu { adam: Sharded, params: Vec<Buffer>, grads: Vec<Buffer> },
-    Cpu { adam: wgpu_adam_mpi::cpu::Sharded, params: Params },
+    Gpu { adam: Box<Sharded>, params: Vec<Buffer>, grads: Vec<Buffer> },
+    Cpu { adam: Box<wgpu_adam_mpi::cpu::Sharded>, params: Params },
 }
 
 fn buffer(contents: &[u8], usage: BufferUsages) -> Buffer {
@@ -130,7 +130,7 @@ impl Run {
     pub fn start(world: &impl Communicator, scene: &Scene, gpu: bool) -> Result<Self, Error> {
         if !gpu {
             let adam = wgpu_adam_mpi::cpu::Sharded::new(world, &scene.cpu_groups(), &scene.options)?;
-            return Ok(Self::Cpu { adam, params: Params::of(scene) });
+            return Ok(Self::Cpu { adam: Box::new(adam), params: Params::of(scene) });
         }
         let (device, queue) = device();
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
@@ -141,7 +141,7 @@ impl Run {
             Tensor::new(format!("tensor{i}"), param, View::f32(&grads[i]))
         };
         let adam = Sharded::new(world, device, queue, &scene.groups(tensor), &scene.options)?;
-        Ok(Self::Gpu { adam, params, grads })
+        Ok(Self::Gpu { adam: Box::new(adam), params, grads })
     }
 
     /// A step with these gradients of this rank. Returns the gradients after it.
