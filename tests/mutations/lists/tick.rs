@@ -84,7 +84,7 @@ pub const SHADERS: &[Shader] = &[
             ("all.small, all.middle", "own.small, all.middle", "shared norm, tiny gradients"),
             ("all.middle, all.big", "own.middle, all.big", "shared norm"),
             ("all.big, all.first", "own.big, all.first", "shared norm, huge gradients"),
-            ("all.first_nonfinite", "own.first_nonfinite", "shared norm"),
+            ("all.first_nonfinite", "own.first_nonfinite", "shared norm, squares that overflow"),
         ],
     },
     Shader {
