@@ -46,9 +46,7 @@ pub const SCENES: &[(&str, Difference)] = &[
         let options = Options { clip: Clip::None, ..shared() };
         shared_norm(gpu, Scene::arena(&[5, 1003], 4, &[adamw(), other()], options), 1.0)
     }),
-    ("shared norm, groups clipped", |gpu| {
-        shared_norm(gpu, Scene { options: shared(), ..groups_clipped(0.01) }, 1.0)
-    }),
+    ("shared norm, groups clipped", |gpu| shared_norm(gpu, Scene { options: shared(), ..groups_clipped(0.01) }, 1.0)),
     ("inactive", inactive),
     ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
     ("AdEMAMix", |gpu| steps(gpu, Scene::arena(&[8, 300], 4, &[ademamix(1), ademamix(20)], all()), 1.0)),
