@@ -125,7 +125,7 @@ pub const SHADERS: &[Shader] = &[
             ("select(0u, clock.accumulated + 1u, more)", "clock.accumulated + 1u", "accumulated"),
             ("inverse_scale() * control.share", "inverse_scale()", "accumulated"),
             ("select(0u, 1u, skip == WAIT)", "0u", "accumulated"),
-            ("now.keep_grad = 0u;", "now.keep_grad = 1u;", "accumulated"),
+            ("now.keep_grad = 0u;", "now.keep_grad = 1u;", "arena"),
             ("        skip = WAIT;\n", "", "accumulated"),
             ("partial = own.first_nonfinite;", "partial = total.first_nonfinite;", "shared norm"),
             ("control.partials; i += WORKGROUP", "1u; i += WORKGROUP", "two buffers"),
