@@ -51,4 +51,5 @@ scenario 137 5 "Killed" kill "$folder/state"
 scenario 0 5 "ends at step 8" resume "$folder/state"
 scenario 75 6 "has waited 3 s" hang
 scenario 0 10 "rank 0: rank 2: " memory
+scenario 0 10 "rank 0: rank 2: " device
 rm -r "$folder"

@@ -192,9 +192,10 @@ impl Memory for Host<'_, '_> {
         Ok(self.pieces.pop_front().unwrap_or_default())
     }
 
-    fn write(&mut self, which: Which, spans: &[Span], piece: &[u8]) {
+    fn write(&mut self, which: Which, spans: &[Span], piece: &[u8]) -> Result<(), Error> {
         for span in spans {
             self.bytes(which, span).copy_from_slice(&piece[span.at as usize..(span.at + span.bytes) as usize]);
         }
+        Ok(())
     }
 }

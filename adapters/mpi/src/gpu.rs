@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::parts::Part;
 use crate::ranks::{Outline, Ranks};
 use crate::refusals::{check_groups, check_tensor};
-use device::OnDevice;
+use device::{OnDevice, scoped};
 
 /// An optimizer whose state is divided among the ranks of an MPI job, with the parameters of all ranks equal bit for bit.
 ///
@@ -134,13 +134,11 @@ impl Sharded {
         let sums = summed.and_then(|()| self.norm());
         let total = self.ranks.total(sums)?;
         let stepped = self.adam.write_norm_sums(&total).map_err(Error::Adam);
-        if stepped.is_ok() {
-            self.submit(|adam, encoder| adam.update(encoder));
-        }
+        let stepped = stepped.and_then(|()| self.submit(|adam, encoder| adam.update(encoder)));
         self.ranks.all_gather(&mut self.memory, stepped)?;
         if self.ranks.options.adam.zero_grad {
             let others = (0..self.ranks.exchange.ranks).filter(|rank| *rank != self.ranks.exchange.rank);
-            self.memory.zero_grads(others.flat_map(|rank| self.ranks.grads().all(rank)));
+            return self.memory.zero_grads(others.flat_map(|rank| self.ranks.grads().all(rank)));
         }
         Ok(())
     }
@@ -150,14 +148,16 @@ impl Sharded {
         if self.adam.norm_buffer().is_none() {
             return Ok(NormSums::default());
         }
-        self.submit(|adam, encoder| adam.norm(encoder));
+        self.submit(|adam, encoder| adam.norm(encoder))?;
         Ok(pollster::block_on(self.adam.read_norm_sums())?)
     }
 
-    fn submit(&self, record: impl FnOnce(&Adam, &mut CommandEncoder)) {
-        let mut encoder = self.memory.device.create_command_encoder(&Default::default());
-        record(&self.adam, &mut encoder);
-        self.memory.queue.submit([encoder.finish()]);
+    fn submit(&self, record: impl FnOnce(&Adam, &mut CommandEncoder)) -> Result<(), Error> {
+        scoped(&self.memory.device, || {
+            let mut encoder = self.memory.device.create_command_encoder(&Default::default());
+            record(&self.adam, &mut encoder);
+            self.memory.queue.submit([encoder.finish()]);
+        })
     }
 
     /// Gives all ranks the parameters of each, as at the end of a step: after [`Adam::eval_mode`], for example, which changes

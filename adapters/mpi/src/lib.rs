@@ -36,5 +36,10 @@ pub use gpu::Sharded;
 pub use options::{Options, Reduction, Wire};
 pub use shards::merge;
 
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The crate that steps.
 pub use wgpu_adam;

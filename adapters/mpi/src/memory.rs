@@ -19,5 +19,5 @@ pub(crate) trait Memory {
     /// Waits for the oldest read, and returns its piece.
     fn take(&mut self) -> Result<Vec<u8>, Error>;
     /// Writes spans of a piece.
-    fn write(&mut self, which: Which, spans: &[Span], piece: &[u8]);
+    fn write(&mut self, which: Which, spans: &[Span], piece: &[u8]) -> Result<(), Error>;
 }

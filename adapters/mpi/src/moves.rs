@@ -29,7 +29,7 @@ pub(crate) fn reduce_scatter(
     begin(memory, 0);
     for (i, range) in pieces.iter().enumerate() {
         let floats = memory.take().unwrap_or_else(|error| {
-            result = Err(error);
+            result = result.clone().and(Err(error));
             vec![0; bytes(i) as usize]
         });
         // The next piece is read while this one travels.
@@ -43,7 +43,7 @@ pub(crate) fn reduce_scatter(
             sum.iter_mut().zip(other).for_each(|(sum, g)| *sum += g);
         }
         let mean: Vec<u8> = sum.iter().flat_map(|sum| (sum * scale).to_le_bytes()).collect();
-        memory.write(Which::Grad, &layout.spans(exchange.rank, range), &mean);
+        result = result.and(memory.write(Which::Grad, &layout.spans(exchange.rank, range), &mean));
     }
     result
 }
@@ -70,7 +70,7 @@ pub(crate) fn all_gather(
     for (i, range) in pieces.iter().enumerate() {
         let bytes = (range.end - range.start) as usize;
         let mut send = memory.take().unwrap_or_else(|error| {
-            result = Err(error);
+            result = result.clone().and(Err(error));
             vec![0; bytes]
         });
         begin(memory, i + 1);
@@ -81,7 +81,7 @@ pub(crate) fn all_gather(
             if of_rank[bytes] != 0 {
                 failed = failed.or(Some(rank));
             } else if rank != exchange.rank {
-                memory.write(Which::Param, &layout.spans(rank, range), &of_rank[..bytes]);
+                result = result.and(memory.write(Which::Param, &layout.spans(rank, range), &of_rank[..bytes]));
             }
         }
     }

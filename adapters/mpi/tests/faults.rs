@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `kill FILE` | the last rank is killed within a step, after the state was saved to FILE |
 //! | `hang` | the last rank stops to answer |
-//! | `memory` | the last rank has no memory for its optimizer |
+//! | `memory` | the device of the last rank is lost before its optimizer is made |
+//! | `device` | the device of the last rank is lost between two steps |
 //! | `resume FILE` | the run goes on from FILE |
 
 use std::path::Path;
@@ -27,8 +28,8 @@ fn main() {
     let universe = mpi::initialize().expect("MPI is not initialized yet");
     let world = universe.world();
     let is_last = world.rank() == world.size() - 1;
-    if scenario == "memory" {
-        memory(&world, is_last);
+    if scenario == "memory" || scenario == "device" {
+        lost_device(&world, is_last, scenario == "memory");
         return;
     }
     let group = cpu::Group::new(Config::default(), vec![cpu::Tensor::new("w", LEN)]);
@@ -63,25 +64,33 @@ fn main() {
     println!("rank {} ends at step {}", world.rank(), adam.optimizer().t());
 }
 
-/// A device of the last rank that has no memory for the optimizer: its limits are too low for the tensor.
-fn memory(world: &impl Communicator, is_last: bool) {
-    use wgpu::{BufferDescriptor, BufferUsages, DeviceDescriptor, Instance, InstanceDescriptor, Limits};
+/// The device of the last rank is lost. An error of its memory takes the same way.
+fn lost_device(world: &impl Communicator, is_last: bool, before: bool) {
+    use wgpu::{BufferDescriptor, BufferUsages, DeviceDescriptor, Instance, InstanceDescriptor};
     let instance = Instance::new(InstanceDescriptor::new_without_display_handle_from_env());
     let adapter = pollster::block_on(wgpu::util::initialize_adapter_from_env_or_default(&instance, None)).unwrap();
-    let required_limits = Limits::default();
-    let (device, queue) =
-        pollster::block_on(adapter.request_device(&DeviceDescriptor { required_limits, ..Default::default() }))
-            .unwrap();
+    let (device, queue) = pollster::block_on(adapter.request_device(&DeviceDescriptor::default())).unwrap();
     let size = 1 << 20;
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
     let buffer = || device.create_buffer(&BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
     let (param, grad) = (buffer(), buffer());
-    if is_last {
-        // Nothing can be made on a device that is lost.
+    if is_last && before {
         device.destroy();
     }
     let group = wgpu_adam::Group::new(Config::default(), vec![wgpu_adam::Tensor::f32("w", &param, &grad)]);
-    let error = wgpu_adam_mpi::Sharded::new(world, &device, &queue, &[group], &Options::default()).unwrap_err();
+    let options = wgpu_adam::Options { skip_nonfinite: true, ..Default::default() };
+    let options = Options { adam: options, ..Options::default() };
+    let made = wgpu_adam_mpi::Sharded::new(world, &device, &queue, &[group], &options);
+    let error = if before {
+        made.unwrap_err()
+    } else {
+        let mut adam = made.unwrap();
+        adam.step().unwrap();
+        if is_last {
+            device.destroy();
+        }
+        adam.step().unwrap_err()
+    };
     println!("rank {}: {error}", world.rank());
     let of_another = matches!(error, wgpu_adam_mpi::Error::Rank { .. });
     assert_eq!(of_another, !is_last);
