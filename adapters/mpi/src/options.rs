@@ -14,11 +14,12 @@ pub struct Options {
     pub wire: Wire,
     /// What becomes of the gradients of all ranks. Default: [`Reduction::Mean`].
     pub reduction: Reduction,
-    /// The most bytes of a rank's gradients or parameters that are in memory at once for the exchange, twice.
-    /// `None` is 4 MiB.
+    /// The bytes of a piece: what a rank sends to all ranks, or gets from them, in one operation. Two pieces are in memory, since one is
+    /// read while the other travels. Rounded down to a multiple of 1 KiB for each rank. Default: `None`, which means 4 MiB.
     pub piece: Option<u64>,
     /// How long a rank waits for the others before it aborts the job with code [`ABORTED`](Options::ABORTED), so that nothing hangs
-    /// for ever. `None` is ten minutes. It includes the time that other ranks take between two steps.
+    /// for ever. It includes the time that other ranks take between two steps. Only the first operation of a constructor, which
+    /// duplicates the communicator, has no deadline. Default: `None`, which means ten minutes.
     pub timeout: Option<Duration>,
 }
 
