@@ -62,6 +62,13 @@ pub enum Error {
         /// The range that the value must be in.
         need: &'static str,
     },
+    /// [`NormSums`](crate::NormSums) are not those of the optimizer.
+    #[error("the sums of the norm: {reason}")]
+    #[non_exhaustive]
+    NormSums {
+        /// What was given, and what was needed.
+        reason: String,
+    },
     /// The fields of a [`Precision`](crate::Precision) contradict each other.
     #[error("{}precision: {reason}", group.map_or("option ".to_owned(), |group| format!("group {group}: ")))]
     #[non_exhaustive]

@@ -32,6 +32,7 @@
 //! | step the rows of splats or embeddings | [`Tensor::with_rows`], [`rows`] |
 //! | take gradients that are in other buffers at each step | [`Tensor::each_step`], [`Adam::set_grads`] |
 //! | leave out a tensor that has no gradient | [`Adam::set_active`], [`Adam::set_group_active`] |
+//! | clip and skip alike with optimizers on other devices | [`Adam::norm`], [`Adam::update`], [`NormSums`] |
 //! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |
 //!
 //! An [`Error`] names the tensor or the field, what was given and what was needed. The library neither
@@ -67,6 +68,7 @@ pub use gpu::adam::Adam;
 pub use gpu::grads::GradsSet;
 pub use gpu::probe::Probe;
 pub use report::memory_use::MemoryUse;
+pub use report::norm_sums::NormSums;
 pub use report::step::{GroupReport, Report};
 pub use state::contents::State;
 

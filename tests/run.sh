@@ -87,6 +87,9 @@ else
     echo "not checked: RADV is not installed"
 fi
 
+step "ranks"
+adapters/mpi/test.sh
+
 step "browser"
 web/test.sh
 

@@ -14,7 +14,7 @@ use wgpu_adam::{Dtype, Report, cpu};
 const TASK: usize = 1 << 18;
 
 pub struct Cpu<'a> {
-    setup: Setup<'a>,
+    pub setup: Setup<'a>,
     pub grad: Vec<f32>,
     /// The parameters, if they are stored in 16 bits. Otherwise empty.
     stored: Vec<bf16>,

@@ -12,7 +12,7 @@ const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const STRADDLES: bool = false;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 35u;
+const SCALAR_PADDING: u32 = 34u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -44,7 +44,7 @@ fn apply(s: Scalars, tile: Tile, quad: u32) {
         let g = gradient(s, load_grad(quad), param);
         write_param(place, moved(s, param, rule(s, place, g)));
     }
-    zero_grad(place);
+    zero_grad(s, place);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -158,7 +158,7 @@ fn load_grad(quad: u32) -> Quad {
     return from_bf16(bits_grad(quad));
 }
 
-fn zero_grad(place: Place) {}
+fn zero_grad(s: Scalars, place: Place) {}
 
 // --- access/aligned_half.wgsl ---
 
@@ -349,7 +349,7 @@ fn noise(place: Place, stream: u32) -> Bits {
 // src/tick/scalars.rs.
 
 struct Scalars {
-    do_step: u32,       // 1 to apply the step, 0 to skip it
+    do_step: u32,       // 1 to apply the step, 0 to make none
     grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
@@ -377,7 +377,8 @@ struct Scalars {
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
-    unscale: f32,       // 1 / loss scale
+    unscale: f32,       // 1 over the loss scale and the number of accumulated gradients
+    keep_grad: u32,     // 1 to leave the gradients as they are: more are accumulated before the step
 }
 
 // The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does

@@ -14,7 +14,7 @@ const PARAM_STOCHASTIC: bool = false;
 const STATE_STOCHASTIC: bool = true;
 const STRADDLES: bool = false;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 35u;
+const SCALAR_PADDING: u32 = 34u;
 const region_binding: u32 = 0u;
 
 // --- rules/adam.wgsl ---
@@ -55,9 +55,9 @@ fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     return kept;
 }
 
-fn clear_grad(tile: Tile, quad: u32) {
+fn clear_grad(s: Scalars, tile: Tile, quad: u32) {
     if is_owned(tile, quad) {
-        zero_grad(place_of(tile, quad, 0u));
+        zero_grad(s, place_of(tile, quad, 0u));
     }
 }
 
@@ -95,10 +95,10 @@ fn update(
         encode_state(place_of(tile, quad + 2u * LINE, s.t), third);
         encode_state(place_of(tile, quad + 3u * LINE, s.t), fourth);
     }
-    clear_grad(tile, quad);
-    clear_grad(tile, quad + LINE);
-    clear_grad(tile, quad + 2u * LINE);
-    clear_grad(tile, quad + 3u * LINE);
+    clear_grad(s, tile, quad);
+    clear_grad(s, tile, quad + LINE);
+    clear_grad(s, tile, quad + 2u * LINE);
+    clear_grad(s, tile, quad + 3u * LINE);
 }
 
 // --- update/gradient.wgsl ---
@@ -192,7 +192,7 @@ fn load_grad(quad: u32) -> Quad {
     return grad[quad];
 }
 
-fn zero_grad(place: Place) {}
+fn zero_grad(s: Scalars, place: Place) {}
 
 // --- access/aligned_f32.wgsl ---
 
@@ -610,7 +610,7 @@ fn noise(place: Place, stream: u32) -> Bits {
 // src/tick/scalars.rs.
 
 struct Scalars {
-    do_step: u32,       // 1 to apply the step, 0 to skip it
+    do_step: u32,       // 1 to apply the step, 0 to make none
     grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
@@ -638,7 +638,8 @@ struct Scalars {
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
-    unscale: f32,       // 1 / loss scale
+    unscale: f32,       // 1 over the loss scale and the number of accumulated gradients
+    keep_grad: u32,     // 1 to leave the gradients as they are: more are accumulated before the step
 }
 
 // The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does

@@ -9,7 +9,7 @@ const param_binding: u32 = 20u;
 const m_binding: u32 = 1u;
 const v_binding: u32 = 2u;
 const scalars_binding: u32 = 5u;
-const SCALAR_PADDING: u32 = 35u;
+const SCALAR_PADDING: u32 = 34u;
 const tiles_binding: u32 = 6u;
 const region_binding: u32 = 0u;
 
@@ -42,7 +42,7 @@ fn apply(s: Scalars, tile: Tile, quad: u32) {
         let g = gradient(s, load_grad(quad), param);
         write_param(place, moved(s, param, rule(s, place, g)));
     }
-    zero_grad(place);
+    zero_grad(s, place);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -152,7 +152,7 @@ fn load_grad(quad: u32) -> Quad {
     return grad[quad];
 }
 
-fn zero_grad(place: Place) {}
+fn zero_grad(s: Scalars, place: Place) {}
 
 // --- access/aligned_f32.wgsl ---
 
@@ -224,7 +224,7 @@ fn store_v(place: Place, x: Quad) {
 // src/tick/scalars.rs.
 
 struct Scalars {
-    do_step: u32,       // 1 to apply the step, 0 to skip it
+    do_step: u32,       // 1 to apply the step, 0 to make none
     grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
@@ -252,7 +252,8 @@ struct Scalars {
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
-    unscale: f32,       // 1 / loss scale
+    unscale: f32,       // 1 over the loss scale and the number of accumulated gradients
+    keep_grad: u32,     // 1 to leave the gradients as they are: more are accumulated before the step
 }
 
 // The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does
@@ -313,6 +314,7 @@ fn scalars(clock: u32) -> Scalars {
     s.snr = bitcast<f32>(q6.w);
     let q7 = scalar_slots[first + 7u];
     s.unscale = bitcast<f32>(q7.x);
+    s.keep_grad = bitcast<u32>(q7.y);
     return s;
 }
 

@@ -27,5 +27,6 @@ fn unit_norm(
         unit_norms[unit].small = total.small;
         unit_norms[unit].middle = total.middle;
         unit_norms[unit].big = total.big;
+        unit_norms[unit].first_nonfinite = total.first_nonfinite;
     }
 }

@@ -2,7 +2,7 @@
 // src/tick/scalars.rs.
 
 struct Scalars {
-    do_step: u32,       // 1 to apply the step, 0 to skip it
+    do_step: u32,       // 1 to apply the step, 0 to make none
     grad_mul: f32,      // multiplies the gradient: the sign, the clip coefficient and `unscale`
     l2: f32,            // coupled weight decay
     m_rate: f32,        // see `average` in gradient.wgsl
@@ -30,7 +30,8 @@ struct Scalars {
     t: u32,             // steps applied, including this one
     lr: f32,            // the learning rate of this step
     snr: f32,           // multiplies |m| / sqrt(v): the bias corrections of both
-    unscale: f32,       // 1 / loss scale
+    unscale: f32,       // 1 over the loss scale and the number of accumulated gradients
+    keep_grad: u32,     // 1 to leave the gradients as they are: more are accumulated before the step
 }
 
 // The scalars of one clock, padded so that each slot is at a valid offset of a uniform binding. wgpu's GL backend does

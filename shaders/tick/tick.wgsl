@@ -15,7 +15,11 @@ struct Control {
     backoff_factor: f32,
     growth_interval: u32,
     max_skipped_in_a_row: u32,
-    pad: u32,
+    accumulate: u32,    // the number of gradients that are accumulated for a step
+    share: f32,         // 1 / accumulate
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 // The configuration of a clock's group. `Settings` in src/tick/settings.rs. Betas count units of 2^-64, with the lower
@@ -106,7 +110,7 @@ struct Clocks {
     clip_coef: f32,
     skipped_in_a_row: u32,    // steps skipped since the last applied one
     evaluating: u32,          // 1 if the params are those for evaluation: see change_mode.wgsl
-    pad: u32,
+    accumulated: u32,         // gradients that were accumulated since the last step
     clocks: array<Clock>,
 }
 
@@ -116,9 +120,12 @@ struct Clocks {
 @group(0) @binding(clock_binding) var<storage, read_write> clock: Clocks;
 @group(0) @binding(scalars_binding) var<storage, read_write> scalar_slots: array<ScalarSlot>;
 
+// 0 to apply the step, 1 to skip it, or WAIT to wait for more gradients.
 var<workgroup> skip: u32;
 var<workgroup> clip_coef: f32;
 var<workgroup> unscale: f32;
+
+const WAIT: u32 = 2u;
 
 // NAdam's momentum, beta1*(1 - gamma^t/2).
 fn momentum(beta1: vec2<u32>, gamma_power: vec2<u32>) -> vec2<u32> {
@@ -216,6 +223,7 @@ fn scalars(s: Settings, powers: Powers, t: u32, lr: f32) -> Scalars {
     now.lr = lr;
     now.snr = sqrt(correction2) / correction1;
     now.unscale = unscale;
+    now.keep_grad = 0u;
     // The host leaves out the cases of rules that are not in use: they would take longer to compile than all the rest.
     switch s.time_law {
         case AMSGRAD_OF_CORRECTED: {
@@ -339,14 +347,27 @@ fn finish_partials(index: u32) -> Partial {
     return reduce(index, mine);
 }
 
-// Decides for all clocks: sets the norm and the clip coefficient, and whether to skip the step.
-fn decide(total: Partial) {
+// Counts an accumulated gradient. Returns whether the step waits for more.
+fn waits() -> bool {
+    let more = clock.accumulated < control.accumulate - 1u;
+    clock.accumulated = select(0u, clock.accumulated + 1u, more);
+    return more;
+}
+
+// Decides for all clocks: sets the norm and the clip coefficient, and whether to skip the step. `own` is of the gradients of
+// this optimizer.
+fn decide(own: Partial) {
     skip = 0u;
     clip_coef = 1.0;
-    unscale = inverse_scale();
+    unscale = inverse_scale() * control.share;
+    if waits() {
+        skip = WAIT;
+        return;
+    }
     if skip_evaluation() {
         return;
     }
+    let total = shared_sums(own);
     if HAS_NORM && control.partials > 0u {
         // The sum of big gradients does not overflow if all gradients are finite.
         let finite = is_finite(total.big);
@@ -361,9 +382,9 @@ fn decide(total: Partial) {
         let nonfinite = total.first_nonfinite != NONE || !is_finite(clock.grad_norm);
         if control.guard != 0u && nonfinite && clock.skipped_in_a_row < control.max_skipped_in_a_row {
             skip = 1u;
-            clock.nonfinite_partial = total.first_nonfinite;
-            if total.first_nonfinite != NONE {
-                clock.nonfinite_element = partials[total.first_nonfinite].first_nonfinite;
+            clock.nonfinite_partial = own.first_nonfinite;
+            if own.first_nonfinite != NONE {
+                clock.nonfinite_element = partials[own.first_nonfinite].first_nonfinite;
             }
         }
     }
@@ -395,16 +416,17 @@ fn tick_clock(i: u32) {
     scalar_slots[i].scalars.do_step = 0u;
     scalar_slots[i].scalars.t = before.t;
     scalar_slots[i].scalars.unscale = unscale;
+    scalar_slots[i].scalars.keep_grad = select(0u, 1u, skip == WAIT);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn tick(@builtin(local_invocation_index) index: u32) {
-    var total = Partial(0.0, 0.0, 0.0, NONE);
+    var own = Partial(0.0, 0.0, 0.0, NONE);
     if HAS_NORM {
-        total = finish_partials(index);
+        own = finish_partials(index);
     }
     if index == 0u {
-        decide(total);
+        decide(own);
     }
     workgroupBarrier();
     for (var i = index; i < control.clocks; i += WORKGROUP) {

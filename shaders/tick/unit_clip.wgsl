@@ -1,7 +1,5 @@
 // Clipping by the norms of units: see norm/unit_norms.wgsl. Twin: src/cpu/unit_norm.rs.
 
-@group(0) @binding(unit_norms_binding) var<storage, read> unit_norms: array<UnitNorm>;
-
 // The norm of a unit's unscaled gradients. Infinite or NaN if one of them is.
 fn norm_of(unit: UnitNorm) -> f32 {
     let norm = global_norm(Partial(unit.small, unit.middle, unit.big, NONE), unscale);
@@ -22,7 +20,7 @@ fn unit_coef(s: Settings) -> f32 {
 // The norm of all gradients after they are clipped by the norms of their units.
 fn clipped_norm(unclipped: f32) -> f32 {
     var all = 0.0;
-    for (var i = 0u; i < arrayLength(&unit_norms); i++) {
+    for (var i = 0u; i < arrayLength(&unit_norms) - SHARED_UNITS; i++) {
         let norm = norm_of(unit_norms[i]);
         let coef = coef_of(unit_norms[i], norm);
         // The norm of a unit may overflow. Then its coefficient is zero.

@@ -12,7 +12,7 @@ fn apply(s: Scalars, tile: Tile, quad: u32) {
         let g = gradient(s, load_grad(quad), param);
         write_param(place, moved(s, param, rule(s, place, g)));
     }
-    zero_grad(place);
+    zero_grad(s, place);
 }
 
 @compute @workgroup_size(WORKGROUP)

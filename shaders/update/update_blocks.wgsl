@@ -21,9 +21,9 @@ fn compute(s: Scalars, tile: Tile, quad: u32) -> Kept {
     return kept;
 }
 
-fn clear_grad(tile: Tile, quad: u32) {
+fn clear_grad(s: Scalars, tile: Tile, quad: u32) {
     if is_owned(tile, quad) {
-        zero_grad(place_of(tile, quad, 0u));
+        zero_grad(s, place_of(tile, quad, 0u));
     }
 }
 
@@ -61,8 +61,8 @@ fn update(
         encode_state(place_of(tile, quad + 2u * LINE, s.t), third);
         encode_state(place_of(tile, quad + 3u * LINE, s.t), fourth);
     }
-    clear_grad(tile, quad);
-    clear_grad(tile, quad + LINE);
-    clear_grad(tile, quad + 2u * LINE);
-    clear_grad(tile, quad + 3u * LINE);
+    clear_grad(s, tile, quad);
+    clear_grad(s, tile, quad + LINE);
+    clear_grad(s, tile, quad + 2u * LINE);
+    clear_grad(s, tile, quad + 3u * LINE);
 }

@@ -24,7 +24,7 @@ fn apply(s: Scalars, tile: u32, number: u32) {
     }
     var grads = place;
     grads.quad = grad;
-    zero_grad(grads);
+    zero_grad(s, grads);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -14,7 +14,7 @@ fn apply(s: Scalars, tile: u32, index: u32) {
     }
     var grads = place;
     grads.quad = own.grad;
-    zero_grad(grads);
+    zero_grad(s, grads);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -56,6 +56,6 @@ fn update(
     if own.row != NO_ROW {
         var grads = place;
         grads.quad = own.grad;
-        zero_grad(grads);
+        zero_grad(s, grads);
     }
 }

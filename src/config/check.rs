@@ -15,3 +15,12 @@ pub(crate) fn check_non_negative(group: usize, field: &'static str, given: f64) 
         Err(Error::Config { group, field, given, need: "finite and not negative" })
     }
 }
+
+/// Checks the number of the first element of a part of a tensor.
+pub(crate) fn check_first(tensor: &str, first: u64) -> Result<(), Error> {
+    if first.is_multiple_of(4) {
+        return Ok(());
+    }
+    let reason = "the number of its first element must be a multiple of 4, since noise belongs to quads";
+    Err(Error::Storage { tensor: tensor.to_owned(), reason })
+}

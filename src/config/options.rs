@@ -37,6 +37,29 @@ pub struct Options {
     ///
     /// A skipped step zeroes them too, so that a NaN does not survive in accumulated gradients.
     pub zero_grad: bool,
+    /// The number of calls of `step` that make one step: a step on each `accumulate`-th call, with the sum of the gradients of
+    /// these calls over their number. At least 1. Default: each call makes a step.
+    ///
+    /// ```text
+    /// grad = (sum of the gradients of the calls) * (1 / accumulate)
+    /// ```
+    ///
+    /// The caller lets the backward passes add to the gradients. The device counts the calls. All other calls change nothing:
+    /// neither parameters, nor moments, nor gradients, nor the loss scale. Clipping and skipping look at the averaged gradients of
+    /// the step, and [`zero_grad`](Self::zero_grad) zeroes after the step only. The count is a part of the
+    /// [`State`](crate::State). It restarts with [`set_t`](crate::Adam::set_t).
+    ///
+    /// In PyTorch, the loss is divided by the number, and a loop on the host calls the optimizer. optax's `MultiSteps` keeps an
+    /// average of the gradients in a buffer of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accumulate: Option<u32>,
+    /// Shares the norm of the gradients with other optimizers, which have other tensors or parts of tensors, so that all clip
+    /// and skip alike: see [`Adam::norm`](crate::Adam::norm). Default: false.
+    ///
+    /// It has no effect if no norm is needed: without clipping by a norm, [`skip_nonfinite`](Self::skip_nonfinite) and a
+    /// loss scale.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub share_norm: bool,
     /// The precision of state and parameters, for groups that have no [`precision`](crate::Group::precision) of their
     /// own. Default: all in f32.
     pub precision: Precision,
@@ -114,6 +137,9 @@ impl Options {
             let need = "none unless skip_nonfinite is set and there is no loss scale";
             return Err(Error::Option { field: "max_skipped_in_a_row", given: given.into(), need });
         }
+        if self.accumulate == Some(0) {
+            return Err(Error::Option { field: "accumulate", given: 0.0, need: "at least 1" });
+        }
         match self.clip {
             Clip::None => Ok(()),
             Clip::GlobalNorm(limit) | Clip::Value(limit) if limit > 0.0 && (limit as f32).is_finite() => Ok(()),
@@ -122,6 +148,11 @@ impl Options {
             }
             Clip::Value(given) => Err(Error::Option { field: "clip (value)", given, need: "finite and above 0" }),
         }
+    }
+
+    /// The share of each accumulated gradient in the gradient of a step.
+    pub(crate) fn share(&self) -> f32 {
+        (1.0 / f64::from(self.accumulate.unwrap_or(1))) as f32
     }
 
     /// Whether a step with a non-finite gradient is skipped.

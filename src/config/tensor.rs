@@ -23,12 +23,15 @@ pub struct Tensor {
     pub grad_scale: f32,
     /// How its rows are stepped. Default: `None`, which means element by element.
     pub rows: Option<Rows>,
+    /// The number of its first element, if the tensor is a part of a larger one whose other parts are in other optimizers: a
+    /// multiple of 4. The part is then rounded stochastically as it would be in the whole tensor. Default: 0.
+    pub first: u64,
 }
 
 impl Tensor {
     /// Creates a tensor. `grad` is a view of gradients that all steps read, or [`Grads::EachStep`].
     pub fn new(name: impl Into<String>, param: View, grad: impl Into<Grads>) -> Self {
-        Self { name: name.into(), param, grad: grad.into(), grad_scale: 1.0, rows: None }
+        Self { name: name.into(), param, grad: grad.into(), grad_scale: 1.0, rows: None, first: 0 }
     }
 
     /// Creates a tensor whose gradients are given before each step: see [`Adam::set_grads`](crate::Adam::set_grads). They have
@@ -47,6 +50,12 @@ impl Tensor {
     #[must_use]
     pub fn with_grad_scale(self, grad_scale: f32) -> Self {
         Self { grad_scale, ..self }
+    }
+
+    /// Sets [`first`](Self::first).
+    #[must_use]
+    pub fn with_first(self, first: u64) -> Self {
+        Self { first, ..self }
     }
 
     /// Makes it a tensor of rows.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use crate::config::check::check_first;
 use crate::config::dtype::Dtype;
 use crate::config::hyperparameters::Config;
 use crate::config::loss_scale::ScaleBytes;
@@ -30,10 +31,11 @@ use crate::plan::rescales::Rescales;
 use crate::plan::storage::Storage;
 use crate::plan::units::Units;
 use crate::report::insight::Insight;
+use crate::report::norm_sums::NormSums;
 use crate::report::step::Report;
 use crate::tick::clock::{Clock, ClockHead, NONE};
 use crate::tick::curves::{Curve, compile};
-use crate::tick::partial::nonfinite_bits;
+use crate::tick::partial::{Partial, UnitNorm, nonfinite_bits};
 use crate::tick::scalars::Scalars;
 use crate::tick::settings::Settings;
 
@@ -61,7 +63,7 @@ pub struct Adam {
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<Settings>,
     pub(crate) curves: Vec<Curve>,
-    /// The units, if any group is clipped by a norm of its own.
+    /// The units, if any group is clipped by a norm of its own or the norm is shared.
     pub(crate) units: Option<Units>,
     /// What the factors of steps are made of.
     pub(crate) rescales: Rescales,
@@ -141,6 +143,7 @@ impl Adam {
                     size: (len * dtype.bytes()).next_multiple_of(4),
                 };
                 let precision = group.precision_in(&options);
+                check_first(&tensor.name, tensor.first)?;
                 let storage = tensor.storage(group.config.variant.rule(), precision)?;
                 tensor_plans.push(TensorPlan {
                     tensor: number,
@@ -150,7 +153,7 @@ impl Adam {
                     param: place(2 * number, tensor.param),
                     grad: place(2 * number + 1, tensor.grad),
                     len,
-                    stream_seed: stream_seed(precision.seed, &tensor.name),
+                    stream_seed: stream_seed(precision.seed, &tensor.name, tensor.first),
                     share: clocks.share(clocks.of_tensor[number], group.clip.is_some()),
                     rows: tensor.rows_plan(&group.config.variant)?,
                 });
@@ -173,7 +176,7 @@ impl Adam {
         let storages: Vec<Storage> = storages.into_iter().map(|(_, storage)| storage).collect();
         let seeds = |group: &Group| {
             let seed = group.precision_in(&options).seed;
-            group.tensors.iter().map(move |tensor| stream_seed(seed, &tensor.name)).collect::<Vec<_>>()
+            group.tensors.iter().map(move |tensor| stream_seed(seed, &tensor.name, tensor.first)).collect::<Vec<_>>()
         };
         let stream_seeds = groups.iter().flat_map(seeds).collect();
         let moments = tensors().zip(&storages).map(|((variant, t), storage)| {
@@ -223,7 +226,7 @@ impl Adam {
         let groups = self.groups.iter().map(|group| (&group.config, &group.schedule));
         (self.settings, self.curves) = compile(groups, &self.of.groups);
         self.of.switch(&mut self.settings);
-        self.units = Units::new(&self.groups, &self.of, self.regions.iter());
+        self.units = Units::new(&self.groups, &self.of, self.regions.iter(), &self.options);
         self.rescales = Rescales::new(&self.regions, self.of.groups.len());
         self.units.iter().for_each(|units| units.assign(&mut self.settings));
         self.rules = self.of.groups.iter().map(|&group| self.groups[group].config.variant.rule()).collect();
@@ -264,7 +267,7 @@ impl Adam {
     /// Returns [`Error::TensorCount`], [`Error::TensorName`], [`Error::TensorDtype`] or [`Error::TensorLength`].
     /// Nothing has changed then.
     pub fn step(&mut self, tensors: &mut [TensorMut]) -> Result<Report, Error> {
-        self.step_and(tensors, false, |_, _, _, _| {})
+        self.step_and(tensors, false, None, |_, _, _, _| {})
     }
 
     /// Takes one step with the loss scale of another optimizer, which must have taken its step before: see
@@ -277,44 +280,27 @@ impl Adam {
         check_shareable(&self.options, &leader.options)?;
         self.check(tensors)?;
         self.loss_scale = leader.loss_scale;
-        let report = self.step_and(tensors, true, |_, _, _, _| {})?;
+        let report = self.step_and(tensors, true, None, |_, _, _, _| {})?;
         leader.loss_scale = self.loss_scale;
         Ok(report)
     }
 
-    /// Makes a step, and calls `look` between `tick` and `update`.
+    /// Makes a step with these sums of the norm or with its own, and calls `look` between `tick` and `update`.
     pub(crate) fn step_and(
         &mut self,
         tensors: &mut [TensorMut],
         shared: bool,
+        sums: Option<&NormSums>,
         look: impl FnOnce(&Self, &[Scalars], &[Floats], &RowsGiven),
     ) -> Result<Report, Error> {
         self.check(tensors)?;
-        let inputs: Vec<RowInputs> = tensors.iter().map(|tensor| tensor.rows).collect();
-        let loaded = tensors.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
-        let mut floats: Vec<Floats> = loaded
-            .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
-            .collect();
-        let candidates =
-            (self.rows.iter().zip(&inputs).zip(&self.lens).zip(&floats)).map(|(((rows, inputs), len), floats)| {
-                let of = |rows: &Rows<()>| rows::candidates(rows, inputs, len / rows.width as usize, floats.grad.len());
-                rows.as_ref().map_or_else(Vec::new, of)
-            });
-        let given = RowsGiven { candidates: candidates.collect(), inputs };
-        let partials = if self.reads_norm() {
-            norm::norm(
-                &self.regions,
-                &self.of,
-                &floats,
-                &given.candidates,
-                nonfinite_bits(&self.options, self.units.is_some()),
-            )
-        } else {
-            Vec::new()
-        };
-        let unit_norms = self.units.as_ref().map_or_else(Vec::new, |units| unit_norms(units, &partials));
+        let (mut floats, given) = self.load(tensors);
+        let partials = self.partials(&floats, &given);
+        let mut unit_norms = sums.map_or_else(|| self.unit_norms(&partials), |sums| sums.units.clone());
+        let shared_sums = if self.shares_norm() { unit_norms.pop().map(|all| all.sums()) } else { None };
         let Self { options, settings, curves, clocks, head, loss_scale, .. } = &mut *self;
-        let inputs = Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared };
+        let inputs =
+            Inputs { options, partials: &partials, unit_norms: &unit_norms, settings, curves, shared_sums, shared };
         let mut scalars = tick::tick(&inputs, clocks, head, loss_scale);
         rescale::rescale(&self.rescales, &self.regions, &mut scalars, &floats, &self.moments);
         look(self, &scalars, &floats, &given);
@@ -330,11 +316,47 @@ impl Adam {
                 rows.store(tensor, param, moments);
                 continue;
             }
-            let (s, zeroed) = (&scalars[self.of.of_tensor[i]], self.options.zero_grad);
+            let s = &scalars[self.of.of_tensor[i]];
+            let zeroed = self.options.zero_grad && s.keep_grad == 0;
             storage::store(&self.storages[i], tensor, param, zeroed, moments, self.stream_seeds[i], s);
         }
         self.moments = all;
         Ok(self.report())
+    }
+
+    /// The values of the tensors as f32, and the rows that take part.
+    pub(crate) fn load<'a, 'b>(&self, tensors: &'a mut [TensorMut<'b>]) -> (Vec<Floats<'a>>, RowsGiven<'b>) {
+        let inputs: Vec<RowInputs> = tensors.iter().map(|tensor| tensor.rows).collect();
+        let loaded = tensors.iter_mut().zip(&self.storages).zip(&self.moments).zip(&self.grad_scales);
+        let floats: Vec<Floats> = loaded
+            .map(|(((tensor, storage), moments), scale)| storage::load(storage, tensor, &moments.master, *scale))
+            .collect();
+        let candidates =
+            (self.rows.iter().zip(&inputs).zip(&self.lens).zip(&floats)).map(|(((rows, inputs), len), floats)| {
+                let of = |rows: &Rows<()>| rows::candidates(rows, inputs, len / rows.width as usize, floats.grad.len());
+                rows.as_ref().map_or_else(Vec::new, of)
+            });
+        let candidates = candidates.collect();
+        (floats, RowsGiven { candidates, inputs })
+    }
+
+    /// The partials of the norm. Empty if it is not needed.
+    pub(crate) fn partials(&self, floats: &[Floats], given: &RowsGiven) -> Vec<Partial> {
+        if !self.reads_norm() {
+            return Vec::new();
+        }
+        let clips = self.units.as_ref().is_some_and(|units| units.clips);
+        norm::norm(&self.regions, &self.of, floats, &given.candidates, nonfinite_bits(&self.options, clips))
+    }
+
+    /// The sums of each unit.
+    pub(crate) fn unit_norms(&self, partials: &[Partial]) -> Vec<UnitNorm> {
+        self.units.as_ref().map_or_else(Vec::new, |units| unit_norms(units, partials))
+    }
+
+    /// Whether the norm is shared with other optimizers.
+    pub(crate) fn shares_norm(&self) -> bool {
+        self.units.as_ref().is_some_and(|units| units.shared)
     }
 
     /// The step of a tensor of rows.
@@ -364,7 +386,7 @@ impl Adam {
     /// As for [`step`](Self::step).
     pub fn step_measured(&mut self, tensors: &mut [TensorMut]) -> Result<(Report, Insight), Error> {
         let mut findings = Vec::new();
-        let report = self.step_and(tensors, false, |adam, scalars, tensors, given| {
+        let report = self.step_and(tensors, false, None, |adam, scalars, tensors, given| {
             let rows = |tensor| adam.step_of_rows(tensor, scalars, given);
             findings = insight::insight(&adam.regions, scalars, &adam.clocks, tensors, &adam.moments, rows);
         })?;

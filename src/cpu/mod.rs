@@ -35,6 +35,7 @@ pub(crate) mod rows;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod setters;
+pub(crate) mod shared_norm;
 pub(crate) mod state_io;
 pub(crate) mod storage;
 pub(crate) mod tensor;

@@ -110,6 +110,11 @@ impl Step<'_> {
         Some((moments.v[active.row], self.rows.mean() * within_bf16((x + y) + (z + w))))
     }
 
+    /// Whether the step zeroes the gradients.
+    fn zeroes(&self) -> bool {
+        self.zero_grad && self.s.keep_grad == 0
+    }
+
     /// The elements of a row.
     fn elements(&self, row: usize) -> Range<usize> {
         let width = self.rows.width as usize;
@@ -142,7 +147,7 @@ impl Step<'_> {
                     put(&mut moments.v, if of_row.is_some() { row } else { i }, state.v);
                 }
             }
-            if self.zero_grad {
+            if self.zeroes() {
                 floats.grad[self.elements(grad)].fill(0.0);
             }
         }
@@ -155,7 +160,7 @@ impl Step<'_> {
             (rounding == Rounding::Stochastic).then(|| noise(i as u32, stream, self.stream_seed, self.s.t))
         };
         for Active { row, grad } in self.candidates.iter().flatten().copied() {
-            if self.zero_grad && storage.grad != Dtype::F32 {
+            if self.zeroes() && storage.grad != Dtype::F32 {
                 self.elements(grad).for_each(|i| tensor.grad.put_bits(i, 0));
             }
             if self.s.do_step == 0 {

@@ -15,6 +15,7 @@ impl Adam {
             t: self.head.applied,
             skipped: self.head.skipped,
             skipped_in_a_row: self.head.skipped_in_a_row,
+            accumulated: self.head.accumulated,
             evaluating: self.head.evaluating != 0,
             options: self.options.clone(),
             loss_scale: self.loss_scale.map(LossScaleState::from),

@@ -24,12 +24,14 @@ pub struct Tensor {
     pub grad_scale: f32,
     /// How its rows are stepped. Default: `None`, which means element by element.
     pub rows: Option<Rows<()>>,
+    /// The number of its first element, if the tensor is a part of a larger one: see [`crate::Tensor::first`]. Default: 0.
+    pub first: u64,
 }
 
 impl Tensor {
     /// Creates a tensor with parameters and gradients in f32.
     pub fn new(name: impl Into<String>, len: usize) -> Self {
-        Self { name: name.into(), len, param: Dtype::F32, grad: Dtype::F32, grad_scale: 1.0, rows: None }
+        Self { name: name.into(), len, param: Dtype::F32, grad: Dtype::F32, grad_scale: 1.0, rows: None, first: 0 }
     }
 
     pub(crate) fn storage(&self, rule: Rule, precision: &Precision) -> Result<Storage, Error> {
@@ -41,6 +43,12 @@ impl Tensor {
     #[must_use]
     pub fn with_dtypes(self, param: Dtype, grad: Dtype) -> Self {
         Self { param, grad, ..self }
+    }
+
+    /// Sets [`first`](Self::first).
+    #[must_use]
+    pub fn with_first(self, first: u64) -> Self {
+        Self { first, ..self }
     }
 
     /// Makes it a tensor of rows.

@@ -22,6 +22,8 @@ pub(crate) struct Inputs<'a> {
     pub unit_norms: &'a [UnitNorm],
     pub settings: &'a [Settings],
     pub curves: &'a [Curve],
+    /// The sums of the gradients of all optimizers, if the norm is shared.
+    pub shared_sums: Option<Partial>,
     /// Whether the loss scale belongs to another optimizer, which has stepped before.
     pub shared: bool,
 }
@@ -34,7 +36,11 @@ pub(crate) fn tick(
     loss_scale: &mut Option<ScaleBytes>,
 ) -> Vec<Scalars> {
     let Inputs { options, unit_norms, settings, curves, shared, .. } = *inputs;
-    let unscale = inverse_scale(*loss_scale, shared);
+    let unscale = inverse_scale(*loss_scale, shared) * options.share();
+    if waits(options, head) {
+        let wait = |clock: &mut Clock| Scalars { unscale, t: clock.t, keep_grad: 1, ..Scalars::default() };
+        return clocks.iter_mut().map(wait).collect();
+    }
     let skip = if head.evaluating != 0 { skip_evaluation(head) } else { decide(inputs, unscale, head) };
     if let (Some(options), Some(state)) = (&options.loss_scale, loss_scale.as_mut().filter(|_| head.evaluating == 0)) {
         adapt_scale(options, state, shared, skip);
@@ -74,6 +80,13 @@ fn finish_partials(partials: &[Partial]) -> Partial {
     reduce(&std::array::from_fn(invocation))
 }
 
+/// Counts an accumulated gradient. Returns whether the step waits for more.
+fn waits(options: &Options, head: &mut ClockHead) -> bool {
+    let more = head.accumulated < options.accumulate.unwrap_or(1) - 1;
+    head.accumulated = if more { head.accumulated + 1 } else { 0 };
+    more
+}
+
 /// Skips a step while the params are those for evaluation, since its gradients are not those of the params for training.
 fn skip_evaluation(head: &mut ClockHead) -> bool {
     (head.clip_coef, head.last_skipped, head.nonfinite_partial) = (1.0, 1, NONE);
@@ -87,7 +100,8 @@ fn decide(inputs: &Inputs, unscale: f32, head: &mut ClockHead) -> bool {
     let mut skip = false;
     head.clip_coef = 1.0;
     if !partials.is_empty() {
-        let total = finish_partials(partials);
+        let own = finish_partials(partials);
+        let total = inputs.shared_sums.unwrap_or(own);
         let finite = total.big.is_finite();
         head.grad_norm = if finite { global_norm(&total, unscale) } else { total.big };
         if let Clip::GlobalNorm(max_norm) = options.clip {
@@ -99,8 +113,8 @@ fn decide(inputs: &Inputs, unscale: f32, head: &mut ClockHead) -> bool {
         let most = options.max_skipped_in_a_row.unwrap_or(u32::MAX);
         if options.guards() && nonfinite && head.skipped_in_a_row < most {
             skip = true;
-            head.nonfinite_partial = total.first_nonfinite;
-            if let Some(partial) = partials.get(total.first_nonfinite as usize) {
+            head.nonfinite_partial = own.first_nonfinite;
+            if let Some(partial) = partials.get(own.first_nonfinite as usize) {
                 head.nonfinite_element = partial.first_nonfinite;
             }
         }

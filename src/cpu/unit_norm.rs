@@ -13,17 +13,14 @@ pub(crate) fn unit_norms(units: &Units, partials: &[Partial]) -> Vec<UnitNorm> {
             let own = own.iter().skip(index).step_by(WORKGROUP as usize);
             own.fold(Partial::ZERO, |sum, &i| sum.add(partials[i as usize]))
         };
-        let Partial { small, middle, big, .. } = reduce(&std::array::from_fn(invocation));
-        UnitNorm { small, middle, big, max_norm: *max_norm }
+        UnitNorm::new(reduce(&std::array::from_fn(invocation)), *max_norm)
     };
     units.partials.iter().zip(&units.max_norms).map(unit).collect()
 }
 
 /// The norm of a unit's unscaled gradients. Infinite or NaN if one of them is.
 fn norm_of(unit: &UnitNorm, unscale: f32) -> f32 {
-    let UnitNorm { small, middle, big, .. } = *unit;
-    let sums = Partial { small, middle, big, ..Partial::ZERO };
-    if big.is_finite() { global_norm(&sums, unscale) } else { big }
+    if unit.big.is_finite() { global_norm(&unit.sums(), unscale) } else { unit.big }
 }
 
 fn coef_of(unit: &UnitNorm, norm: f32) -> f32 {

@@ -145,7 +145,7 @@ pub(crate) fn update(
             let apply = if s.limits() { apply_rule::<true> } else { apply_rule::<false> };
             apply(rules[task.clock], s, &mut task);
         }
-        if options.zero_grad {
+        if options.zero_grad && s.keep_grad == 0 {
             task.grad.fill(0.0);
         }
     });

@@ -344,7 +344,8 @@ impl Adam {
                 .map(|t| {
                     let tensor = CpuTensor::new(t.name.clone(), t.param.len as usize)
                         .with_dtypes(t.param.dtype, t.grad.dtype())
-                        .with_grad_scale(t.grad_scale);
+                        .with_grad_scale(t.grad_scale)
+                        .with_first(t.first);
                     CpuTensor { rows: t.rows.as_ref().map(Rows::without_views), ..tensor }
                 })
                 .collect()

@@ -116,7 +116,7 @@ impl<'a> Builder<'a> {
             first_partials[i] = partials as u32;
             partials += regions[i].partials();
         }
-        let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]));
+        let units = Units::new(&registry.groups, &registry.clocks, order.iter().map(|&i| &regions[i]), &options);
         let partials = if options.reads_norm() || units.is_some() { partials } else { 0 };
         let rescales = Rescales::new(&regions, registry.clocks.groups.len());
         let layout = Layout {
@@ -158,7 +158,8 @@ impl<'a> Builder<'a> {
         Kernel::Tick {
             scheduled: !self.curves.is_empty(),
             scale,
-            units: self.layout.units.is_some(),
+            units: self.layout.clips_units(),
+            shared_norm: self.layout.shares_norm(),
             norm: self.layout.reads_norm(),
             laws: Laws::of(self.registry.groups.iter().map(|group| group.config.variant.rule())),
         }

@@ -30,9 +30,9 @@ impl Kernel {
                 module.bind("list_count", Binding::ListCount);
                 move_rows(&mut module, shader!("rows/zero_rows"), wide);
             }
-            Kernel::Tick { scheduled, scale, units, norm, laws } => {
+            Kernel::Tick { scheduled, scale, units, shared_norm, norm, laws } => {
                 module.flag("HAS_NORM", norm);
-                tick(&mut module, scheduled, scale, units, laws);
+                tick(&mut module, scheduled, scale, units, shared_norm, laws);
             }
             Kernel::Rescale { storage, unaligned, limits } => {
                 module.flag("LIMITS", limits);
@@ -43,7 +43,7 @@ impl Kernel {
                 module.flag("HAS_NORM", false);
                 module.flag("TO_EVAL", evaluates);
                 module.file(shader!("tick/change_mode"));
-                tick(&mut module, false, Scale::None, false, Laws::of([Rule::ScheduleFree].into_iter()));
+                tick(&mut module, false, Scale::None, false, false, Laws::of([Rule::ScheduleFree].into_iter()));
             }
             Kernel::ChangeParam { storage, shape } => {
                 module.flag("LIMITS", false);
@@ -120,7 +120,7 @@ fn with_cases(wgsl: &str, laws: Laws) -> String {
     kept
 }
 
-fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, laws: Laws) {
+fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, shared_norm: bool, laws: Laws) {
     for (name, binding) in [
         ("control", Binding::Control),
         ("settings", Binding::Settings),
@@ -146,10 +146,19 @@ fn tick(module: &mut Module, scheduled: bool, scale: Scale, units: bool, laws: L
     } else {
         module.file("fn factor(s: Settings, t: u32) -> f32 { return 1.0; }\n");
     }
-    if units {
+    if units || shared_norm {
         module.bind("unit_norms", Binding::UnitNorms);
-        module.file(shader!("tick/unit_clip"));
+        module.file("@group(0) @binding(unit_norms_binding) var<storage, read> unit_norms: array<UnitNorm>;\n");
         module.file(shader!("norm/unit_norms"));
+    }
+    if shared_norm {
+        module.file(shader!("tick/shared_norm"));
+    } else {
+        module.file("fn shared_sums(own: Partial) -> Partial { return own; }\n");
+    }
+    if units {
+        module.constant("SHARED_UNITS", shared_norm.into());
+        module.file(shader!("tick/unit_clip"));
     } else {
         module.file(
             "fn unit_coef(s: Settings) -> f32 { return 1.0; }\n\nfn clipped_norm(norm: f32) -> f32 { return norm; }\n",
@@ -172,9 +181,12 @@ fn update(module: &mut Module, storage: &Storage, shape: Shape, grad: Grad, temp
     let access = if grad == Grad::Read { Access::Read } else { Access::Write };
     views(module, shape, &View { name: "grad", binding: Binding::Grad, dtype: storage.grad, access });
     let zero = if storage.grad.is_half() { "Bits(0u)" } else { "Quad(0.0)" };
-    let body =
-        if grad == Grad::Zero { format!(" store_grad(place.quad, {zero}, place.mask); ") } else { String::new() };
-    module.file(&format!("fn zero_grad(place: Place) {{{body}}}\n"));
+    let body = if grad == Grad::Zero {
+        format!("\n    if s.keep_grad == 0u {{\n        store_grad(place.quad, {zero}, place.mask);\n    }}\n")
+    } else {
+        String::new()
+    };
+    module.file(&format!("fn zero_grad(s: Scalars, place: Place) {{{body}}}\n"));
     views(module, shape, &View { name: "param", binding: Binding::Param, dtype: storage.param, access: Access::Write });
     state(module, storage, Access::Write, shape);
     clocks(module, shape.table);

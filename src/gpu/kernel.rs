@@ -67,6 +67,8 @@ pub(crate) enum Kernel {
         scale: Scale,
         /// Whether any group is clipped by a norm of its own.
         units: bool,
+        /// Whether the norm is shared with other optimizers.
+        shared_norm: bool,
         /// Whether a norm was made before.
         norm: bool,
         /// The time laws of the rules in use.
@@ -209,7 +211,7 @@ impl Kernel {
                 ]
             }
             Kernel::UnitNorm => vec![(Binding::Partials, Read), (Binding::Units, Read), (Binding::UnitNorms, Write)],
-            Kernel::Tick { scheduled, scale, units, .. } => {
+            Kernel::Tick { scheduled, scale, units, shared_norm, .. } => {
                 let mut bindings = vec![
                     (Binding::Control, Uniform),
                     (Binding::Settings, Read),
@@ -219,7 +221,7 @@ impl Kernel {
                 ];
                 bindings.extend(scheduled.then_some((Binding::Curves, Read)));
                 bindings.extend((scale != Scale::None).then_some((Binding::LossScale, Write)));
-                bindings.extend(units.then_some((Binding::UnitNorms, Read)));
+                bindings.extend((units || shared_norm).then_some((Binding::UnitNorms, Read)));
                 bindings
             }
             Kernel::ChangeMode { .. } => vec![

@@ -28,7 +28,7 @@ pub(crate) struct Layout {
     /// The number of the first partial of each region.
     pub partials: Vec<u32>,
     pub clocks: ClockMap,
-    /// The units, if any group is clipped by a norm of its own.
+    /// The units, if any group is clipped by a norm of its own or the norm is shared.
     pub units: Option<Units>,
     /// What the factors of steps are made of.
     pub rescales: Rescales,
@@ -58,6 +58,16 @@ impl Layout {
     /// Whether a step begins with a pass over all gradients.
     pub fn reads_norm(&self) -> bool {
         self.options.reads_norm() || self.units.is_some()
+    }
+
+    /// Whether any group is clipped by a norm of its own.
+    pub fn clips_units(&self) -> bool {
+        self.units.as_ref().is_some_and(|units| units.clips)
+    }
+
+    /// Whether the norm is shared with other optimizers.
+    pub fn shares_norm(&self) -> bool {
+        self.units.as_ref().is_some_and(|units| units.shared)
     }
 
     /// The regions of each batch.

@@ -27,6 +27,7 @@ pub(crate) mod readback;
 pub(crate) mod rescale;
 pub(crate) mod rows;
 pub(crate) mod setters;
+pub(crate) mod shared_norm;
 pub(crate) mod state_buffers;
 pub(crate) mod state_io;
 #[cfg(test)]

@@ -50,10 +50,11 @@ fn uniforms(layout: &Layout, batches: &[Range<usize>], clocks: &ClockMap) -> (Un
 /// The partials of each unit, and the norms of the units, which begin with their limits only.
 fn unit_buffers(device: &Device, units: &Units) -> Result<[Buffer; 2], Error> {
     let norm = |max_norm: &f32| UnitNorm { max_norm: *max_norm, ..UnitNorm::default() };
+    let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
     let norms: Vec<UnitNorm> = units.max_norms.iter().map(norm).collect();
     Ok([
         filled(device, "units", BufferUsages::STORAGE, cast_slice(&units.table()))?,
-        filled(device, "unit norms", BufferUsages::STORAGE, cast_slice(&norms))?,
+        filled(device, "unit norms", usage, cast_slice(&norms))?,
     ])
 }
 

@@ -176,9 +176,7 @@ impl Adam {
                 self.queue.write_buffer(&self.settings, 0, cast_slice(&builder.settings));
             })
         })?;
-        // The updates, one for each batch, are last. Before them are the factors of steps, and before these `tick`.
-        let after = self.layout.batches.len() + self.layout.rescales.dispatches();
-        let place = self.dispatches.len() - after - 1;
+        let place = self.tick_place();
         self.dispatches[place] = dispatch;
         (self.tick, self.reusable, self.registry) = (tick, reusable, builder.registry);
         Ok(())

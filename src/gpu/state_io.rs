@@ -113,6 +113,7 @@ impl Adam {
                 t: head.applied,
                 skipped: head.skipped,
                 skipped_in_a_row: head.skipped_in_a_row,
+                accumulated: head.accumulated,
                 evaluating: head.evaluating != 0,
                 options: layout.options.clone(),
                 loss_scale: (!scale.is_empty()).then(|| pod_read_unaligned::<ScaleBytes>(&scale).into()),

@@ -82,7 +82,7 @@ impl Layout {
             tiles,
             workgroup: 0,
             partial: self.partials[number],
-            nonfinite_bits: nonfinite_bits(&self.options, self.units.is_some()),
+            nonfinite_bits: nonfinite_bits(&self.options, self.clips_units()),
             grad_scale: region.grad_scale,
             stream_seed: match &region.rows {
                 // The kernel adds the number of the element.

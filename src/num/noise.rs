@@ -10,9 +10,10 @@ pub(crate) fn mixed(bits: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// The seed of a tensor's noise: a multiple of 4, so that the quads of the tensor are those of the noise.
-pub(crate) fn stream_seed(seed: u32, tensor: &str) -> u32 {
-    mixed(seed ^ mixed(crc32(tensor.as_bytes()))) & !3
+/// The seed of a tensor's noise: a multiple of 4, so that the quads of the tensor are those of the noise. `first` is the
+/// number of its first element, if it is a part of a larger tensor.
+pub(crate) fn stream_seed(seed: u32, tensor: &str, first: u64) -> u32 {
+    (mixed(seed ^ mixed(crc32(tensor.as_bytes()))) & !3).wrapping_add(first as u32)
 }
 
 /// The 16 bits of noise of an element of a tensor at step `t`. Each quantity that is rounded has its own `stream`.

@@ -1,9 +1,9 @@
 //! Units: the tensors whose gradients are clipped by one norm, a group or a single tensor. Twin of `unit_norm.wgsl`.
 
 use crate::config::group::Group;
-use crate::config::options::GroupClip;
+use crate::config::options::{GroupClip, Options};
 use crate::plan::clocks::ClockMap;
-use crate::plan::region::Region;
+use crate::plan::region::{Region, Tile};
 use crate::tick::settings::Settings;
 
 /// The units of an optimizer. Unit 0 has all tensors that have no norm of their own.
@@ -15,37 +15,57 @@ pub(crate) struct Units {
     pub max_norms: Vec<f32>,
     /// The numbers of the partials of each unit.
     pub partials: Vec<Vec<u32>>,
+    /// Whether any group is clipped by a norm of its own. Otherwise, there is only the unit of all tensors.
+    pub clips: bool,
+    /// Whether the last unit has all tensors, and its sums are shared with other optimizers.
+    pub shared: bool,
 }
 
 impl Units {
-    /// `None` if no group is clipped by a norm of its own. The regions are in the order of their partials.
+    /// `None` if no group is clipped by a norm of its own, and the norm is not shared. The regions are in the order of their
+    /// partials.
     pub fn new<'a, T>(
         groups: &[Group<T>],
         clocks: &ClockMap,
         regions: impl Iterator<Item = &'a Region>,
+        options: &Options,
     ) -> Option<Self> {
-        if groups.iter().all(|group| group.clip.is_none()) {
+        let clips = groups.iter().any(|group| group.clip.is_some());
+        let shared = options.share_norm && (clips || options.reads_norm());
+        if !clips && !shared {
             return None;
         }
-        let mut units = Self { of_clock: Vec::new(), max_norms: vec![f32::INFINITY], partials: Vec::new() };
+        let mut units = Self { of_clock: Vec::new(), max_norms: Vec::new(), partials: Vec::new(), clips, shared };
+        let tiles: Vec<Tile> = regions.flat_map(Region::tiles_of_partials).collect();
+        if clips {
+            units.clip(groups, clocks, &tiles);
+        }
+        if shared {
+            units.max_norms.push(f32::INFINITY);
+            units.partials.push((0..tiles.len() as u32).collect());
+        }
+        Some(units)
+    }
+
+    /// Adds the units whose norms clip their gradients, and unit 0.
+    fn clip<T>(&mut self, groups: &[Group<T>], clocks: &ClockMap, tiles: &[Tile]) {
+        self.max_norms.push(f32::INFINITY);
         let mut of_group = vec![None; groups.len()];
         for &group in &clocks.groups {
             let mut next = |max_norm: f64| {
-                units.max_norms.push(max_norm as f32);
-                units.max_norms.len() as u32 - 1
+                self.max_norms.push(max_norm as f32);
+                self.max_norms.len() as u32 - 1
             };
-            units.of_clock.push(match groups[group].clip {
+            self.of_clock.push(match groups[group].clip {
                 None => 0,
                 Some(GroupClip::Group(max_norm)) => *of_group[group].get_or_insert_with(|| next(max_norm)),
                 Some(GroupClip::Tensor(max_norm)) => next(max_norm),
             });
         }
-        units.partials = vec![Vec::new(); units.max_norms.len()];
-        let tiles = regions.flat_map(Region::tiles_of_partials);
+        self.partials = vec![Vec::new(); self.max_norms.len()];
         for (partial, tile) in (0..).zip(tiles) {
-            units.partials[units.of_clock[tile.clock as usize] as usize].push(partial);
+            self.partials[self.of_clock[tile.clock as usize] as usize].push(partial);
         }
-        Some(units)
     }
 
     /// Puts the units into the settings of the clocks.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use wgpu::BufferUsages;
 
+use crate::config::check::check_first;
 use crate::config::dtype::Dtype;
 use crate::config::group::Group;
 use crate::config::options::Options;
@@ -61,6 +62,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
         let precision = groups[group].precision_in(options);
+        check_first(&tensor.name, tensor.first)?;
         let storage = storage(tensor, variant.rule(), precision, options.zero_grad)?;
         let number = tensor_plans.len();
         tensor_plans.push(TensorPlan {
@@ -71,7 +73,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
             param,
             grad,
             len: tensor.param.len,
-            stream_seed: stream_seed(precision.seed, &tensor.name),
+            stream_seed: stream_seed(precision.seed, &tensor.name, tensor.first),
             share: registry.clocks.share(registry.clocks.of_tensor[number], groups[group].clip.is_some()),
             rows,
         });

@@ -13,6 +13,9 @@ pub struct Report {
     /// The number of steps skipped since the last applied one. See
     /// [`Options::max_skipped_in_a_row`](crate::Options::max_skipped_in_a_row).
     pub skipped_in_a_row: u32,
+    /// The number of gradients that were accumulated since the last step: see
+    /// [`Options::accumulate`](crate::Options::accumulate).
+    pub accumulated: u32,
     /// Whether the last step was skipped.
     pub last_skipped: bool,
     /// Whether the parameters are those for evaluation, so that steps are skipped: see
@@ -22,7 +25,8 @@ pub struct Report {
     /// counts as non-finite.
     ///
     /// If several tensors have one, the first is named. `None` if no step was skipped, or if the norm
-    /// overflowed and no single gradient did.
+    /// overflowed and no single gradient did, or the gradient is one of another optimizer that
+    /// [shares the norm](crate::Options::share_norm).
     pub nonfinite_tensor: Option<String>,
     /// The 2-norm of all gradients of the last step, before clipping and without the loss scale. `None` unless the
     /// options clip by global norm or skip non-finite gradients, or a group is clipped by a norm of its own.
@@ -69,6 +73,7 @@ impl Report {
             t: head.applied,
             skipped: head.skipped,
             skipped_in_a_row: head.skipped_in_a_row,
+            accumulated: head.accumulated,
             last_skipped: head.last_skipped != 0,
             evaluating: head.evaluating != 0,
             nonfinite_tensor,

@@ -53,6 +53,9 @@ pub struct State {
     pub skipped: u32,
     /// The number of steps skipped since the last applied one.
     pub skipped_in_a_row: u32,
+    /// The number of gradients that were accumulated since the last step: see
+    /// [`Options::accumulate`](crate::Options::accumulate).
+    pub accumulated: u32,
     /// Whether the parameters that belong to the state are those for evaluation: see
     /// [`Adam::eval_mode`](crate::Adam::eval_mode).
     pub evaluating: bool,
@@ -399,7 +402,7 @@ impl State {
     /// The head of the clock as `tick` has it.
     pub(crate) fn clock_head(&self) -> ClockHead {
         let head = ClockHead::at(self.t, self.skipped, self.skipped_in_a_row);
-        ClockHead { evaluating: self.evaluating.into(), ..head }
+        ClockHead { evaluating: self.evaluating.into(), accumulated: self.accumulated, ..head }
     }
 
     /// The clock as `tick` has it. `copies` gives the place of each clock in the state.

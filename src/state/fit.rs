@@ -137,9 +137,20 @@ impl State {
         let run = if base == Base::State { self } else { current };
         let loss_scale = run.loss_scale.or(current.loss_scale);
         let options = current.options.clone();
-        let State { t, skipped, skipped_in_a_row, .. } = *run;
+        let State { t, skipped, skipped_in_a_row, accumulated, .. } = *run;
         let evaluating = run.evaluating || clocks.iter().any(|clock| clock.to_average != 0.0);
-        let fitted = Self { t, skipped, skipped_in_a_row, evaluating, options, loss_scale, groups, clocks, tensors };
+        let fitted = Self {
+            t,
+            skipped,
+            skipped_in_a_row,
+            accumulated,
+            evaluating,
+            options,
+            loss_scale,
+            groups,
+            clocks,
+            tensors,
+        };
         fitted.validate()?;
         Ok((fitted, outcome))
     }

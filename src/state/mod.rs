@@ -32,6 +32,7 @@
 //! |---|---|---|---|
 //! | root | `t`, `skipped` | the numbers of applied and of skipped steps: 32-bit unsigned integers | |
 //! | | `skipped_in_a_row` | the number of steps skipped since the last applied one | 0 |
+//! | | `accumulated` | the number of gradients that were accumulated since the last step | 0 |
 //! | | `evaluating` | whether the parameters are those for evaluation | false |
 //! | | `options` | the [`Options`](crate::Options), for information | |
 //! | | `loss_scale` | an object: the state of the loss scale | none |

@@ -47,6 +47,8 @@ struct Head {
     skipped: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     skipped_in_a_row: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    accumulated: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     evaluating: bool,
     options: Options,
@@ -356,6 +358,7 @@ impl State {
             t: self.t,
             skipped: self.skipped,
             skipped_in_a_row: self.skipped_in_a_row,
+            accumulated: self.accumulated,
             evaluating: self.evaluating,
             options: self.options.clone(),
             loss_scale: self
@@ -421,6 +424,7 @@ impl Head {
             t: self.t,
             skipped: self.skipped,
             skipped_in_a_row: self.skipped_in_a_row,
+            accumulated: self.accumulated,
             evaluating: self.evaluating,
             options: self.options.clone(),
             loss_scale: self

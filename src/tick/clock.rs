@@ -18,7 +18,8 @@ mirror! {
         pub skipped_in_a_row: u32,
         /// 1 if the params are those for evaluation: see [`Variant::ScheduleFree`](crate::Variant::ScheduleFree).
         pub evaluating: u32,
-        pub pad: u32,
+        /// Gradients that were accumulated since the last step.
+        pub accumulated: u32,
     }
 }
 

@@ -17,7 +17,12 @@ mirror! {
         pub backoff_factor: f32,
         pub growth_interval: u32,
         pub max_skipped_in_a_row: u32,
-        pub pad: u32,
+        pub accumulate: u32,
+        /// 1 over `accumulate`.
+        pub share: f32,
+        pub pad0: u32,
+        pub pad1: u32,
+        pub pad2: u32,
     }
 }
 
@@ -30,6 +35,8 @@ impl Control {
             guard: options.guards().into(),
             limit: f32::INFINITY,
             nan: f32::NAN.to_bits(),
+            accumulate: options.accumulate.unwrap_or(1),
+            share: options.share(),
             max_skipped_in_a_row: options.max_skipped_in_a_row.unwrap_or(u32::MAX),
             ..Self::default()
         };

@@ -38,6 +38,8 @@ mirror! {
         pub big: f32,
         /// Infinite if the gradients of the unit are not clipped by its norm.
         pub max_norm: f32,
+        /// [`NONE`] if no gradient counts as non-finite.
+        pub first_nonfinite: u32,
     }
 }
 
@@ -56,6 +58,19 @@ pub(crate) fn reduce(tree: &[Partial; INVOCATIONS]) -> Partial {
         terms.reduce(Partial::add).unwrap_or(Partial::ZERO)
     });
     level.into_iter().reduce(Partial::add).unwrap_or(Partial::ZERO)
+}
+
+impl UnitNorm {
+    pub fn new(sums: Partial, max_norm: f32) -> Self {
+        let Partial { small, middle, big, first_nonfinite } = sums;
+        Self { small, middle, big, max_norm, first_nonfinite }
+    }
+
+    /// The sums without the limit.
+    pub fn sums(&self) -> Partial {
+        let Self { small, middle, big, first_nonfinite, .. } = *self;
+        Partial { small, middle, big, first_nonfinite }
+    }
 }
 
 impl Partial {

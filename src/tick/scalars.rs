@@ -8,7 +8,7 @@ use crate::tick::settings::{Settings, time_law};
 mirror! {
     /// What the update needs for one step of one clock. `Scalars` in `scalars.wgsl`.
     pub(crate) struct Scalars {
-        /// 1 to apply the step, 0 to skip it.
+        /// 1 to apply the step, 0 to make none.
         pub do_step: u32,
         /// Multiplies the gradient: the sign, the clip coefficient and [`unscale`](Self::unscale).
         pub grad_mul: f32,
@@ -54,8 +54,10 @@ mirror! {
         pub lr: f32,
         /// Multiplies `|m| / sqrt(v)` for the signal-to-noise ratio: the bias corrections of both.
         pub snr: f32,
-        /// 1 over the loss scale.
+        /// 1 over the loss scale and the number of accumulated gradients.
         pub unscale: f32,
+        /// 1 to leave the gradients as they are: more are accumulated before the step.
+        pub keep_grad: u32,
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct Decision {
     pub clip_coef: f32,
     /// The coefficient of clipping by the norm of the clock's unit.
     pub unit_coef: f32,
-    /// 1 / loss scale.
+    /// 1 over the loss scale and the number of accumulated gradients.
     pub unscale: f32,
     /// The limit of clipping by value. Infinite without.
     pub limit: f32,
@@ -129,6 +131,7 @@ impl Scalars {
             lr,
             snr: correction2.sqrt() / correction1,
             unscale,
+            keep_grad: 0,
         };
         match s.time_law {
             time_law::AMSGRAD_OF_CORRECTED => {

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that the library and wgpu are linked once.
 
+mod accumulate;
 mod active;
 mod blocks;
 mod centered;
@@ -37,5 +38,6 @@ mod saving;
 mod scene;
 mod schedules;
 mod setters;
+mod shared_norm;
 mod soak;
 mod state;

@@ -47,9 +47,9 @@ impl Kernel {
         let laws = Rule::ALL.iter().map(|rule| Laws::of([*rule].into_iter()));
         let laws = laws.chain([Laws::of(Rule::ALL.iter().copied())]);
         let ticks = laws.flat_map(move |laws| {
-            (0..8).flat_map(move |bits| {
-                let [scheduled, units, norm] = [0, 1, 2].map(|i| bits >> i & 1 == 1);
-                scales.map(|scale| Kernel::Tick { scheduled, scale, units, norm, laws })
+            (0..16).flat_map(move |bits| {
+                let [scheduled, units, norm, shared_norm] = [0, 1, 2, 3].map(|i| bits >> i & 1 == 1);
+                scales.map(|scale| Kernel::Tick { scheduled, scale, units, shared_norm, norm, laws })
             })
         });
         let grads = [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::I32];
@@ -258,7 +258,7 @@ fn structs_are_laid_out_as_in_wgsl() {
     same_layout!(update, Tile);
     same_layout!(update, Scalars);
     let laws = Laws::of(Rule::ALL.iter().copied());
-    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own, units: true, norm: true, laws };
+    let tick = Kernel::Tick { scheduled: true, scale: Scale::Own, units: true, shared_norm: true, norm: true, laws };
     same_layout!(tick, Control);
     same_layout!(tick, ScaleBytes, "LossScale");
     same_layout!(tick, UnitNorm);
@@ -328,6 +328,7 @@ fn snapshots() -> Vec<(&'static str, Kernel)> {
                 scheduled: false,
                 scale: Scale::None,
                 units: false,
+                shared_norm: false,
                 norm: true,
                 laws: Laws::of([Rule::Adam].into_iter()),
             },
@@ -370,6 +371,7 @@ fn every_case_of_tick_belongs_to_a_rule() {
         scheduled: false,
         scale: Scale::None,
         units: false,
+        shared_norm: false,
         norm: false,
         laws: Laws::of([Rule::AdaMax].into_iter()),
     };

@@ -1,7 +1,7 @@
 //! What waits for the device: making an optimizer of a scene, and reading from the device.
 
 use wgpu_adam::probe::Insight;
-use wgpu_adam::{Adam, Error, Grads, GradsSet, Probe, State, View, cpu};
+use wgpu_adam::{Adam, Error, Grads, GradsSet, NormSums, Probe, State, View, cpu};
 
 use super::gpu::Gpu;
 use super::layout::Scene;
@@ -26,6 +26,24 @@ impl Scene {
         }
         let adam = Adam::new(&gpu.device, &gpu.queue, &placed.groups, self.options.clone())?;
         Ok(self.run(placed, adam))
+    }
+}
+
+impl Gpu {
+    /// Makes the first part of a step, and returns its sums.
+    pub fn norm_sums(&self, adam: &Adam) -> NormSums {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        adam.norm(&mut encoder);
+        self.queue.submit([encoder.finish()]);
+        pollster::block_on(adam.read_norm_sums()).unwrap()
+    }
+
+    /// Makes the second part of a step with these sums.
+    pub fn update_with(&self, adam: &Adam, sums: &NormSums) {
+        adam.write_norm_sums(sums).unwrap();
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        adam.update(&mut encoder);
+        self.queue.submit([encoder.finish()]);
     }
 }
 

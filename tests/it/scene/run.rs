@@ -205,7 +205,7 @@ impl Run {
                 same(a, b) || (!gpu.software || gpu.flushes) && (a / b - 1.0).abs() < 1e-5 || lost(a, b)
             };
             let skips = |r: &Report| (r.skipped, r.skipped_in_a_row, r.last_skipped);
-            let counts = |r: &Report| (r.t, skips(r), r.nonfinite_tensor.clone(), r.groups.clone());
+            let counts = |r: &Report| (r.t, skips(r), r.accumulated, r.nonfinite_tensor.clone(), r.groups.clone());
             let same = counts(&got) == counts(&want)
                 && close(got.clip_coef, want.clip_coef)
                 && scales[0].map(|scale| scale.growth_tracker) == scales[1].map(|scale| scale.growth_tracker)

@@ -41,6 +41,7 @@ pub const SHADERS: &[Shader] = &[
             ("i < units[unit + 1u]", "i <= units[unit + 1u]", "groups clipped"),
             ("unit_norms[unit].middle = total.middle;", "", "groups clipped"),
             ("unit_norms[unit].big = total.big;", "", "groups clipped, huge gradients"),
+            ("unit_norms[unit].first_nonfinite = total.first_nonfinite;", "", "shared norm"),
         ],
     },
     Shader {

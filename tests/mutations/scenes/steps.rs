@@ -1,9 +1,9 @@
 //! Steps of Adam in f32 over layouts and options. The gradients have all magnitudes, and some are not finite.
 
-use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, Options, Schedule, Variant, preset};
+use wgpu_adam::{Clip, Config, Decay, GroupClip, LossScale, NormSums, Options, Schedule, Variant, preset};
 
 use super::Difference;
-use crate::scene::{Gpu, Scene, Spot, normal};
+use crate::scene::{Gpu, Run, Scene, Spot, normal};
 
 pub const SCENES: &[(&str, Difference)] = &[
     ("arena", |gpu| steps(gpu, Scene::arena(&[5, 1003, 7, 2501], 1, &[adamw(), other()], all()), 1.0)),
@@ -34,6 +34,19 @@ pub const SCENES: &[(&str, Difference)] = &[
     ("groups clipped", |gpu| steps(gpu, groups_clipped(0.01), 1.0)),
     ("groups clipped, huge gradients", |gpu| steps(gpu, groups_clipped(1e30), 1e35)),
     ("unguarded NaN", unguarded_nan),
+    ("accumulated", accumulated),
+    ("shared norm", |gpu| shared_norm(gpu, Scene::arena(&[5, 1003, 7], 4, &[adamw(), other()], shared()), 1.0)),
+    ("shared norm, tiny gradients", |gpu| {
+        shared_norm(gpu, Scene::arena(&[12, 1004], 4, &[adamw(), other()], shared()), 1e-30)
+    }),
+    ("shared norm, huge gradients", |gpu| {
+        shared_norm(gpu, Scene::arena(&[12, 1004], 4, &[adamw(), other()], shared()), 1e30)
+    }),
+    ("shared norm, squares that overflow", |gpu| {
+        let options = Options { clip: Clip::None, ..shared() };
+        shared_norm(gpu, Scene::arena(&[5, 1003], 4, &[adamw(), other()], options), 1.0)
+    }),
+    ("shared norm, groups clipped", |gpu| shared_norm(gpu, Scene { options: shared(), ..groups_clipped(0.01) }, 1.0)),
     ("inactive", inactive),
     ("LaProp", |gpu| steps(gpu, largest(preset::timm::laprop()), 1.0)),
     ("AdEMAMix", |gpu| steps(gpu, Scene::arena(&[8, 300], 4, &[ademamix(1), ademamix(20)], all()), 1.0)),
@@ -188,6 +201,48 @@ fn unguarded_nan(gpu: &Gpu) -> Option<String> {
     gpu.step(&run.adam);
     let values = gpu.read(&run.param_buffers[0]);
     (!values.iter().all(|p| p.is_nan())).then(|| "a parameter is not NaN".to_owned())
+}
+
+/// A step on the seventh of twelve calls.
+fn accumulated(gpu: &Gpu) -> Option<String> {
+    let options = Options { accumulate: Some(7), ..all() };
+    steps(gpu, Scene::arena(&[5, 1003, 7], 4, &[adamw(), other()], options), 1.0)
+}
+
+fn shared() -> Options {
+    Options { share_norm: true, ..all() }
+}
+
+/// Steps with the sums of another optimizer added, in one of which only the other one has a NaN.
+fn shared_norm(gpu: &Gpu, scene: Scene, scale: f32) -> Option<String> {
+    let (mut run, mut other) = (scene.start(gpu), scene.start(gpu));
+    let difference = |run: &mut Run, sums: &NormSums| {
+        let (got, want) = (gpu.norm_sums(&run.adam), run.twin_step_by(|twin, tensors| twin.norm(tensors)));
+        // As text, in which NaN is equal to NaN.
+        let texts = [&got, &want].map(|sums| format!("{sums:?}"));
+        (texts[0] != texts[1]).then(|| texts.join(" for ")).or_else(|| {
+            let mut total = want;
+            total.add(sums).unwrap();
+            gpu.update_with(&run.adam, &total);
+            run.twin_step_by(|twin, tensors| twin.update(tensors, &total));
+            None
+        })
+    };
+    for t in 0..6 {
+        for run in [&mut run, &mut other] {
+            run.fresh_grads();
+            run.grads.iter_mut().flatten().enumerate().for_each(|(i, g)| *g *= scale * (1.0 + i as f32));
+        }
+        // Without clipping, a gradient counts as non-finite if its square overflows.
+        let bad = if run.scene.options.clip == Clip::None { 1e20 } else { f32::NAN };
+        other.grads[0][3] = if t == 4 { bad } else { 3.0 * scale };
+        run.upload_grads(gpu);
+        let sums = other.twin_step_by(|twin, tensors| twin.norm(tensors));
+        if let Some(found) = difference(&mut run, &sums).or_else(|| run.difference(gpu)) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// One of three tensors takes no part.

@@ -113,6 +113,8 @@ export interface Options {
     maxSkippedInARow?: number | null;
     /** Sets the gradients to zero after they are read. Default: false. */
     zeroGrad: boolean;
+    /** A step on each `accumulate`-th call, with the mean of the gradients. Default: each call steps. */
+    accumulate?: number | null;
     precision: Partial<Precision>;
     /** `{}` has the defaults. Default: none. */
     lossScale?: Partial<LossScale> | null;
