@@ -21,7 +21,7 @@ rm -rf "$dist.new" && mkdir -p "$dist.new"
 "$bindgen" "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/$crate.wasm" "$dist.new"
 [ -d web/node_modules/esbuild ] || (cd web && npm ci --silent --no-audit --no-fund)
 if [ "$crate" != suite ]; then
-    web/node_modules/.bin/wasm-opt -Os --converge --gufa -Os --strip-producers --strip-target-features "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
+    web/node_modules/.bin/wasm-opt --gufa --flatten --rereloop -Oz -Oz --strip-producers --strip-target-features "$dist.new/${crate}_bg.wasm" -o "$dist.new/small"
     mv "$dist.new/small" "$dist.new/${crate}_bg.wasm"
     web/node_modules/.bin/esbuild --log-level=warning --minify --format=esm --allow-overwrite "$dist.new/$crate.js" --outfile="$dist.new/$crate.js"
 fi

@@ -57,6 +57,11 @@ pub(crate) enum Workgroups {
     Indirect(Buffer),
 }
 
+/// The pipeline of a kernel, which is made if there is none yet.
+fn pipeline_of(kernel: Kernel, device: &Device, pipelines: &mut Pipelines) -> (ComputePipeline, BindGroupLayout) {
+    pipelines.entry(kernel).or_insert_with(|| kernel.build(device)).clone()
+}
+
 fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
     a.start < b.end && b.start < a.end
 }
@@ -94,7 +99,7 @@ impl Dispatch {
         workgroups: u64,
         bindings: Vec<(Binding, Resource)>,
     ) -> Self {
-        let built = pipelines.entry(kernel).or_insert_with(|| kernel.build(device)).clone();
+        let built = pipeline_of(kernel, device, pipelines);
         let needed = kernel.bindings();
         let mut bound = bindings;
         bound.retain(|(binding, _)| needed.iter().any(|(other, _)| other == binding));
@@ -211,10 +216,9 @@ impl Dispatch {
         let known = self.kept.iter().position(|kept| kept.places == own).and_then(|i| self.kept.remove(i));
         let is_new = known.is_none();
         let kept = known.unwrap_or_else(|| {
-            let sharing = self.shares(places).then(|| self.kernel.sharing());
-            let (pipeline, layout) = match sharing {
-                Some(kernel) => pipelines.entry(kernel).or_insert_with(|| kernel.build(device)).clone(),
-                None => self.built.clone(),
+            let (pipeline, layout) = match self.shares(places) {
+                true => pipeline_of(self.kernel.sharing(), device, pipelines),
+                false => self.built.clone(),
             };
             let bind_group = bind_group(device, self.kernel.entry_point(), &layout, &self.moving, places);
             Kept { places: own, pipeline, bind_group }

@@ -39,7 +39,7 @@ patch() {
     printf '%s\n' "${text/"$from"/"$to"}" >"$file"
 }
 patch "$new/src/gpu/kernel.rs" 'ShaderSource::Wgsl(self.wgsl().into())' 'ShaderSource::Wgsl(crate::mutate::mutated(self.wgsl()).into())'
-patch "$new/src/gpu/pipelines.rs" 'kernel.build(device)' 'crate::mutate::build(kernel, device)'
+patch "$new/src/gpu/dispatch.rs" 'kernel.build(device)' 'crate::mutate::build(kernel, device)'
 
 # An unchanged copy keeps its modification times, so that it is not compiled again.
 diff -rq "$new" "$copy" >/dev/null 2>&1 || { rm -rf "$copy" && mv "$new" "$copy"; }
