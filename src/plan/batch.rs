@@ -63,10 +63,11 @@ fn is_small(region: &Region) -> bool {
     region.rows.is_none() && region.update_spans().len() == 1 && elements(region) <= SMALL && apart
 }
 
-/// Whether two regions can share a dispatch, which must not bind a buffer twice if it writes to it.
+/// Whether two regions can share a dispatch, which must not bind bytes twice if it writes to them, nor read a buffer through one
+/// binding and write to it through another.
 fn are_apart(a: &Region, b: &Region, zero_grad: bool) -> bool {
-    let params = a.param.buffer != b.param.buffer;
-    let grads = !zero_grad || a.grad.buffer != b.grad.buffer;
+    let params = !a.param.overlaps(&b.param);
+    let grads = !zero_grad || !a.grad.overlaps(&b.grad);
     params && grads && a.param.buffer != b.grad.buffer && b.param.buffer != a.grad.buffer
 }
 
@@ -124,6 +125,7 @@ mod tests {
     use crate::config::rule::Rule;
     use crate::num::block8::BLOCK;
     use crate::plan::partition::{Location, Plan, TensorPlan, plan};
+    use crate::plan::window::Window;
 
     /// A tensor: its length, the buffers of its param and its grad, the shift of its grad in elements, its clock, and
     /// whether its state is in blocks. No two tensors overlap.
@@ -174,17 +176,20 @@ mod tests {
                 let first = &batch[0];
                 let several = batch.len() > 1;
                 prop_assert!(!several || first.storage.state_kinds().count() + 2 * batch.len() <= storage_buffers);
-                let mut written = HashSet::new();
-                let mut read = HashSet::new();
+                let (mut written, mut read) = (HashSet::new(), HashSet::new());
+                let mut writable: Vec<Window> = Vec::new();
                 let mut quads = 0;
                 for region in batch {
                     prop_assert_eq!((region.storage, region.unaligned), (first.storage, first.unaligned));
                     prop_assert_eq!(region.segments[0].clock, first.segments[0].clock);
                     prop_assert!(!several || region.update_spans().len() == 1 && elements(region) <= SMALL);
-                    prop_assert!(written.insert(region.param.buffer) || !several);
-                    if zero_grad {
-                        prop_assert!(written.insert(region.grad.buffer) || !several);
-                    } else {
+                    let windows = if zero_grad { &[region.param, region.grad][..] } else { &[region.param] };
+                    for window in windows {
+                        prop_assert!(!several || writable.iter().all(|other| !other.overlaps(window)));
+                        writable.push(*window);
+                        written.insert(window.buffer);
+                    }
+                    if !zero_grad {
                         read.insert(region.grad.buffer);
                     }
                     // The state of the regions has no gaps.
@@ -222,11 +227,15 @@ mod tests {
         // Large regions are not batched.
         let large: Vec<Given> = (0..10).map(|i| (20_000, 2 * i, 2 * i + 1, 0, 0, false)).collect();
         assert_eq!(count(&large, 8), (10, 10));
-        // Grads may share a buffer if they are only read. Params may not.
+        // Grads may share a buffer, and params may.
         let grads: Vec<Given> = (0..9).map(|i| (1000, 1 + i, 0, 0, 0, false)).collect();
         assert_eq!(count(&grads, 8).0, 3);
-        assert_eq!(plan(&tensor_plans(&grads), true, &Limits::DEFAULT).unwrap().batches.len(), 9);
+        assert_eq!(plan(&tensor_plans(&grads), true, &Limits::DEFAULT).unwrap().batches.len(), 3);
         let params: Vec<Given> = (0..9).map(|i| (1000, 0, 1 + i, 0, 0, false)).collect();
-        assert_eq!(count(&params, 8).0, 9);
+        assert_eq!(count(&params, 8).0, 3);
+        // Params that follow each other share a unit of alignment, and so bytes that are bound.
+        let mut near = tensor_plans(&params[..8]);
+        near.iter_mut().zip(0..).for_each(|(tensor, i)| tensor.param.offset = 4000 * i);
+        assert_eq!(plan(&near, false, &Limits::DEFAULT).unwrap().batches.len(), 8);
     }
 }

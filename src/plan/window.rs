@@ -18,3 +18,11 @@ pub(crate) struct Window {
     pub offset: u64,
     pub bytes: u64,
 }
+
+impl Window {
+    /// Whether two windows have bytes in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let begins_in = |a: &Self, b: &Self| (b.offset..b.offset + b.bytes).contains(&a.offset);
+        self.buffer == other.buffer && (begins_in(self, other) || begins_in(other, self))
+    }
+}
