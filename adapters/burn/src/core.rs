@@ -1,0 +1,236 @@
+//! The step on burn's tensors as they lie on the device.
+
+use std::collections::HashMap;
+
+use burn::backend::wgpu::CubeTensor;
+use burn::tensor::wgpu::WgpuSetup;
+use wgpu_adam::wgpu::{Device, Queue};
+use wgpu_adam::{Adam, Dtype, Group, Options, Probe, State, View};
+
+use crate::error::Error;
+use crate::interim::{each_step, set_grads};
+use crate::place::{Place, elements, laid_out, like, locate, order_of};
+
+/// What the queue is to do when it comes to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Action {
+    Step,
+    /// The change to the parameters for evaluation: see [`Adam::eval_mode`].
+    Eval,
+    /// The change back.
+    Train,
+}
+
+/// An action, and the parameters that take part in it.
+#[derive(Debug)]
+pub struct Work {
+    pub action: Action,
+    /// The numbers of the parameters.
+    pub numbers: Vec<usize>,
+    /// The parameters that have no number yet. They get the next ones.
+    pub new: Vec<Named>,
+    /// The learning rate of each group. `None`: it stays.
+    pub lrs: Vec<Option<f64>>,
+}
+
+/// A parameter before it has been seen on the device.
+#[derive(Clone, Debug)]
+pub struct Named {
+    pub name: String,
+    pub group: usize,
+    pub dtype: Dtype,
+}
+
+/// A parameter of the module.
+struct Slot {
+    named: Named,
+    /// The order of its dims in memory when it was first seen. Its moments lie in this order.
+    order: Vec<usize>,
+    /// Where `adam` has it. `None`: `adam` does not have it yet.
+    view: Option<View>,
+    active: bool,
+}
+
+impl Slot {
+    fn new(named: Named, cube: &CubeTensor) -> Self {
+        let order = order_of(cube).unwrap_or_else(|| (0..cube.meta.shape().num_dims()).collect());
+        Self { named, order, view: None, active: true }
+    }
+
+    fn locate(&self, cube: &CubeTensor) -> Result<Place, Error> {
+        locate(&self.named.name, cube, self.named.dtype)
+    }
+}
+
+/// The optimizer and the parameters that it knows.
+pub struct Core {
+    pub adam: Adam,
+    /// Made for the last step that was measured.
+    pub probe: Option<Probe>,
+    /// Whether the next step is measured.
+    pub measures: bool,
+    device: Device,
+    queue: Queue,
+    slots: Vec<Slot>,
+    /// The slots in the order of the tensors of `adam`.
+    in_adam: Vec<usize>,
+}
+
+impl Core {
+    pub fn new(
+        setup: &WgpuSetup,
+        mut groups: Vec<Group>,
+        options: Options,
+        params: Vec<(Named, CubeTensor)>,
+    ) -> Result<Self, Error> {
+        let (device, queue) = (setup.device.clone(), setup.queue.clone());
+        let mut slots = Vec::new();
+        for (named, cube) in params {
+            let mut slot = Slot::new(named, &cube);
+            let view = slot.locate(&laid_out(cube, &slot.order))?.view;
+            groups[slot.named.group].tensors.push(each_step(&device, &slot.named.name, view.clone()));
+            slot.view = Some(view);
+            slots.push(slot);
+        }
+        let adam = Adam::new(&device, &queue, &groups, options)?;
+        let mut core = Self { adam, probe: None, measures: false, device, queue, slots, in_adam: Vec::new() };
+        core.sort();
+        Ok(core)
+    }
+
+    fn sort(&mut self) {
+        let slots = self.slots.iter().enumerate();
+        let numbers: HashMap<&str, usize> = slots.map(|(number, slot)| (slot.named.name.as_str(), number)).collect();
+        self.in_adam = self.adam.tensor_names().map(|name| numbers[name]).collect();
+    }
+
+    /// Does the work while nobody else uses the device, so that nothing comes between finding the tensors and submitting.
+    ///
+    /// Returns the parameters. They are other tensors than those given where somebody else holds these too, and the same if
+    /// the work was refused.
+    pub fn run(
+        &mut self,
+        work: &Work,
+        params: Vec<CubeTensor>,
+        grads: Vec<CubeTensor>,
+    ) -> (Vec<CubeTensor>, Result<(), Error>) {
+        let known = self.slots.len();
+        for (number, named) in (known..).zip(&work.new) {
+            let cube = work.numbers.iter().position(|&n| n == number).map(|place| &params[place]);
+            self.slots.extend(cube.map(|cube| Slot::new(named.clone(), cube)));
+        }
+        let Some(client) = params.first().map(|param| param.client.clone()) else { return (params, Ok(())) };
+        match client.exclusive(|| self.submit(work, &params, grads)) {
+            Ok(Ok(next)) => (next, Ok(())),
+            Ok(Err(error)) => (params, Err(error)),
+            Err(error) => (params, Err(Error::Burn { reason: format!("{error:?}") })),
+        }
+    }
+
+    fn submit(&mut self, work: &Work, params: &[CubeTensor], grads: Vec<CubeTensor>) -> Result<Vec<CubeTensor>, Error> {
+        let slots: Vec<&Slot> = work.numbers.iter().map(|&number| &self.slots[number]).collect();
+        let mut next = Vec::new();
+        let mut shared = Vec::new();
+        for (slot, param) in slots.iter().zip(params) {
+            if order_of(param).as_ref() != Some(&slot.order) {
+                next.push(laid_out(param.clone(), &slot.order));
+            } else if param.can_mut() {
+                next.push(param.clone());
+            } else {
+                shared.push(next.len());
+                next.push(like(param));
+            }
+        }
+        let grads: Vec<CubeTensor> = slots.iter().zip(grads).map(|(slot, grad)| laid_out(grad, &slot.order)).collect();
+
+        // Finding the first of them submits all that burn has queued.
+        let from: Vec<Place> = shared.iter().map(|&i| slots[i].locate(&params[i])).collect::<Result<_, _>>()?;
+        let to: Vec<Place> = slots.iter().zip(&next).map(|(slot, cube)| slot.locate(cube)).collect::<Result<_, _>>()?;
+        let grads: Vec<Place> = slots.iter().zip(&grads).map(|(slot, grad)| slot.locate(grad)).collect::<Result<_, _>>()?;
+
+        self.bind(&work.numbers, &to)?;
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        for (&i, from) in shared.iter().zip(&from) {
+            let (from, to) = (&from.view, &to[i].view);
+            // burn's allocations are multiples of 4 bytes.
+            let bytes = (elements(&next[i]) * to.dtype.bytes()).next_multiple_of(4);
+            encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, bytes);
+        }
+        match work.action {
+            Action::Step => {
+                self.set_lrs(&work.lrs)?;
+                self.set_active(&work.numbers)?;
+                let mut of_slots = vec![None; self.slots.len()];
+                work.numbers.iter().zip(&grads).for_each(|(&number, grad)| of_slots[number] = Some(grad.view.clone()));
+                let in_order: Vec<Option<View>> = self.in_adam.iter().map(|&number| of_slots[number].take()).collect();
+                set_grads(&mut self.adam, &mut encoder, &in_order)?;
+                if std::mem::take(&mut self.measures) {
+                    self.probe.insert(Probe::new(&self.adam)?).step(&self.adam, &mut encoder)?;
+                } else {
+                    self.adam.step(&mut encoder);
+                }
+            }
+            Action::Eval => self.adam.eval_mode(&mut encoder),
+            Action::Train => self.adam.train_mode(&mut encoder),
+        }
+        self.queue.submit([encoder.finish()]);
+        log::trace!("{:?} of {} parameters, {} of them copied", work.action, next.len(), shared.len());
+        Ok(next)
+    }
+
+    /// Tells the optimizer where parameters are that are new, or elsewhere than before.
+    fn bind(&mut self, numbers: &[usize], places: &[Place]) -> Result<(), Error> {
+        let mut new = vec![Vec::new(); self.adam.groups().len()];
+        for (&number, place) in numbers.iter().zip(places) {
+            let slot = &mut self.slots[number];
+            let tensor = || each_step(&self.device, &slot.named.name, place.view.clone());
+            match &slot.view {
+                Some(view) if *view == place.view => continue,
+                Some(_) => {
+                    self.adam.rebind(tensor())?;
+                    slot.view = Some(place.view.clone());
+                }
+                None => new[slot.named.group].push((number, tensor(), place.view.clone())),
+            }
+        }
+        for (group, new) in new.into_iter().enumerate().filter(|(_, new)| !new.is_empty()) {
+            self.adam.add(group, new.iter().map(|(_, tensor, _)| tensor.clone()))?;
+            new.into_iter().for_each(|(number, _, view)| self.slots[number].view = Some(view));
+            self.sort();
+        }
+        Ok(())
+    }
+
+    pub async fn load(&mut self, state: &State) -> Result<(), Error> {
+        self.adam.load_state(state).await?;
+        let clocks = state.tensors.iter().map(|tensor| (tensor.name.as_str(), &state.clocks[tensor.clock]));
+        let active: HashMap<&str, bool> = clocks.map(|(name, clock)| (name, clock.active.unwrap_or(true))).collect();
+        self.slots.iter_mut().for_each(|slot| slot.active = active.get(&*slot.named.name).copied().unwrap_or(true));
+        Ok(())
+    }
+
+    fn set_lrs(&mut self, lrs: &[Option<f64>]) -> Result<(), Error> {
+        for (group, lr) in lrs.iter().enumerate() {
+            if let Some(lr) = lr.filter(|lr| *lr != self.adam.groups()[group].config.lr) {
+                self.adam.set_lr(group, lr)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The parameters with gradients take part in the step, and no others.
+    fn set_active(&mut self, numbers: &[usize]) -> Result<(), Error> {
+        let mut active = vec![false; self.slots.len()];
+        numbers.iter().for_each(|&number| active[number] = true);
+        for value in [false, true] {
+            let changed: Vec<usize> = self.in_adam.iter().copied().filter(|&i| self.slots[i].active != active[i]).collect();
+            let changed: Vec<usize> = changed.into_iter().filter(|&i| active[i] == value).collect();
+            if !changed.is_empty() {
+                let names: Vec<&str> = changed.iter().map(|&i| self.slots[i].named.name.as_str()).collect();
+                self.adam.set_active(&names, value)?;
+                changed.into_iter().for_each(|i| self.slots[i].active = value);
+            }
+        }
+        Ok(())
+    }
+}
