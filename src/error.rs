@@ -216,6 +216,20 @@ pub enum Error {
         /// The needed size in bytes.
         need: u64,
     },
+    /// A tensor has no gradients, neither fixed ones nor given ones.
+    #[error("tensor `{tensor}`: no gradients were given: Adam::set_grads needs a view for each active tensor")]
+    #[non_exhaustive]
+    NoGrads {
+        /// The name of the tensor.
+        tensor: String,
+    },
+    /// Gradients were given for a tensor that has fixed ones.
+    #[error("tensor `{tensor}`: gradients were given, but it was made with fixed ones, not with Grads::EachStep")]
+    #[non_exhaustive]
+    FixedGrads {
+        /// The name of the tensor.
+        tensor: String,
+    },
     /// Two views share bytes of a buffer.
     #[error("tensor `{tensor}`: its {view} view shares bytes with the {other_view} view of tensor `{other}`")]
     #[non_exhaustive]
@@ -461,8 +475,8 @@ pub enum Error {
         reason: String,
     },
 
-    // --- the data, on the CPU ---
-    /// A step on the CPU was given a wrong number of tensors.
+    // --- the data of a step ---
+    /// A step was given a wrong number of tensors.
     #[error("the step was given {given} tensors, but the optimizer has {need}")]
     #[non_exhaustive]
     TensorCount {
@@ -485,28 +499,28 @@ pub enum Error {
         /// The name of the optimizer's tensor.
         need: String,
     },
-    /// A slice has another dtype than its tensor.
-    #[error("tensor `{tensor}`: the {view} slice has dtype {given}, but the tensor has {need}")]
+    /// The parameters or gradients of a step have another dtype than their tensor.
+    #[error("tensor `{tensor}`: {view} has dtype {given}, but the tensor has {need}")]
     #[non_exhaustive]
     TensorDtype {
         /// The name of the tensor.
         tensor: String,
-        /// The slice: `param` or `grad`.
+        /// `param` or `grad`.
         view: &'static str,
-        /// The dtype of the slice.
+        /// The dtype that was given.
         given: String,
         /// The dtype of the tensor.
         need: String,
     },
-    /// A slice has another length than its tensor.
-    #[error("tensor `{tensor}`: the {view} slice has {given} elements, but the tensor has {need}")]
+    /// The parameters or gradients of a step have another length than their tensor.
+    #[error("tensor `{tensor}`: {view} has {given} elements, but the tensor has {need}")]
     #[non_exhaustive]
     TensorLength {
         /// The name of the tensor.
         tensor: String,
-        /// The slice: `param` or `grad`.
+        /// `param` or `grad`.
         view: &'static str,
-        /// The length of the slice in elements.
+        /// The length that was given, in elements.
         given: usize,
         /// The length of the tensor in elements.
         need: usize,

@@ -30,6 +30,7 @@
 //! | load a state into an optimizer that differs | [`State::fitted`] |
 //! | add or remove tensors in mid-run | [`Adam::add`], [`Adam::remove`], [`Adam::reset`] |
 //! | step the rows of splats or embeddings | [`Tensor::with_rows`], [`rows`] |
+//! | take gradients that are in other buffers at each step | [`Tensor::each_step`], [`Adam::set_grads`] |
 //! | leave out a tensor that has no gradient | [`Adam::set_active`], [`Adam::set_group_active`] |
 //! | run without a GPU, or test | [`cpu::Adam`], [`Adam::to_cpu`] |
 //!
@@ -50,6 +51,7 @@ pub mod state;
 mod tick;
 
 pub use config::dtype::Dtype;
+pub use config::grads::Grads;
 pub use config::group::Group;
 pub use config::hyperparameters::{Config, Decay};
 pub use config::loss_scale::LossScale;
@@ -62,6 +64,7 @@ pub use config::variant::Variant;
 pub use config::view::View;
 pub use error::Error;
 pub use gpu::adam::Adam;
+pub use gpu::grads::GradsSet;
 pub use gpu::probe::Probe;
 pub use report::memory_use::MemoryUse;
 pub use report::step::{GroupReport, Report};

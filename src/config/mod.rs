@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod dtype;
+pub(crate) mod grads;
 pub(crate) mod group;
 pub(crate) mod hyperparameters;
 pub(crate) mod loss_scale;

@@ -16,8 +16,10 @@ use crate::cpu::tensor::{Group as CpuGroup, Tensor as CpuTensor};
 use crate::error::Error;
 use crate::gpu::blame::{at_once, awaited, blame};
 use crate::gpu::builder::Builder;
+use crate::gpu::dispatch::Dispatch;
 use crate::gpu::error_scopes::ErrorScopes;
-use crate::gpu::layout::{BatchState, Dispatch, Layout, split_clock};
+use crate::gpu::grad_places::GivenGrads;
+use crate::gpu::layout::{BatchState, Layout, split_clock};
 use crate::gpu::modes::Modes;
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::Reusable;
@@ -26,6 +28,7 @@ use crate::gpu::rows::RowBuffers;
 use crate::gpu::tick::Tick;
 use crate::gpu::uniforms::Uniforms;
 use crate::plan::clocks::Registry;
+use crate::plan::window::Place;
 use crate::report::memory_use::MemoryUse;
 use crate::report::step::Report;
 
@@ -68,7 +71,8 @@ pub struct Adam {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
     /// The caller's buffers, in the order of the windows' numbers.
-    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) given: GivenGrads,
     pub(crate) dispatches: Vec<Dispatch>,
     /// The state buffers of each batch.
     pub(crate) state: Vec<BatchState>,
@@ -163,7 +167,8 @@ impl Adam {
         Self {
             device: self.device.clone(),
             queue: self.queue.clone(),
-            buffers: self.buffers.clone(),
+            places: self.places.clone(),
+            given: self.given.clone(),
             dispatches: self.dispatches.clone(),
             state: self.state.clone(),
             settings: self.settings.clone(),
@@ -193,6 +198,9 @@ impl Adam {
     ///
     /// If one of the caller's buffers was destroyed, the submission fails with a validation error of wgpu, and no
     /// command in it runs. State and clock are then unchanged.
+    ///
+    /// If gradients change their places, [`set_grads`](Self::set_grads) must come first: otherwise nothing is recorded, and an
+    /// error is logged.
     pub fn step(&self, encoder: &mut CommandEncoder) {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam step"), timestamp_writes: None };
         self.step_in_pass(&mut encoder.begin_compute_pass(&descriptor));
@@ -200,6 +208,10 @@ impl Adam {
 
     /// Records one step into the caller's compute pass. Changes the pass's pipeline and bind group 0.
     pub fn step_in_pass(&self, pass: &mut ComputePass) {
+        if let Err(error) = self.check_given() {
+            log::error!("the step is not recorded: {error}");
+            return;
+        }
         for dispatch in &self.dispatches {
             dispatch.record(pass);
         }
@@ -306,7 +318,7 @@ impl Adam {
         let own_scale = self.loss_scale_buffer().filter(|_| !self.reusable.shares);
         let tick = self.tick.buffers.iter().chain(&self.tick.curves).chain(own_scale);
         let small = self.small + tick.map(Buffer::size).sum::<u64>();
-        let mut all = MemoryUse { small, ..MemoryUse::default() };
+        let mut all = MemoryUse { small, grads: self.given.bytes(), ..MemoryUse::default() };
         for (batch, state) in self.layout.batched().zip(&self.state) {
             for (kind, buffer) in batch[0].storage.state_kinds().zip(state) {
                 all.add(kind, buffer.size());
@@ -331,7 +343,7 @@ impl Adam {
                 .iter()
                 .map(|t| {
                     let tensor = CpuTensor::new(t.name.clone(), t.param.len as usize)
-                        .with_dtypes(t.param.dtype, t.grad.dtype)
+                        .with_dtypes(t.param.dtype, t.grad.dtype())
                         .with_grad_scale(t.grad_scale);
                     CpuTensor { rows: t.rows.as_ref().map(Rows::without_views), ..tensor }
                 })

@@ -4,13 +4,12 @@
 use std::future::Future;
 
 use wgpu::{
-    BindGroupDescriptor, BindGroupEntry, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
-    BufferBindingType, Device, ShaderStages,
+    BindGroupDescriptor, BindGroupEntry, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingResource, BindingType,
+    Buffer, BufferBinding, BufferBindingType, BufferSize, Device, ShaderStages,
 };
 
 use crate::config::group::Group;
 use crate::error::Error;
-use crate::gpu::buffers::sub_binding;
 use crate::gpu::error_scopes::{BROWSER, ErrorScopes, now_or_none};
 use crate::gpu::readback::alive;
 
@@ -57,7 +56,8 @@ pub(crate) async fn blame(
         return outcome;
     }
     for tensor in groups.iter().flat_map(|group| &group.tensors) {
-        for (view, of) in [("param", &tensor.param), ("grad", &tensor.grad)] {
+        for (view, of) in [("param", Some(&tensor.param)), ("grad", tensor.grad.view())] {
+            let Some(of) = of else { continue };
             let scopes = ErrorScopes::open(device);
             bind_alone(device, &of.buffer);
             if let Err(Error::Device { reason, .. }) = scopes.close("binding a buffer").await {
@@ -83,6 +83,7 @@ fn bind_alone(device: &Device, buffer: &Buffer) {
             count: None,
         }],
     });
-    let entries = [BindGroupEntry { binding: 0, resource: sub_binding(buffer, 0, 4) }];
+    let first = BufferBinding { buffer, offset: 0, size: BufferSize::new(4) };
+    let entries = [BindGroupEntry { binding: 0, resource: BindingResource::Buffer(first) }];
     let _ = device.create_bind_group(&BindGroupDescriptor { label: None, layout: &layout, entries: &entries });
 }

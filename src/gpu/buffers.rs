@@ -1,25 +1,41 @@
 //! Buffers with contents, and bindings of ranges of buffers.
 
-use wgpu::{BindingResource, Buffer, BufferBinding, BufferDescriptor, BufferSize, BufferUsages, Device};
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device};
 
 use crate::error::Error;
 use crate::gpu::kernel::UNIFORM_STRIDE;
-use crate::plan::window::Window;
+use crate::plan::window::{Place, Window};
 use crate::tick::scalars::Scalars;
 
-/// A binding of a range of a buffer.
-pub(crate) fn sub_binding(buffer: &Buffer, offset: u64, bytes: u64) -> BindingResource<'_> {
-    BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) })
+/// A resource to bind: a range of a buffer, or of the gradients of a tensor, whose place each step may change.
+#[derive(Clone)]
+pub(crate) enum Resource {
+    Range { buffer: Buffer, offset: u64, bytes: u64 },
+    Grads { tensor: usize, offset: u64, bytes: u64 },
 }
 
-/// A binding of the scalars of a clock.
-pub(crate) fn clock_binding(scalar_slots: &Buffer, clock: u32) -> BindingResource<'_> {
-    sub_binding(scalar_slots, UNIFORM_STRIDE * u64::from(clock), size_of::<Scalars>() as u64)
+/// A range of a buffer.
+pub(crate) fn range(buffer: &Buffer, offset: u64, bytes: u64) -> Resource {
+    Resource::Range { buffer: buffer.clone(), offset, bytes }
 }
 
-/// A binding of a window of one of the caller's buffers.
-pub(crate) fn window<'a>(buffers: &'a [Buffer], window: &Window) -> BindingResource<'a> {
-    sub_binding(&buffers[window.buffer], window.offset, window.bytes)
+/// A whole buffer.
+pub(crate) fn whole(buffer: &Buffer) -> Resource {
+    range(buffer, 0, buffer.size())
+}
+
+/// The scalars of a clock.
+pub(crate) fn scalars_of(scalar_slots: &Buffer, clock: u32) -> Resource {
+    range(scalar_slots, UNIFORM_STRIDE * u64::from(clock), size_of::<Scalars>() as u64)
+}
+
+/// A window of one of the caller's buffers, or of gradients.
+pub(crate) fn window(places: &[Place], window: &Window) -> Resource {
+    let Window { offset, bytes, .. } = *window;
+    match &places[window.buffer] {
+        Place::Buffer(buffer) => range(buffer, offset, bytes),
+        Place::Grads(tensor) => Resource::Grads { tensor: *tensor, offset, bytes },
+    }
 }
 
 /// Makes a buffer of zeros.

@@ -13,8 +13,10 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::buffers::{empty, filled};
 use crate::gpu::check::check_limits;
+use crate::gpu::dispatch::Dispatch;
+use crate::gpu::grad_places::GivenGrads;
 use crate::gpu::kernel::{Kernel, Scale, UNIFORM_STRIDE};
-use crate::gpu::layout::{BatchState, Dispatch, Layout};
+use crate::gpu::layout::{BatchState, Layout};
 use crate::gpu::modes::Modes;
 use crate::gpu::norm::Norm;
 use crate::gpu::pipelines::{Reusable, change_param_kernel, norm_kernel, update_kernel};
@@ -30,7 +32,7 @@ use crate::plan::partition::{Plan, TensorPlan};
 use crate::plan::region::{Region, Tile, UPDATE_TILE, order_of_partials};
 use crate::plan::rescales::Rescales;
 use crate::plan::units::Units;
-use crate::plan::window::Window;
+use crate::plan::window::{Place, Window};
 use crate::plan::{batch, partition, validate};
 use crate::tick::clock::{Clock, ClockHead};
 use crate::tick::control::Control;
@@ -67,7 +69,7 @@ pub(crate) struct Builder<'a> {
     limits: Limits,
     pub registry: Registry,
     layout: Layout,
-    buffers: Vec<Buffer>,
+    places: Vec<Place>,
     sizes: Sizes,
     partials: u64,
     pub settings: Vec<Settings>,
@@ -81,8 +83,8 @@ impl<'a> Builder<'a> {
             group.validate(i)?;
         }
         options.validate()?;
-        let (tensor_plans, buffers) = validate::place(&registry, &options)?;
-        Self::new(device, queue, registry, options, &tensor_plans, buffers)
+        let (tensor_plans, places) = validate::place(&registry, &options)?;
+        Self::new(device, queue, registry, options, &tensor_plans, places)
     }
 
     /// Plans the regions and checks that the device can run them.
@@ -92,7 +94,7 @@ impl<'a> Builder<'a> {
         registry: Registry,
         options: Options,
         tensor_plans: &[TensorPlan],
-        buffers: Vec<Buffer>,
+        places: Vec<Place>,
     ) -> Result<Self, Error> {
         let limits = Limits::of(device);
         let tensors = || registry.groups.iter().flat_map(|g| &g.tensors);
@@ -142,7 +144,7 @@ impl<'a> Builder<'a> {
             units: layout.units.as_ref().map_or(0, |units| 4 * units.table().len() as u64),
             rescale: (size_of::<Tile>() * layout.rescales.tiles.len()) as u64,
         };
-        let builder = Self { device, queue, limits, registry, layout, buffers, sizes, partials, settings, curves };
+        let builder = Self { device, queue, limits, registry, layout, places, sizes, partials, settings, curves };
         builder.check()?;
         Ok(builder)
     }
@@ -219,11 +221,11 @@ impl<'a> Builder<'a> {
         let rows = rows.map(|region| RowBuffers::new(self.device, region, &self.registry, &self.limits));
         let rows: Vec<Option<RowBuffers>> = rows.collect::<Result<_, _>>()?;
         let (norm, norms) =
-            Norm::new(self.device, &self.limits, layout, &self.buffers, &partials, &rows, &mut reusable.pipelines)?;
+            Norm::new(self.device, &self.limits, layout, &self.places, &partials, &rows, &mut reusable.pipelines)?;
         let lists =
             layout.regions.iter().zip(&rows).filter_map(|(region, rows)| region.rows.as_ref().zip(rows.as_ref()));
         let lists = lists.filter_map(|(region, rows)| {
-            rows.measure(self.device, &self.limits, region, &self.buffers, &mut reusable.pipelines)
+            rows.measure(self.device, &self.limits, region, &self.places, &mut reusable.pipelines)
         });
         let mut dispatches: Vec<Dispatch> = lists.collect();
         dispatches.extend(norms);
@@ -251,7 +253,7 @@ impl<'a> Builder<'a> {
             self.device,
             &self.limits,
             layout,
-            &self.buffers,
+            &self.places,
             &state,
             &scalar_slots,
             &mut reusable.pipelines,
@@ -261,7 +263,7 @@ impl<'a> Builder<'a> {
             device: self.device,
             limits: &self.limits,
             layout,
-            buffers: &self.buffers,
+            places: &self.places,
             regions: (&uniforms, &regions),
             scalar_slots: &scalar_slots,
             rows: &rows,
@@ -288,7 +290,8 @@ impl<'a> Builder<'a> {
         Ok(Adam {
             device: self.device.clone(),
             queue: self.queue.clone(),
-            buffers: self.buffers,
+            places: self.places,
+            given: GivenGrads::default(),
             dispatches,
             state,
             settings,

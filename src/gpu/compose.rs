@@ -45,9 +45,9 @@ impl Kernel {
                 module.file(shader!("tick/change_mode"));
                 tick(&mut module, false, Scale::None, false, Laws::of([Rule::ScheduleFree].into_iter()));
             }
-            Kernel::ChangeParam { storage, shape, grad } => {
+            Kernel::ChangeParam { storage, shape } => {
                 module.flag("LIMITS", false);
-                update(&mut module, &storage, shape, grad, shader!("update/change_param"));
+                update(&mut module, &storage, shape, Grad::Read, shader!("update/change_param"));
                 begin(&mut module, &storage);
             }
             Kernel::Update { storage, shape, grad, limits } => {

@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::blame::at_once;
-use crate::gpu::buffers::{filled, window};
+use crate::gpu::buffers::{Resource, filled, range, whole};
+use crate::gpu::dispatch::{Dispatch, Pipelines};
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::{BatchState, Dispatch, Layout};
-use crate::gpu::pipelines::{Pipelines, dispatch};
+use crate::gpu::layout::{BatchState, Layout};
 use crate::gpu::state_buffers::state_buffers;
 use crate::gpu::update::Shared;
 use crate::num::block8::UNSIGNED;
@@ -23,8 +23,9 @@ use crate::num::quad::WORKGROUP;
 use crate::plan::clocks::numbers_of;
 use crate::plan::limits::Limits;
 use crate::plan::region::Region;
-use crate::plan::rows::{Beside, Bound, RowsRegion};
+use crate::plan::rows::{Beside, RowsRegion};
 use crate::plan::validate::check_view;
+use crate::plan::window::Window;
 
 mirror! {
     /// `Move` in `move.wgsl`.
@@ -81,8 +82,19 @@ impl Part {
     }
 }
 
-/// Numbers that the caller's device memory has: the buffer, its window and the place of the first number in it.
-type Numbers = ([Buffer; 1], Bound);
+/// Numbers that the caller's device memory has.
+struct Numbers {
+    buffer: Buffer,
+    window: Window,
+    /// The place of the first number in the window.
+    at: u32,
+}
+
+impl Numbers {
+    fn resource(&self) -> Resource {
+        range(&self.buffer, self.window.offset, self.window.bytes)
+    }
+}
 
 /// A batch of a tensor of rows.
 struct OfTensor<'a> {
@@ -134,21 +146,21 @@ impl Moves {
             from_begin: from_begin / unit,
             to_begin: part.begin / unit,
             fill: part.fill,
-            source_at: self.source.1.1,
-            count_at: self.count.as_ref().map_or(0, |count| count.1.1),
+            source_at: self.source.at,
+            count_at: self.count.as_ref().map_or(0, |count| count.at),
             ..uniform
         };
         let of_uniform = filled(&self.device, "moved rows", BufferUsages::UNIFORM, bytes_of(&uniform))?;
         let mut bindings = vec![
-            (Binding::Move, of_uniform.as_entire_binding()),
-            (Binding::Source, window(&self.source.0, &self.source.1.0)),
-            (Binding::To, to.as_entire_binding()),
+            (Binding::Move, whole(&of_uniform)),
+            (Binding::Source, self.source.resource()),
+            (Binding::To, whole(to)),
         ];
-        bindings.extend(self.count.as_ref().map(|count| (Binding::ListCount, window(&count.0, &count.1.0))));
-        bindings.extend(from.map(|(_, from)| (Binding::From, from.as_entire_binding())));
+        bindings.extend(self.count.as_ref().map(|count| (Binding::ListCount, count.resource())));
+        bindings.extend(from.map(|(_, from)| (Binding::From, whole(from))));
         let kernel = if from.is_some() { Kernel::GatherRows { wide } } else { Kernel::ZeroRows { wide } };
         let workgroups = (u64::from(uniform.rows) * u64::from(units)).div_ceil(WORKGROUP);
-        let made = dispatch(&self.device, &self.limits, &mut self.pipelines, kernel, workgroups, &bindings);
+        let made = Dispatch::new(&self.device, &self.limits, &mut self.pipelines, kernel, workgroups, bindings);
         self.dispatches.push(made);
         Ok(())
     }
@@ -211,7 +223,7 @@ impl Adam {
                 device: &self.device,
                 limits: &moves.limits,
                 layout: &layout,
-                buffers: &self.buffers,
+                places: &self.places,
                 regions: (&self.regions.0, &self.regions.1),
                 scalar_slots: &self.scalar_slots,
                 rows: &self.rows,
@@ -291,6 +303,7 @@ impl Adam {
             return wrong(format!("{which} has {} elements, but there are {need} rows", view.len));
         }
         let align = Limits::of(&self.device).align;
-        Ok(([view.buffer.clone()], Beside { buffer: 0, offset: view.offset, len: view.len }.bound(align)))
+        let (window, at) = Beside { buffer: 0, offset: view.offset, len: view.len }.bound(align);
+        Ok(Numbers { buffer: view.buffer.clone(), window, at })
     }
 }

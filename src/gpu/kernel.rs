@@ -98,7 +98,6 @@ pub(crate) enum Kernel {
     ChangeParam {
         storage: Storage,
         shape: Shape,
-        grad: Grad,
     },
     /// Measures an update.
     Insight {
@@ -230,13 +229,15 @@ impl Kernel {
                 (Binding::Clock, Write),
                 (Binding::Scalars, Write),
             ],
-            Kernel::Update { storage, grad, shape, .. } | Kernel::ChangeParam { storage, grad, shape } => {
+            Kernel::Update { storage, shape, .. } | Kernel::ChangeParam { storage, shape } => {
                 let mut bindings = vec![(Binding::Region, Uniform)];
                 bindings.push((Binding::Scalars, if shape.table { Read } else { Uniform }));
                 bindings.extend(shape.table.then_some((Binding::Tiles, Read)));
-                let grad = if grad == Grad::Read { Read } else { Write };
-                let views = |region| [(Binding::Param(region), Write), (Binding::Grad(region), grad)];
-                bindings.extend((0..shape.regions).flat_map(views));
+                bindings.extend((0..shape.regions).map(|region| (Binding::Param(region), Write)));
+                if let Kernel::Update { grad, .. } = self {
+                    let access = if grad == Grad::Read { Read } else { Write };
+                    bindings.extend((0..shape.regions).map(|region| (Binding::Grad(region), access)));
+                }
                 bindings.extend(storage.state_kinds().map(|kind| (Binding::State(kind), Write)));
                 bindings.extend(shape.rows.into_iter().flat_map(RowKind::bindings_of_rates));
                 bindings
@@ -275,6 +276,16 @@ impl Kernel {
                 (Binding::Records, Read),
                 (Binding::Findings, Write),
             ],
+        }
+    }
+
+    /// The kernel that does the same with gradients in the buffer of the params.
+    pub fn sharing(self) -> Self {
+        match self {
+            Kernel::Update { storage, shape, limits, .. } => {
+                Kernel::Update { storage, shape, limits, grad: Grad::Shared }
+            }
+            _ => self,
         }
     }
 

@@ -1,9 +1,9 @@
-//! The layout and the dispatches, which the builder makes for an optimizer.
+//! The layout of an optimizer, which the builder makes.
 
 use std::ops::Range;
 
 use bytemuck::pod_read_unaligned;
-use wgpu::{BindGroup, Buffer, ComputePass, ComputePipeline};
+use wgpu::Buffer;
 
 use crate::config::options::Options;
 use crate::plan::buffer_layout;
@@ -35,33 +35,6 @@ pub(crate) struct Layout {
     /// Whether gradients are clipped by value, parameters are clamped or their decay is masked.
     pub limits: bool,
     pub options: Options,
-}
-
-/// One dispatch, ready to be recorded.
-#[derive(Clone)]
-pub(crate) struct Dispatch {
-    pub pipeline: ComputePipeline,
-    pub bind_group: BindGroup,
-    pub workgroups: Workgroups,
-}
-
-/// The size of a dispatch.
-#[derive(Clone)]
-pub(crate) enum Workgroups {
-    Fixed([u32; 3]),
-    /// The device sets it, at the beginning of this buffer.
-    Indirect(Buffer),
-}
-
-impl Dispatch {
-    pub fn record(&self, pass: &mut ComputePass) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        match &self.workgroups {
-            Workgroups::Fixed([x, y, z]) => pass.dispatch_workgroups(*x, *y, *z),
-            Workgroups::Indirect(buffer) => pass.dispatch_workgroups_indirect(buffer, 0),
-        }
-    }
 }
 
 /// The state buffers of one batch of regions, in the order of `Storage::state_kinds`. They are separately allocated for

@@ -2,8 +2,8 @@
 
 use wgpu::{CommandEncoder, ComputePassDescriptor, Device};
 
+use crate::gpu::dispatch::Dispatch;
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::Dispatch;
 use crate::gpu::pipelines::Reusable;
 use crate::gpu::tick::Tick;
 use crate::plan::limits::Limits;

@@ -7,16 +7,18 @@ use wgpu::{Buffer, BufferUsages, Device, Queue};
 
 use crate::error::Error;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, window};
+use crate::gpu::buffers::{filled, whole, window};
+use crate::gpu::dispatch::{Dispatch, Pipelines};
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::{Dispatch, Layout};
-use crate::gpu::pipelines::{Pipelines, dispatch, norm_kernel};
+use crate::gpu::layout::Layout;
+use crate::gpu::pipelines::norm_kernel;
 use crate::gpu::rows::RowBuffers;
 use crate::gpu::uniforms::Uniforms;
 use crate::plan::batch::norms;
 use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::units::Units;
+use crate::plan::window::Place;
 use crate::tick::partial::UnitNorm;
 
 /// The regions that the norm covers, in dispatches.
@@ -61,7 +63,7 @@ impl Norm {
         device: &Device,
         limits: &Limits,
         layout: &Layout,
-        buffers: &[Buffer],
+        places: &[Place],
         partials: &Buffer,
         rows: &[Option<RowBuffers>],
         pipelines: &mut Pipelines,
@@ -83,21 +85,21 @@ impl Norm {
             let several = batch[0].rows.is_none() && batch[0].norm_spans().len() > 1;
             let table = several.then(|| filled(device, "norm tiles", usage, cast_slice(&tiles))).transpose()?;
             let mut bindings =
-                vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, partials.as_entire_binding())];
-            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), window(buffers, &region.grad))));
-            bindings.extend(table.as_ref().map(|table| (Binding::Tiles, table.as_entire_binding())));
+                vec![(Binding::Region, uniforms.of(&of_regions, i)), (Binding::Partials, whole(partials))];
+            bindings.extend((0..).zip(batch).map(|(i, region)| (Binding::Grad(i), window(places, &region.grad))));
+            bindings.extend(table.as_ref().map(|table| (Binding::Tiles, whole(table))));
             if let (Some(rows), Some(of)) = (rows, &batch[0].rows) {
-                bindings.extend(rows.bindings(of, buffers));
+                bindings.extend(rows.bindings(of, places));
             }
-            dispatches.push(dispatch(device, limits, pipelines, norm_kernel(batch), workgroups, &bindings));
+            dispatches.push(Dispatch::new(device, limits, pipelines, norm_kernel(batch), workgroups, bindings));
             tables.push(table);
         }
         let units = layout.units.as_ref().map(|units| unit_buffers(device, units)).transpose()?;
         if let (Some(units), Some([table, norms])) = (&layout.units, &units) {
             let bindings = [(Binding::Partials, partials), (Binding::Units, table), (Binding::UnitNorms, norms)];
-            let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
+            let bindings = bindings.map(|(binding, buffer)| (binding, whole(buffer))).to_vec();
             let workgroups = units.max_norms.len() as u64;
-            dispatches.push(dispatch(device, limits, pipelines, Kernel::UnitNorm, workgroups, &bindings));
+            dispatches.push(Dispatch::new(device, limits, pipelines, Kernel::UnitNorm, workgroups, bindings));
         }
         Ok((Self { batches, uniforms: Some(of_regions), tables, units }, dispatches))
     }

@@ -1,20 +1,13 @@
-//! The pipelines of an optimizer, and its dispatches.
+//! The kernels of an optimizer, and what it keeps when its tensors change.
 
-use std::collections::HashMap;
-
-use wgpu::{BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Buffer, ComputePipeline, Device};
+use wgpu::Buffer;
 
 use crate::config::options::Options;
 use crate::config::rows::RowKind;
 use crate::config::rule::Rule;
-use crate::gpu::binding::Binding;
+use crate::gpu::dispatch::Pipelines;
 use crate::gpu::kernel::{Grad, Kernel, Shape};
-use crate::gpu::layout::{Dispatch, Workgroups};
-use crate::plan::limits::Limits;
 use crate::plan::region::{Region, Span};
-
-/// The pipelines of an optimizer.
-pub(crate) type Pipelines = HashMap<Kernel, (ComputePipeline, BindGroupLayout)>;
 
 /// What an optimizer keeps when its tensors or groups change and it gets new buffers.
 #[derive(Clone, Default)]
@@ -66,30 +59,9 @@ pub(crate) fn update_kernel(batch: &[Region], options: &Options, limits: bool) -
 /// The kernel that changes the params of a batch between those for training and those for evaluation.
 pub(crate) fn change_param_kernel(batch: &[Region], options: &Options) -> Option<Kernel> {
     match update_kernel(batch, options, false) {
-        Kernel::Update { storage, shape, grad, .. } if storage.rule == Rule::ScheduleFree => {
-            Some(Kernel::ChangeParam { storage: storage.to_nearest(), shape, grad })
+        Kernel::Update { storage, shape, .. } if storage.rule == Rule::ScheduleFree => {
+            Some(Kernel::ChangeParam { storage: storage.to_nearest(), shape })
         }
         _ => None,
     }
-}
-
-/// Makes a dispatch of a kernel with those of the bindings that it has. An existing pipeline is reused.
-pub(crate) fn dispatch(
-    device: &Device,
-    limits: &Limits,
-    pipelines: &mut Pipelines,
-    kernel: Kernel,
-    workgroups: u64,
-    bindings: &[(Binding, BindingResource)],
-) -> Dispatch {
-    let (pipeline, layout) = &*pipelines.entry(kernel).or_insert_with(|| kernel.build(device));
-    let needed = kernel.bindings();
-    let entries: Vec<BindGroupEntry> = bindings
-        .iter()
-        .filter(|(binding, _)| needed.iter().any(|(other, _)| other == binding))
-        .map(|(binding, resource)| BindGroupEntry { binding: binding.number(), resource: resource.clone() })
-        .collect();
-    let label = Some(kernel.entry_point());
-    let bind_group = device.create_bind_group(&BindGroupDescriptor { label, layout, entries: &entries });
-    Dispatch { pipeline: pipeline.clone(), bind_group, workgroups: Workgroups::Fixed(limits.dimensions(workgroups)) }
 }

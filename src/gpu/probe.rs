@@ -6,20 +6,18 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytemuck::{Zeroable, cast_slice, pod_read_unaligned};
-use wgpu::{
-    BindingResource, Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor,
-};
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor};
 
 use crate::config::hyperparameters::Config;
 use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::binding::Binding;
 use crate::gpu::blame::{at_once, awaited};
-use crate::gpu::buffers::{clock_binding, filled, window};
+use crate::gpu::buffers::{Resource, filled, scalars_of, whole, window};
 use crate::gpu::check::check_limits;
+use crate::gpu::dispatch::Dispatch;
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::{Dispatch, Layout};
-use crate::gpu::pipelines::dispatch;
+use crate::gpu::layout::Layout;
 use crate::gpu::readback::{Source, read};
 use crate::gpu::uniforms::{RegionUniform, Uniforms};
 use crate::plan::limits::Limits;
@@ -68,10 +66,10 @@ pub struct Probe {
 }
 
 /// The scalars that a region's kernel binds: those of its clock if it is of rows, or all.
-fn scalars_of<'a>(adam: &'a Adam, region: &Region) -> BindingResource<'a> {
+fn scalars(adam: &Adam, region: &Region) -> Resource {
     match &region.rows {
-        Some(_) => clock_binding(&adam.scalar_slots, region.segments[0].clock),
-        None => adam.scalar_slots.as_entire_binding(),
+        Some(_) => scalars_of(&adam.scalar_slots, region.segments[0].clock),
+        None => whole(&adam.scalar_slots),
     }
 }
 
@@ -160,9 +158,8 @@ impl Probe {
         });
 
         let (limits, mut pipelines) = (Limits::of(device), HashMap::new());
-        let mut dispatch = |kernel, workgroups, bindings: &[(Binding, BindingResource)]| {
-            dispatch(device, &limits, &mut pipelines, kernel, workgroups, bindings)
-        };
+        let mut dispatch =
+            |kernel, workgroups, bindings| Dispatch::new(device, &limits, &mut pipelines, kernel, workgroups, bindings);
         let states =
             layout.batches.iter().zip(&adam.state).flat_map(|(batch, state)| batch.clone().map(move |_| state));
         let regions = layout.regions.iter().zip(states).zip(workgroups).enumerate();
@@ -170,17 +167,17 @@ impl Probe {
         for (i, ((region, state), workgroups)) in regions {
             let mut bindings = vec![
                 (Binding::Region, uniforms.of(&of_regions, i)),
-                (Binding::Scalars, scalars_of(adam, region)),
-                (Binding::Records, records.as_entire_binding()),
-                (Binding::Param(0), window(&adam.buffers, &region.param)),
-                (Binding::Grad(0), window(&adam.buffers, &region.grad)),
+                (Binding::Scalars, scalars(adam, region)),
+                (Binding::Records, whole(&records)),
+                (Binding::Param(0), window(&adam.places, &region.param)),
+                (Binding::Grad(0), window(&adam.places, &region.grad)),
             ];
             let state = region.storage.state_kinds().zip(state);
-            bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
+            bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), whole(buffer))));
             if let (Some(rows), Some(of)) = (&adam.rows[i], &region.rows) {
-                bindings.extend(rows.bindings(of, &adam.buffers));
+                bindings.extend(rows.bindings(of, &adam.places));
             }
-            dispatches.push(dispatch(kernel(region), workgroups, &bindings));
+            dispatches.push(dispatch(kernel(region), workgroups, bindings));
         }
         let bindings = [
             (Binding::Ranges, &runs),
@@ -188,8 +185,8 @@ impl Probe {
             (Binding::Findings, &findings),
             (Binding::Scalars, &adam.scalar_slots),
         ];
-        let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
-        dispatches.push(dispatch(Kernel::InsightFinish, count, &bindings));
+        let bindings = bindings.map(|(binding, buffer)| (binding, whole(buffer))).to_vec();
+        dispatches.push(dispatch(Kernel::InsightFinish, count, bindings));
         Ok(Self { dispatches, findings, layout: layout.clone() })
     }
 
@@ -217,9 +214,12 @@ impl Probe {
         // One update for each batch is last.
         let updates = adam.dispatches.len() - self.layout.batches.len();
         let (decision, updates) = adam.dispatches.split_at(updates);
-        for dispatch in decision.iter().chain(&self.dispatches).chain(updates) {
-            dispatch.record(pass);
+        adam.check_given()?;
+        decision.iter().for_each(|dispatch| dispatch.record(pass));
+        for dispatch in &self.dispatches {
+            dispatch.clone().bound(&adam.device, &adam.given.places).record(pass);
         }
+        updates.iter().for_each(|dispatch| dispatch.record(pass));
         Ok(())
     }
 

@@ -1,18 +1,19 @@
 //! The dispatches that make the factors of steps: see [`Rescale`](crate::config::rule::Rescale).
 
 use bytemuck::cast_slice;
-use wgpu::{BindingResource, Buffer, BufferUsages, Device};
+use wgpu::{Buffer, BufferUsages, Device};
 
 use crate::error::Error;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{empty, filled, window};
+use crate::gpu::buffers::{Resource, empty, filled, whole, window};
+use crate::gpu::dispatch::{Dispatch, Pipelines};
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::{BatchState, Dispatch, Layout};
-use crate::gpu::pipelines::{Pipelines, dispatch};
+use crate::gpu::layout::{BatchState, Layout};
 use crate::gpu::uniforms::{RegionUniform, Uniforms};
 use crate::plan::limits::Limits;
 use crate::plan::region::Region;
 use crate::plan::units::table;
+use crate::plan::window::Place;
 use crate::report::records::Sums;
 
 /// The kernel that looks at a region.
@@ -31,7 +32,7 @@ pub(crate) fn dispatches(
     device: &Device,
     limits: &Limits,
     layout: &Layout,
-    buffers: &[Buffer],
+    places: &[Place],
     state: &[BatchState],
     scalar_slots: &Buffer,
     pipelines: &mut Pipelines,
@@ -61,25 +62,26 @@ pub(crate) fn dispatches(
     let mut all = Vec::new();
     for (number, (i, of_region)) in rescales.regions.iter().enumerate() {
         let region = &layout.regions[*i];
-        let mut bindings: Vec<(Binding, BindingResource)> = vec![
+        let mut bindings: Vec<(Binding, Resource)> = vec![
             (Binding::Region, uniforms.of(&of_regions, number)),
-            (Binding::Scalars, scalar_slots.as_entire_binding()),
-            (Binding::Tiles, tiles.as_entire_binding()),
-            (Binding::Sums, sums.as_entire_binding()),
-            (Binding::Param(0), window(buffers, &region.param)),
-            (Binding::Grad(0), window(buffers, &region.grad)),
+            (Binding::Scalars, whole(scalar_slots)),
+            (Binding::Tiles, whole(&tiles)),
+            (Binding::Sums, whole(&sums)),
+            (Binding::Param(0), window(places, &region.param)),
+            (Binding::Grad(0), window(places, &region.grad)),
         ];
         let state = region.storage.state_kinds().zip(states[*i]);
-        bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
-        all.push(dispatch(device, limits, pipelines, kernel(region, layout.limits), of_region.len() as u64, &bindings));
+        bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), whole(buffer))));
+        let workgroups = of_region.len() as u64;
+        all.push(Dispatch::new(device, limits, pipelines, kernel(region, layout.limits), workgroups, bindings));
     }
     for (rescale, lists) in &rescales.lists {
         let lists_buffer = filled(device, "rescale lists", BufferUsages::STORAGE, cast_slice(&table(lists)))?;
         bytes += lists_buffer.size();
         let bindings = [(Binding::Sums, &sums), (Binding::Units, &lists_buffer), (Binding::Scalars, scalar_slots)];
-        let bindings = bindings.map(|(binding, buffer)| (binding, buffer.as_entire_binding()));
+        let bindings = bindings.map(|(binding, buffer)| (binding, whole(buffer))).to_vec();
         let kernel = Kernel::RescaleFinish { rescale: *rescale };
-        all.push(dispatch(device, limits, pipelines, kernel, lists.len() as u64, &bindings));
+        all.push(Dispatch::new(device, limits, pipelines, kernel, lists.len() as u64, bindings));
     }
     Ok((all, bytes))
 }

@@ -1,16 +1,15 @@
 //! What the kernels of a region of rows bind beside params, gradients and state. Twin of `rows_uniform.wgsl`.
 
 use bytemuck::{bytes_of, cast_slice};
-use wgpu::{BindingResource, Buffer, BufferDescriptor, BufferUsages, Device, Queue};
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, Queue};
 
 use crate::config::hyperparameters::Config;
 use crate::config::rows::Rows;
 use crate::error::Error;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{filled, sub_binding, window};
+use crate::gpu::buffers::{Resource, filled, range, whole, window};
+use crate::gpu::dispatch::{Dispatch, Pipelines, Workgroups};
 use crate::gpu::kernel::{Kernel, UNIFORM_STRIDE};
-use crate::gpu::layout::{Dispatch, Workgroups};
-use crate::gpu::pipelines::{Pipelines, dispatch};
 use crate::num::fixed::product;
 use crate::num::mirror::mirror;
 use crate::num::quad::LANES;
@@ -18,6 +17,7 @@ use crate::plan::clocks::Registry;
 use crate::plan::limits::Limits;
 use crate::plan::region::Region;
 use crate::plan::rows::{COLUMNS, RowsRegion, joined_width};
+use crate::plan::window::Place;
 use crate::tick::settings::Settings;
 
 mirror! {
@@ -172,11 +172,11 @@ impl RowBuffers {
     }
 
     /// The resources that a kernel may bind.
-    pub fn bindings<'a>(&'a self, region: &RowsRegion, buffers: &'a [Buffer]) -> Vec<(Binding, BindingResource<'a>)> {
-        let rows = sub_binding(&self.uniforms, 0, size_of::<RowsUniform>() as u64);
+    pub fn bindings(&self, region: &RowsRegion, places: &[Place]) -> Vec<(Binding, Resource)> {
+        let rows = range(&self.uniforms, 0, size_of::<RowsUniform>() as u64);
         let mut bindings =
-            vec![(Binding::Rows, rows), (Binding::RowTables, sub_binding(&self.uniforms, UNIFORM_STRIDE, TABLES))];
-        bindings.extend(self.listed.as_ref().map(|listed| (Binding::Listed, listed.as_entire_binding())));
+            vec![(Binding::Rows, rows), (Binding::RowTables, range(&self.uniforms, UNIFORM_STRIDE, TABLES))];
+        bindings.extend(self.listed.as_ref().map(|listed| (Binding::Listed, whole(listed))));
         let views = [
             (Binding::RowLr, &region.row_lr),
             (Binding::ActiveRows, &region.active),
@@ -184,7 +184,7 @@ impl RowBuffers {
             (Binding::Inverse, &region.inverse),
         ];
         let bound = views.into_iter().filter_map(|(binding, bound)| Some((binding, bound.as_ref()?)));
-        bindings.extend(bound.map(|(binding, (bound, _))| (binding, window(buffers, bound))));
+        bindings.extend(bound.map(|(binding, (bound, _))| (binding, window(places, bound))));
         bindings
     }
 
@@ -194,11 +194,11 @@ impl RowBuffers {
         device: &Device,
         limits: &Limits,
         region: &RowsRegion,
-        buffers: &[Buffer],
+        places: &[Place],
         pipelines: &mut Pipelines,
     ) -> Option<Dispatch> {
         self.listed.as_ref()?;
-        Some(dispatch(device, limits, pipelines, Kernel::MeasureList, 1, &self.bindings(region, buffers)))
+        Some(Dispatch::new(device, limits, pipelines, Kernel::MeasureList, 1, self.bindings(region, places)))
     }
 
     /// The size of the update's dispatch.

@@ -56,10 +56,7 @@ fn ticks(gpu: &Gpu, adam: &Adam, count: u64) -> Vec<Vec<Scalars>> {
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     for t in 0..count {
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let tick = &adam.dispatches[0];
-        pass.set_pipeline(&tick.pipeline);
-        pass.set_bind_group(0, &tick.bind_group, &[]);
-        pass.dispatch_workgroups(1, 1, 1);
+        adam.dispatches[0].record(&mut pass);
         drop(pass);
         encoder.copy_buffer_to_buffer(&adam.scalar_slots, 0, &all, t * size, size);
     }

@@ -5,10 +5,10 @@ use wgpu::{Buffer, BufferUsages, Device};
 
 use crate::error::Error;
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::filled;
+use crate::gpu::buffers::{filled, whole};
+use crate::gpu::dispatch::Dispatch;
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::Dispatch;
-use crate::gpu::pipelines::{Reusable, dispatch};
+use crate::gpu::pipelines::Reusable;
 use crate::plan::limits::Limits;
 use crate::tick::curves::Curve;
 
@@ -41,7 +41,7 @@ impl Tick {
         let buffers = buffers.chain(self.curves.as_ref().map(|buffer| (Binding::Curves, buffer)));
         let buffers = buffers.chain(reusable.loss_scale.as_ref().map(|buffer| (Binding::LossScale, buffer)));
         let buffers = buffers.chain(self.unit_norms.as_ref().map(|buffer| (Binding::UnitNorms, buffer)));
-        let bindings: Vec<_> = buffers.map(|(binding, buffer)| (binding, buffer.as_entire_binding())).collect();
-        dispatch(device, limits, &mut reusable.pipelines, kernel, 1, &bindings)
+        let bindings: Vec<_> = buffers.map(|(binding, buffer)| (binding, whole(buffer))).collect();
+        Dispatch::new(device, limits, &mut reusable.pipelines, kernel, 1, bindings)
     }
 }

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use bytemuck::bytes_of;
-use wgpu::{BindingResource, Buffer};
+use wgpu::Buffer;
 
-use crate::gpu::buffers::sub_binding;
+use crate::gpu::buffers::{Resource, range};
 use crate::gpu::kernel::UNIFORM_STRIDE;
 use crate::gpu::layout::Layout;
 use crate::num::mirror::mirror;
@@ -63,9 +63,9 @@ impl Uniforms {
     }
 
     /// The binding of a dispatch's uniforms, in the buffer that has the bytes.
-    pub fn of<'a>(&self, buffer: &'a Buffer, dispatch: usize) -> BindingResource<'a> {
+    pub fn of(&self, buffer: &Buffer, dispatch: usize) -> Resource {
         let Range { start, end } = self.ranges[dispatch];
-        sub_binding(buffer, start, end - start)
+        range(buffer, start, end - start)
     }
 }
 

@@ -3,22 +3,23 @@
 use wgpu::{Buffer, Device};
 
 use crate::gpu::binding::Binding;
-use crate::gpu::buffers::{clock_binding, window};
+use crate::gpu::buffers::{scalars_of, whole, window};
+use crate::gpu::dispatch::{Dispatch, Pipelines};
 use crate::gpu::kernel::Kernel;
-use crate::gpu::layout::{BatchState, Dispatch, Layout};
-use crate::gpu::pipelines::{Pipelines, dispatch, update_kernel};
+use crate::gpu::layout::{BatchState, Layout};
+use crate::gpu::pipelines::update_kernel;
 use crate::gpu::rows::RowBuffers;
 use crate::gpu::uniforms::Uniforms;
 use crate::plan::batch::update_workgroups;
 use crate::plan::limits::Limits;
+use crate::plan::window::Place;
 
 /// What all batches bind.
 pub(crate) struct Shared<'a> {
     pub device: &'a Device,
     pub limits: &'a Limits,
     pub layout: &'a Layout,
-    /// The caller's buffers.
-    pub buffers: &'a [Buffer],
+    pub places: &'a [Place],
     /// The uniforms of the regions, and the buffer that has them.
     pub regions: (&'a Uniforms, &'a Buffer),
     pub scalar_slots: &'a Buffer,
@@ -49,29 +50,29 @@ impl Shared<'_> {
         table: Option<&Buffer>,
         pipelines: &mut Pipelines,
     ) -> Dispatch {
-        let Self { device, limits, layout, buffers, regions: (uniforms, regions), scalar_slots, rows } = *self;
+        let Self { device, limits, layout, places, regions: (uniforms, regions), scalar_slots, rows } = *self;
         let range = layout.batches[batch].clone();
         let (rows, batch_regions) = (&rows[range.start], &layout.regions[range]);
         let first = &batch_regions[0];
         let mut bindings = vec![(Binding::Region, uniforms.of(regions, batch))];
         for (i, region) in (0..).zip(batch_regions) {
-            bindings.push((Binding::Param(i), window(buffers, &region.param)));
-            bindings.push((Binding::Grad(i), window(buffers, &region.grad)));
+            bindings.push((Binding::Param(i), window(places, &region.param)));
+            bindings.push((Binding::Grad(i), window(places, &region.grad)));
         }
         let state = first.storage.state_kinds().zip(state);
-        bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), buffer.as_entire_binding())));
+        bindings.extend(state.map(|(kind, buffer)| (Binding::State(kind), whole(buffer))));
         match table {
             Some(table) => {
-                bindings.push((Binding::Scalars, scalar_slots.as_entire_binding()));
-                bindings.push((Binding::Tiles, table.as_entire_binding()));
+                bindings.push((Binding::Scalars, whole(scalar_slots)));
+                bindings.push((Binding::Tiles, whole(table)));
             }
-            None => bindings.push((Binding::Scalars, clock_binding(scalar_slots, first.segments[0].clock))),
+            None => bindings.push((Binding::Scalars, scalars_of(scalar_slots, first.segments[0].clock))),
         }
         if let (Some(rows), Some(of)) = (rows, &first.rows) {
-            bindings.extend(rows.bindings(of, buffers));
+            bindings.extend(rows.bindings(of, places));
         }
         let workgroups = batch_regions.iter().map(update_workgroups).sum();
-        let mut update = dispatch(device, limits, pipelines, kernel, workgroups, &bindings);
+        let mut update = Dispatch::new(device, limits, pipelines, kernel, workgroups, bindings);
         if let Some(rows) = rows {
             update.workgroups = rows.workgroups(update.workgroups);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wgpu::{Buffer, BufferUsages};
+use wgpu::BufferUsages;
 
 use crate::config::dtype::Dtype;
 use crate::config::group::Group;
@@ -20,14 +20,18 @@ use crate::plan::clocks::Registry;
 use crate::plan::partition::{Location, TensorPlan};
 use crate::plan::rows::{Beside, RowsPlan};
 use crate::plan::storage::Storage;
+use crate::plan::window::Place;
+
+/// The bytes of a quad of the widest format. A gradient that moves is bound in whole quads.
+pub(crate) const QUAD: u64 = 16;
 
 /// Checks all views of all groups, and returns a plan for each tensor. A buffer's number is its place in the returned
 /// list.
 #[expect(clippy::mutable_key_type, reason = "wgpu's handles compare and hash by identity")]
-pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<TensorPlan>, Vec<Buffer>), Error> {
+pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<TensorPlan>, Vec<Place>), Error> {
     let groups = &registry.groups;
     let mut tensor_plans = Vec::new();
-    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     let mut numbers = HashMap::new();
     let mut names = HashSet::new();
     for (group, tensor) in groups.iter().enumerate().flat_map(|(i, g)| g.tensors.iter().map(move |t| (i, t))) {
@@ -37,18 +41,23 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
         let mut located = |view: &View, which| {
             check_view(&tensor.name, which, view)?;
             let buffer = *numbers.entry(view.buffer.clone()).or_insert_with(|| {
-                buffers.push(view.buffer.clone());
-                buffers.len() - 1
+                places.push(Place::Buffer(view.buffer.clone()));
+                places.len() - 1
             });
             Ok(Location { buffer, offset: view.offset, size: view.buffer.size() })
         };
         let param = located(&tensor.param, "param")?;
-        let grad = located(&tensor.grad, "grad")?;
+        let grad = tensor.grad.view().map(|grad| located(grad, "grad")).transpose()?;
         let variant = &groups[group].config.variant;
         let rows = tensor.rows.as_ref().map(|rows| rows_of(tensor, rows, variant, &mut located)).transpose()?;
+        let grad = grad.unwrap_or_else(|| {
+            places.push(Place::Grads(tensor_plans.len()));
+            let size = tensor.grad.len().saturating_mul(tensor.grad.dtype().bytes()).next_multiple_of(QUAD);
+            Location { buffer: places.len() - 1, offset: 0, size }
+        });
         let compact = rows.is_some_and(|rows| rows.kind.compact);
-        if tensor.param.len != tensor.grad.len && !compact {
-            let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len);
+        if tensor.param.len != tensor.grad.len() && !compact {
+            let (tensor, param, grad) = (tensor.name.clone(), tensor.param.len, tensor.grad.len());
             return Err(Error::LengthsDiffer { tensor, param, grad });
         }
         let precision = groups[group].precision_in(options);
@@ -71,7 +80,7 @@ pub(crate) fn place(registry: &Registry, options: &Options) -> Result<(Vec<Tenso
         return Err(Error::NoTensors);
     }
     check_overlap(groups, &tensor_plans)?;
-    Ok((tensor_plans, buffers))
+    Ok((tensor_plans, places))
 }
 
 /// The rows of a tensor, or an error if they cannot be stepped as asked.
@@ -82,7 +91,7 @@ fn rows_of(
     located: &mut impl FnMut(&View, &'static str) -> Result<Location, Error>,
 ) -> Result<RowsPlan, Error> {
     let wrong = |reason| Error::Rows { tensor: tensor.name.clone(), reason };
-    rows.check(variant, tensor.param.len, tensor.grad.len).map_err(wrong)?;
+    rows.check(variant, tensor.param.len, tensor.grad.len()).map_err(wrong)?;
     let count = tensor.param.len / u64::from(rows.width);
     let mut beside = |view: &View, which, dtype, need: Option<u64>| {
         let location = located(view, which)?;
@@ -92,7 +101,7 @@ fn rows_of(
         if let Some(need) = need.filter(|need| *need != view.len) {
             return Err(wrong(format!("{which} has {} elements, but {count} rows need {need}", view.len)));
         }
-        if [&tensor.param, &tensor.grad].iter().any(|other| other.buffer == view.buffer) {
+        if [Some(&tensor.param), tensor.grad.view()].iter().flatten().any(|other| other.buffer == view.buffer) {
             return Err(wrong(format!("{which} must be in another buffer than param and grad")));
         }
         Ok(Beside { buffer: location.buffer, offset: location.offset, len: view.len })
@@ -113,19 +122,24 @@ fn rows_of(
         GradRows::Compact { inverse } => Some(beside(inverse, "inverse", Dtype::U32, Some(count))?),
     };
     let (kind, width) = (rows.kind(), rows.width);
-    Ok(RowsPlan { kind, width, grad_len: tensor.grad.len, row_lr, active, count: list_count, inverse })
+    Ok(RowsPlan { kind, width, grad_len: tensor.grad.len(), row_lr, active, count: list_count, inverse })
 }
 
 /// The storage of a tensor, or an error if it cannot be stored in this way.
 fn storage(tensor: &Tensor, rule: Rule, precision: &Precision, zero_grad: bool) -> Result<Storage, Error> {
-    let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype, tensor.param.len);
+    let (param, grad, len) = (tensor.param.dtype, tensor.grad.dtype(), tensor.param.len);
     let rows = tensor.rows.as_ref().map(Rows::without_views);
     let storage = Storage::new(&tensor.name, rule, (param, grad), tensor.grad_scale, len, precision, rows.as_ref())?;
+    if zero_grad && tensor.grad.view().is_none() {
+        let reason = "with zero_grad, its gradients must be in a fixed place, since a step does not zero those that are given to it";
+        return Err(Error::Storage { tensor: tensor.name.clone(), reason });
+    }
     if rows.is_some() {
         return Ok(storage);
     }
     let elements = |view: &View| view.offset / view.dtype.bytes();
-    if zero_grad && storage.grad.is_half() && elements(&tensor.param) % 4 != elements(&tensor.grad) % 4 {
+    let apart = tensor.grad.view().is_some_and(|grad| elements(&tensor.param) % 4 != elements(grad) % 4);
+    if zero_grad && storage.grad.is_half() && apart {
         let reason = "with zero_grad and 16-bit gradients, param and grad must begin at the same element modulo 4";
         return Err(Error::Storage { tensor: tensor.name.clone(), reason });
     }

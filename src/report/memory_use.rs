@@ -28,6 +28,8 @@ pub struct MemoryUse {
     pub remainder: u64,
     /// The step counts of rows.
     pub row_steps: u64,
+    /// The copies of gradients that could not be bound in their places: see [`Adam::set_grads`](crate::Adam::set_grads).
+    pub grads: u64,
     /// Everything else: configurations, clocks, scalars, schedules, the loss scale and the tables of the workgroups.
     ///
     /// A table has 24 bytes for every 256 elements, and exists for buffers with interleaved groups, gaps or narrow
@@ -39,8 +41,8 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// Returns the sum of all fields.
     pub fn total(&self) -> u64 {
-        let Self { m, v, v_max, grad_avg, master, remainder, row_steps, small } = *self;
-        m + v + v_max + grad_avg + master + remainder + row_steps + small
+        let Self { m, v, v_max, grad_avg, master, remainder, row_steps, grads, small } = *self;
+        m + v + v_max + grad_avg + master + remainder + row_steps + grads + small
     }
 
     pub(crate) fn add(&mut self, kind: StateKind, bytes: u64) {
@@ -59,7 +61,7 @@ impl MemoryUse {
 /// Formats the non-zero fields and the total in bytes: `m 4096, v 4096, small 1328: 9520 bytes`.
 impl fmt::Display for MemoryUse {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { m, v, v_max, grad_avg, master, remainder, row_steps, small } = *self;
+        let Self { m, v, v_max, grad_avg, master, remainder, row_steps, grads, small } = *self;
         let all = [
             ("m", m),
             ("v", v),
@@ -68,6 +70,7 @@ impl fmt::Display for MemoryUse {
             ("master", master),
             ("remainder", remainder),
             ("row_steps", row_steps),
+            ("grads", grads),
             ("small", small),
         ];
         let parts = all.iter().filter(|(_, bytes)| *bytes > 0).map(|(name, bytes)| format!("{name} {bytes}"));

@@ -257,7 +257,7 @@ fn invalid_slots_of_the_twin_are_named() {
     let error = adam
         .step(&mut [cpu::TensorMut::new(&mut a, &mut grad_a), cpu::TensorMut::new(&mut b, &mut grad_b)])
         .unwrap_err();
-    assert_eq!(error.to_string(), "tensor `b`: the grad slice has 2 elements, but the tensor has 3");
+    assert_eq!(error.to_string(), "tensor `b`: grad has 2 elements, but the tensor has 3");
     assert_eq!((a, adam.report().t), ([1.0; 2], 0), "an error must change nothing");
     // A tensor that is added to the first group moves those of later groups.
     let group = |name| cpu::Group::new(Config::default(), vec![cpu::Tensor::new(name, 2)]);

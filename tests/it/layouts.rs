@@ -147,11 +147,14 @@ proptest! {
 
     #[test]
     fn gpu_and_twin_agree(
-        scene in scene(), gpu in 0..LIMITS.len(),
+        scene in scene(), gpu in 0..LIMITS.len(), moves: bool,
         specials in prop::collection::vec((0..4_u64, any::<prop::sample::Index>(), prop::sample::select(&SPECIAL[..])), 0..6),
     ) {
         let gpu = &GPUS[gpu];
-        let mut run = match scene.try_start(gpu) {
+        // A step does not zero gradients that are given to it, and copies words of them.
+        let words = |spot: &Spot| (spot.grad as u64 * spot.formats.1.bytes()).is_multiple_of(4);
+        let moves = moves && !scene.options.zero_grad && scene.spots.iter().all(words);
+        let mut run = match if moves { scene.try_start_moving(gpu) } else { scene.try_start(gpu) } {
             Ok(run) => run,
             // For example, there are more partials than a binding holds. Any other error is a bug.
             Err(Error::Limit { .. } | Error::BlockTooLarge { .. }) => return Err(TestCaseError::reject("beyond the device's limits")),
@@ -167,6 +170,9 @@ proptest! {
                 let special = if gpu.flushes && special.is_subnormal() { 0.0 } else { special };
                 Numbers::new(spot.formats.1, spot.grad_scale, &[special])
                     .put(&mut run.grads[spot.buffers.1], spot.grad + at.index(spot.len));
+            }
+            if moves {
+                run.move_grads(gpu);
             }
             // The last step is also measured, if the device's limits allow it.
             let probe = (step == 3).then(|| Probe::new(&run.adam));

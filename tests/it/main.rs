@@ -15,6 +15,7 @@ mod files;
 mod fit;
 mod formats;
 mod golden;
+mod grads;
 mod group_clip;
 mod guard;
 mod house;

@@ -80,9 +80,7 @@ impl Kernel {
             .map(|(unaligned, limits)| Kernel::Rescale { storage, unaligned, limits });
         let rescales = rescales.into_iter().filter(move |_| storage.rule.rescale().is_some() && !rounded);
         let rows = Self::of_rows(storage);
-        let changes = Shape::all().flat_map(move |shape| {
-            [Grad::Read, Grad::Shared, Grad::Zero].map(|grad| Kernel::ChangeParam { storage, shape, grad })
-        });
+        let changes = Shape::all().map(move |shape| Kernel::ChangeParam { storage, shape });
         let changes = changes.filter(move |_| storage.rule == Rule::ScheduleFree && !rounded);
         updates.chain(changes).chain(rescales).chain(insights.into_iter().filter(move |_| !rounded)).chain(rows)
     }

@@ -39,6 +39,11 @@ impl Spot {
         Numbers::of(&images[self.buffers.1], self.formats.1, self.grad_scale, self.grad, self.len)
     }
 
+    /// The view of the gradients in the buffers of gradients.
+    pub fn grad_view(&self, buffers: &[Buffer]) -> View {
+        View::new(&buffers[self.buffers.1], self.formats.1).slice(self.grad as u64..(self.grad + self.len) as u64)
+    }
+
     pub fn put_grad(&self, numbers: &Numbers, images: &mut [Vec<f32>]) {
         numbers.put(&mut images[self.buffers.1], self.grad);
     }
@@ -141,20 +146,10 @@ impl Scene {
                 config.clone(),
                 (self.spots.iter().enumerate().filter(|(_, s)| s.group == g))
                     .map(|(i, s)| {
-                        let view = |buffer: &Buffer, format, at: usize| {
-                            View::new(buffer, format).slice(at as u64..(at + s.len) as u64)
-                        };
-                        let (param, grad) = (&param_buffers[s.buffers.0], &grad_buffers[s.buffers.1]);
-                        Tensor::new(
-                            format!("tensor{i}"),
-                            view(param, s.formats.0, s.param),
-                            view(grad, s.formats.1, s.grad),
-                        )
-                        .with_grad_scale(if s.formats.1 == Dtype::I32 {
-                            s.grad_scale
-                        } else {
-                            1.0
-                        })
+                        let param = View::new(&param_buffers[s.buffers.0], s.formats.0);
+                        let param = param.slice(s.param as u64..(s.param + s.len) as u64);
+                        Tensor::new(format!("tensor{i}"), param, s.grad_view(&grad_buffers))
+                            .with_grad_scale(if s.formats.1 == Dtype::I32 { s.grad_scale } else { 1.0 })
                     })
                     .collect(),
             );

@@ -1,7 +1,7 @@
 //! What waits for the device: making an optimizer of a scene, and reading from the device.
 
 use wgpu_adam::probe::Insight;
-use wgpu_adam::{Adam, Error, Probe, State, cpu};
+use wgpu_adam::{Adam, Error, Grads, GradsSet, Probe, State, View, cpu};
 
 use super::gpu::Gpu;
 use super::layout::Scene;
@@ -17,9 +17,35 @@ impl Scene {
         let adam = Adam::new(&gpu.device, &gpu.queue, &placed.groups, self.options.clone())?;
         Ok(self.run(placed, adam))
     }
+
+    /// The same, with gradients that are given to each step: see [`Run::move_grads`].
+    pub fn try_start_moving(&self, gpu: &Gpu) -> Result<Run, Error> {
+        let mut placed = self.place(gpu);
+        for tensor in placed.groups.iter_mut().flat_map(|group| &mut group.tensors) {
+            tensor.grad = Grads::EachStep { len: tensor.grad.len(), dtype: tensor.grad.dtype() };
+        }
+        let adam = Adam::new(&gpu.device, &gpu.queue, &placed.groups, self.options.clone())?;
+        Ok(self.run(placed, adam))
+    }
 }
 
 impl Run {
+    /// Sets the gradients to those in the buffers of the run.
+    pub fn set_grads(&mut self, gpu: &Gpu) -> Result<GradsSet, Error> {
+        let views: Vec<Option<View>> =
+            self.scene.order().iter().map(|spot| Some(spot.grad_view(&self.grad_buffers))).collect();
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        let set = self.adam.set_grads(&mut encoder, &views);
+        gpu.queue.submit([encoder.finish()]);
+        set
+    }
+
+    /// Puts the gradients into new buffers.
+    pub fn move_grads(&mut self, gpu: &Gpu) -> GradsSet {
+        self.grad_buffers = self.grads.iter().map(|grads| gpu.buffer(grads)).collect();
+        self.set_grads(gpu).unwrap()
+    }
+
     /// Makes one step on both sides with the current gradients, and returns both measurements.
     pub fn measured_step(&mut self, gpu: &Gpu, probe: &Probe) -> (Insight, Insight) {
         self.upload_grads(gpu);

@@ -67,7 +67,9 @@ impl Optimizer {
         self.with(|adam| {
             let tensor = adam.groups().iter().flat_map(|group| &group.tensors).find(|tensor| tensor.name == name);
             let tensor = tensor.ok_or_else(|| JsError::new(&format!("tensor `{name}` does not exist")))?;
-            let View { buffer, offset, len, dtype, .. } = if grad { &tensor.grad } else { &tensor.param };
+            let view = if grad { tensor.grad.view() } else { Some(&tensor.param) };
+            let fixed = || JsError::new(&format!("tensor `{name}` has no fixed gradients"));
+            let View { buffer, offset, len, dtype, .. } = view.ok_or_else(fixed)?;
             Ok(object([
                 ("buffer", handle(buffer)),
                 ("offset", number(*offset)),
