@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use burn::backend::wgpu::CubeTensor;
 use burn::tensor::wgpu::WgpuSetup;
 use wgpu_adam::wgpu::{Device, Queue};
-use wgpu_adam::{Adam, Dtype, Group, Options, Probe, State, View};
+use wgpu_adam::{Adam, Dtype, Group, Options, Probe, State, Tensor, View};
 
 use crate::error::Error;
-use crate::interim::{each_step, set_grads};
 use crate::place::{Place, elements, laid_out, like, locate, order_of};
 
 /// What the queue is to do when it comes to it.
@@ -46,15 +45,20 @@ struct Slot {
     named: Named,
     /// The order of its dims in memory when it was first seen. Its moments lie in this order.
     order: Vec<usize>,
-    /// Where `adam` has it. `None`: `adam` does not have it yet.
-    view: Option<View>,
+    /// Where `adam` has it. Nobody else gets this memory, not even if the parameter has moved while it took part in no step.
+    /// `None`: `adam` does not have it yet.
+    place: Option<Place>,
     active: bool,
 }
 
 impl Slot {
     fn new(named: Named, cube: &CubeTensor) -> Self {
         let order = order_of(cube).unwrap_or_else(|| (0..cube.meta.shape().num_dims()).collect());
-        Self { named, order, view: None, active: true }
+        Self { named, order, place: None, active: true }
+    }
+
+    fn tensor(&self, place: &Place) -> Tensor {
+        Tensor::each_step(&self.named.name, place.view.clone())
     }
 
     fn locate(&self, cube: &CubeTensor) -> Result<Place, Error> {
@@ -87,9 +91,12 @@ impl Core {
         let mut slots = Vec::new();
         for (named, cube) in params {
             let mut slot = Slot::new(named, &cube);
-            let view = slot.locate(&laid_out(cube, &slot.order))?.view;
-            groups[slot.named.group].tensors.push(each_step(&device, &slot.named.name, view.clone()));
-            slot.view = Some(view);
+            let place = slot.locate(&laid_out(cube, &slot.order))?;
+            // One of two parameters that share their memory gets its own, and is added, when it is stepped.
+            if slots.iter().all(|other: &Slot| other.place.as_ref().is_none_or(|other| other.view != place.view)) {
+                groups[slot.named.group].tensors.push(slot.tensor(&place));
+                slot.place = Some(place);
+            }
             slots.push(slot);
         }
         let adam = Adam::new(&device, &queue, &groups, options)?;
@@ -148,7 +155,6 @@ impl Core {
         let to: Vec<Place> = slots.iter().zip(&next).map(|(slot, cube)| slot.locate(cube)).collect::<Result<_, _>>()?;
         let grads: Vec<Place> = slots.iter().zip(&grads).map(|(slot, grad)| slot.locate(grad)).collect::<Result<_, _>>()?;
 
-        self.bind(&work.numbers, &to)?;
         let mut encoder = self.device.create_command_encoder(&Default::default());
         for (&i, from) in shared.iter().zip(&from) {
             let (from, to) = (&from.view, &to[i].view);
@@ -156,6 +162,7 @@ impl Core {
             let bytes = (elements(&next[i]) * to.dtype.bytes()).next_multiple_of(4);
             encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, bytes);
         }
+        self.bind(&work.numbers, to)?;
         match work.action {
             Action::Step => {
                 self.set_lrs(&work.lrs)?;
@@ -163,7 +170,7 @@ impl Core {
                 let mut of_slots = vec![None; self.slots.len()];
                 work.numbers.iter().zip(&grads).for_each(|(&number, grad)| of_slots[number] = Some(grad.view.clone()));
                 let in_order: Vec<Option<View>> = self.in_adam.iter().map(|&number| of_slots[number].take()).collect();
-                set_grads(&mut self.adam, &mut encoder, &in_order)?;
+                self.adam.set_grads(&mut encoder, &in_order)?;
                 if std::mem::take(&mut self.measures) {
                     self.probe.insert(Probe::new(&self.adam)?).step(&self.adam, &mut encoder)?;
                 } else {
@@ -179,25 +186,26 @@ impl Core {
     }
 
     /// Tells the optimizer where parameters are that are new, or elsewhere than before.
-    fn bind(&mut self, numbers: &[usize], places: &[Place]) -> Result<(), Error> {
+    fn bind(&mut self, numbers: &[usize], places: Vec<Place>) -> Result<(), Error> {
+        let mut moved = Vec::new();
         let mut new = vec![Vec::new(); self.adam.groups().len()];
-        for (&number, place) in numbers.iter().zip(places) {
-            let slot = &mut self.slots[number];
-            let tensor = || each_step(&self.device, &slot.named.name, place.view.clone());
-            match &slot.view {
-                Some(view) if *view == place.view => continue,
-                Some(_) => {
-                    self.adam.rebind(tensor())?;
-                    slot.view = Some(place.view.clone());
-                }
-                None => new[slot.named.group].push((number, tensor(), place.view.clone())),
+        for (&number, place) in numbers.iter().zip(&places) {
+            let slot = &self.slots[number];
+            match &slot.place {
+                Some(before) if before.view == place.view => {}
+                Some(_) => moved.push(slot.tensor(place)),
+                None => new[slot.named.group].push(slot.tensor(place)),
             }
         }
+        if !moved.is_empty() {
+            log::debug!("{} parameters have moved", moved.len());
+            self.adam.rebind_all(moved)?;
+        }
         for (group, new) in new.into_iter().enumerate().filter(|(_, new)| !new.is_empty()) {
-            self.adam.add(group, new.iter().map(|(_, tensor, _)| tensor.clone()))?;
-            new.into_iter().for_each(|(number, _, view)| self.slots[number].view = Some(view));
+            self.adam.add(group, new)?;
             self.sort();
         }
+        numbers.iter().zip(places).for_each(|(&number, place)| self.slots[number].place = Some(place));
         Ok(())
     }
 

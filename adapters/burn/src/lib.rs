@@ -43,7 +43,6 @@
 mod config;
 mod core;
 mod error;
-mod interim;
 mod optimizer;
 mod params;
 mod place;

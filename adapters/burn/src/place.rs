@@ -11,7 +11,8 @@ use wgpu_adam::{Dtype, View};
 
 use crate::error::Error;
 
-/// The place of a tensor. While it lives, burn neither gives the memory to another tensor nor moves it.
+/// The place of a tensor. While it lives, burn neither gives the memory to another tensor nor moves it. It does not count as a
+/// holder of the tensor.
 pub struct Place {
     pub view: View,
     _pin: Box<dyn Any + Send>,

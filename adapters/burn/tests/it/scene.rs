@@ -96,7 +96,7 @@ pub fn mlp() -> Mlp {
 }
 
 pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().to_vec().unwrap()
+    tensor.into_data().convert::<f32>().try_to_vec().unwrap()
 }
 
 #[derive(Default)]
