@@ -61,7 +61,9 @@ impl Set {
     fn read(folder: &Path, name: &str, most: usize) -> Result<Self, Box<dyn Error>> {
         let read = |kind: &str, header: usize| {
             let path = folder.join(format!("{name}-{kind}-ubyte"));
-            fs::read(&path).map(|bytes| bytes[header..].to_vec()).map_err(|error| format!("{}: {error}", path.display()))
+            fs::read(&path)
+                .map(|bytes| bytes[header..].to_vec())
+                .map_err(|error| format!("{}: {error}", path.display()))
         };
         let labels: Vec<i32> = read("labels-idx1", 8)?.into_iter().take(most).map(i32::from).collect();
         let pixels = read("images-idx3", 16)?.into_iter().take(labels.len() * PIXELS);
@@ -72,7 +74,10 @@ impl Set {
         let images = indices.iter().flat_map(|&i| &self.images[i * PIXELS..(i + 1) * PIXELS]).copied().collect();
         let labels = indices.iter().map(|&i| self.labels[i]).collect();
         let images = TensorData::new::<f32, _>(images, [indices.len(), PIXELS]);
-        (Tensor::from_data(images, device), Tensor::from_data(TensorData::new::<i32, _>(labels, [indices.len()]), device))
+        (
+            Tensor::from_data(images, device),
+            Tensor::from_data(TensorData::new::<i32, _>(labels, [indices.len()]), device),
+        )
     }
 }
 
@@ -128,7 +133,8 @@ fn train(args: &Args, which: Which) -> Result<(), Box<dyn Error>> {
     let mut burns = burn::optim::AdamWConfig::new().init();
     let mut ours = AdamWConfig::new().init(&setup, &model)?;
     let (mut part, mut peak, mut steps) = (Duration::ZERO, 0, 0);
-    let mut in_use = |device: &Device| peak = peak.max(device.memory_pool_usage().map_or(0, |usage| usage.bytes_in_use));
+    let mut in_use =
+        |device: &Device| peak = peak.max(device.memory_pool_usage().map_or(0, |usage| usage.bytes_in_use));
     let begun = Instant::now();
     for _ in 0..args.epochs {
         for indices in noise.shuffled(training.labels.len()).chunks(args.batch) {
@@ -206,11 +212,14 @@ fn plot(outcomes: &[(&str, &str, Outcome)]) -> String {
     );
     for tick in [0.01, 0.03, 0.1, 0.3, 1.0, 3.0] {
         let at = y(tick);
-        svg += &format!("<path d='M0 {at:.1}H{width}' stroke='#ddd'/><text x='-8' y='{at:.1}' text-anchor='end'>{tick}</text>\n");
+        svg += &format!(
+            "<path d='M0 {at:.1}H{width}' stroke='#ddd'/><text x='-8' y='{at:.1}' text-anchor='end'>{tick}</text>\n"
+        );
     }
     for (i, (name, color, outcome)) in outcomes.iter().enumerate() {
         let points = smooth(&outcome.losses).into_iter().enumerate();
-        let points = points.map(|(step, loss)| format!("{:.1},{:.1}", width * (step + 10) as f64 / steps as f64, y(loss)));
+        let points =
+            points.map(|(step, loss)| format!("{:.1},{:.1}", width * (step + 10) as f64 / steps as f64, y(loss)));
         let points = points.collect::<Vec<_>>().join(" ");
         // The first line is wide, so that it is seen below the second one.
         let stroke = if i == 0 { 5 } else { 1 };
@@ -227,7 +236,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let outcomes = [("burn", "#e8a838", run(Which::Burn)?), ("wgpu-adam", "#1f4e9c", run(Which::Ours)?)];
     let last = |outcome: &Outcome| outcome.losses.iter().rev().take(100).sum::<f64>() / 100.0;
-    println!("| AdamW of | accuracy | loss of the last 100 batches | optimizer, ms a step | training, s | memory at the peak, MiB |");
+    println!(
+        "| AdamW of | accuracy | loss of the last 100 batches | optimizer, ms a step | training, s | memory at the peak, MiB |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
     for (name, _, outcome) in &outcomes {
         let (accuracy, part, seconds) = ((outcome.of)("accuracy"), (outcome.of)("part"), (outcome.of)("seconds"));

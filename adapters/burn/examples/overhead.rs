@@ -179,7 +179,8 @@ fn print_alone<M>(what: &str, subjects: &[Subject<M>]) {
             [&times.call, &times.queue, &times.device, &times.submits].map(|values| quartiles(values)[0]);
         println!("| {name} | {all:.2} ({low:.2} to {high:.2}) | {call:.2} | {queue:.2} | {device:.2} | {submits} |");
     }
-    let ratio: Vec<f64> = subjects[2].times.all.iter().zip(&subjects[1].times.all).map(|(ours, burn)| ours / burn).collect();
+    let ratio: Vec<f64> =
+        subjects[2].times.all.iter().zip(&subjects[1].times.all).map(|(ours, burn)| ours / burn).collect();
     println!("\nwgpu-adam / burn, of pairs: {:.3}", quartiles(&ratio)[0]);
 }
 
@@ -214,7 +215,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     print_alone(&what, &subjects);
 
     let tensors = |device: &Device| Tensors {
-        params: (0..args.small).map(|_| Param::from_tensor(Tensor::random([args.len], Distribution::Default, device))).collect(),
+        params: (0..args.small)
+            .map(|_| Param::from_tensor(Tensor::random([args.len], Distribution::Default, device)))
+            .collect(),
     };
     let tenths = |model: &Tensors| {
         let mut grads = Tenths(GradientsParams::new());

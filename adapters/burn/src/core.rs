@@ -8,7 +8,7 @@ use wgpu_adam::wgpu::{Device, Queue};
 use wgpu_adam::{Adam, Dtype, Group, Options, Probe, State, Tensor, View};
 
 use crate::error::Error;
-use crate::place::{Place, elements, laid_out, like, locate, order_of};
+use crate::place::{Place, copied, laid_out, locate, order_of};
 
 /// What the queue is to do when it comes to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,32 +137,24 @@ impl Core {
     fn submit(&mut self, work: &Work, params: &[CubeTensor], grads: Vec<CubeTensor>) -> Result<Vec<CubeTensor>, Error> {
         let slots: Vec<&Slot> = work.numbers.iter().map(|&number| &self.slots[number]).collect();
         let mut next = Vec::new();
-        let mut shared = Vec::new();
+        let mut copies = 0;
         for (slot, param) in slots.iter().zip(params) {
-            if order_of(param).as_ref() != Some(&slot.order) {
-                next.push(laid_out(param.clone(), &slot.order));
-            } else if param.can_mut() {
+            if param.can_mut() && order_of(param).as_ref() == Some(&slot.order) {
                 next.push(param.clone());
             } else {
-                shared.push(next.len());
-                next.push(like(param));
+                copies += 1;
+                next.push(copied(param.clone(), &slot.order));
             }
         }
         let grads: Vec<CubeTensor> = slots.iter().zip(grads).map(|(slot, grad)| laid_out(grad, &slot.order)).collect();
 
         // Finding the first of them submits all that burn has queued.
-        let from: Vec<Place> = shared.iter().map(|&i| slots[i].locate(&params[i])).collect::<Result<_, _>>()?;
         let to: Vec<Place> = slots.iter().zip(&next).map(|(slot, cube)| slot.locate(cube)).collect::<Result<_, _>>()?;
-        let grads: Vec<Place> = slots.iter().zip(&grads).map(|(slot, grad)| slot.locate(grad)).collect::<Result<_, _>>()?;
+        let grads: Vec<Place> =
+            slots.iter().zip(&grads).map(|(slot, grad)| slot.locate(grad)).collect::<Result<_, _>>()?;
 
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        for (&i, from) in shared.iter().zip(&from) {
-            let (from, to) = (&from.view, &to[i].view);
-            // burn's allocations are multiples of 4 bytes.
-            let bytes = (elements(&next[i]) * to.dtype.bytes()).next_multiple_of(4);
-            encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, bytes);
-        }
         self.bind(&work.numbers, to)?;
+        let mut encoder = self.device.create_command_encoder(&Default::default());
         match work.action {
             Action::Step => {
                 self.set_lrs(&work.lrs)?;
@@ -181,7 +173,7 @@ impl Core {
             Action::Train => self.adam.train_mode(&mut encoder),
         }
         self.queue.submit([encoder.finish()]);
-        log::trace!("{:?} of {} parameters, {} of them copied", work.action, next.len(), shared.len());
+        log::trace!("{:?} of {} parameters, {copies} of them copied", work.action, next.len());
         Ok(next)
     }
 
@@ -231,7 +223,8 @@ impl Core {
         let mut active = vec![false; self.slots.len()];
         numbers.iter().for_each(|&number| active[number] = true);
         for value in [false, true] {
-            let changed: Vec<usize> = self.in_adam.iter().copied().filter(|&i| self.slots[i].active != active[i]).collect();
+            let changed: Vec<usize> =
+                self.in_adam.iter().copied().filter(|&i| self.slots[i].active != active[i]).collect();
             let changed: Vec<usize> = changed.into_iter().filter(|&i| active[i] == value).collect();
             if !changed.is_empty() {
                 let names: Vec<&str> = changed.iter().map(|&i| self.slots[i].named.name.as_str()).collect();

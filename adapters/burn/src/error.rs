@@ -41,7 +41,9 @@ pub enum Error {
         need: String,
     },
     /// The parameters of one group were given different learning rates.
-    #[error("tensor `{tensor}`: its learning rate is {given}, but that of its group {group} is {need}: make two groups")]
+    #[error(
+        "tensor `{tensor}`: its learning rate is {given}, but that of its group {group} is {need}: make two groups"
+    )]
     #[non_exhaustive]
     Lr {
         /// The path of the parameter in the module.

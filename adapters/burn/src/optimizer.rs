@@ -138,7 +138,7 @@ impl Optimizer {
             if let Some(lr) = &lr {
                 let given = lr.lr_from_param(id, Some(&name));
                 let need = *lrs[group].get_or_insert(given);
-                if given != need {
+                if given.to_bits() != need.to_bits() {
                     return Err(Error::Lr { tensor: name, group, given, need });
                 }
             }
@@ -153,7 +153,8 @@ impl Optimizer {
         if taken.is_empty() {
             return Ok(module);
         }
-        let named = |(name, known): &(String, Known)| Named { name: name.clone(), group: known.group, dtype: known.dtype };
+        let named =
+            |(name, known): &(String, Known)| Named { name: name.clone(), group: known.group, dtype: known.dtype };
         let work = Work { action, numbers, new: new.iter().map(named).collect(), lrs };
         self.params.extend(new);
         let params = run(&self.shared, work, params, grads);
@@ -199,10 +200,11 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Reads what the last measured step was like. `None` if no step has been measured since the tensors changed.
+    /// Reads what the last measured step was like. `None` if no step has been measured.
     ///
     /// # Errors
-    /// Returns the errors of [`adam`](Self::adam) and of [`Probe::read`](wgpu_adam::Probe::read).
+    /// Returns the errors of [`adam`](Self::adam) and of [`Probe::read`](wgpu_adam::Probe::read), which needs that no parameter
+    /// has moved since.
     pub async fn read_insight(&self) -> Result<Option<Insight>, Error> {
         let reading = {
             let core = self.core()?;

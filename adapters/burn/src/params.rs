@@ -133,7 +133,10 @@ impl<'a> Take<'a> {
     }
 
     /// The number of a parameter that is to be taken, and its gradient.
-    fn choose<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Result<Option<(usize, Option<Primitive>)>, Error> {
+    fn choose<const D: usize>(
+        &mut self,
+        param: &Param<Tensor<D>>,
+    ) -> Result<Option<(usize, Option<Primitive>)>, Error> {
         let grad = self.from.as_mut().map(|from| from.remove::<D>(param.id));
         if self.error.is_some() || matches!(grad, Some(None)) {
             return Ok(None);
@@ -198,13 +201,15 @@ impl<I: Iterator<Item = (Taken, Primitive)>> Put<I> {
 
 impl<I: Iterator<Item = (Taken, Primitive)>> ModuleMapper for Put<I> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some((taken, primitive)) = self.0.next_if(|(taken, _)| taken.id == param.id && !param.is_initialized()) else {
+        let Some((taken, primitive)) = self.0.next_if(|(taken, _)| taken.id == param.id && !param.is_initialized())
+        else {
             return param;
         };
         let kept = taken.kept.downcast::<Kept<D>>().expect("a module has the same parameters in the same order");
         let mut tensor = Tensor::<D>::from_primitive::<Wgpu>(primitive);
         if let Some(strategy) = kept.checkpointing {
-            tensor = tensor.autodiff().with_gradient_checkpointing_strategy(strategy).set_require_grad(kept.requires_grad);
+            tensor =
+                tensor.autodiff().with_gradient_checkpointing_strategy(strategy).set_require_grad(kept.requires_grad);
         }
         if kept.is_distributed {
             tensor = tensor.set_distributed(taken.id);

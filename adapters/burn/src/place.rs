@@ -65,14 +65,17 @@ pub fn order_of(cube: &CubeTensor) -> Option<Vec<usize>> {
 
 /// The same tensor with its elements in memory in the given order of dims: itself, if they lie so, or else a copy.
 pub fn laid_out(cube: CubeTensor, order: &[usize]) -> CubeTensor {
-    let outer_first = permute(cube, order);
-    let mut back = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(place, &dim)| back[dim] = place);
-    permute(into_contiguous(outer_first), &back)
+    as_if_contiguous(cube, order, into_contiguous)
 }
 
-/// A new tensor like `cube`, with memory of its own that has not been written.
-pub fn like(cube: &CubeTensor) -> CubeTensor {
-    let handle = cube.client.empty(elements(cube) as usize * cube.dtype.size());
-    CubeTensor::new(cube.client.clone(), handle, *cube.meta.clone(), cube.device.clone(), cube.dtype)
+/// A copy with memory of its own, and its elements there in the given order of dims.
+pub fn copied(cube: CubeTensor, order: &[usize]) -> CubeTensor {
+    // A kernel of burn copies. A command of wgpu could not copy within one buffer.
+    as_if_contiguous(cube, order, |cube| if cube.is_contiguous() { cube.copy() } else { into_contiguous(cube) })
+}
+
+fn as_if_contiguous(cube: CubeTensor, order: &[usize], change: impl FnOnce(CubeTensor) -> CubeTensor) -> CubeTensor {
+    let mut back = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(place, &dim)| back[dim] = place);
+    permute(change(permute(cube, order)), &back)
 }

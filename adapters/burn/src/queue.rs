@@ -96,7 +96,8 @@ mod fused {
         let Some(client) = params.first().map(|param| param.client.clone()) else { return params };
         let into_ir = |tensors: Vec<Primitive>| tensors.into_iter().map(Primitive::into_ir).collect::<Vec<_>>();
         let (params, grads) = (into_ir(params), into_ir(grads));
-        let output = |param: &TensorIr| TensorIr::uninit(client.create_empty_handle(), param.shape.clone(), param.dtype);
+        let output =
+            |param: &TensorIr| TensorIr::uninit(client.create_empty_handle(), param.shape.clone(), param.dtype);
         let outputs: Vec<TensorIr> = params.iter().map(output).collect();
         let ir = CustomOpIr::new("wgpu-adam", &[&params[..], &grads[..]].concat(), &outputs);
         let outputs = outputs.iter().map(|output| output.id).collect();

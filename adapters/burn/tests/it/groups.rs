@@ -7,7 +7,9 @@ use burn::tensor::Tensor;
 use wgpu_adam::{Clip, Config, Decay, Group, Options, Schedule, Variant};
 use wgpu_adam_burn::{Error, Optimizer};
 
-use crate::scene::{LR, Mlp, adamw, assert_same, burn_adamw, largest, made_grads, mlp, optimizer, setup, train, values};
+use crate::scene::{
+    LR, Mlp, adamw, assert_same, burn_adamw, largest, made_grads, mlp, optimizer, setup, train, values,
+};
 
 fn group(config: Config) -> Group {
     Group::new(config, vec![])
@@ -16,8 +18,7 @@ fn group(config: Config) -> Group {
 /// Weights decay, biases do not.
 fn two_groups(model: &Mlp, options: Options) -> Optimizer {
     let biases = ParamGroup::from_predicate("bias");
-    let groups =
-        [(ParamGroup::all(), group(adamw().build())), (biases, group(adamw().with_weight_decay(0.0).build()))];
+    let groups = [(ParamGroup::all(), group(adamw().build())), (biases, group(adamw().with_weight_decay(0.0).build()))];
     Optimizer::new(setup(), model, groups, options).unwrap()
 }
 
@@ -70,7 +71,8 @@ fn one_group_has_one_learning_rate() {
     let mut scheduler = ModuleLrScheduler::new(LR).with_group(ParamGroup::from_predicate("bias"), 3e-3);
     let grads = made_grads(&model, 0);
     let refused = optimizer(&model).step(scheduler.step(), model, grads).unwrap_err();
-    let message = "tensor `layers.0.bias`: its learning rate is 0.003, but that of its group 0 is 0.01: make two groups";
+    let message =
+        "tensor `layers.0.bias`: its learning rate is 0.003, but that of its group 0 is 0.01: make two groups";
     assert_eq!(refused.to_string(), message);
     assert_same(&values(&refused.module), &before);
 }
@@ -114,7 +116,8 @@ fn mistakes_are_refused_by_name() {
     let model = mlp();
     let groups = [(ParamGroup::from_predicate("weight"), group(adamw().build()))];
     let refused = Optimizer::new(setup(), &model, groups, Options::default()).map(drop).unwrap_err();
-    let message = "tensor `layers.0.bias`: no group matches it, but each parameter needs one: begin with ParamGroup::all()";
+    let message =
+        "tensor `layers.0.bias`: no group matches it, but each parameter needs one: begin with ParamGroup::all()";
     assert_eq!(refused.to_string(), message);
 
     let all = || [(ParamGroup::all(), group(adamw().build()))];

@@ -5,5 +5,5 @@ mod parity;
 mod records;
 mod scene;
 mod shared;
-mod threads;
 mod tensors;
+mod threads;

@@ -6,7 +6,8 @@ use wgpu_adam::{Clip, Config, Decay, Group, Options, Precision, Schedule, Varian
 use wgpu_adam_burn::Optimizer;
 
 use crate::scene::{
-    LR, Mlp, adamw, assert_same, burn_adamw, computed, grads_of, largest, made_grads, mlp, optimizer, setup, train, values,
+    LR, Mlp, adamw, assert_same, burn_adamw, computed, grads_of, largest, made_grads, mlp, optimizer, setup, train,
+    values,
 };
 
 /// Steps a network and, with the same gradients, the CPU counterpart.
@@ -43,8 +44,7 @@ fn so_are_fifty_steps_of_parameters_that_share_a_buffer() {
 fn options_of_the_crate_pass_through() {
     let model = Mlp::new(&[64, 80, 64, 10]);
     let precision = Precision { state: StateDtype::Block8, ..Precision::default() };
-    let options =
-        Options { clip: Clip::GlobalNorm(0.05), skip_nonfinite: true, precision, ..Options::default() };
+    let options = Options { clip: Clip::GlobalNorm(0.05), skip_nonfinite: true, precision, ..Options::default() };
     let group = Group::new(Config { decay: Decay::Cautious(0.1), ..adamw().build() }, vec![])
         .with_schedule(Schedule::Cosine { from: 1.0, to: 0.1, steps: 10 });
     let optimizer = Optimizer::new(setup(), &model, [(ParamGroup::all(), group)], options).unwrap();

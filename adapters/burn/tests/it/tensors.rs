@@ -7,8 +7,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 use wgpu_adam_burn::Error;
 
 use crate::scene::{
-    LR, Mlp, adamw, assert_same, burn_adamw, computed, device, floats, grads_of, largest, made_grads, mlp, noise, optimizer,
-    setup, tensor, train, values,
+    LR, Mlp, adamw, assert_same, burn_adamw, computed, device, floats, grads_of, largest, made_grads, mlp, noise,
+    optimizer, setup, tensor, train, values,
 };
 
 /// The same network with weights that lie transposed in memory.
@@ -153,9 +153,8 @@ fn rows_of_a_parameter_that_burn_has_selected_are_stepped_in_their_new_place() {
     let mut model = mlp();
     let mut optimizer = optimizer(&model);
     let indices = Tensor::from_data([2, 0, 1, 3, 4, 5, 6], &device());
-    model.layers[0].weight = model.layers[0].weight.clone().map(|weight| {
-        weight.inner().select(0, indices).autodiff().require_grad()
-    });
+    model.layers[0].weight =
+        model.layers[0].weight.clone().map(|weight| weight.inner().select(0, indices).autodiff().require_grad());
     let before = values(&model);
     let mut twin = optimizer.adam().unwrap().to_cpu();
     let grads = made_grads(&model, 0);
