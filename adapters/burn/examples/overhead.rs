@@ -34,6 +34,25 @@ struct Args {
     /// Elements of each of these tensors
     #[arg(long, default_value_t = 1000)]
     len: usize,
+    /// Print what the adapter logs about each step
+    #[arg(long)]
+    trace: bool,
+}
+
+struct Print;
+
+impl log::Log for Print {
+    fn enabled(&self, metadata: &log::Metadata) -> bool {
+        metadata.target().starts_with("wgpu_adam")
+    }
+
+    fn log(&self, record: &log::Record) {
+        if self.enabled(record.metadata()) {
+            println!("{}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 #[derive(Module, Debug)]
@@ -106,7 +125,7 @@ impl Bench {
     }
 
     /// One training step. If `alone`, the gradients are there before the time begins.
-    fn round<M: Module>(
+    fn round<M: Module + 'static>(
         &self,
         subject: &mut Subject<M>,
         grads: impl Fn(&M) -> GradientsParams,
@@ -143,7 +162,7 @@ impl Bench {
         Ok(())
     }
 
-    fn rounds<M: Module>(
+    fn rounds<M: Module + 'static>(
         &self,
         subjects: &mut [Subject<M>],
         grads: impl Fn(&M) -> GradientsParams,
@@ -186,6 +205,10 @@ fn print_alone<M>(what: &str, subjects: &[Subject<M>]) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
+    if args.trace {
+        log::set_logger(&Print).map_err(|error| error.to_string())?;
+        log::set_max_level(log::LevelFilter::Trace);
+    }
     let (device, setup) = Device::wgpu_options().init_with_setup()?;
     let info = setup.adapter.get_info();
     println!("{} ({}, {})", info.name, info.driver, info.driver_info);

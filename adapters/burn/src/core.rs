@@ -1,6 +1,7 @@
 //! The step on burn's tensors as they lie on the device.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use burn::backend::wgpu::CubeTensor;
 use burn::tensor::wgpu::WgpuSetup;
@@ -63,6 +64,23 @@ impl Slot {
 
     fn locate(&self, cube: &CubeTensor) -> Result<Place, Error> {
         locate(&self.named.name, cube, self.named.dtype)
+    }
+}
+
+/// Milliseconds, if somebody wants to know. Browsers have no such clock.
+struct Stopwatch(Option<Instant>);
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self(log::log_enabled!(log::Level::Trace).then(Instant::now))
+    }
+
+    fn lap(&mut self) -> Option<f64> {
+        self.0.as_mut().map(|last| {
+            let elapsed = last.elapsed();
+            *last += elapsed;
+            elapsed.as_secs_f64() * 1e3
+        })
     }
 }
 
@@ -135,6 +153,7 @@ impl Core {
     }
 
     fn submit(&mut self, work: &Work, params: &[CubeTensor], grads: Vec<CubeTensor>) -> Result<Vec<CubeTensor>, Error> {
+        let mut clock = Stopwatch::start();
         let slots: Vec<&Slot> = work.numbers.iter().map(|&number| &self.slots[number]).collect();
         let mut next = Vec::new();
         let mut copies = 0;
@@ -153,6 +172,7 @@ impl Core {
         let grads: Vec<Place> =
             slots.iter().zip(&grads).map(|(slot, grad)| slot.locate(grad)).collect::<Result<_, _>>()?;
 
+        let found = clock.lap();
         self.bind(&work.numbers, to)?;
         let mut encoder = self.device.create_command_encoder(&Default::default());
         match work.action {
@@ -162,7 +182,8 @@ impl Core {
                 let mut of_slots = vec![None; self.slots.len()];
                 work.numbers.iter().zip(&grads).for_each(|(&number, grad)| of_slots[number] = Some(grad.view.clone()));
                 let in_order: Vec<Option<View>> = self.in_adam.iter().map(|&number| of_slots[number].take()).collect();
-                self.adam.set_grads(&mut encoder, &in_order)?;
+                let set = self.adam.set_grads(&mut encoder, &in_order)?;
+                log::trace!("{} bind groups made, {} gradients copied", set.bind_groups, set.copied);
                 if std::mem::take(&mut self.measures) {
                     self.probe.insert(Probe::new(&self.adam)?).step(&self.adam, &mut encoder)?;
                 } else {
@@ -172,8 +193,16 @@ impl Core {
             Action::Eval => self.adam.eval_mode(&mut encoder),
             Action::Train => self.adam.train_mode(&mut encoder),
         }
+        let recorded = clock.lap();
         self.queue.submit([encoder.finish()]);
-        log::trace!("{:?} of {} parameters, {copies} of them copied", work.action, next.len());
+        if let (Some(found), Some(recorded), Some(submitted)) = (found, recorded, clock.lap()) {
+            log::trace!(
+                "{:?} of {} parameters, {copies} of them copied: found in {found:.2} ms, bound and recorded in {recorded:.2} ms, \
+                 submitted in {submitted:.2} ms",
+                work.action,
+                next.len(),
+            );
+        }
         Ok(next)
     }
 
