@@ -252,9 +252,9 @@ impl Core {
         let mut active = vec![false; self.slots.len()];
         numbers.iter().for_each(|&number| active[number] = true);
         for value in [false, true] {
+            let switched = |slot: &Slot| slot.place.is_some() && slot.active != value;
             let changed: Vec<usize> =
-                self.in_adam.iter().copied().filter(|&i| self.slots[i].active != active[i]).collect();
-            let changed: Vec<usize> = changed.into_iter().filter(|&i| active[i] == value).collect();
+                (0..active.len()).filter(|&i| active[i] == value && switched(&self.slots[i])).collect();
             if !changed.is_empty() {
                 let names: Vec<&str> = changed.iter().map(|&i| self.slots[i].named.name.as_str()).collect();
                 self.adam.set_active(&names, value)?;

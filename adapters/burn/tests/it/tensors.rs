@@ -167,6 +167,26 @@ fn rows_of_a_parameter_that_burn_has_selected_are_stepped_in_their_new_place() {
 }
 
 #[test]
+fn two_parameters_that_share_their_memory_are_parted_by_the_first_step() {
+    let shared = || {
+        let mut model = Mlp::new(&[5, 5, 5]);
+        model.layers[1].weight = Param::from_tensor(model.layers[0].weight.val());
+        model
+    };
+    let (mut ours, mut burns) = (shared(), shared());
+    let (mut optimizer, mut burn_optimizer) = (optimizer(&ours), burn_adamw());
+    for t in 0..5 {
+        let grads = made_grads(&ours, t);
+        ours = optimizer.step(LR, ours, grads).unwrap();
+        let grads = made_grads(&burns, t);
+        burns = burn_optimizer.step(LR, burns, grads);
+    }
+    let off = largest(&values(&ours), &values(&burns));
+    assert!(off < 1e-6, "off by {off:e}");
+    assert_eq!(optimizer.adam().unwrap().tensor_names().count(), 4);
+}
+
+#[test]
 fn a_parameter_that_is_trained_later_gets_a_state_of_its_own() {
     let mut model = mlp();
     model.layers[1] = model.layers[1].clone().no_grad();
