@@ -1,7 +1,6 @@
 //! Steps the parameters of [burn](https://burn.dev) modules with [`wgpu_adam`], in place in burn's own buffers.
 //!
 //! ```no_run
-//! use burn::module::{AutodiffModule, Module};
 //! use burn::nn::{Linear, LinearConfig};
 //! use burn::optim::GradientsParams;
 //! use burn::tensor::{Device, Tensor};
