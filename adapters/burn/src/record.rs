@@ -43,6 +43,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// Returns the errors of [`adam`](Self::adam) and of [`Adam::load_state`](wgpu_adam::Adam::load_state).
+    #[expect(clippy::await_holding_lock, reason = "no step may come before the state is loaded")]
     pub async fn load_state(&mut self, state: &State) -> Result<(), Error> {
         self.core()?.load(state).await
     }
