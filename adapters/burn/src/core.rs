@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use burn::backend::wgpu::CubeTensor;
+use burn::cubecl::MemoryScope;
 use burn::tensor::wgpu::WgpuSetup;
 use wgpu_adam::wgpu::{Device, Queue};
 use wgpu_adam::{Adam, Dtype, Group, Options, Probe, State, Tensor, View};
@@ -167,7 +168,11 @@ impl Core {
         }
         let grads: Vec<CubeTensor> = slots.iter().zip(grads).map(|(slot, grad)| laid_out(grad, &slot.order)).collect();
 
-        // Finding the first of them submits all that burn has queued.
+        // Operations that any thread has queued read the parameters as they are now. burn counts only those who may queue more,
+        // and has no call that submits the work of all threads: a report of their memory does it on the way.
+        if let Some(param) = params.first() {
+            param.client.memory_report(MemoryScope::Device);
+        }
         let to: Vec<Place> = slots.iter().zip(&next).map(|(slot, cube)| slot.locate(cube)).collect::<Result<_, _>>()?;
         let grads: Vec<Place> =
             slots.iter().zip(&grads).map(|(slot, grad)| slot.locate(grad)).collect::<Result<_, _>>()?;
