@@ -9,7 +9,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Initializer, Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::wgpu::WgpuSetup;
@@ -238,9 +238,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     print_alone(&what, &subjects);
 
     let tensors = |device: &Device| Tensors {
-        params: (0..args.small)
-            .map(|_| Param::from_tensor(Tensor::random([args.len], Distribution::Default, device)))
-            .collect(),
+        // As a layer makes its parameters.
+        params: (0..args.small).map(|_| Initializer::Normal { mean: 0.0, std: 1.0 }.init([args.len], device)).collect(),
     };
     let tenths = |model: &Tensors| {
         let mut grads = Tenths(GradientsParams::new());
