@@ -26,6 +26,7 @@ step() {
 step "format"
 cargo fmt --check
 cargo fmt --check --manifest-path benches/isa/Cargo.toml
+cargo fmt --check --manifest-path adapters/burn/Cargo.toml
 rustfmt --check --edition 2024 tests/mutations/mutations.rs tests/mutations/mutate.rs
 
 if [ "$stage" = quick ]; then
@@ -103,5 +104,8 @@ if [ "$stage" = full ]; then
     cargo test --locked --release --lib every_kernel -- --ignored
     step "a million steps"
     cargo test --locked --release --test it soak:: -- --ignored --nocapture
+    step "burn"
+    # Not in CI: burn takes 23 minutes to build on two cores, and is built twice.
+    adapters/burn/test.sh
 fi
 step "done"

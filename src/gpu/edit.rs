@@ -108,14 +108,25 @@ impl Adam {
     /// Returns [`Error::NoSuchTensor`], [`Error::Rebind`] if the length or a dtype differs, [`Error::Rows`] if the state
     /// of its rows would be another, and the errors of [`new`](Self::new). Nothing has changed then.
     pub fn rebind(&mut self, tensor: Tensor) -> Result<(), Error> {
-        let number = numbers_of(&self.layout.names, &[&tensor.name])?[0];
+        self.rebind_all([tensor])
+    }
+
+    /// Gives several tensors other views, as [`rebind`](Self::rebind) does, with one reallocation. Tensors may swap their
+    /// places.
+    ///
+    /// # Errors
+    /// As for [`rebind`](Self::rebind).
+    pub fn rebind_all(&mut self, tensors: impl IntoIterator<Item = Tensor>) -> Result<(), Error> {
         let mut registry = self.registry.clone();
-        let mut tensors = registry.groups.iter_mut().flat_map(|group| &mut group.tensors);
-        if let Some(old) = tensors.nth(number) {
-            let rows = (old.rows.as_ref(), tensor.rows.as_ref());
-            let (dtypes, lens) = ((old.param.dtype, tensor.param.dtype), (old.param.len, tensor.param.len));
-            check_rebind(&tensor.name, rows, dtypes, lens)?;
-            *old = tensor;
+        for tensor in tensors {
+            let number = numbers_of(&self.layout.names, &[&tensor.name])?[0];
+            let mut of_groups = registry.groups.iter_mut().flat_map(|group| &mut group.tensors);
+            if let Some(old) = of_groups.nth(number) {
+                let rows = (old.rows.as_ref(), tensor.rows.as_ref());
+                let (dtypes, lens) = ((old.param.dtype, tensor.param.dtype), (old.param.len, tensor.param.len));
+                check_rebind(&tensor.name, rows, dtypes, lens)?;
+                *old = tensor;
+            }
         }
         let before: Vec<Option<usize>> = (0..registry.clocks.groups.len()).map(Some).collect();
         self.rebuild(registry, &self.unchanged(), &before)

@@ -452,3 +452,35 @@ fn invalid_changes_are_named_and_change_nothing() {
     world.step();
     world.check();
 }
+
+#[test]
+fn tensors_may_swap_their_places() {
+    let gpu = Gpu::new();
+    let values = |seed: u64| -> Vec<f32> { (0..8).map(|e| normal(seed, 0, e)).collect() };
+    let (params, grads) = ([values(1), values(2)], [values(3), values(4)]);
+    let buffers = |of: &[Vec<f32>; 2]| [gpu.buffer(&of[0]), gpu.buffer(&of[1])];
+    let (param, grad) = (buffers(&params), buffers(&grads));
+    let tensors = |places: [usize; 2]| {
+        ["a", "b"].iter().zip(places).map(|(name, i)| Tensor::f32(*name, &param[i], &grad[i])).collect::<Vec<_>>()
+    };
+    let group = Group::new(configs()[0].clone(), tensors([0, 1]));
+    let mut adam = Adam::new(&gpu.device, &gpu.queue, &[group], Options::default()).unwrap();
+    let mut twin = adam.to_cpu();
+    gpu.step(&adam);
+    let alone = adam.rebind(tensors([1, 0]).swap_remove(0));
+    assert!(matches!(alone, Err(Error::Overlap { .. })), "{alone:?}");
+    adam.rebind_all(tensors([1, 0])).unwrap();
+    gpu.step(&adam);
+
+    // The values swap, and the moments stay with the names.
+    let (mut params, mut grads) = (params, grads);
+    for _ in 0..2 {
+        let pairs = params.iter_mut().zip(&mut grads).map(|(param, grad)| cpu::TensorMut::new(param, grad));
+        twin.step(&mut pairs.collect::<Vec<_>>()).unwrap();
+        params.swap(0, 1);
+        grads.swap(0, 1);
+    }
+    for i in 0..2 {
+        assert_same(&gpu.read(&param[i]), &params[i], "a swapped tensor");
+    }
+}
