@@ -59,8 +59,7 @@ fn other(config: Config) -> Config {
             Config { beta2: 0.8, eps_root: 1e-6, bias_correction: true, variant, ..config }
         }
         Variant::AdaGrad { .. } => {
-            // The tolerance on a GPU is relative to `initial`, which stays in the sums.
-            Config { eps: 1e-6, variant: Variant::AdaGrad { lr_decay: 0.2, initial: 0.2 }, ..config }
+            Config { eps: 1e-6, variant: Variant::AdaGrad { lr_decay: 0.2, initial: 0.0 }, ..config }
         }
         Variant::Sgd { momentum, nesterov, .. } => {
             let dampening = if nesterov { 0.5 } else { 0.0 };

@@ -29,12 +29,14 @@ pub struct Run {
 fn tolerance(config: &Config, steps: u64, (grad, param): (f64, f64)) -> Tolerance {
     let adam = Tolerance::new(config, steps, grad, param);
     let relative = Tolerance::new(config, steps, 1.0, 0.0);
-    // The most that v can be, beside the square of a gradient, and the sum of the squares.
+    // The most that v can be, beside the square of a gradient, and the sum of the squares. It may have begun with another
+    // `initial`, of 1 at most, before the configuration changed.
+    let begun = |initial: f64| relative.v * initial.max(1.0);
     let v = match config.variant {
         Variant::AdaMax => relative.v * grad,
         Variant::AdaBelief => 4.0 * adam.v,
-        Variant::RmsProp { initial, .. } => adam.v + relative.v * initial,
-        Variant::AdaGrad { initial, .. } => steps as f64 * adam.v + relative.v * initial,
+        Variant::RmsProp { initial, .. } => adam.v + begun(initial),
+        Variant::AdaGrad { initial, .. } => steps as f64 * adam.v + begun(initial),
         _ => adam.v,
     };
     // The most that a normalized gradient can be, and the steps that m adds up: these rules average it.
