@@ -44,7 +44,7 @@ pub(crate) struct Dispatch {
 /// A bind group, with the places of the gradients that it binds.
 #[derive(Clone)]
 struct Kept {
-    places: Vec<GradPlace>,
+    places: Vec<Option<GradPlace>>,
     pipeline: ComputePipeline,
     bind_group: BindGroup,
 }
@@ -66,21 +66,26 @@ fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
     a.start < b.end && b.start < a.end
 }
 
-/// Makes a bind group. `places` has the places of gradients, by tensor.
+/// The bytes that are bound in place of the gradients of an inactive tensor, which no kernel reads.
+pub(crate) const ABSENT: u64 = 256;
+
+/// Makes a bind group. `places` has the places of gradients, by tensor. For a tensor without gradients, the beginning of
+/// `absent` is bound.
 fn bind_group<'a>(
     device: &Device,
     label: &str,
     layout: &BindGroupLayout,
     resources: &'a [(Binding, Resource)],
     places: &'a [Option<GradPlace>],
+    absent: Option<&'a Buffer>,
 ) -> BindGroup {
     let entry = |(binding, resource): &'a (Binding, Resource)| {
         let (buffer, offset, bytes) = match resource {
             Resource::Range { buffer, offset, bytes } => (buffer, *offset, *bytes),
-            Resource::Grads { tensor, offset, bytes } => {
-                let (buffer, begin) = places[*tensor].as_ref()?;
-                (buffer, begin + offset, *bytes)
-            }
+            Resource::Grads { tensor, offset, bytes } => match &places[*tensor] {
+                Some((buffer, begin)) => (buffer, begin + offset, *bytes),
+                None => (absent?, 0, (*bytes).min(ABSENT)),
+            },
         };
         let resource = BindingResource::Buffer(BufferBinding { buffer, offset, size: BufferSize::new(bytes) });
         Some(BindGroupEntry { binding: binding.number(), resource })
@@ -104,7 +109,7 @@ impl Dispatch {
         let mut bound = bindings;
         bound.retain(|(binding, _)| needed.iter().any(|(other, _)| other == binding));
         let moves = bound.iter().any(|(_, resource)| matches!(resource, Resource::Grads { .. }));
-        let group = (!moves).then(|| bind_group(device, kernel.entry_point(), &built.1, &bound, &[]));
+        let group = (!moves).then(|| bind_group(device, kernel.entry_point(), &built.1, &bound, &[], None));
         Self {
             kernel,
             pipeline: built.0.clone(),
@@ -133,8 +138,8 @@ impl Dispatch {
     }
 
     /// The same dispatch with gradients in these places. It reads them only.
-    pub fn bound(mut self, device: &Device, places: &[Option<GradPlace>]) -> Self {
-        self.bind(device, &mut Pipelines::new(), places);
+    pub fn bound(mut self, device: &Device, places: &[Option<GradPlace>], absent: Option<&Buffer>) -> Self {
+        self.bind(device, &mut Pipelines::new(), places, absent);
         self
     }
 
@@ -174,10 +179,23 @@ impl Dispatch {
         self.others().any(|(access, buffer, _)| access == Access::Write && in_buffer(buffer))
     }
 
+    /// Whether it reads bytes through two bindings.
+    fn reads_twice(&self) -> bool {
+        let reads: Vec<_> = self.others().filter(|(access, ..)| *access == Access::Read).collect();
+        let meet = |(_, a, of_a): &(Access, &Buffer, Range<u64>), (_, b, of_b): &(Access, &Buffer, Range<u64>)| {
+            a == b && overlap(of_a, of_b)
+        };
+        reads.iter().enumerate().any(|(i, a)| reads[..i].iter().any(|b| meet(a, b)))
+    }
+
     /// The tensors whose gradients it cannot bind in these places: they reach over the end of the buffer by less than a quad,
     /// or into a range that it writes, or share a buffer with something that cannot be bound read-write.
     pub fn unbindable(&self, places: &[Option<GradPlace>]) -> Vec<usize> {
         let shares = self.shares(places);
+        // All gradients would be bound read-write, those in fixed places, too.
+        if shares && self.reads_twice() {
+            return self.grads().map(|(tensor, ..)| tensor).filter(|&tensor| places[tensor].is_some()).collect();
+        }
         let mut bound: Vec<(&Buffer, Range<u64>)> = Vec::new();
         let mut found = Vec::new();
         for (tensor, offset, bytes) in self.grads() {
@@ -197,8 +215,8 @@ impl Dispatch {
     }
 
     /// The places of the gradients that it binds.
-    fn own_places(&self, places: &[Option<GradPlace>]) -> Vec<GradPlace> {
-        self.grads().filter_map(|(tensor, ..)| places[tensor].clone()).collect()
+    fn own_places(&self, places: &[Option<GradPlace>]) -> Vec<Option<GradPlace>> {
+        self.grads().map(|(tensor, ..)| places[tensor].clone()).collect()
     }
 
     /// Whether it has a bind group for gradients in these places.
@@ -208,7 +226,13 @@ impl Dispatch {
     }
 
     /// Binds gradients in these places, and returns whether that took a new bind group.
-    pub fn bind(&mut self, device: &Device, pipelines: &mut Pipelines, places: &[Option<GradPlace>]) -> bool {
+    pub fn bind(
+        &mut self,
+        device: &Device,
+        pipelines: &mut Pipelines,
+        places: &[Option<GradPlace>],
+        absent: Option<&Buffer>,
+    ) -> bool {
         if self.moving.is_empty() {
             return false;
         }
@@ -220,7 +244,7 @@ impl Dispatch {
                 true => pipeline_of(self.kernel.sharing(), device, pipelines),
                 false => self.built.clone(),
             };
-            let bind_group = bind_group(device, self.kernel.entry_point(), &layout, &self.moving, places);
+            let bind_group = bind_group(device, self.kernel.entry_point(), &layout, &self.moving, places, absent);
             Kept { places: own, pipeline, bind_group }
         });
         (self.pipeline, self.bind_group) = (kept.pipeline.clone(), Some(kept.bind_group.clone()));

@@ -12,7 +12,10 @@ use crate::gpu::dispatch::GradPlace;
 /// The gradients of the tensors whose gradients move. By tensor.
 #[derive(Clone, Default)]
 pub(crate) struct GivenGrads {
+    /// None for a tensor without gradients: one with fixed ones, or an inactive one.
     pub places: Vec<Option<GradPlace>>,
+    /// What is bound for inactive tensors.
+    pub absent: Option<Buffer>,
     /// Our copies.
     pub copies: Vec<Option<Buffer>>,
     params: Option<Arc<Params>>,
@@ -44,6 +47,6 @@ impl GivenGrads {
 
     /// The bytes of the copies.
     pub fn bytes(&self) -> u64 {
-        self.copies.iter().flatten().map(Buffer::size).sum()
+        self.copies.iter().chain([&self.absent]).flatten().map(Buffer::size).sum()
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::gpu::adam::Adam;
 use crate::gpu::blame::at_once;
 use crate::gpu::buffers::empty;
-use crate::gpu::dispatch::{Dispatch, GradPlace};
+use crate::gpu::dispatch::{ABSENT, Dispatch, GradPlace};
 use crate::gpu::grad_places::GivenGrads;
 use crate::plan::limits::Limits;
 use crate::plan::validate::{QUAD, check_view};
@@ -52,12 +52,14 @@ impl Adam {
     ///
     /// Any other gradient is copied, by a command at the end of `encoder`, to a buffer that the optimizer makes for this
     /// tensor and keeps. [`GradsSet::copied`] counts these copies, and a debug message of `log` reports them. The buffer of the
-    /// gradient needs [`BufferUsages::COPY_SRC`] then, and the offset must be a multiple of 4.
+    /// gradient needs [`BufferUsages::COPY_SRC`] then, and the offset must be a multiple of 4. A copy has the gradients as they are
+    /// at this point of `encoder`: so call this method after each backward pass, even if all places stay the same.
     ///
-    /// Call this method again after every method that replaces dispatches: [`add`](Self::add), [`remove`](Self::remove),
-    /// [`reset`](Self::reset), [`rebind`](Self::rebind), [`gather`](Self::gather), and, if they replace buffers,
-    /// [`set_active`](Self::set_active), [`set_config`](Self::set_config) and [`load_state`](Self::load_state). Until then,
-    /// [`step`](Self::step) records nothing, and logs an error.
+    /// Call this method again after every method that replaces dispatches: [`add`](Self::add), [`add_group`](Self::add_group),
+    /// [`remove`](Self::remove), [`reset`](Self::reset), [`rebind`](Self::rebind), [`rebind_all`](Self::rebind_all),
+    /// [`gather`](Self::gather), and, if they replace buffers, [`set_active`](Self::set_active),
+    /// [`set_group_active`](Self::set_group_active), [`set_config`](Self::set_config) and [`load_state`](Self::load_state). Until
+    /// then, [`step`](Self::step) records nothing, and logs an error.
     ///
     /// # Errors
     /// Returns [`Error::TensorCount`]; [`Error::NoGrads`] for an active tensor without a view; [`Error::FixedGrads`] for a view
@@ -71,11 +73,11 @@ impl Adam {
             dispatch.unbindable(&places).into_iter().for_each(|tensor| places[tensor] = None);
         }
         let tensors: Vec<&Tensor> = self.registry.groups.iter().flat_map(|group| &group.tensors).collect();
-        let moves = |i: &usize| tensors[*i].grad.view().is_none();
-        let without: Vec<usize> = (0..tensors.len()).filter(moves).filter(|&i| places[i].is_none()).collect();
-        let copied: Vec<(usize, &View)> = without.iter().filter_map(|&i| Some((i, grads[i].as_ref()?))).collect();
+        let copied: Vec<(usize, &View)> =
+            (0..tensors.len()).filter(|&i| places[i].is_none()).filter_map(|i| Some((i, grads[i].as_ref()?))).collect();
         copied.iter().try_for_each(|(i, view)| check_copy(&tensors[*i].name, view))?;
 
+        let without: Vec<usize> = copied.iter().map(|(tensor, _)| *tensor).collect();
         for &tensor in &without {
             places[tensor] = self.given.copies.get(tensor).and_then(|copy| Some((copy.clone()?, 0)));
         }
@@ -102,8 +104,7 @@ impl Adam {
         Ok(GradsSet { bind_groups, copied: copied.len() })
     }
 
-    /// Checks the views, and returns the places of gradients that can be bound as far as their offset goes. A tensor without
-    /// a view keeps its place.
+    /// Checks the views, and returns the places of gradients that can be bound as far as their offset goes.
     fn grad_places(&mut self, grads: &[Option<View>]) -> Result<Vec<Option<GradPlace>>, Error> {
         let groups = &self.registry.groups;
         let clocks = &self.registry.clocks;
@@ -112,8 +113,7 @@ impl Adam {
             return Err(Error::TensorCount { given: grads.len(), need: tensors.len() });
         }
         let align = Limits::of(&self.device).align.max(QUAD);
-        let mut places = self.given.places.clone();
-        places.resize(tensors.len(), None);
+        let mut places = vec![None; tensors.len()];
         for (i, (tensor, view)) in tensors.iter().zip(grads).enumerate() {
             let Some(view) = view else {
                 if tensor.grad.view().is_none() && clocks.is_active(clocks.of_tensor[i]) {
@@ -145,8 +145,12 @@ impl Adam {
             });
             places[tensor] = Some((copy.clone(), 0));
         }
-        let pipelines = &mut self.reusable.pipelines;
-        let bind = |dispatch: &mut Dispatch| usize::from(dispatch.bind(&self.device, pipelines, &places));
+        if tensors.iter().zip(&places).any(|(tensor, place)| tensor.grad.view().is_none() && place.is_none()) {
+            let usage = BufferUsages::STORAGE;
+            self.given.absent.get_or_insert_with(|| empty(&self.device, "absent gradients", usage, ABSENT));
+        }
+        let (pipelines, absent) = (&mut self.reusable.pipelines, self.given.absent.as_ref());
+        let bind = |dispatch: &mut Dispatch| usize::from(dispatch.bind(&self.device, pipelines, &places, absent));
         let bind_groups = self.dispatches.iter_mut().map(bind).sum();
         self.given.places = places;
         bind_groups
@@ -158,14 +162,21 @@ impl Adam {
         self.given = GivenGrads::default();
     }
 
-    /// Checks that all gradients are known.
+    /// Checks that the gradients of all active tensors are known.
     pub(crate) fn check_given(&self) -> Result<(), Error> {
-        if self.dispatches.iter().all(Dispatch::is_bound) {
+        let unbound = !self.dispatches.iter().all(Dispatch::is_bound);
+        if !unbound && self.given.places.is_empty() {
             return Ok(());
         }
-        let mut tensors = self.registry.groups.iter().flat_map(|group| &group.tensors);
-        let tensor = tensors.find(|tensor| tensor.grad.view().is_none()).map(|tensor| tensor.name.clone());
-        Err(Error::NoGrads { tensor: tensor.unwrap_or_default() })
+        let clocks = &self.registry.clocks;
+        let is_active = |number: usize| clocks.is_active(clocks.of_tensor[number]);
+        let is_given = |number: usize| !unbound && self.given.places[number].is_some();
+        let tensors = self.registry.groups.iter().flat_map(|group| &group.tensors).enumerate();
+        let mut moving = tensors.filter(|(_, tensor)| tensor.grad.view().is_none());
+        match moving.find(|(number, _)| !is_given(*number) && (unbound || is_active(*number))) {
+            Some((_, tensor)) => Err(Error::NoGrads { tensor: tensor.name.clone() }),
+            None => Ok(()),
+        }
     }
 }
 

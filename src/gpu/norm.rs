@@ -19,7 +19,7 @@ use crate::plan::clocks::ClockMap;
 use crate::plan::limits::Limits;
 use crate::plan::units::Units;
 use crate::plan::window::Place;
-use crate::tick::partial::UnitNorm;
+use crate::tick::partial::{Partial, UnitNorm};
 
 /// The regions that the norm covers, in dispatches.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ fn uniforms(layout: &Layout, batches: &[Range<usize>], clocks: &ClockMap) -> (Un
 
 /// The partials of each unit, and the norms of the units, which begin with their limits only.
 fn unit_buffers(device: &Device, units: &Units) -> Result<[Buffer; 2], Error> {
-    let norm = |max_norm: &f32| UnitNorm { max_norm: *max_norm, ..UnitNorm::default() };
+    let norm = |max_norm: &f32| UnitNorm::new(Partial::ZERO, *max_norm);
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
     let norms: Vec<UnitNorm> = units.max_norms.iter().map(norm).collect();
     Ok([

@@ -33,8 +33,9 @@ use crate::report::records::{BINS, Finding, Measured, Record, RecordRange};
 /// bits as any other step. It reads parameters, gradients and moments a second time. On Mesa lavapipe, which is bound
 /// by arithmetic, a measured step took 4 to 6.5 times as long as a plain one (4 Mi elements).
 ///
-/// A probe must be made again after [`Adam::gather`], [`Adam::rebind`], [`Adam::add`], [`Adam::add_group`], [`Adam::remove`] and [`Adam::reset`], and after
-/// [`Adam::load_state`], [`Adam::set_active`] and [`Adam::set_config`] if they replaced the buffers.
+/// A probe must be made again after [`Adam::gather`], [`Adam::rebind`], [`Adam::rebind_all`], [`Adam::add`], [`Adam::add_group`],
+/// [`Adam::remove`] and [`Adam::reset`], and after [`Adam::load_state`], [`Adam::set_active`], [`Adam::set_group_active`] and
+/// [`Adam::set_config`] if they replaced the buffers.
 ///
 /// ```no_run
 /// # async fn train(device: wgpu::Device, queue: wgpu::Queue, adam: wgpu_adam::Adam) -> Result<(), wgpu_adam::Error> {
@@ -196,7 +197,8 @@ impl Probe {
     /// submissions.
     ///
     /// # Errors
-    /// Returns [`Error::OtherOptimizer`] if the probe was made for another optimizer. Nothing is recorded then.
+    /// Returns [`Error::OtherOptimizer`] if the probe was made for another optimizer, and [`Error::NoGrads`] if gradients are
+    /// missing: see [`Adam::set_grads`]. Nothing is recorded then.
     pub fn step(&self, adam: &Adam, encoder: &mut CommandEncoder) -> Result<(), Error> {
         let descriptor = ComputePassDescriptor { label: Some("wgpu-adam measured step"), timestamp_writes: None };
         self.step_in_pass(adam, &mut encoder.begin_compute_pass(&descriptor))
@@ -217,7 +219,7 @@ impl Probe {
         adam.check_given()?;
         decision.iter().for_each(|dispatch| dispatch.record(pass));
         for dispatch in &self.dispatches {
-            dispatch.clone().bound(&adam.device, &adam.given.places).record(pass);
+            dispatch.clone().bound(&adam.device, &adam.given.places, adam.given.absent.as_ref()).record(pass);
         }
         updates.iter().for_each(|dispatch| dispatch.record(pass));
         Ok(())

@@ -47,6 +47,8 @@ impl Adam {
     /// the groups that clip each tensor. The factors of LAMB, StableAdamW and Cautious AdamW are made of what the optimizer
     /// has of a tensor: with these rules, a tensor must be whole in one optimizer. [`Tensor::first`](crate::Tensor::first) is for
     /// parts of tensors.
+    ///
+    /// If gradients are missing, nothing is recorded, and an error is logged: see [`set_grads`](Self::set_grads).
     pub fn norm(&self, encoder: &mut CommandEncoder) {
         self.record_part("wgpu-adam norm", &self.dispatches[..self.tick_place()], encoder);
     }

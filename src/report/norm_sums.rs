@@ -3,7 +3,7 @@
 use bytemuck::{cast_slice, pod_read_unaligned};
 
 use crate::error::Error;
-use crate::tick::partial::UnitNorm;
+use crate::tick::partial::{Partial, UnitNorm};
 
 /// The sums of the squares of an optimizer's gradients, which several optimizers add up to clip and skip alike: see
 /// [`Adam::norm`](crate::Adam::norm).
@@ -19,7 +19,7 @@ pub struct NormSums {
 impl NormSums {
     /// Sums of units with these limits.
     pub(crate) fn with_limits<'a>(limits: impl Iterator<Item = &'a f32>) -> Self {
-        Self { units: limits.map(|&max_norm| UnitNorm { max_norm, ..UnitNorm::default() }).collect() }
+        Self { units: limits.map(|&max_norm| UnitNorm::new(Partial::ZERO, max_norm)).collect() }
     }
 
     /// Reads the bytes of [`Adam::norm_buffer`](crate::Adam::norm_buffer), or those of [`to_bytes`](Self::to_bytes).

@@ -307,6 +307,17 @@ fn an_inactive_tensor_needs_no_gradients() {
         }
     }
     run.assert_same(&gpu);
+    // A tensor without gradients takes a few bytes, whatever its size, and no step until it has some again.
+    run.adam.set_active(&["tensor2"], false).unwrap();
+    run.grad_buffers = run.grads.iter().map(|grads| gpu.buffer(grads)).collect();
+    let views: Vec<Option<View>> =
+        run.scene.order().iter().map(|spot| Some(spot.grad_view(&run.grad_buffers))).collect();
+    run.adam.set_grads(&mut encoder(&gpu), &[views[0].clone(), views[1].clone(), None]).unwrap();
+    assert_eq!(run.adam.memory_use().grads, 256);
+    run.adam.set_active(&["tensor2"], true).unwrap();
+    let t = gpu.report(&run.adam).t;
+    gpu.step(&run.adam);
+    assert_eq!(gpu.report(&run.adam).t, t);
     let error = run.adam.set_grads(&mut encoder(&gpu), &[None, None, None]).unwrap_err();
     assert_eq!(
         error.to_string(),

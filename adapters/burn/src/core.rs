@@ -223,15 +223,27 @@ impl Core {
                 None => new[slot.named.group].push(slot.tensor(place)),
             }
         }
+        // What `adam` has taken over is noted at once: it keeps the memory, even if a later change fails.
+        let (mut known, mut added) = (Vec::new(), vec![Vec::new(); self.adam.groups().len()]);
+        for (&number, place) in numbers.iter().zip(places) {
+            match self.slots[number].place {
+                Some(_) => known.push((number, place)),
+                None => added[self.slots[number].named.group].push((number, place)),
+            }
+        }
+        let mut note = |slots: &mut Vec<Slot>, places: Vec<(usize, Place)>| {
+            places.into_iter().for_each(|(number, place)| slots[number].place = Some(place));
+        };
         if !moved.is_empty() {
             log::debug!("{} parameters have moved", moved.len());
             self.adam.rebind_all(moved)?;
         }
-        for (group, new) in new.into_iter().enumerate().filter(|(_, new)| !new.is_empty()) {
+        note(&mut self.slots, known);
+        for (group, (new, places)) in new.into_iter().zip(added).enumerate().filter(|(_, (new, _))| !new.is_empty()) {
             self.adam.add(group, new)?;
+            note(&mut self.slots, places);
             self.sort();
         }
-        numbers.iter().zip(places).for_each(|(&number, place)| self.slots[number].place = Some(place));
         Ok(())
     }
 

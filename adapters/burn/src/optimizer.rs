@@ -119,10 +119,14 @@ impl Optimizer {
         }
         let mut lrs = vec![None; self.groups.len()];
         let mut new: Vec<(String, Known)> = Vec::new();
-        let mut admit = |name: String, id: ParamId, dtype: Dtype| {
-            let known = match self.params.get(&name) {
-                Some(known) => *known,
-                None if action != Action::Step => return Ok(None),
+        let mut admit = |name: String, id: ParamId, dtype: Result<Dtype, Error>| {
+            let known = self.params.get(&name).copied();
+            if known.is_none() && action != Action::Step {
+                return Ok(None);
+            }
+            let dtype = dtype?;
+            let known = match known {
+                Some(known) => known,
                 None => {
                     let group = group_of(&self.groups, id, &name)?;
                     let known = Known { number: self.params.len() + new.len(), group, dtype };

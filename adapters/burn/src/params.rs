@@ -109,7 +109,7 @@ pub struct Taken {
 }
 
 /// Says for a parameter, by its name, id and dtype, which number it has. `None`: it stays in the module.
-type Admit<'a> = dyn FnMut(String, ParamId, Dtype) -> Result<Option<usize>, Error> + 'a;
+type Admit<'a> = dyn FnMut(String, ParamId, Result<Dtype, Error>) -> Result<Option<usize>, Error> + 'a;
 
 /// Takes parameters out of a module, so that the module does not hold them while they are stepped.
 pub struct Take<'a> {
@@ -142,7 +142,7 @@ impl<'a> Take<'a> {
             return Ok(None);
         }
         let name = self.path.join();
-        let dtype = check(&name, param, self.device)?;
+        let dtype = check(&name, param, self.device);
         let grad = grad.flatten().map(|grad| {
             let (given, device) = (grad.dtype(), grad.device());
             if given != param.dtype() {

@@ -87,6 +87,10 @@ impl Sharded {
             return Err(Error::TensorCount { given: tensors.len(), need: all.len() });
         }
         for (tensor, outline) in tensors.iter_mut().zip(all) {
+            if let Some(given) = tensor.name.filter(|given| *given != outline.name) {
+                let reason = format!("tensor `{given}` was given in its place");
+                return Err(Error::State { tensor: outline.name.clone(), reason });
+            }
             let sizes = [bytes(&mut tensor.param).len() as u64, bytes(&mut tensor.grad).len() as u64];
             let need = [outline.len * crate::ranks::size(outline.param), outline.len * 4];
             if sizes != need {

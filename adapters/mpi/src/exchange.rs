@@ -9,8 +9,8 @@ use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
 use crate::options::Options;
 
-/// The most bytes of an operation: a count of MPI is a 32-bit integer.
-const MOST: usize = 16 << 20;
+/// The most bytes that one operation gathers from all ranks: a count of MPI is a 32-bit integer.
+const MOST: usize = 1 << 30;
 
 /// The bytes of a short message, with its length.
 const SHORT: usize = 256;
@@ -88,8 +88,9 @@ impl Exchange {
         let longest = lens.iter().copied().max().unwrap_or(0);
         let root = self.world.process_at_rank(0);
         let mut all: Vec<Vec<u8>> = vec![Vec::new(); self.ranks];
-        for first in (0..longest).step_by(MOST) {
-            let size = MOST.min(longest - first);
+        let most = (MOST / self.ranks).clamp(1, 16 << 20);
+        for first in (0..longest).step_by(most) {
+            let size = most.min(longest - first);
             let mut piece = bytes[first.min(bytes.len())..(first + size).min(bytes.len())].to_vec();
             piece.resize(size, 0);
             if self.rank == 0 {
