@@ -224,14 +224,15 @@ impl Core {
             }
         }
         // What `adam` has taken over is noted at once: it keeps the memory, even if a later change fails.
-        let (mut known, mut added) = (Vec::new(), vec![Vec::new(); self.adam.groups().len()]);
+        let mut known = Vec::new();
+        let mut added: Vec<Vec<_>> = self.adam.groups().iter().map(|_| Vec::new()).collect();
         for (&number, place) in numbers.iter().zip(places) {
             match self.slots[number].place {
                 Some(_) => known.push((number, place)),
                 None => added[self.slots[number].named.group].push((number, place)),
             }
         }
-        let mut note = |slots: &mut Vec<Slot>, places: Vec<(usize, Place)>| {
+        let note = |slots: &mut Vec<Slot>, places: Vec<(usize, Place)>| {
             places.into_iter().for_each(|(number, place)| slots[number].place = Some(place));
         };
         if !moved.is_empty() {
