@@ -62,19 +62,6 @@ pub fn merge<'a>(states: &[State], names: impl Iterator<Item = &'a str>) -> Resu
         let (given, need) = (groups(&states[rank]), groups(first));
         return wrong("", format!("rank {rank} has clocks of the groups {given:?}, but rank 0 has those of {need:?}"));
     }
-    // A rank steps the clocks of its own tensors only.
-    for (number, clock) in whole.clocks.iter_mut().enumerate() {
-        let mut owners = states.iter().filter_map(|state| {
-            let tensor = state.tensors.iter().find(|tensor| tensor.clock == number)?;
-            Some((&tensor.name, &state.clocks[number]))
-        });
-        if let Some((_, own)) = owners.next() {
-            clock.clone_from(own);
-        }
-        if let Some((name, other)) = owners.find(|(_, other)| *other != clock) {
-            return wrong(name, format!("its clock is {other:?} on one rank, but {clock:?} on another"));
-        }
-    }
     for name in names {
         let parts = states.iter().enumerate();
         let parts = parts.flat_map(|(rank, state)| state.tensors.iter().map(move |tensor| (rank, state, tensor)));
@@ -103,6 +90,19 @@ pub fn merge<'a>(states: &[State], names: impl Iterator<Item = &'a str>) -> Resu
         match merged {
             Some(merged) => whole.tensors.push(merged),
             None => return wrong(name, "no rank has a part of it".to_owned()),
+        }
+    }
+    // A rank steps the clocks of its own tensors only.
+    for (number, clock) in whole.clocks.iter_mut().enumerate() {
+        let mut owners = states.iter().filter_map(|state| {
+            let tensor = state.tensors.iter().find(|tensor| tensor.clock == number)?;
+            Some((&tensor.name, &state.clocks[number]))
+        });
+        if let Some((_, own)) = owners.next() {
+            clock.clone_from(own);
+        }
+        if let Some((name, other)) = owners.find(|(_, other)| *other != clock) {
+            return wrong(name, format!("its clock is {other:?} on one rank, but {clock:?} on another"));
         }
     }
     Ok(whole)
