@@ -115,6 +115,8 @@ export interface Options {
     zeroGrad: boolean;
     /** A step on each `accumulate`-th call, with the mean of the gradients. Default: each call steps. */
     accumulate?: number | null;
+    /** For optimizers in several processes, which Rust has. It changes nothing here. Default: false. */
+    shareNorm?: boolean;
     precision: Partial<Precision>;
     /** `{}` has the defaults. Default: none. */
     lossScale?: Partial<LossScale> | null;
