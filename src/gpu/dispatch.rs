@@ -36,10 +36,13 @@ pub(crate) struct Dispatch {
     bind_group: Option<BindGroup>,
     pub workgroups: Workgroups,
     /// What it binds, if that includes gradients whose place changes. Empty otherwise.
-    moving: Vec<(Binding, Resource)>,
+    moving: Vec<Bound>,
     /// The last used first.
     kept: VecDeque<Kept>,
 }
+
+/// A resource that a kernel binds, and how the kernel uses it.
+type Bound = (Binding, Access, Resource);
 
 /// A bind group, with the places of the gradients that it binds.
 #[derive(Clone)]
@@ -75,11 +78,11 @@ fn bind_group<'a>(
     device: &Device,
     label: &str,
     layout: &BindGroupLayout,
-    resources: &'a [(Binding, Resource)],
+    resources: &'a [Bound],
     places: &'a [Option<GradPlace>],
     absent: Option<&'a Buffer>,
 ) -> BindGroup {
-    let entry = |(binding, resource): &'a (Binding, Resource)| {
+    let entry = |(binding, _, resource): &'a Bound| {
         let (buffer, offset, bytes) = match resource {
             Resource::Range { buffer, offset, bytes } => (buffer, *offset, *bytes),
             Resource::Grads { tensor, offset, bytes } => match &places[*tensor] {
@@ -106,9 +109,10 @@ impl Dispatch {
     ) -> Self {
         let built = pipeline_of(kernel, device, pipelines);
         let needed = kernel.bindings();
-        let mut bound = bindings;
-        bound.retain(|(binding, _)| needed.iter().any(|(other, _)| other == binding));
-        let moves = bound.iter().any(|(_, resource)| matches!(resource, Resource::Grads { .. }));
+        let access = |binding| needed.iter().find(|(other, _)| *other == binding).map(|(_, access)| *access);
+        let bound = bindings.into_iter().filter_map(|(binding, of)| Some((binding, access(binding)?, of)));
+        let bound: Vec<Bound> = bound.collect();
+        let moves = bound.iter().any(|(.., resource)| matches!(resource, Resource::Grads { .. }));
         let group = (!moves).then(|| bind_group(device, kernel.entry_point(), &built.1, &bound, &[], None));
         Self {
             kernel,
@@ -153,7 +157,7 @@ impl Dispatch {
 
     /// The gradients whose place changes: the tensor, and the range within its gradients in bytes.
     fn grads(&self) -> impl Iterator<Item = (usize, u64, u64)> {
-        self.moving.iter().filter_map(|(_, resource)| match resource {
+        self.moving.iter().filter_map(|(.., resource)| match resource {
             Resource::Grads { tensor, offset, bytes } => Some((*tensor, *offset, *bytes)),
             Resource::Range { .. } => None,
         })
@@ -161,12 +165,8 @@ impl Dispatch {
 
     /// Everything else that it binds.
     fn others(&self) -> impl Iterator<Item = (Access, &Buffer, Range<u64>)> {
-        let needed = self.kernel.bindings();
-        self.moving.iter().filter_map(move |(binding, resource)| match resource {
-            Resource::Range { buffer, offset, bytes } => {
-                let access = needed.iter().find(|(other, _)| other == binding)?.1;
-                Some((access, buffer, *offset..offset + bytes))
-            }
+        self.moving.iter().filter_map(|(_, access, resource)| match resource {
+            Resource::Range { buffer, offset, bytes } => Some((*access, buffer, *offset..offset + bytes)),
             Resource::Grads { .. } => None,
         })
     }
