@@ -11,7 +11,7 @@ use crate::config::options::{Options, check_shareable};
 use crate::config::precision::StateDtype;
 use crate::config::rows::{ActiveKind, Rows};
 use crate::config::rule::{Rule, StateKind};
-use crate::cpu::moments::Moments;
+use crate::cpu::moments::{Moments, numbers};
 use crate::cpu::rows::RowsGiven;
 use crate::cpu::storage::Floats;
 use crate::cpu::tensor::Group;
@@ -185,7 +185,9 @@ impl Adam {
                 let initial = if is_bf16 { nearest_bf16(initial) } else { initial };
                 let width = t.rows.as_ref().map(|rows| rows.width);
                 let kind = storage.state_kinds().find(|kind| which.contains(kind));
-                kind.map_or_else(Vec::new, |kind| vec![initial; storage.count(kind, t.len as u64, width) as usize])
+                kind.map_or_else(Vec::new, |kind| {
+                    numbers(kind, storage.count(kind, t.len as u64, width) as usize, initial)
+                })
             };
             Moments {
                 m: tensor_state(&[StateKind::M], 0.0),

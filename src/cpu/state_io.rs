@@ -82,7 +82,7 @@ impl Adam {
             let tensor = &state.tensors[place];
             // The numbers of scales are those that they scale.
             for kind in tensor.state.iter().filter(|kind| !kind.kind.is_scale()) {
-                *moments.of_mut(kind.kind) = values(tensor, kind);
+                moments.of_mut(kind.kind).copy_from_slice(&values(tensor, kind));
             }
         }
         Ok(())
