@@ -7,6 +7,8 @@
 //! ```
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use burn::module::{Initializer, Module, ModuleVisitor, Param};
@@ -15,6 +17,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{Device, Distribution, Tensor, activation};
 use clap::Parser;
+use cubecl_runtime::logging::{LaunchObservation, LaunchObserver};
 use wgpu_adam_burn::{AdamWConfig, Optimizer};
 
 #[derive(Parser)]
@@ -80,6 +83,16 @@ enum Optim {
     Ours(Optimizer),
 }
 
+/// Counts the kernels that burn launches.
+#[derive(Default)]
+struct Launches(AtomicUsize);
+
+impl LaunchObserver for Launches {
+    fn launched(&self, _: &'static str) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Milliseconds of each round.
 #[derive(Default)]
 struct Times {
@@ -91,6 +104,8 @@ struct Times {
     /// From then on until the device is done.
     device: Vec<f64>,
     submits: Vec<f64>,
+    /// Kernels that burn launched.
+    launches: Vec<f64>,
 }
 
 struct Subject<M> {
@@ -135,9 +150,12 @@ impl Bench {
         let mut begin = Instant::now();
         let grads = grads(&model);
         let mut first = 0;
+        let launches = Arc::new(Launches::default());
+        let mut watching = None;
         if alone {
             self.device.sync()?;
             first = self.submission();
+            watching = Some(LaunchObservation::new(launches.clone()));
             begin = Instant::now();
         }
         let lap = |from: Instant, times: &mut Vec<f64>| {
@@ -158,6 +176,8 @@ impl Bench {
         self.device.sync()?;
         lap(flushed, &mut times.device);
         lap(begin, &mut times.all);
+        drop(watching);
+        times.launches.push(launches.0.load(Ordering::Relaxed) as f64);
         times.submits.push((last - first - 1) as f64);
         Ok(())
     }
@@ -191,16 +211,29 @@ fn quartiles(values: &[f64]) -> [f64; 3] {
 
 fn print_alone<M>(what: &str, subjects: &[Subject<M>]) {
     println!("\n{what}: the optimizer alone, ms\n");
-    println!("| | median (quartiles) | call | queue | device | submits |\n|---|---:|---:|---:|---:|---:|");
+    println!(
+        "| | median (quartiles) | call | queue | device | launches of burn | submits |\n|---|---:|---:|---:|---:|---:|---:|"
+    );
     for Subject { name, times, .. } in &subjects[1..] {
         let [all, low, high] = quartiles(&times.all);
-        let [call, queue, device, submits] =
-            [&times.call, &times.queue, &times.device, &times.submits].map(|values| quartiles(values)[0]);
-        println!("| {name} | {all:.2} ({low:.2} to {high:.2}) | {call:.2} | {queue:.2} | {device:.2} | {submits} |");
+        let [call, queue, device, launches, submits] =
+            [&times.call, &times.queue, &times.device, &times.launches, &times.submits]
+                .map(|values| quartiles(values)[0]);
+        println!(
+            "| {name} | {all:.2} ({low:.2} to {high:.2}) | {call:.2} | {queue:.2} | {device:.2} | {launches} | {submits} |"
+        );
     }
     let ratio: Vec<f64> =
         subjects[2].times.all.iter().zip(&subjects[1].times.all).map(|(ours, burn)| ours / burn).collect();
     println!("\nwgpu-adam / burn, of pairs: {:.3}", quartiles(&ratio)[0]);
+}
+
+/// What wgpu-adam dispatches beside the kernels that burn launches for it.
+fn print_dispatches<M>(subjects: &[Subject<M>]) -> Result<(), Box<dyn Error>> {
+    if let Optim::Ours(optimizer) = &subjects[2].optim {
+        println!("dispatches of a step of wgpu-adam: {}", optimizer.adam()?.dispatches());
+    }
+    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -236,6 +269,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     bench.rounds(&mut subjects, backward, true, args.rounds)?;
     print_alone(&what, &subjects);
+    print_dispatches(&subjects)?;
 
     let tensors = |device: &Device| Tensors {
         // As a layer makes its parameters.
@@ -249,8 +283,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut subjects = bench.subjects(tensors)?;
     bench.rounds(&mut subjects, tenths, true, args.rounds)?;
     print_alone(&format!("{} tensors of {} elements", args.small, args.len), &subjects);
-    if let Optim::Ours(optimizer) = &subjects[2].optim {
-        println!("dispatches of a step of wgpu-adam: {}", optimizer.adam()?.dispatches());
-    }
-    Ok(())
+    print_dispatches(&subjects)
 }
