@@ -60,3 +60,20 @@ impl Moments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_state_tensors_have_unequal_spare_memory() {
+        let spare = |kind, count| {
+            let numbers = numbers(kind, count, 0.5);
+            assert!(numbers.len() == count && numbers.iter().all(|x| *x == 0.5));
+            numbers.capacity() - count
+        };
+        let spares = [StateKind::M, StateKind::V, StateKind::VMax, StateKind::Master].map(|kind| spare(kind, 1 << 20));
+        assert!(spares[0] > 0 && spares.is_sorted_by(|a, b| a < b), "{spares:?}");
+        assert_eq!(spare(StateKind::M, 1000), 0);
+    }
+}
