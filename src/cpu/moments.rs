@@ -15,9 +15,9 @@ pub(crate) struct Moments {
     pub row_steps: Vec<f32>,
 }
 
-/// `count` numbers of a state tensor, all `initial`. A large state tensor has spare memory behind it, and each kind has a
-/// different amount. Allocators place large arrays one after the other, and some processors read and write arrays of
-/// equal distance at two thirds of the speed. See `benches/NOTES.md`.
+/// `count` numbers of a state tensor, all `initial`. A large state tensor has spare memory behind it, a different amount for
+/// each kind. Allocators place large arrays one after the other, and some processors read and write large arrays at equal
+/// distances at only two thirds of the speed. See `benches/NOTES.md`.
 pub(crate) fn numbers(kind: StateKind, count: usize, initial: f32) -> Vec<f32> {
     let spare = if count < 1 << 20 { 0 } else { (1 + kind as usize) << 14 };
     let mut numbers = vec![initial; count + spare];
