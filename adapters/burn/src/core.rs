@@ -213,25 +213,22 @@ impl Core {
 
     /// Tells the optimizer where parameters are that are new, or elsewhere than before.
     fn bind(&mut self, numbers: &[usize], places: Vec<Place>) -> Result<(), Error> {
-        let mut moved = Vec::new();
-        let mut new = vec![Vec::new(); self.adam.groups().len()];
-        for (&number, place) in numbers.iter().zip(&places) {
+        let (mut moved, mut known) = (Vec::new(), Vec::new());
+        let mut new: Vec<(Vec<Tensor>, Vec<_>)> = self.adam.groups().iter().map(|_| Default::default()).collect();
+        for (&number, place) in numbers.iter().zip(places) {
             let slot = &self.slots[number];
-            match &slot.place {
-                Some(before) if before.view == place.view => {}
-                Some(_) => moved.push(slot.tensor(place)),
-                None => new[slot.named.group].push(slot.tensor(place)),
+            if let Some(before) = &slot.place {
+                if before.view != place.view {
+                    moved.push(slot.tensor(&place));
+                }
+                known.push((number, place));
+            } else {
+                let (tensors, places) = &mut new[slot.named.group];
+                tensors.push(slot.tensor(&place));
+                places.push((number, place));
             }
         }
         // What `adam` has taken over is noted at once: it keeps the memory, even if a later change fails.
-        let mut known = Vec::new();
-        let mut added: Vec<Vec<_>> = self.adam.groups().iter().map(|_| Vec::new()).collect();
-        for (&number, place) in numbers.iter().zip(places) {
-            match self.slots[number].place {
-                Some(_) => known.push((number, place)),
-                None => added[self.slots[number].named.group].push((number, place)),
-            }
-        }
         let note = |slots: &mut Vec<Slot>, places: Vec<(usize, Place)>| {
             places.into_iter().for_each(|(number, place)| slots[number].place = Some(place));
         };
@@ -240,8 +237,8 @@ impl Core {
             self.adam.rebind_all(moved)?;
         }
         note(&mut self.slots, known);
-        for (group, (new, places)) in new.into_iter().zip(added).enumerate().filter(|(_, (new, _))| !new.is_empty()) {
-            self.adam.add(group, new)?;
+        for (group, (tensors, places)) in new.into_iter().enumerate().filter(|(_, (tensors, _))| !tensors.is_empty()) {
+            self.adam.add(group, tensors)?;
             note(&mut self.slots, places);
             self.sort();
         }

@@ -7,10 +7,7 @@ use mpi::request::{Request, Scope, scope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
-use crate::options::Options;
-
-/// The most bytes that one operation gathers from all ranks: a count of MPI is a 32-bit integer.
-const MOST: usize = 1 << 30;
+use crate::options::{MOST, Options};
 
 /// The bytes of a short message, with its length.
 const SHORT: usize = 256;

@@ -200,8 +200,8 @@ impl Sharded {
     /// parameters belong to the caller, and are not in it.
     ///
     /// # Errors
-    /// Returns [`Error::State`] for a tensor of another length, [`Error::Differs`] if the ranks have states of different steps or groups, and the
-    /// errors of [`Adam::load_state`]. If it fails on one rank, it fails on all.
+    /// Returns [`Error::State`] for a tensor of another length, [`Error::Differs`] if the ranks have states of different steps or
+    /// groups, and the errors of [`Adam::load_state`]. If it fails on one rank, it fails on all.
     pub fn load_state(&mut self, whole: &State) -> Result<(), Error> {
         let own = self.ranks.own_state(whole)?;
         let loaded = pollster::block_on(self.adam.load_state(&own)).map_err(Error::Adam);

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use half::{bf16, f16};
 
+/// The most bytes that one operation moves for all ranks: a count of MPI is a 32-bit integer.
+pub(crate) const MOST: usize = 1 << 30;
+
 /// Options of a sharded optimizer. They must be the same on all ranks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
@@ -15,7 +18,8 @@ pub struct Options {
     /// What becomes of the gradients of all ranks. Default: [`Reduction::Mean`].
     pub reduction: Reduction,
     /// The bytes of a piece: what a rank sends to all ranks, or gets from them, in one operation. Two pieces are in memory, since one is
-    /// read while the other travels. Rounded down to a multiple of 1 KiB for each rank. Default: `None`, which means 4 MiB. At most 1 GiB is used.
+    /// read while the other travels. Rounded down to a multiple of 1 KiB for each rank. At most 1 GiB is used. Default: `None`, which
+    /// means 4 MiB.
     pub piece: Option<u64>,
     /// How long a rank waits for the others before it aborts the job with code [`ABORTED`](Options::ABORTED), so that nothing hangs
     /// for ever. It includes the time that other ranks take between two steps. Only the first operation of a constructor, which
@@ -33,8 +37,7 @@ impl Options {
 
     pub(crate) fn piece(&self, ranks: usize) -> u64 {
         // A multiple of the 1,024 bytes of a block of f32.
-        // A count of MPI is a 32-bit integer.
-        (self.piece.unwrap_or(4 << 20).min(1 << 30) / ranks as u64 / 1024 * 1024).max(1024)
+        (self.piece.unwrap_or(4 << 20).min(MOST as u64) / ranks as u64 / 1024 * 1024).max(1024)
     }
 }
 
